@@ -1,0 +1,1 @@
+"""``make bench``: the fleet against the specification's per-document processor, in one run."""

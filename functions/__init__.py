@@ -1,0 +1,1 @@
+"""The triggers, one module per family: decode, call ``shared``, log."""

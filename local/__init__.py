@@ -1,0 +1,1 @@
+"""The laptop stack: a Cosmos DB-compatible server, a Functions host, sample traffic."""

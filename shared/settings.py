@@ -1,0 +1,81 @@
+"""The settings of the fleet: the same names on a laptop, in tests and in Azure."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message is one sentence that names the setting."""
+
+
+class Settings(BaseSettings):
+    """Every setting the fleet reads. Values come from environment variables (app settings in Azure)."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    cosmos_connection_string: str | None = Field(default=None, validation_alias="CosmosDb", repr=False)
+    """Connection string of the Cosmos DB account. Takes precedence over the endpoint."""
+
+    cosmos_account_endpoint: str | None = Field(default=None, validation_alias="CosmosDb__accountEndpoint")
+    """Endpoint of the account, for access by managed identity."""
+
+    cosmos_database: str = Field(
+        default="vimarsh-multi-personality", validation_alias="COSMOS_DATABASE", min_length=1, max_length=255
+    )
+
+    shards: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_SHARDS")] = 64
+    """Number of shards. All state about one user lives in one shard; changing it needs a new generation."""
+
+    generation: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_GENERATION")] = 1
+    """Generation of the state in ``view_state``; a new one starts from nothing."""
+
+    document_attempts: Annotated[int, Field(ge=1, le=10, validation_alias="FLEET_DOCUMENT_ATTEMPTS")] = 3
+    """How often a document that fails is tried before it goes to ``poison_messages``."""
+
+    document_backoff_seconds: Annotated[
+        float, Field(ge=0, le=60, validation_alias="FLEET_DOCUMENT_BACKOFF_SECONDS")
+    ] = 0.2
+    """First pause between two attempts at one document; doubles, with jitter."""
+
+    shard_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="FLEET_SHARD_CONCURRENCY")] = 8
+    """How many shards of one batch are folded at the same time."""
+
+    cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
+    """Bound on the state documents an instance keeps in memory, in bytes of JSON."""
+
+    audit_delay_seconds: Annotated[int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")] = 300
+    """How far the auditor stays behind the feeds."""
+
+    log_level: str = Field(default="INFO", validation_alias="FLEET_LOG_LEVEL")
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises
+    ------
+    SettingsError
+        A value is out of its range, or neither ``CosmosDb`` nor ``CosmosDb__accountEndpoint`` is set.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"The setting {name} is not usable: {first['msg']}.") from None
+    if not settings.cosmos_connection_string and not settings.cosmos_account_endpoint:
+        raise SettingsError(
+            "The setting CosmosDb (connection string) or CosmosDb__accountEndpoint (identity) must be set; both are empty."
+        )
+    return settings
+
+
+@cache
+def current_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return load_settings()
