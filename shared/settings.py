@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
     """Bound on the state documents an instance keeps in memory, in bytes of JSON."""
 
-    audit_delay_seconds: Annotated[int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")] = 300
+    audit_delay_seconds: Annotated[
+        int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")
+    ] = 300
     """How far the auditor stays behind the feeds."""
 
     log_level: str = Field(default="INFO", validation_alias="FLEET_LOG_LEVEL")
