@@ -1,1 +1,1 @@
-"""The domain of the fleet: documents, facts, ledger, views, pricing, poison. Knows nothing of Azure Functions."""
+"""The domain: documents, facts, ledger, views, pricing, poison. Knows nothing of Azure Functions."""

@@ -70,14 +70,16 @@ async def _create(database: DatabaseProxy, wanted: Container) -> None:
 
 def container_drift(wanted: Container, found: Mapping[str, Any]) -> list[Drift]:
     """Compare a container's properties, as the service returns them, with the catalogue."""
-    pairs = [
+    pairs: list[tuple[str, Any, Any]] = [
         ("partition key", [wanted.partition_key], found.get("partitionKey", {}).get("paths")),
         ("default TTL", wanted.default_ttl, found.get("defaultTtl")),
     ]
     policy = found.get("indexingPolicy", {})
     expected = wanted.indexing.policy()
-    for prop in ("includedPaths", "excludedPaths"):
-        pairs.append((prop, _paths(expected[prop]), _paths(policy.get(prop, []))))
+    pairs.extend(
+        (prop, _paths(expected[prop]), _paths(policy.get(prop, [])))
+        for prop in ("includedPaths", "excludedPaths")
+    )
     pairs.append(
         (
             "compositeIndexes",

@@ -72,7 +72,8 @@ def load_settings() -> Settings:
         raise SettingsError(f"The setting {name} is not usable: {first['msg']}.") from None
     if not settings.cosmos_connection_string and not settings.cosmos_account_endpoint:
         raise SettingsError(
-            "The setting CosmosDb (connection string) or CosmosDb__accountEndpoint (identity) must be set; both are empty."
+            "The setting CosmosDb (connection string) or CosmosDb__accountEndpoint (identity) must be set; "
+            "both are empty."
         )
     return settings
 

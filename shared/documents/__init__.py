@@ -1,0 +1,1 @@
+"""Source documents as the web application writes them: read, checked, and nothing else."""

@@ -1,0 +1,192 @@
+"""What every source document has in common: identity, field types, limits and the error for a bad one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Never
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from shared.units import Millis
+
+MAX_DOCUMENT_BYTES = 1_048_576
+"""Half of what the service stores in an item: leaves room to keep the document whole in a poison row."""
+
+MAX_TEXT_CHARACTERS = 262_144
+"""65,536 output tokens, the most any priced model answers with, at four characters a token."""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far the writer's clock may run ahead of the service's."""
+
+_SHOWN = 64
+"""How much of an offending value an error quotes."""
+
+
+class DocumentError(Exception):
+    """A document cannot be processed, through its own fault. Names the field and the value.
+
+    Parameters
+    ----------
+    field
+        Path of the offending field, ``cost_data.input_tokens``.
+    problem
+        What is wrong with it, with the value where it is short and not free text.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+def shown(value: object) -> str:
+    """Return a value as an error quotes it, cut to a bounded length."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def _whole(value: object) -> object:
+    # Cosmos DB has one number type: 234.0 and 234 are the same value to the writer.
+    if isinstance(value, bool):
+        raise ValueError("is not a number")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is not a number")
+    return value
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
+
+
+def _label(value: object) -> object:
+    # A label becomes a key of a view: bounded, and with nothing that could be a sentence or an address.
+    return _UNSAFE.sub("_", value.strip())[:64] if isinstance(value, str) else value
+
+
+def _numeral(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _label(value)
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is not a time in ISO 8601")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is not a time in ISO 8601") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("is outside the years 2000 to 2099")
+    return moment
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_number)]
+TokenCount = Annotated[Whole, Field(ge=0, le=10_000_000)]
+"""Tokens of one call. The largest context window on offer is 2 million."""
+Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
+"""A duration within one day."""
+Share = Annotated[Number, Field(ge=0, le=1)]
+Rating = Annotated[Whole, Field(ge=1, le=5)]
+Count = Annotated[Whole, Field(ge=0, le=10_000)]
+Label = Annotated[str, BeforeValidator(_label), Field(max_length=64)]
+Numeral = Annotated[str, BeforeValidator(_numeral), Field(max_length=64)]
+"""A chapter or verse, ``"2"`` or ``2``."""
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A time; one without a zone is UTC."""
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
+Identifier = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Block(BaseModel):
+    """A document or a part of one: unknown fields are ignored, types are not guessed at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def millis(moment: datetime) -> Millis:
+    """Return a time in milliseconds since the epoch, cut below."""
+    return Millis(int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)))
+
+
+def require_object(raw: object) -> Mapping[str, Any]:
+    """Return ``raw`` as a JSON object of bearable size.
+
+    Raises
+    ------
+    DocumentError
+        It is something else, or larger than :data:`MAX_DOCUMENT_BYTES`.
+    """
+    if not isinstance(raw, Mapping):
+        raise DocumentError("document", f"is not an object but {type(raw).__name__} {shown(raw)}")
+    size = len(json.dumps(dict(raw), ensure_ascii=False))
+    if size > MAX_DOCUMENT_BYTES:
+        sizes = {name: len(json.dumps(value, ensure_ascii=False)) for name, value in raw.items()}
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise DocumentError(
+            str(largest), f"holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_BYTES}"
+        )
+    return raw
+
+
+def require_version(raw: Mapping[str, Any], newest: tuple[int, int]) -> None:
+    """Refuse a document that a newer release wrote: what it means is not for us to guess.
+
+    Raises
+    ------
+    DocumentError
+        ``schema_version`` or ``profile_version`` is not a version, or newer than ``newest``.
+    """
+    for field in ("schema_version", "profile_version"):
+        if raw.get(field) is None:
+            continue
+        text = raw[field]
+        match = re.fullmatch(r"(\d{1,4})\.(\d{1,4})", text) if isinstance(text, str) else None
+        if match is None:
+            raise DocumentError(field, f"{shown(text)} is not a version such as '1.0'")
+        if (int(match[1]), int(match[2])) > newest:
+            raise DocumentError(
+                field, f"{shown(text)} is newer than {newest[0]}.{newest[1]}, the newest this release reads"
+            )
+
+
+def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]) -> None:
+    """Refuse a time that lies after the document was written, beyond what clocks may differ.
+
+    Raises
+    ------
+    DocumentError
+        The time is more than a day later than ``_ts``.
+    """
+    written = raw.get("_ts")
+    if isinstance(written, int) and moment > datetime.fromtimestamp(written, UTC) + CLOCK_TOLERANCE:
+        raise DocumentError(field, f"{moment.isoformat()!r} lies after the document was written")
+
+
+def reject(error: ValidationError) -> Never:
+    """Turn pydantic's first complaint into a :class:`DocumentError` that names field and value.
+
+    Raises
+    ------
+    DocumentError
+        Always.
+    """
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or "document"
+    value = first.get("input")
+    problem = first["msg"].removeprefix("Value error, ")
+    match first["type"]:
+        case "missing":
+            quoted = "is missing"
+        case "string_too_long":
+            quoted = f"{len(value)} characters: {problem}" if isinstance(value, str) else problem
+        case _:
+            quoted = f"{shown(value)} {problem[:1].lower()}{problem[1:]}"
+    raise DocumentError(field, quoted) from None

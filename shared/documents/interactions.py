@@ -1,0 +1,135 @@
+"""The document of ``user_interactions`` (specification, section 1.3): one question and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from shared.documents.common import (
+    Block,
+    Count,
+    DocumentError,
+    Identifier,
+    Label,
+    Milliseconds,
+    Moment,
+    Numeral,
+    Rating,
+    Share,
+    Text,
+    TokenCount,
+    reject,
+    require_not_after_write,
+    require_object,
+    require_version,
+)
+
+NEWEST_VERSION = (1, 1)
+"""The specification's ``CURRENT_SCHEMAS["user_interaction"]``."""
+
+
+class Stages(Block):
+    """Where the response time went."""
+
+    content_retrieval_ms: Milliseconds | None = None
+
+
+class QueryMetadata(Block):
+    """What was understood of the question."""
+
+    query_complexity: Label | None = None
+    query_category: Label | None = None
+
+
+class ResponseMetadata(Block):
+    """Who answered, and with which model."""
+
+    personality_used: Label | None = None
+    model_used: Label | None = None
+    response_length: Annotated[int, Field(ge=0)] | None = None
+    safety_filtered: bool | None = None
+
+
+class Citation(Block):
+    """A passage the answer cites; a whole text where chapter or verse is missing."""
+
+    source: Label | None = None
+    chapter: Numeral | None = None
+    verse: Numeral | None = None
+    relevance_score: Share | None = None
+
+
+class RagMetadata(Block):
+    """What retrieval found."""
+
+    chunks_retrieved: Count | None = None
+    avg_relevance_score: Share | None = None
+
+
+class Feedback(Block):
+    """What the person said of the answer, beside the rating."""
+
+    accurate: bool | None = None
+
+
+class CostData(Block):
+    """Token counts as the model's provider reported them."""
+
+    input_tokens: TokenCount | None = None
+    output_tokens: TokenCount | None = None
+    model_used: Label | None = None
+
+
+class QualityMetrics(Block):
+    """Scores the web application gave the answer, 0 to 1."""
+
+    response_relevance: Share | None = None
+    citation_accuracy: Share | None = None
+    user_satisfaction: Share | None = None
+    safety_score: Share | None = None
+
+
+class InteractionDocument(Block):
+    """One interaction. Only ``id``, ``user_id`` and a time are required."""
+
+    id: Identifier
+    user_id: Identifier
+    document_type: Literal["user_interaction"] | None = None
+    session_id: Identifier | None = None
+    timestamp: Moment | None = None
+    created_at: Moment | None = None
+    response_time_ms: Milliseconds | None = None
+    processing_stages: Stages | None = None
+    user_query: Text | None = None
+    query_metadata: QueryMetadata | None = None
+    response_text: Text | None = None
+    response_metadata: ResponseMetadata | None = None
+    foundational_texts_used: Annotated[list[Citation], Field(max_length=200)] | None = None
+    rag_metadata: RagMetadata | None = None
+    user_rating: Rating | None = None
+    user_feedback: Feedback | None = None
+    cost_data: CostData | None = None
+    quality_metrics: QualityMetrics | None = None
+
+
+def parse_interaction(raw: object) -> InteractionDocument:
+    """Read and check one document of ``user_interactions``.
+
+    Raises
+    ------
+    DocumentError
+        It is not an object, lacks its id, user or time, or a field has an impossible value.
+    """
+    document: Mapping[str, Any] = require_object(raw)
+    require_version(document, NEWEST_VERSION)
+    try:
+        interaction = InteractionDocument.model_validate(document)
+    except ValidationError as error:
+        reject(error)
+    moment = interaction.timestamp or interaction.created_at
+    if moment is None:
+        raise DocumentError("timestamp", "is missing, and so is created_at")
+    require_not_after_write("timestamp", moment, document)
+    return interaction

@@ -1,0 +1,146 @@
+"""The state of a view: named maps of integer counts that can be added and subtracted without a trace.
+
+A tally is an element of a commutative group: adding is associative and order-free, every tally has an
+inverse, and a count that reaches zero is dropped, so that equal states are equal documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, log
+
+SUMS = "sums"
+"""The map that holds plain sums; the others hold counts by key."""
+
+RELATIVE_ERROR = 0.01
+"""Histogram buckets grow by (1 + e) / (1 - e): the middle of a bucket is within 1 % of any value in it.
+
+The same bucketing as DDSketch (Masson, Rim and Lee, VLDB 2019): relative error at any quantile, and
+sketches merge by adding counts. 1 ms to 1 hour takes about 755 buckets, of which a day uses some dozens.
+"""
+
+_GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_LOG_GAMMA = log(_GAMMA)
+
+
+class Tally:
+    """Sums, counts by key and histograms, all of them integers."""
+
+    __slots__ = ("_maps",)
+
+    def __init__(self, maps: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        self._maps: dict[str, dict[str, int]] = {name: dict(m) for name, m in (maps or {}).items()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and self._maps == other._maps
+
+    __hash__ = None  # type: ignore[assignment]  # a tally changes
+
+    def __bool__(self) -> bool:
+        return bool(self._maps)
+
+    def __repr__(self) -> str:
+        return f"Tally({self._maps!r})"
+
+    def count(self, name: str, key: str, amount: int = 1) -> None:
+        """Add ``amount`` to the count of ``key`` in the map ``name``."""
+        if not amount:
+            return
+        counts = self._maps.get(name)
+        if counts is None:
+            self._maps[name] = {key: amount}
+            return
+        total = counts.get(key, 0) + amount
+        if total:
+            counts[key] = total
+            return
+        del counts[key]
+        if not counts:
+            del self._maps[name]
+
+    def add(self, name: str, amount: int) -> None:
+        """Add ``amount`` to the sum ``name``."""
+        self.count(SUMS, name, amount)
+
+    def observe(self, name: str, value: float, times: int = 1) -> None:
+        """Count ``value``, which is not negative, in the histogram ``name``."""
+        self.count(name, bucket_of(value), times)
+
+    def sample(self, name: str, value: int | None) -> None:
+        """Add a measured value to a mean; None means that it was not measured."""
+        if value is not None:
+            self.add(name, value)
+            self.add(f"{name}#", 1)
+
+    def sample_by(self, name: str, key: str, value: int | None) -> None:
+        """Add a measured value to the mean of ``key``; None means that it was not measured."""
+        if value is not None:
+            self.count(name, key, value)
+            self.count(f"{name}#", key)
+
+    def merge(self, other: Tally, sign: int = 1) -> None:
+        """Add ``other``, or subtract it with ``sign=-1``."""
+        for name, counts in other._maps.items():
+            for key, amount in counts.items():
+                self.count(name, key, sign * amount)
+
+    def copy(self) -> Tally:
+        """Return a tally of its own with the same counts."""
+        return Tally(self._maps)
+
+    def total(self, name: str) -> int:
+        """Return the sum ``name``, 0 if nothing was added."""
+        return self._maps.get(SUMS, {}).get(name, 0)
+
+    def counts(self, name: str) -> Mapping[str, int]:
+        """Return the map ``name``, empty if nothing was counted."""
+        return self._maps.get(name, {})
+
+    def mean(self, name: str, unit: int = 1, digits: int = 4) -> float | None:
+        """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
+        return ratio(self.total(name), self.total(f"{name}#") * unit, digits)
+
+    def mean_by(self, name: str, key: str, unit: int = 1, digits: int = 4) -> float | None:
+        """Return the mean of what :meth:`sample_by` added for ``key``, None if there was no sample."""
+        return ratio(self.counts(name).get(key, 0), self.counts(f"{name}#").get(key, 0) * unit, digits)
+
+    def encode(self) -> dict[str, dict[str, int]]:
+        """Return the form in which a partial stores it."""
+        return self._maps
+
+
+def bucket_of(value: float) -> str:
+    """Return the histogram bucket of a value that is not negative; zero has a bucket of its own."""
+    if value < 0:
+        raise ValueError(f"a histogram takes no negative value, got {value}")
+    return "z" if value == 0 else str(ceil(log(value) / _LOG_GAMMA))
+
+
+def bucket_value(bucket: str) -> float:
+    """Return the value that stands for a bucket, within 1 % of everything counted in it."""
+    return 0.0 if bucket == "z" else float(2 * _GAMMA ** int(bucket) / (_GAMMA + 1))
+
+
+def quantile(histogram: Mapping[str, int], q: float) -> float | None:
+    """Return the value at quantile ``q`` (0–1, nearest rank) of a histogram, None if it is empty."""
+    total = sum(histogram.values())
+    if not total:
+        return None
+    rank = max(1, ceil(q * total))
+    seen = 0
+    ordered = sorted(histogram, key=lambda bucket: -1e9 if bucket == "z" else int(bucket))
+    for bucket in ordered:
+        seen += histogram[bucket]
+        if seen >= rank:
+            return bucket_value(bucket)
+    return bucket_value(ordered[-1])
+
+
+def top(counts: Mapping[str, int], k: int) -> list[str]:
+    """Return the ``k`` keys counted most, ties by name."""
+    return sorted(counts, key=lambda key: (-counts[key], key))[:k]
+
+
+def ratio(part: int, whole: int, digits: int = 4) -> float | None:
+    """Return ``part / whole`` rounded to ``digits``, None where there is nothing to divide by."""
+    return round(part / whole, digits) if whole else None

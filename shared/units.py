@@ -1,0 +1,65 @@
+"""Units in which the fleet counts: integers throughout, so that sums are exact and can be undone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import NewType
+
+NanoUSD = NewType("NanoUSD", int)
+"""Money: billionths of a US dollar."""
+
+Micro = NewType("Micro", int)
+"""A real number as millionths, for scores and shares: sums of it are exact and order-free."""
+
+Millis = NewType("Millis", int)
+"""A point in time: milliseconds since 1970-01-01T00:00:00Z."""
+
+EventHour = NewType("EventHour", str)
+"""The UTC hour in which something happened, ``2025-08-05T14``."""
+
+Day = NewType("Day", str)
+"""A UTC day, ``2025-08-05``."""
+
+Month = NewType("Month", str)
+"""A UTC month, ``202508``, as the specification writes it in ids."""
+
+MICROS = 1_000_000
+NANOS_PER_USD = 1_000_000_000
+
+
+def to_micro(value: float) -> Micro:
+    """Return ``value`` as fixed point, rounded half to even."""
+    return Micro(round(value * MICROS))
+
+
+def usd(amount: int) -> float:
+    """Return an amount of :data:`NanoUSD` in dollars, exact to the nano-dollar when printed."""
+    return amount / NANOS_PER_USD
+
+
+def at_utc(moment: Millis) -> datetime:
+    """Return a point in time as an aware ``datetime`` in UTC."""
+    return datetime.fromtimestamp(moment // 1000, UTC).replace(microsecond=moment % 1000 * 1000)
+
+
+def event_hour(moment: Millis) -> EventHour:
+    """Return the hour that ``moment`` lies in."""
+    return EventHour(f"{at_utc(moment):%Y-%m-%dT%H}")
+
+
+def iso(moment: datetime) -> str:
+    """Write an aware ``datetime`` as the specification's documents do: ``2025-08-05T14:45:00Z``."""
+    text = moment.astimezone(UTC).isoformat(timespec="seconds" if not moment.microsecond else "milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def month_bounds(month: Month) -> tuple[datetime, datetime]:
+    """Return the first and the last second of a month in UTC."""
+    start = datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
+    following = (start + timedelta(days=32)).replace(day=1)
+    return start, following - timedelta(seconds=1)
+
+
+def day_date(day: Day) -> date:
+    """Return a day as a ``date``."""
+    return date.fromisoformat(day)

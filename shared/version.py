@@ -1,0 +1,65 @@
+"""Which of two versions of a document is the newer one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Order(Enum):
+    """How a delivered version relates to the one that has been counted."""
+
+    SAME = "same"
+    OLDER = "older"
+    NEWER = "newer"
+    UNKNOWN = "unknown"
+    """Written within the same second, and one of the two has no ``_lsn``: only the live document can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a document as the service stamps it.
+
+    ``ts`` is in whole seconds; ``lsn`` orders the writes of one physical partition and is present only on
+    documents that came through a change feed; ``etag`` is different for every write.
+    """
+
+    ts: int
+    lsn: int | None
+    etag: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Version:
+        """Read the version from a document's system properties.
+
+        A document without them (a stored copy whose original is gone, say) has the version that is older
+        than every other.
+        """
+        ts, lsn, etag = document.get("_ts"), document.get("_lsn"), document.get("_etag")
+        return cls(
+            ts=ts if isinstance(ts, int) else 0,
+            lsn=lsn if isinstance(lsn, int) else None,
+            etag=etag if isinstance(etag, str) else "",
+        )
+
+    def order_against(self, counted: Version) -> Order:
+        """Say how this version, just delivered, relates to the ``counted`` one."""
+        if self.etag == counted.etag:
+            return Order.SAME
+        if self.ts != counted.ts:
+            return Order.NEWER if self.ts > counted.ts else Order.OLDER
+        if self.lsn is None or counted.lsn is None:
+            return Order.UNKNOWN
+        return Order.NEWER if self.lsn > counted.lsn else Order.OLDER
+
+    def encode(self) -> list[int | str | None]:
+        """Return the form in which a ledger page stores it."""
+        return [self.ts, self.lsn, self.etag]
+
+    @classmethod
+    def decode(cls, stored: Sequence[Any]) -> Version:
+        """Read what :meth:`encode` wrote."""
+        ts, lsn, etag = stored
+        return cls(ts=ts, lsn=lsn, etag=etag)

@@ -1,0 +1,222 @@
+"""``daily_metrics``: performance, usage, content, models and quality of one day (specification, 2.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from shared.catalogue import container
+from shared.tally import Tally, quantile, ratio
+from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
+from shared.views.base import Contributions, Fact, Scope, Stamp, stamp_fields
+
+NAME = "daily_metrics"
+
+PEAK_WINDOW_SECONDS = 60
+"""The peak rate is that of the busiest minute: 1,440 counters a day, where seconds would need 86,400."""
+
+NOT_MEASURED = {
+    "system_performance": ("availability_percent",),
+    "usage_statistics": ("avg_session_duration_min", "peak_concurrent_users"),
+    "content_performance": ("foundational_texts_coverage",),
+    "safety_metrics": (
+        "total_abuse_reports",
+        "auto_flagged_content",
+        "human_reviews_required",
+        "safety_violations",
+        "content_moderation_accuracy",
+    ),
+    "business_metrics": (
+        "user_retention_rate",
+        "session_completion_rate",
+        "feature_adoption_rate",
+        "churn_rate",
+        "nps_score",
+    ),
+}
+"""Fields that interactions cannot supply."""
+
+
+class DailyMetrics:
+    """One document per UTC day; its key is the day, ``2025-08-05``."""
+
+    name = NAME
+    scope = Scope.FLEET
+    container: str | None = NAME
+
+    def contribute(self, fact: Fact, into: Contributions) -> None:
+        """Count one interaction on its day."""
+        day = into.to(NAME, fact.day)
+        day.add("interactions", 1)
+        day.add("answered", int(fact.answered))
+        day.count("minutes", str(fact.minute_of_day))
+        if fact.response_ms is not None:
+            day.sample("response_ms", fact.response_ms)
+            day.observe("response_ms_histogram", fact.response_ms)
+        for name in (
+            "retrieval_ms", "chunks", "rag_relevance", "rating", "relevance", "citation_accuracy", "safety"
+        ):  # fmt: skip
+            day.sample(name, getattr(fact, name))
+        day.sample("accurate", None if fact.accurate is None else int(fact.accurate))
+        for citation in fact.citations:
+            day.add("citations", 1)
+            day.sample("citation_relevance", citation.relevance)
+            day.count("texts", citation.source)
+            day.count("passages", citation.passage)
+        day.count("persona_requests", fact.persona)
+        day.sample_by("persona_rating", fact.persona, fact.rating)
+        day.sample_by("persona_ms", fact.persona, fact.response_ms)
+        day.count("model_requests", fact.model)
+        day.count("model_tokens_in", fact.model, fact.tokens_in)
+        day.count("model_tokens_out", fact.model, fact.tokens_out)
+        day.sample_by("model_cost", fact.model, fact.cost)
+        day.sample_by("model_relevance", fact.model, fact.relevance)
+
+    def derive(self, key: str, before: Tally, delta: Tally, into: Contributions) -> None:
+        """Add nothing: no view is derived from this one."""
+
+    def partition(self, key: str) -> str:
+        """Return the day."""
+        return key
+
+    def document_id(self, key: str) -> str:
+        """Return the specification's id, ``daily_metrics_20250805``."""
+        return f"daily_metrics_{key.replace('-', '')}"
+
+    def render(self, key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+        """Return the specification's document for one day."""
+        interactions, answered = state.total("interactions"), state.total("answered")
+        citations = state.total("citations")
+        return {
+            "id": self.document_id(key),
+            "partition_key": key,
+            "date": key,
+            "document_type": NAME,
+            "system_performance": {
+                "avg_response_time_ms": state.mean("response_ms", digits=1),
+                "p95_response_time_ms": _milliseconds(state, 0.95),
+                "p99_response_time_ms": _milliseconds(state, 0.99),
+                "total_requests": interactions,
+                "successful_requests": answered,
+                "error_rate": ratio(interactions - answered, interactions),
+                **_nulls("system_performance"),
+            },
+            "usage_statistics": {
+                "active_users": state.total("active_users"),
+                "new_users": state.total("new_users"),
+                "total_sessions": state.total("sessions"),
+                "total_interactions": interactions,
+                "peak_rps": ratio(max(state.counts("minutes").values(), default=0), PEAK_WINDOW_SECONDS),
+                **_nulls("usage_statistics"),
+            },
+            "content_performance": {
+                "total_citations": citations,
+                "unique_texts_accessed": len(state.counts("texts")),
+                "avg_citation_relevance": state.mean("citation_relevance", MICROS),
+                "content_discovery_rate": ratio(len(state.counts("passages")), citations),
+                **_nulls("content_performance"),
+            },
+            "ai_performance": {
+                "personalities_used": _personas(state),
+                "model_performance": _models(state),
+                "rag_performance": {
+                    "avg_retrieval_time_ms": state.mean("retrieval_ms", digits=1),
+                    "avg_chunks_retrieved": state.mean("chunks", digits=2),
+                    "avg_relevance_score": state.mean("rag_relevance", MICROS),
+                    "citation_accuracy": state.mean("citation_accuracy", MICROS),
+                },
+                "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
+                "unpriced_models": _unpriced(state),
+            },
+            "resource_utilization": {
+                "cosmos_db": dict.fromkeys(
+                    ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
+                ),
+                "azure_functions": dict.fromkeys(
+                    ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
+                ),
+                "total_infrastructure_cost_usd": None,
+            },
+            "quality_metrics": {
+                "user_satisfaction_avg": state.mean("rating", digits=2),
+                "content_accuracy_score": state.mean("accurate"),
+                "safety_score": state.mean("safety", MICROS),
+                "citation_accuracy": state.mean("citation_accuracy", MICROS),
+                "response_relevance": state.mean("relevance", MICROS),
+            },
+            "safety_metrics": _nulls("safety_metrics"),
+            "business_metrics": _nulls("business_metrics"),
+            "alerts": None,
+            "data_completeness": None,
+            **stamp_fields(stamp),
+            "_ttl": container(NAME).default_ttl,
+        }
+
+
+def field_key(model: str) -> str:
+    """Return a model's name as the specification writes it as a field: ``gemini_2_5_flash``."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", model)
+
+
+def _nulls(block: str) -> dict[str, None]:
+    return dict.fromkeys(NOT_MEASURED[block])
+
+
+def _milliseconds(state: Tally, q: float) -> float | None:
+    value = quantile(state.counts("response_ms_histogram"), q)
+    return None if value is None else round(value, 1)
+
+
+def _personas(state: Tally) -> dict[str, dict[str, Any]]:
+    return {
+        persona: {
+            "requests": requests,
+            "satisfaction": state.mean_by("persona_rating", persona, digits=2),
+            "response_time": state.mean_by("persona_ms", persona, digits=1),
+        }
+        for persona, requests in sorted(state.counts("persona_requests").items())
+    }
+
+
+def _models(state: Tally) -> dict[str, dict[str, Any]]:
+    # Two spellings of one model share a field: "gemini-2.5-flash" and "gemini_2_5_flash".
+    spellings: dict[str, list[str]] = {}
+    for model in sorted(state.counts("model_requests")):
+        spellings.setdefault(field_key(model), []).append(model)
+    return {key: _model(state, models) for key, models in spellings.items()}
+
+
+def _model(state: Tally, models: list[str]) -> dict[str, Any]:
+    def over(name: str) -> int:
+        return sum(state.counts(name).get(model, 0) for model in models)
+
+    requests, priced, cost = over("model_requests"), over("model_cost#"), over("model_cost")
+    return {
+        "requests": requests,
+        "avg_tokens_input": ratio(over("model_tokens_in"), requests, 2),
+        "avg_tokens_output": ratio(over("model_tokens_out"), requests, 2),
+        "total_tokens_input": over("model_tokens_in"),
+        "total_tokens_output": over("model_tokens_out"),
+        "cost_usd": _dollars(cost, priced),
+        "cost_nano_usd": cost if priced else None,
+        "unpriced_requests": requests - priced,
+        "quality_score": ratio(over("model_relevance"), over("model_relevance#") * MICROS),
+    }
+
+
+def _priced(state: Tally) -> int:
+    return sum(state.counts("model_cost#").values())
+
+
+def _dollars(amount: int, priced: int) -> float | None:
+    """An amount with nothing priced behind it is not zero but unknown."""
+    return round(usd(NanoUSD(amount)), len(str(NANOS_PER_USD)) - 1) if priced else None
+
+
+def _unpriced(state: Tally) -> dict[str, int]:
+    priced = state.counts("model_cost#")
+    return {
+        model: requests - priced.get(model, 0)
+        for model, requests in sorted(state.counts("model_requests").items())
+        if requests > priced.get(model, 0)
+    }
