@@ -1,0 +1,75 @@
+"""Documents that a buggy client wrote: the database stores them, the fleet must not count them.
+
+Every kind here breaks a rule of the specification's document in one place only, so that the error in
+``poison_messages`` can be checked against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Document = dict[str, Any]
+
+ENORMOUS_CHARACTERS = 1_900_000
+"""1.9 MB of text: below the service's limit of 2 MB per item, far above any answer."""
+
+
+def _without_user(document: Document) -> None:
+    del document["user_id"]
+
+
+def _set(*path: str, value: Any) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        block = document
+        for name in path[:-1]:
+            block = block[name]
+        block[path[-1]] = value
+
+    return change
+
+
+DEFECTS: dict[str, Callable[[Document], None]] = {
+    "user_id_missing": _without_user,
+    "user_id_null": _set("user_id", value=None),
+    "user_id_is_a_number": _set("user_id", value=4711),
+    "input_tokens_negative": _set("cost_data", "input_tokens", value=-234),
+    "output_tokens_fractional": _set("cost_data", "output_tokens", value=456.5),
+    "input_tokens_not_numeric": _set("cost_data", "input_tokens", value="two hundred"),
+    "output_tokens_absurd": _set("cost_data", "output_tokens", value=10**15),
+    "rating_too_high": _set("user_rating", value=9),
+    "rating_zero": _set("user_rating", value=0),
+    "timestamp_impossible": _set("timestamp", value="2025-02-30T25:61:00Z"),
+    "timestamp_missing": _set("timestamp", value=None),
+    "schema_version_unknown": _set("schema_version", value="9.0"),
+    "citations_not_a_list": _set("foundational_texts_used", value="bhagavad_gita 2.47"),
+}
+"""Kinds of malformed documents, and how each one is made from a valid document."""
+
+ENORMOUS = "text_enormous"
+"""One more kind, used once per seed at most because of its size."""
+
+
+def kinds_for(count: int) -> list[str]:
+    """Return the kinds of ``count`` malformed documents: every kind before any a second time."""
+    names = list(DEFECTS)
+    return [ENORMOUS if position == len(names) else names[position % len(names)] for position in range(count)]
+
+
+def break_document(document: Document, kind: str) -> Document:
+    """Return a copy of ``document`` with the defect ``kind``.
+
+    Raises
+    ------
+    KeyError
+        There is no such kind.
+    """
+    broken = {name: dict(value) if isinstance(value, dict) else value for name, value in document.items()}
+    if kind == ENORMOUS:
+        broken["user_query"] = "why? " * (ENORMOUS_CHARACTERS // 5)
+        return broken
+    broken.setdefault(
+        "cost_data", {"input_tokens": 234, "output_tokens": 456, "model_used": "gemini-2.5-flash"}
+    )
+    DEFECTS[kind](broken)
+    return broken
