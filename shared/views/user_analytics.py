@@ -108,7 +108,7 @@ class UserAnalytics:
             },
             "interaction_metrics": {
                 "total_interactions": interactions,
-                "avg_interactions_per_session": ratio(interactions if sessions else 0, sessions, 2),
+                "avg_interactions_per_session": ratio(sum(state.counts("sessions").values()), sessions, 2),
                 "query_complexity_avg": state.mean("complexity", MICROS),
                 "response_satisfaction_avg": state.mean("rating", digits=2),
                 "citation_engagement_rate": ratio(state.total("cited"), interactions),

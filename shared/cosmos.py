@@ -1,0 +1,143 @@
+"""The edge to Cosmos DB: a client from settings, what each call cost, and which errors are the service's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.cosmos.aio import CosmosClient
+from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponseError
+from azure.identity.aio import DefaultAzureCredential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from shared.settings import Settings, SettingsError
+
+REQUEST_TIMEOUT_SECONDS = 30
+"""The specification's ``request_timeout_seconds``."""
+
+TRANSIENT_STATUSES = frozenset({408, 410, 429, 449, 500, 502, 503, 504})
+"""The service could not answer now; the same request may succeed later."""
+
+ATTEMPTS = 6
+"""Tries of one operation within an invocation, about 10 s in all; then the function's policy takes over."""
+
+
+def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
+    """Return a client for the account that the settings name. Makes no connection yet.
+
+    Parameters
+    ----------
+    user_agent
+        Suffix of the User-Agent header: tells in the account's logs who spent the request units.
+
+    Raises
+    ------
+    SettingsError
+        ``CosmosDb`` is not a connection string.
+    """
+    options: dict[str, Any] = {
+        "consistency_level": "Session",
+        "user_agent_suffix": user_agent,
+        "connection_timeout": REQUEST_TIMEOUT_SECONDS,
+    }
+    if settings.cosmos_connection_string:
+        try:
+            return CosmosClient.from_connection_string(settings.cosmos_connection_string, **options)
+        except (ValueError, KeyError):
+            raise SettingsError(
+                "The setting CosmosDb is not a connection string of the form "
+                "AccountEndpoint=https://…;AccountKey=…;."
+            ) from None
+    if not settings.cosmos_account_endpoint:
+        raise SettingsError("The setting CosmosDb or CosmosDb__accountEndpoint must be set.")
+    return CosmosClient(settings.cosmos_account_endpoint, DefaultAzureCredential(), **options)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether an error is the service's or the network's, and may pass."""
+    if isinstance(error, CosmosHttpResponseError):
+        return error.status_code in TRANSIENT_STATUSES
+    return isinstance(
+        error,
+        ServiceRequestError
+        | ServiceResponseError
+        | CosmosClientTimeoutError
+        | asyncio.TimeoutError
+        | aiohttp.ClientError
+        | ConnectionError,
+    )
+
+
+def retry_after_seconds(error: BaseException | None) -> float:
+    """Return how long the service asked to wait (``x-ms-retry-after-ms``), 0 if it did not."""
+    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    try:
+        return min(float(headers.get("x-ms-retry-after-ms", 0)) / 1000, REQUEST_TIMEOUT_SECONDS)
+    except ValueError:
+        return 0.0
+
+
+_BACKOFF = wait_random_exponential(multiplier=0.05, max=5)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(retry_after_seconds(error), _BACKOFF(state))
+
+
+def retrying(*also: type[BaseException], attempts: int = ATTEMPTS) -> AsyncRetrying:
+    """Return the policy for one operation: a few tries, jittered exponential pauses, retry-after honoured.
+
+    Parameters
+    ----------
+    also
+        Errors to retry besides the transient ones.
+    """
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda error: is_transient(error) or isinstance(error, also)),
+        stop=stop_after_attempt(attempts),
+        wait=_pause,
+        reraise=True,
+    )
+
+
+@dataclass(slots=True)
+class Charge:
+    """What a piece of work has cost so far."""
+
+    requests: int = 0
+    request_units: float = 0.0
+
+
+_charge: ContextVar[Charge | None] = ContextVar("charge", default=None)
+
+
+@contextmanager
+def charging() -> Iterator[Charge]:
+    """Collect what the calls made inside, also in tasks started inside, are charged."""
+    charge = Charge()
+    token = _charge.set(charge)
+    try:
+        yield charge
+    finally:
+        _charge.reset(token)
+
+
+def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
+    """Add a response's charge to the work in progress: pass it as ``response_hook`` of an SDK call."""
+    charge = _charge.get()
+    if charge is not None:
+        charge.requests += 1
+        charge.request_units += float(headers.get("x-ms-request-charge", 0))

@@ -1,0 +1,230 @@
+"""The fold: what a change does to the state of its shard. Pure; ``folding`` brings and stores the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.facts import InteractionFact
+from shared.ledger import (
+    Entry,
+    Page,
+    Partial,
+    StateDocument,
+    fingerprint,
+    page_id,
+    partial_id,
+)
+from shared.shards import ShardId
+from shared.tally import Tally
+from shared.units import EventHour
+from shared.version import Order, Version
+from shared.views import VIEWS, user_activity
+from shared.views.base import Contributions, Fact, PartialKey, Scope
+
+
+class Verdict(Enum):
+    """What became of one delivered change."""
+
+    ADDED = "added"
+    REPLACED = "replaced"
+    SAME = "same"
+    """This version has been counted."""
+    OLDER = "older"
+    """A newer version has been counted."""
+    UNKNOWN = "unknown"
+    """Only the live document can tell which version is newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A version of one source document, as its fact."""
+
+    user_id: str
+    document_id: str
+    version: Version
+    fact: InteractionFact
+    live: bool = False
+    """Read from the source just now, rather than delivered: newer than anything of the same second."""
+    corrects: bool = False
+    """The same version counted differently, under new prices say: replaces its fact and nothing else."""
+
+
+def facts_contributions(fact: Fact) -> Contributions:
+    """Return what one fact adds to all views."""
+    contributions = Contributions()
+    for view in VIEWS.values():
+        view.contribute(fact, contributions)
+    return contributions
+
+
+class Working:
+    """The state of one shard while one set of changes is folded into it.
+
+    Loaded documents are never changed; what a fold touches is copied first. The order of calls is
+    ``needed_at_first`` – load – ``needed_parts`` – load – ``missing`` – find and load – ``decide`` –
+    ``needed_partials`` – load – ``derive`` – ``needed_partials`` – load – ``writes``.
+    """
+
+    def __init__(self, shard: ShardId, source: str) -> None:
+        self.shard = shard
+        self.source = source
+        self.loaded: dict[str, StateDocument | None] = {}
+        self.contributions = Contributions()
+        self._pages: dict[str, Page] = {}
+        """Every page at hand, the edited copy in place of the loaded one."""
+        self._edited: set[str] = set()
+        self._added: dict[Fact, Contributions] = {}
+
+    def take(self, documents: Mapping[str, StateDocument | None]) -> None:
+        """Take documents as they are stored; None says that there is none under that id."""
+        self.loaded.update(documents)
+        self._pages.update((key, doc) for key, doc in documents.items() if isinstance(doc, Page))
+
+    def needed_at_first(self, changes: Iterable[Change]) -> set[str]:
+        """Return the ids to load before anything can be said: pages, and the partials of the new facts."""
+        needed: set[str] = set()
+        for change in changes:
+            needed.add(page_id(self.source, change.fact.hour))
+            needed.add(partial_id(PartialKey(user_activity.NAME, change.user_id)))
+            needed.update(map(partial_id, self._contributions(change.fact).deltas))
+        return needed - self.loaded.keys()
+
+    def needed_parts(self, changes: Iterable[Change]) -> set[str]:
+        """Return the ids of the last parts of hours that go on beyond their first page."""
+        hours = {change.fact.hour for change in changes}
+        return {page_id(self.source, hour, self._last_part(hour)) for hour in hours} - self.loaded.keys()
+
+    def missing(self, changes: Iterable[Change]) -> list[str]:
+        """Return the fingerprints of documents that may stand on a page that is not loaded.
+
+        A document is normally new, or on the page of its hour. But its time may have been corrected, or its
+        hour may have several parts: then the index tells. A person with no activity at all has no entries.
+        """
+        return sorted(
+            {
+                fingerprint(self.source, change.user_id, change.document_id)
+                for change in changes
+                if self._locate(change) is None and self._has_activity(change.user_id)
+            }
+        )
+
+    def decide(self, changes: Iterable[Change]) -> list[tuple[Change, Verdict]]:
+        """Compare each change with the ledger, update the pages and gather what changes in the views."""
+        return [(change, self._decide(change)) for change in changes]
+
+    def _decide(self, change: Change) -> Verdict:
+        found = self._locate(change)
+        if found is None:
+            if change.corrects:
+                return Verdict.OLDER  # counted under another version by now, and that at today's prices
+            self._put_new(change)
+            self.contributions.merge(self._contributions(change.fact))
+            return Verdict.ADDED
+        page, entry = found
+        order = change.version.order_against(entry.version)
+        if order is Order.UNKNOWN and change.live:
+            order = Order.NEWER
+        if change.corrects:
+            if order is not Order.SAME:
+                return Verdict.OLDER
+            order = Order.SAME if change.fact == entry.fact else Order.NEWER
+        match order:
+            case Order.SAME:
+                return Verdict.SAME
+            case Order.OLDER:
+                return Verdict.OLDER
+            case Order.UNKNOWN:
+                return Verdict.UNKNOWN
+            case Order.NEWER:
+                self._replace(page, entry, change)
+                return Verdict.REPLACED
+
+    def _replace(self, page: Page, entry: Entry, change: Change) -> None:
+        if page.hour == change.fact.hour:
+            counted = Entry(change.version, change.fact)
+            self._edit(page.id).put(change.user_id, change.document_id, counted)
+        else:
+            self._edit(page.id).remove(change.user_id, change.document_id)
+            self._put_new(change)
+        if entry.fact != change.fact:
+            self.contributions.merge(facts_contributions(entry.fact), -1)
+            self.contributions.merge(self._contributions(change.fact))
+
+    def _put_new(self, change: Change) -> None:
+        hour = change.fact.hour
+        part = self._last_part(hour)
+        page = self._edit(page_id(self.source, hour, part), hour, part)
+        if page.full:
+            part += 1
+            self._edit(page_id(self.source, hour), hour).parts = part + 1
+            page = self._edit(page_id(self.source, hour, part), hour, part)
+        page.put(change.user_id, change.document_id, Entry(change.version, change.fact))
+
+    def needed_partials(self) -> set[str]:
+        """Return the ids of the partials that change and are not loaded."""
+        return {
+            partial_id(target) for target, delta in self.contributions.deltas.items() if delta
+        } - self.loaded.keys()
+
+    def derive(self) -> None:
+        """Add what follows for other views from the change of each person's own partials."""
+        derived = Contributions()
+        for (name, key), delta in self.contributions.deltas.items():
+            view = VIEWS[name]
+            if delta and view.scope is Scope.SHARD:
+                view.derive(key, self._state(PartialKey(name, key)), delta, derived)
+        self.contributions.merge(derived)
+
+    def writes(self) -> list[StateDocument]:
+        """Return the documents that change, each with its next revision."""
+        partials = [self._next(target, delta) for target, delta in self.contributions.deltas.items() if delta]
+        return [*(self._pages[key] for key in sorted(self._edited)), *partials]
+
+    def _next(self, target: PartialKey, delta: Tally) -> Partial:
+        current = self.loaded.get(partial_id(target))
+        partial = current.copy() if isinstance(current, Partial) else Partial(self.shard, target)
+        partial.state.merge(delta)
+        partial.revision += 1
+        return partial
+
+    def _state(self, target: PartialKey) -> Tally:
+        current = self.loaded.get(partial_id(target))
+        return current.state if isinstance(current, Partial) else Tally()
+
+    def _has_activity(self, user_id: str) -> bool:
+        return bool(self._state(PartialKey(user_activity.NAME, user_id)))
+
+    def _last_part(self, hour: EventHour) -> int:
+        first = self._pages.get(page_id(self.source, hour))
+        return first.parts - 1 if first else 0
+
+    def _locate(self, change: Change) -> tuple[Page, Entry] | None:
+        """Find the entry of a document on the pages at hand, the page of its hour first."""
+        likely = self._pages.get(page_id(self.source, change.fact.hour))
+        for page in (*((likely,) if likely else ()), *self._pages.values()):
+            entry = page.get(change.user_id, change.document_id)
+            if entry is not None:
+                return page, entry
+        return None
+
+    def _edit(self, document_id: str, hour: EventHour | None = None, part: int = 0) -> Page:
+        if document_id in self._edited:
+            return self._pages[document_id]
+        stored = self._pages.get(document_id)
+        if stored is not None:
+            page = stored.copy()
+        elif hour is not None:
+            page = Page(self.shard, self.source, hour, part)
+        else:
+            raise LookupError(f"page {document_id} is not loaded")
+        page.revision += 1
+        self._pages[document_id] = page
+        self._edited.add(document_id)
+        return page
+
+    def _contributions(self, fact: Fact) -> Contributions:
+        if fact not in self._added:
+            self._added[fact] = facts_contributions(fact)
+        return self._added[fact]
