@@ -19,6 +19,11 @@ def _without_user(document: Document) -> None:
     del document["user_id"]
 
 
+def _without_time(document: Document) -> None:
+    # One of the two would do: the fleet takes created_at where timestamp is missing.
+    del document["timestamp"], document["created_at"]
+
+
 def _set(*path: str, value: Any) -> Callable[[Document], None]:
     def change(document: Document) -> None:
         block = document
@@ -40,7 +45,7 @@ DEFECTS: dict[str, Callable[[Document], None]] = {
     "rating_too_high": _set("user_rating", value=9),
     "rating_zero": _set("user_rating", value=0),
     "timestamp_impossible": _set("timestamp", value="2025-02-30T25:61:00Z"),
-    "timestamp_missing": _set("timestamp", value=None),
+    "time_missing": _without_time,
     "schema_version_unknown": _set("schema_version", value="9.0"),
     "citations_not_a_list": _set("foundational_texts_used", value="bhagavad_gita 2.47"),
 }

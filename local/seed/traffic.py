@@ -97,6 +97,14 @@ def writes(plan: TrafficPlan) -> Iterator[Write]:
         yield _rating_write(plan, later)
 
 
+def count_writes(plan: TrafficPlan) -> int:
+    """Return how many writes :func:`writes` yields, without making the documents."""
+    turns = plan_turns(plan)
+    defects = _draw_defects(plan, len(turns))
+    ratings = sum(len(_rating_moments(plan, turn)) for turn in turns if turn.index not in defects)
+    return len(turns) + ratings
+
+
 def plan_turns(plan: TrafficPlan) -> list[Turn]:
     """Return exactly ``plan.interactions`` turns, in the order of their moments."""
     people = _people(plan)
@@ -141,12 +149,12 @@ def _sessions(person: Person, count: int, plan: TrafficPlan, random: Random) -> 
 
 
 def _session(person: Person, started: int, size: int, random: Random) -> Iterator[Turn]:
-    persona = _weighted(person.personas, random)
-    topic = _weighted(person.topics, random)
+    persona = weighted(person.personas, random)
+    topic = weighted(person.topics, random)
     moment = started
     for sequence in range(1, size + 1):
         if random.random() < 0.1:  # now and then a session turns to somebody or something else
-            persona, topic = _weighted(person.personas, random), _weighted(person.topics, random)
+            persona, topic = weighted(person.personas, random), weighted(person.topics, random)
         asked = UNLISTED_PERSONA if random.random() < 0.001 else persona
         yield Turn(-1, person, asked, topic, started, sequence, moment)
         moment += 1000 + round(random.lognormvariate(4.2, 0.7) * 1000)  # about a minute to read and to think
@@ -160,7 +168,8 @@ def _session_start(person: Person, day: int, plan: TrafficPlan, random: Random) 
     return plan.start + moment % (plan.days * MILLIS_PER_DAY)
 
 
-def _weighted(choices: tuple[tuple[Any, float], ...], random: Random) -> Any:
+def weighted(choices: tuple[tuple[Any, float], ...], random: Random) -> Any:
+    """Draw one of ``choices``, pairs of an item and its relative weight."""
     return random.choices([item for item, _ in choices], [weight for _, weight in choices])[0]
 
 

@@ -33,6 +33,8 @@ class SeedSummary:
     """Malformed documents among the created ones, by kind."""
     per_day: Counter[str] = field(default_factory=Counter)
     """Valid interactions by the UTC day of their timestamp."""
+    citations: int = 0
+    """Citations in the valid interactions."""
     users: set[str] = field(default_factory=set)
     seconds: float = 0.0
     digest: str = ""
@@ -58,6 +60,7 @@ class SeedSummary:
             "valid": self.valid,
             "malformed": dict(sorted(self.malformed.items())),
             "users": len(self.users),
+            "citations": self.citations,
             "per_day": dict(sorted(self.per_day.items())),
             "seconds": round(self.seconds, 3),
             "digest": self.digest,
@@ -93,7 +96,7 @@ async def write_traffic(
 
     async def worker(queue: asyncio.Queue[Write | None]) -> None:
         while (write := await queue.get()) is not None:
-            await _apply(container, write, summary)
+            await apply_write(container, write, summary)
             if on_progress is not None:
                 on_progress(1)
 
@@ -124,10 +127,12 @@ def _account(write: Write, summary: SeedSummary) -> None:
         summary.malformed[write.defect] += 1
         return
     summary.per_day[write.document["timestamp"][:10]] += 1
+    summary.citations += len(write.document["foundational_texts_used"])
     summary.users.add(write.document["user_id"])
 
 
-async def _apply(container: ContainerProxy, write: Write, summary: SeedSummary) -> None:
+async def apply_write(container: ContainerProxy, write: Write, summary: SeedSummary) -> None:
+    """Do one write and count it."""
     if write.kind == "replace":
         await container.replace_item(write.document["id"], write.document)
         summary.replaced += 1
