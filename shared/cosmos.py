@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponseError
 from azure.identity.aio import DefaultAzureCredential
@@ -78,6 +78,16 @@ def is_transient(error: BaseException) -> bool:
         | aiohttp.ClientError
         | ConnectionError,
     )
+
+
+def blames_service(error: BaseException) -> bool:
+    """Say whether an error is no document's fault: the service, the network, a key or a missing container.
+
+    Only two answers of the service speak of the document: 400 (it is malformed) and 413 (it is too large).
+    """
+    if isinstance(error, CosmosHttpResponseError):
+        return error.status_code not in (400, 413)
+    return isinstance(error, AzureError) or is_transient(error)
 
 
 def retry_after_seconds(error: BaseException | None) -> float:

@@ -71,12 +71,12 @@ class ShardFolder:
                 with attempt:
                     try:
                         result = await self._attempt(shard, source, changes)
-                    except ConflictError:
-                        conflicts += 1
-                        self._store.forget(shard)
+                    except TooLargeError:
                         raise
-                    except BaseException:
-                        # Cancelled, or cut off after the service committed: what is cached may be stale.
+                    except BaseException as error:
+                        # Lost against another writer, cancelled, or cut off after the service committed:
+                        # what is cached may be stale, and the ledger knows what was counted.
+                        conflicts += isinstance(error, ConflictError)
                         self._store.forget(shard)
                         raise
                     result.conflicts = conflicts

@@ -101,6 +101,10 @@ class PriceTable:
         """Return the models that have a price, in order."""
         return sorted(self._by_model)
 
+    def entries(self) -> list[ModelPrice]:
+        """Return every price, by model and date."""
+        return [price for model in self.models() for price in self._by_model[model]]
+
 
 def parse_price(entry: Mapping[str, Any]) -> ModelPrice:
     """Read one entry of a price table.

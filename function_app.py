@@ -1,0 +1,13 @@
+"""The function app: registers the blueprints, and nothing else."""
+
+import azure.functions as func
+
+from functions import change_feeds, operations, publishing, timers
+from shared.logs import configure_logging
+from shared.settings import current_settings
+
+configure_logging(current_settings().log_level)
+
+app = func.FunctionApp()
+for family in (change_feeds, publishing, timers, operations):
+    app.register_functions(family.blueprint)

@@ -1,0 +1,70 @@
+"""The fleet put together: one object per process, from settings to everything that triggers call."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from shared.audit import Auditor
+from shared.cosmos import connect
+from shared.folding import ShardFolder
+from shared.ingest import Ingest
+from shared.poison import PoisonStore
+from shared.price_book import PriceBook
+from shared.publishing import Publisher
+from shared.replay import Replayer
+from shared.repricing import Repricer
+from shared.settings import Settings
+from shared.store import ShardStore
+
+
+class Fleet:
+    """Everything that handles changes. Connects when it is entered.
+
+    Parameters
+    ----------
+    user_agent
+        Tells in the account's logs who spent the request units.
+    """
+
+    def __init__(self, settings: Settings, *, user_agent: str = "vimarsh-fleet") -> None:
+        self.settings = settings
+        self._client = connect(settings, user_agent=user_agent)
+        self._audit_client = connect(settings, user_agent=f"{user_agent}-audit")
+        self.database = self._client.get_database_client(settings.cosmos_database)
+        container = self.database.get_container_client
+        self.prices = PriceBook(container("fleet_state"))
+        self.poison = PoisonStore(container("poison_messages"))
+        store = ShardStore(container("view_state"), cache_bytes=settings.cache_bytes)
+        folder = ShardFolder(store)
+        self.ingest = Ingest(
+            database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
+        )
+        self.publisher = Publisher(database=self.database, poison=self.poison, settings=settings)
+        self.replayer = Replayer(database=self.database, ingest=self.ingest, poison=self.poison)
+        self.repricer = Repricer(
+            database=self.database, store=store, folder=folder, prices=self.prices, settings=settings
+        )
+        self.auditor = Auditor(
+            reader=self._audit_client.get_database_client(settings.cosmos_database),
+            cursors=container("fleet_state"),
+            ingest=self.ingest,
+            publisher=self.publisher,
+            settings=settings,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+        await self._audit_client.close()
+
+    async def __aenter__(self) -> Self:
+        # The SDK learns the account's regions here; without it every call goes to the global endpoint.
+        await self._client.__aenter__()
+        await self._audit_client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

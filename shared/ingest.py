@@ -1,0 +1,250 @@
+"""Take a batch of changes: count each document exactly once, and let a bad one fail alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from shared.cosmos import blames_service, charging, record_charge
+from shared.documents.common import DocumentError
+from shared.fold import Change, Verdict
+from shared.folding import FoldResult, ShardFolder
+from shared.poison import PoisonStore
+from shared.price_book import PriceBook
+from shared.pricing import PriceTable
+from shared.settings import Settings
+from shared.shards import ShardId, shard_of
+from shared.sources import SOURCES, Source
+from shared.store import ConflictError
+
+POISON_CONCURRENCY = 16
+"""Bad documents of one batch that are tried and written down at the same time."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What became of a batch."""
+
+    documents: int
+    folded: FoldResult = field(default_factory=FoldResult)
+    poisoned: list[str] = field(default_factory=list)
+    """Ids of the poison rows."""
+    shards: int = 0
+    request_units: float = 0.0
+    requests: int = 0
+    seconds: float = 0.0
+
+    @property
+    def counted(self) -> int:
+        """Documents that changed the state: new ones and new versions."""
+        return self.folded.verdicts[Verdict.ADDED] + self.folded.verdicts[Verdict.REPLACED]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    raw: object
+    error: Exception
+
+
+class Ingest:
+    """Folds batches of a source's documents into ``view_state``."""
+
+    def __init__(
+        self,
+        *,
+        database: DatabaseProxy,
+        folder: ShardFolder,
+        prices: PriceBook,
+        poison: PoisonStore,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._prices = prices
+        self._poison = poison
+        self._settings = settings
+
+    async def take(self, source_name: str, raws: Sequence[object], *, live: bool = False) -> IngestReport:
+        """Fold a batch; return when every document is counted, known to be counted, or in poison.
+
+        Parameters
+        ----------
+        live
+            The documents were read from the source just now, rather than delivered by its feed.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError, ConflictError
+            The service did not answer, through all retries. Parts of the batch may be counted; taking the
+            whole batch again counts nothing twice.
+        """
+        started = time.monotonic()
+        report = IngestReport(documents=len(raws))
+        source = SOURCES[source_name]
+        with charging() as charge:
+            prices = await self._prices.table()
+            good, bad = _parsed(source, raws, prices, live)
+            bad += await self._fold_all(source, good, report)
+            await self._retry_or_bury(source, bad, live, report)
+        report.request_units, report.requests = charge.request_units, charge.requests
+        report.seconds = time.monotonic() - started
+        _log_batch(source, raws, report)
+        return report
+
+    async def _fold_all(
+        self, source: Source, good: Sequence[tuple[object, Change]], report: IngestReport
+    ) -> list[_Failure]:
+        by_shard: dict[ShardId, list[tuple[object, Change]]] = defaultdict(list)
+        for raw, change in good:
+            by_shard[self._shard(change)].append((raw, change))
+        report.shards = len(by_shard)
+        slots = asyncio.Semaphore(self._settings.shard_concurrency)
+
+        async def fold(shard: ShardId, pairs: list[tuple[object, Change]]) -> list[_Failure]:
+            async with slots:
+                return await self._fold_isolating(source, shard, pairs, report)
+
+        # Every shard is finished before an error of one of them leaves: what can be counted, is.
+        outcomes = await asyncio.gather(
+            *(fold(shard, pairs) for shard, pairs in by_shard.items()), return_exceptions=True
+        )
+        failures: list[_Failure] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            failures += outcome
+        return failures
+
+    async def _fold_isolating(
+        self, source: Source, shard: ShardId, pairs: list[tuple[object, Change]], report: IngestReport
+    ) -> list[_Failure]:
+        """Fold one shard's changes; if they fail through their own fault, find out which of them does."""
+        try:
+            result = await self._folder.fold(shard, source.name, [change for _, change in pairs])
+        except Exception as error:
+            if blames_service(error) or isinstance(error, ConflictError):
+                raise
+            if len(pairs) == 1:
+                return [_Failure(pairs[0][0], error)]
+        else:
+            unknown = result.unknown
+            result.unknown = []
+            report.folded.merge(result)
+            await self._resolve(source, shard, unknown, report)
+            return []
+        middle = len(pairs) // 2
+        return [
+            *await self._fold_isolating(source, shard, pairs[:middle], report),
+            *await self._fold_isolating(source, shard, pairs[middle:], report),
+        ]
+
+    async def _resolve(
+        self, source: Source, shard: ShardId, unknown: Sequence[Change], report: IngestReport
+    ) -> None:
+        """Fold the live documents where versions of one second could not be told apart."""
+        container = self._database.get_container_client(source.name)
+        for change in unknown:
+            raw = await read_live(container, change.document_id, change.user_id)
+            if raw is None:
+                continue
+            try:
+                current = source.to_change(raw, await self._prices.table(), True)
+            except DocumentError:
+                continue  # the feed delivers this version too, and it fails there with all that belongs to it
+            report.folded.merge(await self._folder.fold(shard, source.name, [current]))
+
+    async def _retry_or_bury(
+        self, source: Source, bad: Sequence[_Failure], live: bool, report: IngestReport
+    ) -> None:
+        slots = asyncio.Semaphore(POISON_CONCURRENCY)
+
+        async def one(failure: _Failure) -> None:
+            async with slots:
+                await self._try_alone(source, failure, live, report)
+
+        outcomes = await asyncio.gather(*(one(failure) for failure in bad), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _try_alone(self, source: Source, failure: _Failure, live: bool, report: IngestReport) -> None:
+        """Try one document again on its own; after the last attempt it goes to poison."""
+        attempts, error = self._settings.document_attempts, failure.error
+        for attempt in range(1, attempts):
+            pause = self._settings.document_backoff_seconds * 2 ** (attempt - 1)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            try:
+                change = source.to_change(failure.raw, await self._prices.table(), live)
+                report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
+                return
+            except Exception as again:
+                if blames_service(again) or isinstance(again, ConflictError):
+                    raise
+                error = again
+        row_id = await self._poison.record(
+            source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts
+        )
+        report.poisoned.append(row_id)
+        _log.error(
+            "document_poisoned",
+            source=source.name,
+            poison_id=row_id,
+            error_type=type(error).__name__,
+            field=error.field if isinstance(error, DocumentError) else None,
+        )
+
+    def _shard(self, change: Change) -> ShardId:
+        return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
+
+
+async def read_live(
+    container: ContainerProxy, document_id: str, partition_key: str
+) -> Mapping[str, Any] | None:
+    """Return a source document as it stands now, None if it is gone."""
+    try:
+        return await container.read_item(document_id, partition_key, response_hook=record_charge)
+    except CosmosResourceNotFoundError as error:
+        record_charge(error.headers or {})
+        return None
+
+
+def _parsed(
+    source: Source, raws: Sequence[object], prices: PriceTable, live: bool
+) -> tuple[list[tuple[object, Change]], list[_Failure]]:
+    good: list[tuple[object, Change]] = []
+    bad: list[_Failure] = []
+    for raw in raws:
+        try:
+            good.append((raw, source.to_change(raw, prices, live)))
+        except Exception as error:  # noqa: BLE001  whatever a document makes the parser do is its own failure
+            bad.append(_Failure(raw, error))
+    return good, bad
+
+
+def _log_batch(source: Source, raws: Sequence[object], report: IngestReport) -> None:
+    written = [raw["_ts"] for raw in raws if isinstance(raw, Mapping) and isinstance(raw.get("_ts"), int)]
+    _log.info(
+        "batch_folded",
+        source=source.name,
+        documents=report.documents,
+        **{verdict.value: report.folded.verdicts[verdict] for verdict in Verdict},
+        poisoned=len(report.poisoned),
+        shards=report.shards,
+        conflicts=report.folded.conflicts,
+        commits=report.folded.commits,
+        requests=report.requests,
+        request_units=round(report.request_units, 2),
+        duration_ms=round(report.seconds * 1000),
+        oldest_age_s=round(time.time() - min(written)) if written else None,
+    )

@@ -1,0 +1,35 @@
+"""Structured logs: one JSON object a line, an event name and fields, never a document or its text."""
+
+from __future__ import annotations
+
+import logging
+
+import structlog
+
+
+def configure_logging(level: str) -> None:
+    """Log JSON lines at ``level`` and above through the standard library, which Azure Functions collects.
+
+    Raises
+    ------
+    ValueError
+        ``level`` is not the name of a level.
+    """
+    threshold = logging.getLevelNamesMapping().get(level.upper())
+    if threshold is None:
+        raise ValueError(f"FLEET_LOG_LEVEL {level!r} is not a level such as INFO")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    logging.getLogger("shared").setLevel(threshold)
+    # The SDK logs every request with its headers at INFO.
+    logging.getLogger("azure").setLevel(logging.WARNING)

@@ -1,0 +1,142 @@
+"""Child processes: reported ready or failed in one sentence, stopped for certain, never orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from local import processes
+from local.processes import Child, Reporter, StackError, exit_text, log_tail, start_child
+
+
+@contextlib.asynccontextmanager
+async def python_child(tmp_path: Path, script: str) -> AsyncIterator[Child]:
+    child = await start_child(
+        "sample", [sys.executable, "-c", script], log=tmp_path / "logs" / "sample.log", environment=os.environ
+    )
+    try:
+        yield child
+    finally:
+        await child.stop(grace=0.1)
+
+
+async def test_a_child_that_obeys_is_stopped_in_time(tmp_path: Path) -> None:
+    async with python_child(tmp_path, "import time; time.sleep(600)") as child:
+        assert await child.stop(grace=10) is True
+        assert child.process.returncode == -signal.SIGTERM
+
+
+async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+    )
+    async with python_child(tmp_path, script) as child:
+        while "deaf" not in child.log.read_text():
+            await asyncio.sleep(0.01)
+        assert await child.stop(grace=0.2) is False
+        assert child.process.returncode == -signal.SIGKILL
+
+
+async def test_an_unexpected_end_names_the_child_and_quotes_its_log(tmp_path: Path) -> None:
+    async with python_child(tmp_path, "import sys; print('the disk is full'); sys.exit(3)") as child:
+        await child.process.wait()
+        message = str(child.failure())
+    assert message.startswith("sample stopped unexpectedly (exit code 3).")
+    assert "the disk is full" in message
+    assert str(tmp_path / "logs" / "sample.log") in message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_children_do_not_outlive_a_parent_killed_with_minus_nine(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, os, sys
+from pathlib import Path
+from local.processes import start_child
+
+async def main():
+    child = await start_child(
+        "sample", [sys.executable, "-c", "import time; time.sleep(600)"],
+        log=Path({str(tmp_path)!r}) / "sample.log", environment=os.environ,
+    )
+    print(child.pid, flush=True)
+    await child.process.wait()
+
+asyncio.run(main())
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        orphan = int(parent.stdout.readline())
+        watch = os.pidfd_open(orphan)
+        parent.kill()
+        parent.wait()
+    try:
+        asyncio.run(_ended(watch))
+    finally:
+        os.close(watch)
+
+
+async def _ended(watch: int) -> None:
+    """A pidfd becomes readable when its process ends."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(watch, ended.set)
+    try:
+        await asyncio.wait_for(ended.wait(), 10)
+    finally:
+        loop.remove_reader(watch)
+
+
+async def test_a_command_that_cannot_start_surfaces_as_its_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"^host-9 could not start: No stack runs on .*stack\.json"):
+        await processes.start_command(
+            "host-9",
+            ["host", "--instance", "host-9", "--data", str(tmp_path / "nothing")],
+            log=tmp_path / "host-9.log",
+            environment={name: value for name, value in os.environ.items() if not name.startswith("CosmosDb")},
+            timeout=60,
+        )
+
+
+async def test_a_command_that_ends_without_a_report_quotes_its_log(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"(?s)odd stopped unexpectedly \(exit code 2\).*No such command"):
+        await processes.start_command(
+            "odd", ["no-such-command"], log=tmp_path / "odd.log", environment=os.environ, timeout=60
+        )
+
+
+def test_only_the_first_report_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    read_end, write_end = os.pipe()
+    reporter = Reporter(write_end)
+    reporter.ready({"port": 1})
+    reporter.failed("too late")
+    with os.fdopen(read_end) as pipe:
+        assert [json.loads(line) for line in pipe] == [{"ready": True, "port": 1}]
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_parent_readiness_is_one_line_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    Reporter(None).ready({"port": 1})
+    assert json.loads(capsys.readouterr().out) == {"ready": True, "port": 1}
+
+
+def test_the_end_of_a_log_is_bounded(tmp_path: Path) -> None:
+    log = tmp_path / "long.log"
+    log.write_text("".join(f"line {number}\n" for number in range(100_000)))
+    tail = log_tail(log).splitlines()
+    assert tail[-1].strip() == "line 99999"
+    assert len(tail) == processes.LOG_LINES_IN_ERRORS
+    assert log_tail(tmp_path / "missing.log") == "  (there is no log)"
+
+
+def test_exit_codes_are_explained() -> None:
+    assert exit_text(1) == "exit code 1"
+    assert exit_text(-9) == "killed by SIGKILL"
