@@ -1,0 +1,185 @@
+"""Call the app's functions: threads for sync ones, time limit, retries, and one log line per event."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from local.host.bindings import FunctionSpec
+from local.host.context import InvocationContext, InvocationRetry
+from local.host.logs import describe, log
+
+CANCEL_GRACE = 5.0
+"""Seconds an async function has to react to its cancellation after the time limit."""
+
+
+class InjectedLossError(Exception):
+    """A failure asked for by ``HostConfig.lose_batches``; it stands for one outside the app's control."""
+
+
+class InvocationTimeoutError(Exception):
+    """The invocation took longer than ``functionTimeout``."""
+
+
+class InvocationCancelledError(Exception):
+    """The function's own code cancelled itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: a value, or an error."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether no retry policy applies: success, or a loss that was injected."""
+        return self.error is None or isinstance(self.error, InjectedLossError)
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until ``event`` is set, but no longer than ``seconds``; say whether it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await event.wait()
+    return event.is_set()
+
+
+class Invoker:
+    """Runs invocations in the event loop and in a bounded pool of threads."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float | None,
+        threads: int | None = None,
+        lose_batches: Mapping[str, int] | None = None,
+    ) -> None:
+        self._timeout = timeout
+        workers = threads or min(32, (os.cpu_count() or 1) + 4)
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="function")
+        self._to_lose = dict(lose_batches or {})
+        self._spread = random.Random()
+        self.running = 0
+        """Invocations in progress."""
+
+    def close(self) -> None:
+        """Let the threads go. A sync function that still runs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def deliver(
+        self,
+        spec: FunctionSpec,
+        make_value: Callable[[], Any],
+        *,
+        abandon: asyncio.Event,
+        fields: Mapping[str, Any],
+    ) -> bool:
+        """Invoke a function with its retry policy, until it is done with or ``abandon`` is set.
+
+        ``make_value`` is called for each attempt, so that none sees what an earlier one changed.
+
+        Returns
+        -------
+        bool
+            True if the trigger may move on: success, a failure without policy, or retries used up, as on the
+            platform. False if the attempts were abandoned: the same input has to come again.
+        """
+        retry = 0
+        previous: BaseException | None = None
+        while True:
+            outcome = await self.invoke(spec, make_value, retry=retry, previous=previous, fields=fields)
+            if outcome.final:
+                return True
+            retry += 1
+            if spec.retry is None or not spec.retry.allows(retry):
+                return True
+            previous = outcome.error
+            pause = spec.retry.pause_before(retry, self._spread)
+            log.warning(
+                "invocation_retrying",
+                function=spec.name,
+                retry=retry,
+                max_retries=spec.retry.max_retry_count,
+                pause_ms=round(pause * 1_000),
+                **fields,
+            )
+            if await wait_for(abandon, pause):
+                log.warning("invocation_abandoned", function=spec.name, retry=retry, **fields)
+                return False
+
+    async def invoke(
+        self,
+        spec: FunctionSpec,
+        make_value: Callable[[], Any],
+        *,
+        retry: int = 0,
+        previous: BaseException | None = None,
+        fields: Mapping[str, Any],
+    ) -> Outcome:
+        """Invoke a function once. Whatever it raises becomes the outcome and is logged."""
+        invocation_id = str(uuid.uuid4())
+        bound = log.bind(function=spec.name, invocation_id=invocation_id, **fields)
+        bound.info("invocation_started", retry=retry)
+        started = time.perf_counter()
+        self.running += 1
+        outcome = Outcome(error=asyncio.CancelledError())
+        try:
+            self._lose_if_asked(spec)
+            arguments = {spec.argument: make_value()}
+            if spec.context_argument:
+                policy = spec.retry
+                arguments[spec.context_argument] = InvocationContext(
+                    invocation_id=invocation_id,
+                    function_name=spec.name,
+                    directory=spec.directory,
+                    retry=InvocationRetry(retry, policy.max_retry_count if policy else 0, previous),
+                )
+            outcome = Outcome(value=await self._run(spec, arguments))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
+            outcome = Outcome(error=error)
+        finally:
+            self.running -= 1
+            duration = round((time.perf_counter() - started) * 1_000, 1)
+            if outcome.error is None:
+                bound.info("invocation_succeeded", duration_ms=duration)
+            else:
+                bound.error("invocation_failed", duration_ms=duration, **describe(outcome.error))
+        return outcome
+
+    def _lose_if_asked(self, spec: FunctionSpec) -> None:
+        left = self._to_lose.get(spec.name, 0)
+        if left > 0:
+            self._to_lose[spec.name] = left - 1
+            raise InjectedLossError(f"injected loss of an invocation of {spec.name}; {left - 1} to come")
+
+    async def _run(self, spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+        """Run the user's code as a task of its own, so that its cancellation is never the host's."""
+        loop = asyncio.get_running_loop()
+        work: asyncio.Future[Any]
+        if spec.is_async:
+            work = asyncio.ensure_future(spec.call(**arguments))
+        else:
+            work = loop.run_in_executor(self._pool, lambda: spec.call(**arguments))
+        try:
+            done, _ = await asyncio.wait({work}, timeout=self._timeout)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        if not done:
+            work.cancel()
+            await asyncio.wait({work}, timeout=CANCEL_GRACE)
+            left = "" if work.done() and spec.is_async else "; its thread or task still runs"
+            raise InvocationTimeoutError(f"{spec.name} took longer than {self._timeout:g} s{left}")
+        if work.cancelled():
+            raise InvocationCancelledError(f"{spec.name} was cancelled by its own code")
+        return work.result()

@@ -1,0 +1,78 @@
+"""The keys of HTTP functions: generated once per stack, kept in a file only its owner can read."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.host.bindings import AuthLevel
+from local.host.errors import HostStartError
+from local.host.settings import read_json_object
+
+KEY_BYTES = 40
+"""Random bytes of a key; the platform's own keys have as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeys:
+    """The master key, which opens everything, and the host's function key, which opens level "function"."""
+
+    master: str = field(repr=False)
+    function: str = field(repr=False)
+
+    def allows(self, level: AuthLevel, presented: str | None) -> bool:
+        """Say whether a presented key opens a level. Comparisons take the same time whatever is presented."""
+        if level == "anonymous":
+            return True
+        given = (presented or "").encode()
+        is_master = hmac.compare_digest(given, self.master.encode())
+        is_function = hmac.compare_digest(given, self.function.encode())
+        return is_master or (level == "function" and is_function)
+
+
+def load_or_create_keys(path: Path) -> HostKeys:
+    """Read the keys, or generate them if the file does not exist.
+
+    Several hosts may start at the same time: the file appears complete or not at all, and all use the one
+    that was there first.
+
+    Raises
+    ------
+    HostStartError
+        The file cannot be read or written, or does not hold both keys.
+    """
+    if not path.exists():
+        _create(path)
+    document = read_json_object(path)
+    master, functions = document.get("masterKey"), document.get("functionKeys")
+    default = functions.get("default") if isinstance(functions, dict) else None
+    if not isinstance(master, str) or not isinstance(default, str) or not master or not default:
+        raise HostStartError(
+            f"{path} must hold 'masterKey' and 'functionKeys.default'; delete it to have new keys made."
+        )
+    return HostKeys(master=master, function=default)
+
+
+def _create(path: Path) -> None:
+    keys = {
+        "masterKey": secrets.token_urlsafe(KEY_BYTES),
+        "functionKeys": {"default": secrets.token_urlsafe(KEY_BYTES)},
+    }
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(keys, file, indent=2)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another host was first; its keys are read
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise HostStartError(f"The keys file {path} cannot be written: {error.strerror}.") from error

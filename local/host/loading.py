@@ -1,0 +1,119 @@
+"""Load ``function_app.py`` as the platform's Python worker does, and read its functions."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+from azure.functions.decorators.function_app import Function, FunctionRegister
+
+from local.host.bindings import (
+    FunctionSpec,
+    Trigger,
+    parse_cosmos_trigger,
+    parse_http_trigger,
+    parse_timer_trigger,
+)
+from local.host.errors import HostStartError
+from local.host.retry import parse_retry_policy
+
+SCRIPT = "function_app.py"
+PARSERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trigger]] = {
+    "cosmosDBTrigger": parse_cosmos_trigger,
+    "timerTrigger": parse_timer_trigger,
+    "httpTrigger": parse_http_trigger,
+}
+SUPPORTED = "cosmosDBTrigger, timerTrigger, httpTrigger and the HTTP response"
+
+
+def load_functions(app_dir: Path, settings: Mapping[str, str]) -> list[FunctionSpec]:
+    """Import the app and return its functions.
+
+    Raises
+    ------
+    HostStartError
+        The app cannot be imported, registers no function app or two, or uses a binding that this host
+        does not run; the message names function and binding.
+    """
+    register = _import_app(app_dir)
+    try:
+        functions = register.get_functions()
+    except (ValueError, TypeError, KeyError) as error:
+        raise HostStartError(f"The functions of {app_dir / SCRIPT} cannot be indexed: {error}") from error
+    return [_read_function(function, app_dir, settings) for function in functions]
+
+
+def _import_app(app_dir: Path) -> FunctionRegister:
+    script = app_dir / SCRIPT
+    if not script.is_file():
+        raise HostStartError(f"{script} does not exist; start the host in the folder of the function app.")
+    if str(app_dir) not in sys.path:
+        sys.path.insert(0, str(app_dir))
+    spec = importlib.util.spec_from_file_location("function_app", script)
+    if spec is None or spec.loader is None:
+        raise HostStartError(f"{script} cannot be loaded as a Python module.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["function_app"] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise HostStartError(f"{script} cannot be imported: {type(error).__name__}: {error}") from error
+    apps = {id(value): value for value in vars(module).values() if isinstance(value, FunctionRegister)}
+    if len(apps) != 1:
+        raise HostStartError(
+            f"{script} must define exactly one FunctionApp at the top level; it defines {len(apps)}."
+        )
+    return next(iter(apps.values()))
+
+
+def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str]) -> FunctionSpec:
+    name = str(function.get_function_name())
+    trigger: Trigger | None = None
+    argument = ""
+    for binding in (json.loads(text) for text in function.get_raw_bindings()):
+        kind = str(binding.get("type"))
+        if kind in PARSERS:
+            trigger = PARSERS[kind](name, binding, settings)
+            argument = str(binding["name"])
+        elif not (kind == "http" and binding.get("name") == "$return"):
+            raise HostStartError(
+                f"Function {name} uses the binding {kind} ({binding.get('name')}), which this host does not "
+                f"run; it runs {SUPPORTED}."
+            )
+    if trigger is None:
+        raise HostStartError(f"Function {name} has no trigger.")
+    call = function.get_user_function()
+    context_argument = _check_signature(name, call, argument)
+    return FunctionSpec(
+        name=name,
+        call=call,
+        is_async=inspect.iscoroutinefunction(call),
+        argument=argument,
+        context_argument=context_argument,
+        trigger=trigger,
+        retry=parse_retry_policy(name, function.get_settings_dict("retry_policy")),
+        directory=app_dir,
+    )
+
+
+def _check_signature(name: str, call: Any, argument: str) -> str | None:
+    """Hold the parameters against the bindings, as the worker does; return the context parameter's name."""
+    parameters = dict(inspect.signature(call).parameters)
+    context = None
+    for parameter in parameters.values():
+        annotated = parameter.annotation
+        if parameter.name == "context" or annotated is func.Context or annotated == "func.Context":
+            context = parameter.name
+    expected = {argument} | ({context} if context else set())
+    if set(parameters) != expected:
+        raise HostStartError(
+            f"Function {name} takes the parameters {sorted(parameters)}, but its bindings supply "
+            f"{sorted(expected)}."
+        )
+    return context

@@ -1,0 +1,85 @@
+"""Structured logs of the host: one JSON object per line on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict
+
+MESSAGE_LIMIT = 300
+"""Characters of an exception's text that reach the log: enough to act on, too few for a document."""
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_state = {"level": 20}
+
+
+class _StandardError:
+    """Writes to whatever ``sys.stderr`` is at that moment (tests and the stack redirect it)."""
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+def _drop_below_level(_: Any, method: str, event: EventDict) -> EventDict:
+    if _LEVELS.get(method, 50) < _state["level"]:
+        raise structlog.DropEvent
+    return event
+
+
+# The host keeps its own logger: an app that calls structlog.configure() must not change the host's lines.
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+log: Any = structlog.wrap_logger(
+    _StandardError(),
+    processors=[_drop_below_level, *_SHARED, structlog.processors.JSONRenderer(sort_keys=False)],
+    wrapper_class=structlog.BoundLogger,
+)
+"""The host's logger: ``log.info("event_name", field=value)``."""
+
+
+def configure_logging(level: str) -> None:
+    """Set the host's level and give standard ``logging`` (the app's own, the SDK's) the same JSON shape.
+
+    A root logger that already has handlers is the app's own business and stays as it is.
+    """
+    number = getattr(logging, level)
+    _state["level"] = number
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    structlog.processors.JSONRenderer(),
+                ],
+            )
+        )
+        root.addHandler(handler)
+        root.setLevel(number)
+    for noisy in ("azure", "asyncio"):
+        # The SDK logs each request with its headers at INFO: a line per poll and lease.
+        logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+
+
+def describe(error: BaseException) -> MutableMapping[str, Any]:
+    """Return the fields that tell an error: its type, the start of its text and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error_type": type(error).__name__,
+        "error": str(error)[:MESSAGE_LIMIT],
+        "where": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-4:]],
+    }

@@ -1,0 +1,375 @@
+"""Run one host instance: load the app, start its triggers, and end cleanly on SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from local.host.bindings import CosmosTrigger, FunctionSpec, TimerTrigger
+from local.host.connections import Connections
+from local.host.errors import HostStartError
+from local.host.invoke import Invoker
+from local.host.keys import HostKeys, load_or_create_keys
+from local.host.loading import load_functions
+from local.host.logs import configure_logging, describe, log
+from local.host.routes import Router
+from local.host.settings import HostJson, export_settings, load_app_settings, load_host_json
+from local.host.timer_store import TimerLock
+from local.host.trigger_cosmos import CosmosListener, CosmosSource
+from local.host.trigger_http import DEFAULT_BODY_LIMIT, HttpApp
+from local.host.trigger_timer import TimerListener
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """How to run one instance."""
+
+    app_dir: Path
+    """Folder with ``function_app.py`` and ``host.json``."""
+    instance: str
+    """Name of this instance, unique among the hosts of a stack; leases carry it as their owner."""
+    http_port: int | None = None
+    """Port for HTTP functions and the status page; 0 picks a free one, None serves no HTTP."""
+    http_host: str = "127.0.0.1"
+    data_dir: Path | None = None
+    """Where the keys file lies; None means ``.local`` in the app's folder."""
+    drain_seconds: float = 30.0
+    """How long invocations in flight may go on after SIGTERM. What has not ended by then is redelivered."""
+    timer_lock_seconds: float = 15.0
+    """After how long without a sign of life another instance takes over the timers of this one."""
+    state_connection: str = "CosmosDb"
+    """Connection setting of the timer locks, for an app without Cosmos DB triggers."""
+    state_database_setting: str = "COSMOS_DATABASE"
+    state_container: str = "change_feed_leases"
+    lose_batches: Mapping[str, int] = field(default_factory=dict)
+    """Fault injection: so many first invocations of a function fail before its code runs, and are lost as a
+    batch is lost on the platform, whatever the retry policy says."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostReady:
+    """What a caller learns when the host serves."""
+
+    instance: str
+    functions: tuple[str, ...]
+    http_port: int | None
+    keys_file: Path | None
+
+
+class Host:
+    """One instance. Use :func:`run_host` from a command line; this class from tests and other programs."""
+
+    def __init__(self, config: HostConfig) -> None:
+        self._config = config
+        self._process = uuid.uuid4().hex
+        self._started = time.monotonic()
+        self._state = "Starting"
+        self._exit = contextlib.AsyncExitStack()
+        self._listeners: list[CosmosListener | TimerListener] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._functions: list[FunctionSpec] = []
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._invoker: Invoker | None = None
+
+    async def start(self) -> HostReady:
+        """Load the app, check everything it needs, and start its triggers.
+
+        Raises
+        ------
+        HostStartError
+            Something is missing or wrong; nothing runs then.
+        """
+        config = self._config
+        app_dir = config.app_dir.resolve()
+        settings = load_app_settings(app_dir, os.environ)
+        host_json = load_host_json(app_dir)
+        configure_logging(host_json.log_level)
+        export_settings(settings)
+        self._functions = load_functions(app_dir, settings)
+        self._invoker = Invoker(
+            timeout=host_json.function_timeout,
+            threads=_threads(settings),
+            lose_batches=_known(config.lose_batches, self._functions),
+        )
+        try:
+            connections = await self._exit.enter_async_context(
+                Connections(settings, host_json.user_agent_suffix)
+            )
+            await self._open_cosmos(connections, self._invoker)
+            await self._open_timers(connections, settings, self._invoker)
+            port, keys_file = self._open_http(host_json, settings, self._invoker)
+        except BaseException:
+            await self._close()
+            raise
+        self._tasks = [asyncio.create_task(self._guard(listener)) for listener in self._listeners]
+        self._state = "Running"
+        names = tuple(spec.name for spec in self._functions)
+        log.info("host_started", instance=config.instance, functions=names, http_port=port)
+        return HostReady(config.instance, names, port, keys_file)
+
+    async def stop(self) -> None:
+        """Read no more, let invocations in flight end, give back all leases and close everything."""
+        self._state = "Stopping"
+        running = self._invoker.running if self._invoker else 0
+        log.info("host_stopping", instance=self._config.instance, invocations=running)
+        for listener in self._listeners:
+            listener.stop()
+        if self._server is not None:
+            self._server.should_exit = True
+        waiting = [*self._tasks, *([self._serving] if self._serving else [])]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=self._config.drain_seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("host_drain_incomplete", instance=self._config.instance, triggers=len(late))
+                await asyncio.wait(late, timeout=10)
+        await self._close()
+        self._state = "Stopped"
+        log.info("host_stopped", instance=self._config.instance)
+
+    def hurry(self) -> None:
+        """Cancel what :meth:`stop` still waits for. What was in flight is redelivered."""
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            self._server.force_exit = True
+
+    def status(self) -> dict[str, Any]:
+        """Return what ``/admin/host/status`` answers."""
+        triggers = []
+        for listener in self._listeners:
+            name = listener.spec.name
+            if isinstance(listener, CosmosListener):
+                triggers.append({"function": name, "type": "cosmosDBTrigger", "leases": listener.lease_count})
+            else:
+                triggers.append({"function": name, "type": "timerTrigger", "runs_here": listener.holds})
+        return {
+            "id": self._config.instance,
+            "state": self._state,
+            "processUptime": round((time.monotonic() - self._started) * 1_000),
+            "functions": [spec.name for spec in self._functions],
+            "invocations": self._invoker.running if self._invoker else 0,
+            "triggers": triggers,
+        }
+
+    async def _open_cosmos(self, connections: Connections, invoker: Invoker) -> None:
+        seen: dict[tuple[str, str], str] = {}
+        for spec in self._functions:
+            if not isinstance(spec.trigger, CosmosTrigger):
+                continue
+            source = await CosmosSource.open(
+                spec, connections, owner=self._config.instance, process=self._process, create=True
+            )
+            place = (spec.trigger.lease_container, source.store.prefix)
+            if place in seen:
+                raise HostStartError(
+                    f"The functions {seen[place]} and {spec.name} share the same leases, so each would see "
+                    "only a part of the feed; give one of them a lease_container_prefix."
+                )
+            seen[place] = spec.name
+            listener = CosmosListener(spec, source, invoker)
+            await listener.prepare()
+            self._listeners.append(listener)
+
+    async def _open_timers(
+        self, connections: Connections, settings: Mapping[str, str], invoker: Invoker
+    ) -> None:
+        timers = [spec for spec in self._functions if isinstance(spec.trigger, TimerTrigger)]
+        if not timers:
+            return
+        place = _timer_place(self._config, self._functions, settings)
+        container, _ = await connections.container(*place, asked_by="it holds the locks of the timers")
+        seconds = self._config.timer_lock_seconds
+        for spec in timers:
+            lock = TimerLock(
+                container,
+                name=spec.name,
+                owner=self._config.instance,
+                process=self._process,
+                expiration=seconds,
+            )
+            self._listeners.append(TimerListener(spec, lock, invoker, expiration=seconds))
+
+    def _open_http(
+        self, host_json: HostJson, settings: Mapping[str, str], invoker: Invoker
+    ) -> tuple[int | None, Path | None]:
+        config = self._config
+        router = Router(self._functions)
+        if config.http_port is None:
+            if len(router):
+                log.warning("http_not_served", reason="no port given", functions=len(router))
+            return None, None
+        keys_file = (config.data_dir or config.app_dir / ".local") / "host-keys.json"
+        keys = load_or_create_keys(keys_file)
+        app = self._http_app(router, host_json, settings, invoker, keys)
+        listening = _bind(config.http_host, config.http_port)
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=round(config.drain_seconds),
+                server_header=False,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        return int(listening.getsockname()[1]), keys_file
+
+    def _http_app(
+        self,
+        router: Router,
+        host_json: HostJson,
+        settings: Mapping[str, str],
+        invoker: Invoker,
+        keys: HostKeys,
+    ) -> HttpApp:
+        return HttpApp(
+            router,
+            invoker,
+            keys,
+            prefix=host_json.route_prefix,
+            body_limit=_number(settings, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT),
+            max_concurrent=host_json.max_concurrent_requests,
+            max_outstanding=host_json.max_outstanding_requests,
+            status=self.status,
+        )
+
+    async def _guard(self, listener: CosmosListener | TimerListener) -> None:
+        """Run a trigger; if the host's own code fails in it, say so and start it again. The others go on."""
+        while True:
+            try:
+                await listener.run()
+                return
+            except Exception as error:  # noqa: BLE001 - a defect in one trigger must not end the others; logged
+                log.critical("trigger_failed", function=listener.spec.name, **describe(error))
+            await asyncio.sleep(1)
+
+    async def _close(self) -> None:
+        if self._serving is not None and not self._serving.done():
+            self._serving.cancel()
+            await asyncio.gather(self._serving, return_exceptions=True)
+        if self._invoker is not None:
+            self._invoker.close()
+        await self._exit.aclose()
+
+
+class _Server(uvicorn.Server):
+    """Serves without touching signal handlers: the host has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the handlers alone."""
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ignored for the same reason."""
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise HostStartError(f"The HTTP port {port} on {host} cannot be used: {error.strerror}.") from error
+    return listening
+
+
+def _timer_place(
+    config: HostConfig, functions: list[FunctionSpec], settings: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """Say where timer locks lie: beside the leases of the first Cosmos DB trigger, or as configured."""
+    for spec in functions:
+        if isinstance(spec.trigger, CosmosTrigger):
+            trigger = spec.trigger
+            return trigger.lease_connection, trigger.lease_database, trigger.lease_container
+    database = settings.get(config.state_database_setting)
+    if not database:
+        raise HostStartError(
+            f"The setting {config.state_database_setting} is not set; the timers of this app need a database "
+            "for their locks."
+        )
+    return config.state_connection, database, config.state_container
+
+
+def _threads(settings: Mapping[str, str]) -> int | None:
+    name = "PYTHON_THREADPOOL_THREAD_COUNT"
+    return _number(settings, name, 0) or None
+
+
+def _number(settings: Mapping[str, str], name: str, default: int) -> int:
+    text = settings.get(name)
+    if not text:
+        return default
+    if not text.isdigit() or int(text) < 1:
+        raise HostStartError(f"The setting {name} is {text!r}; it must be a positive whole number.")
+    return int(text)
+
+
+def _known(lose_batches: Mapping[str, int], functions: list[FunctionSpec]) -> Mapping[str, int]:
+    names = {spec.name for spec in functions}
+    for name, count in lose_batches.items():
+        if name not in names:
+            raise HostStartError(
+                f"lose_batches names the function {name}, which does not exist; there are {sorted(names)}."
+            )
+        if count < 0:
+            raise HostStartError(f"lose_batches of {name} is {count}; it must not be negative.")
+    return lose_batches
+
+
+async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None]) -> None:
+    """Run an instance until SIGTERM or SIGINT; then drain, release the leases and return.
+
+    A second signal ends the draining at once: what is in flight is cancelled and will be redelivered.
+
+    Raises
+    ------
+    HostStartError
+        The instance cannot start. The message is one sentence for the user.
+    """
+    loop = asyncio.get_running_loop()
+    asked, insisted = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (insisted if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    host = Host(config)
+    asking, insisting = asyncio.create_task(asked.wait()), asyncio.create_task(insisted.wait())
+    try:
+        starting = asyncio.create_task(host.start())
+        await asyncio.wait({starting, asking}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        on_ready(starting.result())
+        await asking
+        stopping = asyncio.create_task(host.stop())
+        await asyncio.wait({stopping, insisting}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            host.hurry()
+        await stopping
+    finally:
+        asking.cancel()
+        insisting.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
