@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from local.connection import Connection
+from local.console import notes, output
 from local.seed.traffic import TrafficPlan, count_writes, writes
 from local.seed.writer import CONTAINER, SeedSummary, write_traffic
 
@@ -28,7 +28,7 @@ async def seed_database(connection: Connection, plan: TrafficPlan, *, concurrenc
 
 @contextmanager
 def _progress(plan: TrafficPlan) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
+    console = notes()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,7 +46,7 @@ def print_summary(summary: SeedSummary, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.as_json()))
         return
-    Console().print(summary_table(summary))
+    output().print(summary_table(summary))
 
 
 def summary_table(summary: SeedSummary) -> Table:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,13 @@ from local.processes import Child, Reporter, StackError, exit_text, log_tail, st
 
 
 @contextlib.asynccontextmanager
-async def python_child(tmp_path: Path, script: str) -> AsyncIterator[Child]:
+async def python_child(tmp_path: Path, script: str, pass_fds: Sequence[int] = ()) -> AsyncIterator[Child]:
     child = await start_child(
-        "sample", [sys.executable, "-c", script], log=tmp_path / "logs" / "sample.log", environment=os.environ
+        "sample",
+        [sys.executable, "-c", script],
+        log=tmp_path / "logs" / "sample.log",
+        environment=os.environ,
+        pass_fds=pass_fds,
     )
     try:
         yield child
@@ -36,12 +40,17 @@ async def test_a_child_that_obeys_is_stopped_in_time(tmp_path: Path) -> None:
 
 
 async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
     script = (
-        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"os.write({write_end}, b'deaf')\n"
+        "time.sleep(600)"
     )
-    async with python_child(tmp_path, script) as child:
-        while "deaf" not in child.log.read_text():
-            await asyncio.sleep(0.01)
+    async with python_child(tmp_path, script, pass_fds=[write_end]) as child:
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as pipe:
+            assert await asyncio.to_thread(pipe.read, 4) == b"deaf"
         assert await child.stop(grace=0.2) is False
         assert child.process.returncode == -signal.SIGKILL
 
@@ -101,7 +110,7 @@ async def test_a_command_that_cannot_start_surfaces_as_its_sentence(tmp_path: Pa
             "host-9",
             ["host", "--instance", "host-9", "--data", str(tmp_path / "nothing")],
             log=tmp_path / "host-9.log",
-            environment={name: value for name, value in os.environ.items() if not name.startswith("CosmosDb")},
+            environment={k: v for k, v in os.environ.items() if not k.startswith("CosmosDb")},
             timeout=60,
         )
 
@@ -123,7 +132,7 @@ def test_only_the_first_report_counts(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_parent_readiness_is_one_line_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_parent_readiness_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     Reporter(None).ready({"port": 1})
     assert json.loads(capsys.readouterr().out) == {"ready": True, "port": 1}
 

@@ -1,0 +1,266 @@
+"""``python -m local``: the laptop stack, its parts one by one, and sample traffic for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from azure.core.exceptions import AzureError
+
+from local.connection import DEFAULT_DATA, find_connection
+from local.processes import ROOT, Reporter, StackError
+from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
+
+INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
+
+
+app = typer.Typer(
+    name="python -m local",
+    help="The fleet on a laptop: database server, Functions host, Blob Storage, sample traffic.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local variables would print connection strings
+    rich_markup_mode=None,
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Directory of the stack's data, logs and stack.json.")]
+Instances = Annotated[int, typer.Option(min=0, max=32, help="How many Functions hosts to start.")]
+CosmosPort = Annotated[int, typer.Option(min=0, max=65_535, help="Port of the database server; 0: any free.")]
+BlobPort = Annotated[int, typer.Option(min=0, max=65_535, help="Port of Blob Storage; 0: any free.")]
+HttpPort = Annotated[int, typer.Option(min=0, max=65_535, help="HTTP port of the first host; 0: any free.")]
+Users = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many people ask.")]
+Interactions = Annotated[int, typer.Option(min=1, max=10_000_000, help="How many interactions to create.")]
+Days = Annotated[int, typer.Option(min=1, max=3_650, help="Over how many days they spread.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same documents.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
+
+
+@contextmanager
+def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
+    """Turn the failures a user can act on into one sentence on standard error and exit code 1."""
+    from local.host.errors import HostStartError
+
+    try:
+        yield
+    except (StackError, HostStartError, AzureError, OSError, ValueError) as failure:
+        sentence = _sentence(failure)
+        if reporter is not None:
+            reporter.failed(sentence)
+        typer.echo(f"error: {sentence}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _sentence(failure: Exception) -> str:
+    if isinstance(failure, AzureError):
+        return f"The database did not answer as hoped: {str(failure.message).strip().splitlines()[0]}"
+    return str(failure)
+
+
+def _run(main: Coroutine[Any, Any, int]) -> int:
+    """Run until the end or until SIGINT or SIGTERM, which cancel ``main`` so that it can clean up.
+
+    A second signal is not handled: it ends this process at once, and the kernel ends its children.
+
+    Returns
+    -------
+    int
+        What ``main`` returned, or :data:`INTERRUPTED`.
+    """
+
+    async def guarded() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(main)
+
+        def stop() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return INTERRUPTED
+
+    return asyncio.run(guarded())
+
+
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    instances: Instances = 1,
+    cosmos_port: CosmosPort = 8081,
+    blob_port: BlobPort = 10_000,
+    http_port: HttpPort = 7071,
+) -> None:
+    """Start the stack without sample traffic; print one JSON line when it serves; Ctrl-C stops it."""
+    from local.stack import StackConfig, running_stack
+
+    async def serve() -> NoReturn:
+        async with running_stack(StackConfig(data, instances, cosmos_port, blob_port, http_port)) as stack:
+            for drift in stack.catalogue.drifted:
+                typer.echo(f"warning: {drift}", err=True)
+            typer.echo(json.dumps({"ready": True, **stack.description()}))
+            sys.stdout.flush()
+            await stack.watch()
+
+    with _failures_as_sentences():
+        code = _run(serve())
+    raise typer.Exit(0 if code == INTERRUPTED else code)
+
+
+@app.command()
+def cosmos(
+    data: Annotated[Path, typer.Option("--data", help="Directory of the database.")] = DEFAULT_DATA
+    / "cosmos",
+    port: CosmosPort = 8081,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a generated certificate.")] = False,
+    partitions: Annotated[int, typer.Option(min=1, help="Physical partitions of a new container.")] = 4,
+    ready_fd: ReadyFd = None,
+) -> None:
+    """Start the database server alone; print one JSON line when it serves."""
+    from local.cosmos.server import ServerConfig, ServerInfo, serve
+
+    reporter = Reporter(ready_fd)
+
+    def ready(info: ServerInfo) -> None:
+        reporter.ready(
+            {"endpoint": info.endpoint, "port": info.port, "connection_string": info.connection_string}
+        )
+
+    with _failures_as_sentences(reporter):
+        config = ServerConfig(port=port, data_dir=data, tls=tls, partitions=partitions)
+        asyncio.run(serve(config, on_ready=ready))
+
+
+@app.command()
+def host(
+    instance: Annotated[str, typer.Option(help="Name of the host, different from every other's.")],
+    data: Data = DEFAULT_DATA,
+    http_port: HttpPort = 0,
+    ready_fd: ReadyFd = None,
+) -> None:
+    """Start one more Functions host on a running stack; print one JSON line when it serves."""
+    from local.host.runner import HostConfig, HostReady, run_host
+
+    reporter = Reporter(ready_fd)
+
+    def ready(host: HostReady) -> None:
+        reporter.ready(
+            {"instance": host.instance, "http_port": host.http_port, "functions": list(host.functions)}
+        )
+
+    with _failures_as_sentences(reporter):
+        os.environ.update(find_connection(data).settings)  # where the host and the app look for settings
+        config = HostConfig(
+            app_dir=ROOT, instance=instance, http_port=http_port, data_dir=data.resolve() / "host"
+        )
+        asyncio.run(run_host(config, on_ready=ready))
+
+
+@app.command()
+def seed(
+    users: Users = 40,
+    interactions: Interactions = 3_000,
+    days: Days = 28,
+    seed: Seed = 1,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day of the period.")] = datetime(
+        DEFAULT_UNTIL.year, DEFAULT_UNTIL.month, DEFAULT_UNTIL.day
+    ),
+    malformed: Annotated[float, typer.Option(min=0, max=1, help="Share of malformed documents.")] = 0.005,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at a time.")] = 16,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Write sample traffic: interactions, later their ratings, and a few malformed documents."""
+    from local.seed.command import print_summary, seed_database
+
+    with _failures_as_sentences():
+        plan = TrafficPlan(users, interactions, days, seed, until.date(), malformed)
+        connection = find_connection(data)
+
+        async def write() -> int:
+            summary = await seed_database(connection, plan, concurrency=concurrency)
+            print_summary(summary, as_json=as_json)
+            return 0
+
+        code = _run(write())
+    raise typer.Exit(code)
+
+
+@app.command()
+def settle(
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 60.0,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Wait until every feed is drained and published; exit code 1 and the lag per feed if it is not."""
+    from local.settle import print_lag, settle_feeds
+
+    with _failures_as_sentences():
+        connection = find_connection(data)
+
+        async def wait() -> int:
+            settled = await settle_feeds(connection, timeout=timeout)
+            print_lag(settled, as_json=as_json)
+            return 0 if settled.drained else 1
+
+        code = _run(wait())
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    users: Users = 40,
+    interactions: Interactions = 3_000,
+    days: Days = 28,
+    seed: Seed = 1,
+    instances: Instances = 2,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds the feeds have to drain.")] = 300.0,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Directory to keep; a temporary one is used without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Seed traffic, drain and publish it, show what came out; exit code 1 if it does not add up."""
+    from local.demo import run_demo
+
+    with _failures_as_sentences():
+        plan = TrafficPlan(users, interactions, days, seed)
+        code = _run(run_demo(plan, data=data, instances=instances, timeout=timeout, as_json=as_json))
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    data: Data = DEFAULT_DATA,
+    instances: Instances = 2,
+    cosmos_port: CosmosPort = 8081,
+    blob_port: BlobPort = 10_000,
+    http_port: HttpPort = 7071,
+    users: Users = 40,
+    per_minute: Annotated[float, typer.Option(min=0.1, max=6_000, help="Questions per minute.")] = 30.0,
+) -> None:
+    """Start the stack and a trickle of live traffic; Ctrl-C stops it."""
+    from local.run import run_live
+    from local.stack import StackConfig
+
+    config = StackConfig(data, instances, cosmos_port, blob_port, http_port)
+    with _failures_as_sentences():
+        code = _run(run_live(config, users=users, per_minute=per_minute))
+    raise typer.Exit(0 if code == INTERRUPTED else code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,108 @@
+"""How commands find the database: from explicit settings, or from the stack that runs on a data directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.cosmos.aio import CosmosClient
+from azure.identity.aio import DefaultAzureCredential
+
+from local.processes import StackError
+
+DEFAULT_DATA = Path(".local/data")
+DEFAULT_DATABASE = "vimarsh-multi-personality"
+CONNECTION_SETTINGS = ("CosmosDb", "CosmosDb__accountEndpoint")
+
+
+def stack_file(data: Path) -> Path:
+    """Return where a running stack describes itself."""
+    return data / "stack.json"
+
+
+def read_stack(data: Path) -> dict[str, Any]:
+    """Return the description of the stack that runs on ``data``.
+
+    Raises
+    ------
+    StackError
+        None runs there.
+    """
+    path = stack_file(data)
+    try:
+        description: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StackError(
+            f"No stack runs on {data} ({path} does not exist):"
+            f" start one with `python -m local up --data {data}`,"
+            " or set CosmosDb to the connection string of a database."
+        ) from None
+    if not process_lives(description["pid"]):
+        raise StackError(
+            f"The stack on {data} did not stop cleanly (process {description['pid']} of {path} is gone):"
+            f" start it again with `python -m local up --data {data}`."
+        )
+    return description
+
+
+def process_lives(pid: int) -> bool:
+    """Say whether a process exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The settings of a database and, where it is ours, of its administration."""
+
+    settings: Mapping[str, str]
+    """Settings as the function app reads them: ``CosmosDb``, ``COSMOS_DATABASE``, …"""
+    found_in: str
+    """Where they come from, for messages."""
+
+    @property
+    def database(self) -> str:
+        """Name of the database."""
+        return self.settings.get("COSMOS_DATABASE") or DEFAULT_DATABASE
+
+    def environment(self) -> dict[str, str]:
+        """Return this process's environment with the settings in it."""
+        return {**os.environ, **self.settings}
+
+    @asynccontextmanager
+    async def client(self, purpose: str) -> AsyncIterator[CosmosClient]:
+        """Open a client; ``purpose`` is what request charges are booked under."""
+        async with AsyncExitStack() as stack:
+            secret = self.settings.get("CosmosDb")
+            if secret:
+                opened = CosmosClient.from_connection_string(secret, user_agent_suffix=purpose)
+            else:
+                credential = await stack.enter_async_context(DefaultAzureCredential())
+                endpoint = self.settings["CosmosDb__accountEndpoint"]
+                opened = CosmosClient(endpoint, credential, user_agent_suffix=purpose)
+            yield await stack.enter_async_context(opened)
+
+
+def find_connection(data: Path) -> Connection:
+    """Return how to reach the database: settings of this process's environment win over a running stack.
+
+    Raises
+    ------
+    StackError
+        No connection is set, and no stack runs on ``data``.
+    """
+    names = (*CONNECTION_SETTINGS, "COSMOS_DATABASE", "ArchiveStorage", "AzureWebJobsStorage")
+    explicit = {name: os.environ[name] for name in names if os.environ.get(name)}
+    if any(name in explicit for name in CONNECTION_SETTINGS):
+        return Connection(explicit, "the environment")
+    return Connection({**read_stack(data)["settings"], **explicit}, str(stack_file(data)))

@@ -1,0 +1,86 @@
+"""``python -m local demo``: traffic in, views out, and a readable account of both."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from local.account import Outcome, checks, read_account, read_charges
+from local.console import notes, output
+from local.processes import StackError
+from local.report import print_report
+from local.seed.command import seed_database
+from local.seed.traffic import TrafficPlan
+from local.settle import print_lag, settle_feeds
+from local.stack import Stack, StackConfig, running_stack
+
+
+async def run_demo(
+    plan: TrafficPlan, *, data: Path | None, instances: int, timeout: float, as_json: bool
+) -> int:
+    """Run the demonstration and print its account.
+
+    Parameters
+    ----------
+    data
+        Directory of the stack, which must not hold one yet; without it, a temporary one is used and removed.
+    timeout
+        Seconds that the feeds have to drain after the last write.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if the feeds did not drain in time or the figures do not add up.
+
+    Raises
+    ------
+    StackError
+        The stack cannot start, or a part of it ended by itself.
+    """
+    with _directory(data) as directory:
+        async with running_stack(StackConfig(directory, instances)) as stack:
+            outcome = await stack.alongside(_process(stack, plan, timeout, as_json))
+    if outcome is None:
+        return 1
+    if as_json:
+        print(json.dumps(outcome.as_json()))
+    else:
+        print_report(outcome, output())
+    return 0 if outcome.adds_up else 1
+
+
+async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: bool) -> Outcome | None:
+    """Write, wait and read; None if the feeds did not drain in time, which is then printed."""
+    console = notes()
+    connection = stack.connection
+    console.print(f"The stack serves: {len(stack.hosts)} hosts, database {stack.cosmos['endpoint']}")
+    started = monotonic()
+    written = await seed_database(connection, plan)
+    console.print(f"{written.documents:,} interactions written; waiting until every feed is drained …")
+    settlement = await settle_feeds(connection, timeout=timeout)
+    drained_after = monotonic() - started
+    if not settlement.drained:
+        print_lag(settlement, as_json=as_json)
+        return None
+    # Charges first: reading the account is not what the fleet costs.
+    charges = await read_charges(stack.cosmos["endpoint"], connection)
+    account = await read_account(connection)
+    return Outcome(written, account, checks(account, written), charges, drained_after)
+
+
+@contextmanager
+def _directory(data: Path | None) -> Iterator[Path]:
+    if data is None:
+        with tempfile.TemporaryDirectory(prefix="fleet-demo-") as temporary:
+            yield Path(temporary)
+        return
+    if (data / "cosmos").exists():
+        raise StackError(
+            f"{data} holds a database already, whose documents the demo's figures would not account for:"
+            " name another directory with --data, or none for a temporary one."
+        )
+    yield data

@@ -1,0 +1,139 @@
+"""``python -m local settle``: wait until everything written has been processed and published.
+
+A feed is drained when the lease of every feed range stands at its end, and a lease advances only after its
+invocation has ended; so "drained" means "processed". But processing a feed can write into the container
+behind another one (sources → ``view_state`` → views), and the feeds of one measurement are read side by
+side. Hence the rule: as many measurements in a row as there are monitored containers must find everything
+drained. By the n-th of them, what was written n steps upstream before the first one has arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from azure.core.exceptions import AzureError
+from rich.table import Table
+
+from local.connection import Connection
+from local.console import output
+from local.host.lag import FeedLag, LagMeter
+from local.processes import ROOT
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two measurements; the pause grows while nothing changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The last measurement of a wait."""
+
+    drained: bool
+    feeds: tuple[FeedLag, ...]
+    seconds: float
+    """How long the wait took."""
+    error: str | None = None
+    """Why the last measurement failed, if it did."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "drained": self.drained,
+            "seconds": round(self.seconds, 3),
+            "error": self.error,
+            "feeds": [
+                {
+                    "function": feed.function,
+                    "container": feed.container,
+                    "drained": feed.drained,
+                    "pending": feed.pending,
+                    "leases": len(feed.leases),
+                    "ranges_without_lease": len(feed.uncovered),
+                }
+                for feed in self.feeds
+            ],
+        }
+
+
+async def settle_feeds(connection: Connection, *, timeout: float) -> Settlement:
+    """Wait until every feed is drained and what came of it is published, ``timeout`` seconds at most.
+
+    The last measurement may end after the timeout; there is always at least one.
+
+    Raises
+    ------
+    local.host.errors.HostStartError
+        The function app or its settings are not usable.
+    """
+    os.environ.update(connection.settings)  # where the function app looks for them
+    started = monotonic()
+    feeds: tuple[FeedLag, ...] = ()
+    error: str | None = None
+    drained_in_a_row, pause = 0, SHORTEST_PAUSE
+    async with LagMeter(ROOT) as meter:
+        while True:
+            try:
+                measured, error = tuple(await meter.measure()), None
+            except AzureError as failure:  # the database may be back at the next measurement
+                measured, error = (), f"{type(failure).__name__}: {failure.message}"
+            if measured and all(feed.drained for feed in measured):
+                drained_in_a_row += 1
+                if drained_in_a_row >= passes_needed(measured):
+                    return Settlement(True, measured, monotonic() - started)
+                feeds, pause = measured, SHORTEST_PAUSE
+                continue
+            drained_in_a_row = 0
+            if monotonic() - started >= timeout:
+                return Settlement(False, measured or feeds, monotonic() - started, error)
+            pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
+            feeds = measured or feeds
+            await asyncio.sleep(pause)
+
+
+def passes_needed(feeds: tuple[FeedLag, ...]) -> int:
+    """Return how many measurements in a row must find every feed drained: the longest possible chain."""
+    return len({(feed.database, feed.container) for feed in feeds})
+
+
+def _progress(before: tuple[FeedLag, ...], after: tuple[FeedLag, ...]) -> bool:
+    return [feed.pending for feed in before] != [feed.pending for feed in after]
+
+
+def print_lag(settlement: Settlement, *, as_json: bool) -> None:
+    """Print the lag per feed to standard output."""
+    if as_json:
+        print(json.dumps(settlement.as_json()))
+        return
+    console = output()
+    if settlement.drained:
+        console.print(f"Every feed is drained and published ({settlement.seconds:.1f} s).")
+        return
+    table = Table(title=f"Not drained after {settlement.seconds:.1f} s", title_justify="left")
+    for column, justify in (
+        ("function", "left"),
+        ("feed of", "left"),
+        ("pending (estimate)", "right"),
+        ("leases", "right"),
+        ("ranges without a lease", "right"),
+        ("", "left"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]  # a literal, read from a tuple
+    for feed in settlement.feeds:
+        state = "[green]drained[/green]" if feed.drained else _why(feed)
+        numbers = (f"{feed.pending:,}", str(len(feed.leases)), str(len(feed.uncovered)))
+        table.add_row(feed.function, feed.container, *numbers, state)
+    console.print(table)
+    if settlement.error:
+        console.print(f"The last measurement failed: {settlement.error}", markup=False)
+
+
+def _why(feed: FeedLag) -> str:
+    if feed.uncovered:
+        return "no host has started on it"
+    if all(not lease.owner for lease in feed.leases):
+        return "no host works on it"
+    return "behind"
