@@ -15,7 +15,7 @@ from typing import Any
 
 from local.host.bindings import FunctionSpec
 from local.host.context import InvocationContext, InvocationRetry
-from local.host.logs import describe, log
+from local.host.logs import describe, function_log
 
 CANCEL_GRACE = 5.0
 """Seconds an async function has to react to its cancellation after the time limit."""
@@ -31,6 +31,10 @@ class InvocationTimeoutError(Exception):
 
 class InvocationCancelledError(Exception):
     """The function's own code cancelled itself."""
+
+
+class InvocationExitError(Exception):
+    """The function's code tried to end the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Invoker:
                 return True
             previous = outcome.error
             pause = spec.retry.pause_before(retry, self._spread)
-            log.warning(
+            function_log.warning(
                 "invocation_retrying",
                 function=spec.name,
                 retry=retry,
@@ -114,7 +118,7 @@ class Invoker:
                 **fields,
             )
             if await wait_for(abandon, pause):
-                log.warning("invocation_abandoned", function=spec.name, retry=retry, **fields)
+                function_log.warning("invocation_abandoned", function=spec.name, retry=retry, **fields)
                 return False
 
     async def invoke(
@@ -128,7 +132,7 @@ class Invoker:
     ) -> Outcome:
         """Invoke a function once. Whatever it raises becomes the outcome and is logged."""
         invocation_id = str(uuid.uuid4())
-        bound = log.bind(function=spec.name, invocation_id=invocation_id, **fields)
+        bound = function_log.bind(function=spec.name, invocation_id=invocation_id, **fields)
         bound.info("invocation_started", retry=retry)
         started = time.perf_counter()
         self.running += 1
@@ -145,7 +149,7 @@ class Invoker:
                     retry=InvocationRetry(retry, policy.max_retry_count if policy else 0, previous),
                 )
             outcome = Outcome(value=await self._run(spec, arguments))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
+        except Exception as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
             outcome = Outcome(error=error)
         finally:
             self.running -= 1
@@ -167,9 +171,9 @@ class Invoker:
         loop = asyncio.get_running_loop()
         work: asyncio.Future[Any]
         if spec.is_async:
-            work = asyncio.ensure_future(spec.call(**arguments))
+            work = asyncio.ensure_future(_call_async(spec, arguments))
         else:
-            work = loop.run_in_executor(self._pool, lambda: spec.call(**arguments))
+            work = loop.run_in_executor(self._pool, _call_sync, spec, arguments)
         try:
             done, _ = await asyncio.wait({work}, timeout=self._timeout)
         except asyncio.CancelledError:
@@ -183,3 +187,17 @@ class Invoker:
         if work.cancelled():
             raise InvocationCancelledError(f"{spec.name} was cancelled by its own code")
         return work.result()
+
+
+async def _call_async(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+    try:
+        return await spec.call(**arguments)
+    except SystemExit as error:  # inside a task it would end the event loop, and with it the host
+        raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error
+
+
+def _call_sync(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+    try:
+        return spec.call(**arguments)
+    except SystemExit as error:
+        raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error

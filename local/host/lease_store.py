@@ -17,7 +17,7 @@ from azure.cosmos.exceptions import (
 )
 
 from local.host.leases import FeedRange, Lease, covers
-from local.host.logs import log
+from local.host.logs import feed_log
 
 LOCK_SECONDS = 30
 """``ttl`` of the initialization lock, as in the .NET processor."""
@@ -78,7 +78,7 @@ class LeaseStore:
             try:
                 leases.append(Lease.from_document(item))
             except ValueError as error:
-                log.error("lease_unreadable", lease=item.get("id"), error=str(error))
+                feed_log.error("lease_unreadable", lease=item.get("id"), error=str(error))
         return leases
 
     async def create(self, feed_range: FeedRange, continuation: str | None) -> None:
@@ -162,7 +162,7 @@ class LeaseStore:
         try:
             await self._container.create_item(document)
         except CosmosResourceExistsError:
-            log.debug("lease_document_exists", document=document["id"])
+            feed_log.debug("lease_document_exists", document=document["id"])
 
     async def _delete(self, item_id: str, etag: str | None) -> None:
         condition: dict[str, Any] = (
@@ -171,7 +171,7 @@ class LeaseStore:
         try:
             await self._container.delete_item(item_id, item_id, **condition)
         except (CosmosResourceNotFoundError, CosmosAccessConditionFailedError):
-            log.debug("lease_document_gone", document=item_id)
+            feed_log.debug("lease_document_gone", document=item_id)
 
 
 class HeldLease:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -15,7 +15,7 @@ MESSAGE_LIMIT = 300
 """Characters of an exception's text that reach the log: enough to act on, too few for a document."""
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_state = {"level": 20}
+_levels: dict[str, int] = {"default": 20}
 
 
 class _StandardError:
@@ -29,9 +29,18 @@ class _StandardError:
 
 
 def _drop_below_level(_: Any, method: str, event: EventDict) -> EventDict:
-    if _LEVELS.get(method, 50) < _state["level"]:
+    if _LEVELS.get(method, 50) < level_of(event.pop("category", "Host")):
         raise structlog.DropEvent
     return event
+
+
+def level_of(category: str) -> int:
+    """Return the level of a category: its own, else that of the longest dotted beginning, or the default."""
+    while category:
+        if category in _levels:
+            return _levels[category]
+        category = category.rpartition(".")[0]
+    return _levels["default"]
 
 
 # The host keeps its own logger: an app that calls structlog.configure() must not change the host's lines.
@@ -47,14 +56,21 @@ log: Any = structlog.wrap_logger(
 )
 """The host's logger: ``log.info("event_name", field=value)``."""
 
+function_log: Any = log.bind(category="Function")
+"""The same for what happens to an invocation; the category is the platform's, set in ``host.json``."""
 
-def configure_logging(level: str) -> None:
-    """Set the host's level and give standard ``logging`` (the app's own, the SDK's) the same JSON shape.
+feed_log: Any = log.bind(category="Host.Triggers.CosmosDB")
+"""The same for leases and feeds."""
+
+
+def configure_logging(levels: Mapping[str, str]) -> None:
+    """Set the levels of ``host.json``, and give standard ``logging`` (app and SDK) the same JSON shape.
 
     A root logger that already has handlers is the app's own business and stays as it is.
     """
-    number = getattr(logging, level)
-    _state["level"] = number
+    _levels.clear()
+    _levels.update({category: getattr(logging, level) for category, level in levels.items()})
+    number = level_of("Function")  # what the app's own code logs
     root = logging.getLogger()
     if not root.handlers:
         handler = logging.StreamHandler()

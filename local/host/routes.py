@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from local.host.bindings import FunctionSpec, HttpTrigger
 from local.host.errors import HostStartError
 
-_PARAMETER = re.compile(r"^\{(\*{0,2})([A-Za-z_][\w-]*)((?::[^:{}]+(?:\([^)]*\))?)*)(\?|=[^{}]*)?\}$")
+_PARAMETER = re.compile(r"^\{(\*{0,2})([A-Za-z_][\w-]*)((?::[^:{}()?=]+(?:\([^)]*\))?)*)(\?|=[^{}]*)?\}$")
 _GUID = re.compile(r"^\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?$", re.IGNORECASE)
 
 Check = Callable[[str], bool]

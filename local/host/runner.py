@@ -96,7 +96,7 @@ class Host:
         app_dir = config.app_dir.resolve()
         settings = load_app_settings(app_dir, os.environ)
         host_json = load_host_json(app_dir)
-        configure_logging(host_json.log_level)
+        configure_logging(host_json.log_levels)
         export_settings(settings)
         self._functions = load_functions(app_dir, settings)
         self._invoker = Invoker(

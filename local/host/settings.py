@@ -121,7 +121,8 @@ def parse_time_span(text: str) -> float:
 class HostJson:
     """What this host takes from ``host.json``."""
 
-    log_level: str = "INFO"
+    log_levels: Mapping[str, str] = field(default_factory=lambda: {"default": "INFO"})
+    """Level per category, and ``default``; a category counts for all that begin with it and a dot."""
     route_prefix: str = "api"
     max_concurrent_requests: int = 100
     """HTTP requests that run at the same time; more wait for their turn."""
@@ -149,13 +150,8 @@ def load_host_json(app_dir: Path) -> HostJson:
         raise HostStartError(f"'version' in {path} is {document.get('version')!r}; it must be \"2.0\".")
     http = _section(document, path, "extensions", "http")
     cosmos = _section(document, path, "extensions", "cosmosDB")
-    level = str(_section(document, path, "logging", "logLevel").get("default", "Information"))
-    if level.lower() not in LOG_LEVELS:
-        raise HostStartError(
-            f"'logging.logLevel.default' in {path} is {level!r}; use one of {', '.join(LOG_LEVELS)}."
-        )
     return HostJson(
-        log_level=LOG_LEVELS[level.lower()],
+        log_levels=_log_levels(document, path),
         route_prefix=str(http.get("routePrefix", "api")).strip("/"),
         max_concurrent_requests=_positive(http, path, "maxConcurrentRequests", 100),
         max_outstanding_requests=_positive(http, path, "maxOutstandingRequests", 200),
@@ -173,6 +169,17 @@ def _section(document: Mapping[str, Any], path: Path, *names: str) -> Mapping[st
             raise HostStartError(f"'{'.'.join(names)}' in {path} must be an object.")
     found: Mapping[str, Any] = current
     return found
+
+
+def _log_levels(document: Mapping[str, Any], path: Path) -> Mapping[str, str]:
+    levels = {"default": "INFO"}
+    for category, level in _section(document, path, "logging", "logLevel").items():
+        if str(level).lower() not in LOG_LEVELS:
+            raise HostStartError(
+                f"'logging.logLevel.{category}' in {path} is {level!r}; use one of {', '.join(LOG_LEVELS)}."
+            )
+        levels[category] = LOG_LEVELS[str(level).lower()]
+    return levels
 
 
 def _positive(section: Mapping[str, Any], path: Path, name: str, default: int) -> int:

@@ -22,7 +22,7 @@ from local.host.feed import ChangeFeed, FeedPage, RangeSplitError, Start
 from local.host.invoke import Invoker, wait_for
 from local.host.lease_store import HeldLease, LeaseLostError, LeaseStore, utc_now
 from local.host.leases import Lease, lease_prefix
-from local.host.logs import describe, log
+from local.host.logs import describe, feed_log
 
 TRANSIENT = (AzureError, TimeoutError, OSError)
 """What a database that is away for a moment raises. Reading and renewing go on after it."""
@@ -134,7 +134,7 @@ class CosmosListener:
                     await self._balance(first_round=first)
                     first = False
                 except TRANSIENT as error:
-                    log.warning("balancing_failed", function=self.spec.name, **describe(error))
+                    feed_log.warning("balancing_failed", function=self.spec.name, **describe(error))
                 # A little jitter keeps instances that started together from moving in step.
                 interval = self._source.trigger.acquire_interval * self._spread.uniform(0.9, 1.1)
                 await wait_for(self._wake, interval)
@@ -184,7 +184,7 @@ class CosmosListener:
         if self._stop.is_set():
             await held.release()
             return
-        log.info(
+        feed_log.info(
             "lease_acquired",
             function=self.spec.name,
             lease=lease.token,
@@ -201,7 +201,9 @@ class CosmosListener:
         if runner.divided:
             self._wake.set()  # the parts of a split range are there to be taken
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("lease_runner_failed", function=self.spec.name, lease=lease.token, **describe(error))
+            feed_log.error(
+                "lease_runner_failed", function=self.spec.name, lease=lease.token, **describe(error)
+            )
 
 
 class LeaseRunner:
@@ -246,7 +248,7 @@ class LeaseRunner:
                 )
             except TRANSIENT as error:
                 failures += 1
-                self._log(log.warning, "feed_read_failed", attempt=failures, **describe(error))
+                self._log(feed_log.warning, "feed_read_failed", attempt=failures, **describe(error))
                 await wait_for(self.quit, min(MAX_BACKOFF, 0.1 * 2 ** min(failures, 10)))
                 continue
             failures = 0
@@ -281,7 +283,7 @@ class LeaseRunner:
                 return True
             except TRANSIENT as error:
                 failures += 1
-                self._log(log.warning, "checkpoint_failed", attempt=failures, **describe(error))
+                self._log(feed_log.warning, "checkpoint_failed", attempt=failures, **describe(error))
             if await wait_for(self.quit, min(MAX_BACKOFF, 0.1 * 2 ** min(failures, 10))):
                 return False
 
@@ -298,7 +300,7 @@ class LeaseRunner:
                 self._report_lost(str(error))
             except TRANSIENT as error:
                 age = (utc_now() - self._held.lease.timestamp).total_seconds()
-                self._log(log.warning, "lease_renewal_failed", age_s=round(age, 1), **describe(error))
+                self._log(feed_log.warning, "lease_renewal_failed", age_s=round(age, 1), **describe(error))
                 if age > trigger.expiration_interval:
                     self._report_lost("it could not be renewed before it expired")
 
@@ -309,7 +311,7 @@ class LeaseRunner:
             part = lease.feed_range.intersection(found)
             if part is not None and part != lease.feed_range:
                 await self._source.store.create(part, lease.continuation)
-                self._log(log.info, "lease_divided", child=part.token)
+                self._log(feed_log.info, "lease_divided", child=part.token)
         await self._source.store.delete(lease)
         self.divided = True
 
@@ -317,16 +319,16 @@ class LeaseRunner:
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._held.release()
-            self._log(log.info, "lease_released", continuation=self._held.lease.continuation)
+            self._log(feed_log.info, "lease_released", continuation=self._held.lease.continuation)
         except LeaseLostError as error:
             self._report_lost(str(error))
         except TRANSIENT as error:
-            self._log(log.warning, "lease_release_failed", **describe(error))
+            self._log(feed_log.warning, "lease_release_failed", **describe(error))
 
     def _report_lost(self, reason: str) -> None:
         if not self._lost:
             self._lost = True
-            self._log(log.warning, "lease_lost", reason=reason)
+            self._log(feed_log.warning, "lease_lost", reason=reason)
         self.quit.set()
 
     def _log(self, method: Any, event: str, **fields: Any) -> None:

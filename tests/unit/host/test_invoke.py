@@ -1,0 +1,202 @@
+"""Invocations: arguments, threads, limits, retries, injected losses, and what reaches the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from local.host.bindings import FunctionSpec, HttpTrigger
+from local.host.invoke import (
+    InjectedLossError,
+    InvocationCancelledError,
+    InvocationExitError,
+    InvocationTimeoutError,
+    Invoker,
+)
+from local.host.logs import configure_logging
+from local.host.retry import RetryPolicy
+
+AT_ONCE = RetryPolicy("fixed_delay", 2, delay=0)
+
+
+@pytest.fixture
+def invoker() -> Iterator[Invoker]:
+    configure_logging({"default": "INFO"})
+    made = Invoker(timeout=None, threads=2)
+    yield made
+    made.close()
+
+
+def spec(
+    call: Callable[..., Any], retry: RetryPolicy | None = None, context: str | None = None
+) -> FunctionSpec:
+    is_async = asyncio.iscoroutinefunction(call)
+    trigger = HttpTrigger("x", None, "anonymous")
+    return FunctionSpec("work", call, is_async, "value", context, trigger, retry, Path("/app"))
+
+
+async def deliver(invoker: Invoker, function: FunctionSpec, abandon: asyncio.Event | None = None) -> bool:
+    return await invoker.deliver(
+        function, lambda: [1], abandon=abandon or asyncio.Event(), fields={"lease": "L", "documents": 1}
+    )
+
+
+async def test_a_sync_function_runs_in_a_thread(invoker: Invoker) -> None:
+    outcome = await invoker.invoke(
+        spec(lambda value: threading.current_thread() is threading.main_thread()), lambda: 1, fields={}
+    )
+    assert outcome.value is False
+
+
+async def test_the_context_tells_the_attempt_and_the_error_before(invoker: Invoker) -> None:
+    seen: list[func.Context] = []
+
+    async def work(value: list[int], context: func.Context) -> None:
+        seen.append(context)
+        if len(seen) < 3:
+            raise ValueError(f"attempt {len(seen)}")
+
+    assert await deliver(invoker, spec(work, AT_ONCE, "context"))
+    assert [context.retry_context.retry_count for context in seen] == [0, 1, 2]
+    assert {context.retry_context.max_retry_count for context in seen} == {2}
+    assert seen[0].retry_context.exception is None
+    assert seen[2].retry_context.exception.message == "ValueError: attempt 2"
+    assert seen[0].function_name == "work"
+    assert seen[0].function_directory == "/app"
+    assert len({context.invocation_id for context in seen}) == 3
+
+
+async def test_each_attempt_gets_a_fresh_value(invoker: Invoker) -> None:
+    seen: list[list[int]] = []
+
+    async def work(value: list[int]) -> None:
+        seen.append(list(value))
+        value.clear()
+        raise ValueError
+
+    assert await deliver(invoker, spec(work, AT_ONCE))
+    assert seen == [[1], [1], [1]]
+
+
+async def test_without_a_policy_a_failure_moves_on(invoker: Invoker) -> None:
+    calls = []
+
+    async def work(value: list[int]) -> None:
+        calls.append(value)
+        raise ValueError
+
+    assert await deliver(invoker, spec(work))
+    assert len(calls) == 1
+
+
+async def test_unlimited_retries_end_only_when_abandoned(invoker: Invoker) -> None:
+    abandon = asyncio.Event()
+    calls = []
+
+    async def work(value: list[int]) -> None:
+        calls.append(value)
+        if len(calls) == 5:
+            abandon.set()
+        raise ValueError
+
+    assert not await deliver(invoker, spec(work, RetryPolicy("fixed_delay", -1, delay=0)), abandon)
+    assert len(calls) == 5
+
+
+async def test_abandoning_does_not_wait_for_the_pause(invoker: Invoker) -> None:
+    abandon = asyncio.Event()
+
+    async def work(value: list[int]) -> None:
+        asyncio.get_running_loop().call_soon(abandon.set)
+        raise ValueError
+
+    async with asyncio.timeout(5):
+        assert not await deliver(invoker, spec(work, RetryPolicy("fixed_delay", -1, delay=3_600)), abandon)
+
+
+async def test_an_injected_loss_ignores_the_policy_and_the_code() -> None:
+    invoker = Invoker(timeout=None, threads=1, lose_batches={"work": 2})
+    calls = []
+
+    async def work(value: list[int]) -> None:
+        calls.append(value)
+
+    for _ in range(2):
+        assert await deliver(invoker, spec(work, AT_ONCE))
+    assert calls == []
+    outcome = await Invoker(timeout=None, lose_batches={"work": 1}).invoke(spec(work), list, fields={})
+    assert isinstance(outcome.error, InjectedLossError)
+    assert await deliver(invoker, spec(work, AT_ONCE))
+    assert len(calls) == 1
+    invoker.close()
+
+
+async def test_the_time_limit_cancels_an_async_function() -> None:
+    invoker = Invoker(timeout=0.01, threads=1)
+    ended = asyncio.Event()
+
+    async def work(value: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    outcome = await invoker.invoke(spec(work), lambda: 1, fields={})
+    assert isinstance(outcome.error, InvocationTimeoutError)
+    assert ended.is_set()
+    invoker.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [(SystemExit(3), InvocationExitError), (asyncio.CancelledError(), InvocationCancelledError)],
+)
+async def test_leaving_from_within_is_a_failure_like_any(
+    invoker: Invoker, raised: BaseException, seen: type[Exception]
+) -> None:
+    async def work(value: int) -> None:
+        raise raised
+
+    assert isinstance((await invoker.invoke(spec(work), lambda: 1, fields={})).error, seen)
+
+
+async def test_a_sync_function_that_exits_fails(invoker: Invoker) -> None:
+    def work(value: int) -> None:
+        raise SystemExit(3)
+
+    outcome = await invoker.invoke(spec(work), lambda: 1, fields={})
+    assert isinstance(outcome.error, InvocationExitError)
+    assert str(outcome.error) == "work called sys.exit(3)"
+
+
+async def test_the_log_has_one_line_per_event_and_no_contents(
+    invoker: Invoker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempts = []
+
+    async def work(value: list[int]) -> None:
+        attempts.append(value)
+        if len(attempts) == 1:
+            raise ValueError("x" * 5_000)
+
+    await deliver(invoker, spec(work, AT_ONCE))
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "invocation_started",
+        "invocation_failed",
+        "invocation_retrying",
+        "invocation_started",
+        "invocation_succeeded",
+    ]
+    assert {(line["function"], line["lease"], line["documents"]) for line in lines} == {("work", "L", 1)}
+    assert lines[1]["error_type"] == "ValueError"
+    assert len(lines[1]["error"]) == 300
+    assert "duration_ms" in lines[4]
+    assert invoker.running == 0

@@ -1,0 +1,183 @@
+"""A timer runs while its lock is held: when due, when missed, at the start, and never twice at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from local.host.bindings import FunctionSpec, TimerTrigger
+from local.host.invoke import Invoker
+from local.host.ncrontab import IntervalSchedule
+from local.host.timer_store import TimerLockLostError, TimerStatus
+from local.host.trigger_timer import TimerListener, timer_request
+
+HOUR = IntervalSchedule(3_600)
+SOON = IntervalSchedule(0.01)
+
+
+class FakeLock:
+    """A lock in memory: free, or lost from the moment a test says so."""
+
+    def __init__(self, status: TimerStatus | None = None) -> None:
+        self.status = status
+        self.written = datetime.now(UTC)
+        self.lost = False
+        self.held = False
+
+    async def try_acquire(self) -> bool:
+        self.held = not self.lost
+        return self.held
+
+    async def save(self, status: TimerStatus) -> None:
+        await self.renew()
+        self.status = status
+
+    async def renew(self) -> None:
+        if self.lost:
+            raise TimerLockLostError("taken by a test")
+
+    async def release(self) -> None:
+        self.held = False
+
+
+def make(
+    call: Callable[[func.TimerRequest], Awaitable[None]],
+    lock: FakeLock,
+    schedule: Any,
+    *,
+    on_startup: bool = False,
+    monitor: bool = True,
+) -> TimerListener:
+    trigger = TimerTrigger(schedule, "text", on_startup, monitor)
+    spec = FunctionSpec("tick", call, True, "timer", None, trigger, None, Path())
+    invoker = Invoker(timeout=None, threads=1)
+    return TimerListener(spec, lock, invoker, expiration=0.03)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def running(listener: TimerListener) -> Any:
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(listener.run())
+        yield
+        listener.stop()
+        await task
+
+
+class Calls:
+    """Collects what a timer function received, and lets a test wait for a number of calls."""
+
+    def __init__(self) -> None:
+        self.requests: list[func.TimerRequest] = []
+        self.new = asyncio.Condition()
+        self.inside = 0
+        self.most_inside = 0
+
+    async def __call__(self, timer: func.TimerRequest) -> None:
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        await asyncio.sleep(0.03)  # longer than the schedule's interval
+        self.inside -= 1
+        async with self.new:
+            self.requests.append(timer)
+            self.new.notify_all()
+
+    async def wait(self, count: int) -> None:
+        async with self.new:
+            await self.new.wait_for(lambda: len(self.requests) >= count)
+
+
+async def test_due_again_and_again_but_never_twice_at_once() -> None:
+    calls, lock = Calls(), FakeLock()
+    async with running(make(calls, lock, SOON)):
+        await calls.wait(3)
+    assert calls.most_inside == 1
+    assert [request.past_due for request in calls.requests[:3]] == [False, False, False]
+    assert lock.status is not None
+    assert lock.status.last is not None
+    assert lock.status.next > lock.status.last
+    assert not lock.held
+
+
+async def test_an_occurrence_missed_while_no_host_ran_is_made_up_once() -> None:
+    missed = datetime.now(UTC) - timedelta(hours=5)
+    calls, lock = Calls(), FakeLock(TimerStatus("text", missed - timedelta(hours=1), missed))
+    async with running(make(calls, lock, HOUR)):
+        await calls.wait(1)
+    assert [request.past_due for request in calls.requests] == [True]
+    assert calls.requests[0].schedule_status["Next"] == missed.isoformat()
+    assert lock.status is not None
+    assert lock.status.next > datetime.now(UTC)
+
+
+async def test_a_changed_schedule_forgets_the_old_due_time() -> None:
+    missed = datetime.now(UTC) - timedelta(hours=5)
+    calls, lock = Calls(), FakeLock(TimerStatus("another text", None, missed))
+    async with running(make(calls, lock, SOON)):
+        await calls.wait(1)
+    assert calls.requests[0].past_due is False
+
+
+async def test_without_monitor_nothing_is_made_up_and_nothing_stored() -> None:
+    status = TimerStatus("text", None, datetime.now(UTC) - timedelta(hours=5))
+    calls, lock = Calls(), FakeLock(status)
+    async with running(make(calls, lock, SOON, monitor=False)):
+        await calls.wait(2)
+    assert [request.past_due for request in calls.requests[:2]] == [False, False]
+    assert lock.status is status
+
+
+async def test_run_on_startup() -> None:
+    calls = Calls()
+    async with running(make(calls, FakeLock(), HOUR, on_startup=True)):
+        await calls.wait(1)
+    assert len(calls.requests) == 1
+
+
+async def test_stopping_lets_the_invocation_end_and_stores_it() -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(timer: func.TimerRequest) -> None:
+        entered.set()
+        await leave.wait()
+
+    lock = FakeLock()
+    listener = make(slow, lock, SOON)
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(listener.run())
+        await entered.wait()
+        listener.stop()
+        assert not task.done()
+        leave.set()
+        await task
+    assert lock.status is not None
+    assert lock.status.last is not None
+    assert not lock.held
+
+
+async def test_a_lost_lock_ends_the_running_and_is_tried_for_again() -> None:
+    calls, lock = Calls(), FakeLock()
+    listener = make(calls, lock, SOON)
+    async with running(listener):
+        await calls.wait(1)
+        lock.lost = True
+        while listener.holds:
+            await asyncio.sleep(0.005)
+        seen = len(calls.requests)
+        lock.lost = False
+        await calls.wait(seen + 1)
+
+
+@pytest.mark.parametrize("last", [None, datetime(2026, 1, 1, tzinfo=UTC)])
+def test_the_request_is_the_packages_own(last: datetime | None) -> None:
+    status = TimerStatus("text", last, datetime(2026, 1, 2, tzinfo=UTC))
+    request = timer_request(past_due=True, status=status)
+    assert request.past_due
+    assert request.schedule_status["Next"] == "2026-01-02T00:00:00+00:00"
+    assert TimerStatus.from_document(status.to_document()) == status
