@@ -103,7 +103,7 @@ async def write_traffic(
     async def feed() -> None:
         for write in traffic:
             digest.update(canonical(write))
-            _account(write, summary)
+            account_for(write, summary)
             await queues[write.lane % concurrency].put(write)
         for queue in queues:
             await queue.put(None)
@@ -120,7 +120,8 @@ async def write_traffic(
     return summary
 
 
-def _account(write: Write, summary: SeedSummary) -> None:
+def account_for(write: Write, summary: SeedSummary) -> None:
+    """Count what a write means for the views, from the document alone."""
     if write.kind == "replace":
         return
     if write.defect is not None:

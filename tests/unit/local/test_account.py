@@ -1,0 +1,132 @@
+"""The account of a demonstration: the figures are compared with the writes, and a wrong one is noticed."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from local.account import Account, Check, Outcome, checks, models
+from local.report import print_report
+from local.seed.traffic import TrafficPlan, Write, writes
+from local.seed.writer import SeedSummary, account_for
+from shared.documents.common import DocumentError
+from shared.documents.interactions import parse_interaction
+from shared.facts import interaction_fact
+from shared.fold import facts_contributions
+from shared.pricing import PriceTable, list_prices
+from shared.tally import Tally
+from shared.views import VIEWS
+from shared.views.base import PartialKey, Stamp
+
+PLAN = TrafficPlan(users=8, interactions=400, days=6, seed=9, malformed_share=0.02)
+STAMP = Stamp(generation=1, revision=1, as_of=datetime(2025, 9, 1, tzinfo=UTC))
+
+
+def final_documents(traffic: list[Write]) -> list[dict]:
+    return list({write.document["id"]: write.document for write in traffic}.values())
+
+
+def published(documents: list[dict]) -> Account:
+    """Compute the views in memory, with the fleet's own arithmetic."""
+    state: defaultdict[PartialKey, Tally] = defaultdict(Tally)
+    prices, poison = PriceTable(list_prices()), []
+    for document in documents:
+        try:
+            fact = interaction_fact(parse_interaction(document), prices)
+        except DocumentError as error:
+            poison.append({"id": document["id"], "error_field": error.field, "error_message": str(error)})
+            continue
+        for target, delta in facts_contributions(fact).deltas.items():
+            state[target].merge(delta)
+    rendered = defaultdict(list)
+    for (view, key), tally in sorted(state.items()):
+        if VIEWS[view].container:
+            rendered[view].append(VIEWS[view].render(key, tally, STAMP))
+    return Account(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
+
+
+@pytest.fixture(scope="module")
+def written() -> SeedSummary:
+    summary = SeedSummary(created=PLAN.interactions)
+    for write in writes(PLAN):
+        account_for(write, summary)
+    return summary
+
+
+@pytest.fixture(scope="module")
+def account() -> Account:
+    return published(final_documents(list(writes(PLAN))))
+
+
+def failing(found: list[Check]) -> list[str]:
+    return [check.what for check in found if not check.holds]
+
+
+def test_views_computed_from_the_documents_add_up(account: Account, written: SeedSummary) -> None:
+    found = checks(account, written)
+    assert failing(found) == []
+    assert len(found) == 5 + len(written.per_day)
+    assert len(account.poison) == written.malformed.total() == 8
+
+
+def test_an_interaction_counted_twice_is_noticed(account: Account, written: SeedSummary) -> None:
+    wrong = copy.deepcopy(account)
+    day = wrong.daily[2]
+    day["usage_statistics"]["total_interactions"] += 1
+    assert failing(checks(wrong, written)) == [
+        "counted per day + poison = stored",
+        f"interactions on {day['date']}",
+    ]
+
+
+def test_a_lost_poison_document_is_noticed(account: Account, written: SeedSummary) -> None:
+    wrong = Account(account.sources, account.daily, account.people, account.poison[1:])
+    assert failing(checks(wrong, written)) == [
+        "counted per day + poison = stored",
+        "malformed documents in poison",
+    ]
+
+
+def test_a_day_that_was_not_published_is_noticed(account: Account, written: SeedSummary) -> None:
+    wrong = Account(account.sources, account.daily[1:], account.people, account.poison)
+    assert f"interactions on {account.daily[0]['date']}" in failing(checks(wrong, written))
+
+
+def test_costs_are_summed_over_days_by_model(account: Account) -> None:
+    totals = models(account.daily)
+    assert sum(requests for requests, _ in totals.values()) == account.counted
+    assert totals["gemini_2_5_flash"][1] == pytest.approx(
+        sum(
+            day["ai_performance"]["model_performance"].get("gemini_2_5_flash", {}).get("cost_usd") or 0
+            for day in account.daily
+        )
+    )
+
+
+def test_the_account_is_readable(account: Account, written: SeedSummary) -> None:
+    charges = [
+        {
+            "client": "fleet",
+            "container": "view_state",
+            "operation": "batch",
+            "requests": 7,
+            "request_units": 70.4,
+        },
+        {"client": "seed", "container": None, "operation": "create", "requests": 2, "request_units": 12.0},
+    ]
+    sink = io.StringIO()
+    outcome = Outcome(written, account, checks(account, written), charges, drained_after=2.0)
+    print_report(outcome, Console(file=sink, width=130))
+    text = sink.getvalue()
+    assert "Every figure adds up." in text
+    assert account.daily[0]["date"] in text
+    assert account.people[0]["id"] in text
+    assert "82" in text  # request units in all
+    assert "cost_data.input_tokens" in text
+    assert outcome.as_json()["adds_up"] is True
+    assert outcome.as_json()["request_units"] == 82.4
