@@ -30,8 +30,11 @@ class FakeLock:
         self.written = datetime.now(UTC)
         self.lost = False
         self.held = False
+        self.refused = asyncio.Event()
 
     async def try_acquire(self) -> bool:
+        if self.lost:
+            self.refused.set()
         self.held = not self.lost
         return self.held
 
@@ -167,8 +170,8 @@ async def test_a_lost_lock_ends_the_running_and_is_tried_for_again() -> None:
     async with running(listener):
         await calls.wait(1)
         lock.lost = True
-        while listener.holds:
-            await asyncio.sleep(0.005)
+        await lock.refused.wait()
+        assert not listener.holds
         seen = len(calls.requests)
         lock.lost = False
         await calls.wait(seen + 1)
