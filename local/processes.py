@@ -80,6 +80,9 @@ async def start_child(
 ) -> Child:
     """Start a process in a session of its own that does not outlive this one, even one killed with -9."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    die_too = die_with_parent()
+    if die_too is None:
+        command = [sys.executable, "-m", "local.guard", str(os.getpid()), *command]
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -91,7 +94,7 @@ async def start_child(
             cwd=ROOT,  # where `python -m local` is found
             # Ctrl-C in a terminal reaches the whole process group; the order of stopping is ours to choose.
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=die_too,
         )
     return Child(name, process, log)
 
@@ -187,7 +190,10 @@ class Reporter:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child runs before its program so that the kernel kills it when this process dies."""
+    """Return what a child runs before its program so that the kernel kills it when this process dies.
+
+    None where the kernel cannot; the child then needs a guard.
+    """
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None, use_errno=True)

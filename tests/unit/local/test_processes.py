@@ -64,28 +64,40 @@ async def test_an_unexpected_end_names_the_child_and_quotes_its_log(tmp_path: Pa
     assert str(tmp_path / "logs" / "sample.log") in message
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-def test_children_do_not_outlive_a_parent_killed_with_minus_nine(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kernel_helps",
+    [
+        pytest.param(
+            True, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel does")
+        ),
+        False,
+    ],
+)
+def test_children_do_not_outlive_a_parent_killed_with_minus_nine(tmp_path: Path, kernel_helps: bool) -> None:
     script = f"""
 import asyncio, os, sys
 from pathlib import Path
-from local.processes import start_child
+from local import processes
+
+if not {kernel_helps}:
+    processes.die_with_parent = lambda: None
 
 async def main():
-    child = await start_child(
-        "sample", [sys.executable, "-c", "import time; time.sleep(600)"],
-        log=Path({str(tmp_path)!r}) / "sample.log", environment=os.environ,
+    child = await processes.start_child(
+        "sample",
+        [sys.executable, "-c", "import os, time; os.write({{}}, str(os.getpid()).encode()); time.sleep(600)"
+         .format(int(sys.argv[1]))],
+        log=Path({str(tmp_path)!r}) / "sample.log", environment=os.environ, pass_fds=[int(sys.argv[1])],
     )
-    print(child.pid, flush=True)
     await child.process.wait()
 
 asyncio.run(main())
 """
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    with parent.stdout:
-        orphan = int(parent.stdout.readline())
-        watch = os.pidfd_open(orphan)
+    read_end, write_end = os.pipe()
+    parent = subprocess.Popen([sys.executable, "-c", script, str(write_end)], pass_fds=[write_end])
+    os.close(write_end)
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        watch = os.pidfd_open(int(pipe.read(20)))
         parent.kill()
         parent.wait()
     try:
@@ -102,6 +114,22 @@ async def _ended(watch: int) -> None:
         await asyncio.wait_for(ended.wait(), 10)
     finally:
         loop.remove_reader(watch)
+
+
+async def test_a_guarded_child_stops_when_asked_and_gives_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "die_with_parent", lambda: None)
+    async with python_child(tmp_path, "import sys; sys.exit(3)") as child:
+        assert await asyncio.wait_for(child.process.wait(), 30) == 3
+    read_end, write_end = os.pipe()
+    script = f"import os, time; os.write({write_end}, b'up'); time.sleep(600)"
+    async with python_child(tmp_path, script, pass_fds=[write_end]) as child:
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as pipe:
+            assert await asyncio.to_thread(pipe.read, 2) == b"up"
+        assert await child.stop(grace=30) is True
+        assert child.process.returncode == 128 + signal.SIGTERM
 
 
 async def test_a_command_that_cannot_start_surfaces_as_its_sentence(tmp_path: Path) -> None:

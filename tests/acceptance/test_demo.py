@@ -1,0 +1,26 @@
+"""The demonstration: one command from nothing to views whose figures add up."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.acceptance.commands import local
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_the_demo_ends_well_and_its_figures_add_up() -> None:
+    run = local("demo", "--users", 8, "--interactions", 400, "--days", 5, "--seed", 3, "--json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    outcome = json.loads(run.stdout)
+    assert outcome["adds_up"] is True
+    # Compared here once more, so that a comparison that the demo forgot would show.
+    written = outcome["written"]
+    assert written["documents"] == 400
+    assert outcome["counted"] + outcome["poison"] == 400
+    assert outcome["poison"] == sum(written["malformed"].values()) == 2
+    assert outcome["days"] == len(written["per_day"])
+    assert outcome["people"] >= written["users"]  # one document per person and month
+    assert outcome["request_units"] > 400

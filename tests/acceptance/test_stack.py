@@ -1,0 +1,94 @@
+"""The stack as a developer meets it: started, used from other commands, stopped, killed, misconfigured."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import children_of, local, serving, up, wait_until_gone
+
+pytestmark = pytest.mark.acceptance
+
+SEED = ("--users", 4, "--interactions", 60, "--days", 3, "--seed", 7)
+
+
+def test_a_stack_serves_other_commands_and_stops_cleanly(tmp_path: Path) -> None:
+    with up(tmp_path, instances=2) as stack:
+        ready = stack.ready
+        assert ready["ready"] is True
+        assert [host["instance"] for host in ready["hosts"]] == ["host-1", "host-2"]
+        description = tmp_path / "stack.json"
+        assert stat.S_IMODE(description.stat().st_mode) == 0o600
+        assert json.loads(description.read_text())["settings"] == ready["settings"]
+
+        first = local("seed", "--data", tmp_path, *SEED, "--json")
+        assert first.returncode == 0, first.stderr
+        assert first.stderr == ""  # no progress bar where nobody watches
+        again = local("seed", "--data", tmp_path, *SEED, "--json")
+        written, rewritten = json.loads(first.stdout), json.loads(again.stdout)
+        assert (written["created"], rewritten["created"]) == (60, 0)
+        assert written["digest"] == rewritten["digest"]
+
+        with serving("host", "--data", tmp_path, "--instance", "third") as third:
+            settled = local("settle", "--data", tmp_path, "--timeout", 60, "--json")
+            assert settled.returncode == 0, settled.stdout + settled.stderr
+            assert all(feed["drained"] for feed in json.loads(settled.stdout)["feeds"])
+            assert third.end()[0] == 0
+
+        children = children_of(stack.process.pid)
+        assert len(children) == 4, children
+        code, output, _ = stack.end()
+    assert code == 0
+    assert output == "", "the ready line is the only one"
+    assert not description.exists()
+    wait_until_gone(children)
+    assert local("settle", "--data", tmp_path).returncode == 1
+
+
+def test_without_hosts_settle_tells_the_lag_and_a_dead_part_ends_the_stack(tmp_path: Path) -> None:
+    with up(tmp_path, instances=0) as stack:
+        assert local("seed", "--data", tmp_path, *SEED).returncode == 0
+        settled = local("settle", "--data", tmp_path, "--timeout", 0, "--json")
+        assert settled.returncode == 1
+        lag = {feed["container"]: feed for feed in json.loads(settled.stdout)["feeds"]}
+        assert lag["user_interactions"]["ranges_without_lease"] > 0
+        assert not lag["user_interactions"]["drained"]
+        table = local("settle", "--data", tmp_path, "--timeout", 0)
+        assert table.returncode == 1
+        assert "no host has started on it" in table.stdout
+
+        second = local("up", "--data", tmp_path)
+        assert second.returncode == 1
+        assert f"Another stack runs on {tmp_path}" in second.stderr
+
+        children = children_of(stack.process.pid)
+        azurite = next(pid for pid, command in children.items() if "azurite" in command)
+        os.kill(azurite, signal.SIGKILL)
+        code, _, errors = stack.wait()
+    assert code == 1
+    assert "azurite stopped unexpectedly (killed by SIGKILL)" in errors
+    wait_until_gone(children)
+
+
+def test_nothing_survives_a_stack_that_is_killed(tmp_path: Path) -> None:
+    with up(tmp_path, instances=1) as stack:
+        children = children_of(stack.process.pid)
+        assert len(children) == 3
+        assert stack.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    wait_until_gone(children)
+
+
+def test_a_wrong_setting_surfaces_as_one_sentence(tmp_path: Path) -> None:
+    run = local(
+        "up", "--data", tmp_path, "--cosmos-port", 0, "--blob-port", 0, "--http-port", 0, FLEET_SHARDS="many"
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "host-1 could not start:" in run.stderr
+    assert "FLEET_SHARDS" in run.stderr
+    assert "Traceback" not in run.stderr
