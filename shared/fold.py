@@ -9,9 +9,11 @@ from enum import Enum
 from shared.facts import InteractionFact
 from shared.ledger import (
     Entry,
+    Loaded,
     Page,
     Partial,
     StateDocument,
+    Write,
     fingerprint,
     page_id,
     partial_id,
@@ -70,17 +72,19 @@ class Working:
     def __init__(self, shard: ShardId, source: str) -> None:
         self.shard = shard
         self.source = source
-        self.loaded: dict[str, StateDocument | None] = {}
+        self.loaded: dict[str, Loaded] = {}
         self.contributions = Contributions()
         self._pages: dict[str, Page] = {}
         """Every page at hand, the edited copy in place of the loaded one."""
         self._edited: set[str] = set()
         self._added: dict[Fact, Contributions] = {}
 
-    def take(self, documents: Mapping[str, StateDocument | None]) -> None:
-        """Take documents as they are stored; None says that there is none under that id."""
+    def take(self, documents: Mapping[str, Loaded]) -> None:
+        """Take documents as they are stored."""
         self.loaded.update(documents)
-        self._pages.update((key, doc) for key, doc in documents.items() if isinstance(doc, Page))
+        self._pages.update(
+            (key, found.document) for key, found in documents.items() if isinstance(found.document, Page)
+        )
 
     def needed_at_first(self, changes: Iterable[Change]) -> set[str]:
         """Return the ids to load before anything can be said: pages, and the partials of the new facts."""
@@ -177,21 +181,29 @@ class Working:
                 view.derive(key, self._state(PartialKey(name, key)), delta, derived)
         self.contributions.merge(derived)
 
-    def writes(self) -> list[StateDocument]:
+    def writes(self) -> list[Write]:
         """Return the documents that change, each with its next revision."""
+        pages: list[StateDocument] = [self._pages[key] for key in sorted(self._edited)]
         partials = [self._next(target, delta) for target, delta in self.contributions.deltas.items() if delta]
-        return [*(self._pages[key] for key in sorted(self._edited)), *partials]
+        return [
+            Write(document, self.loaded[document.id].etag if document.id in self.loaded else None)
+            for document in (*pages, *partials)
+        ]
 
     def _next(self, target: PartialKey, delta: Tally) -> Partial:
-        current = self.loaded.get(partial_id(target))
-        partial = current.copy() if isinstance(current, Partial) else Partial(self.shard, target)
+        current = self._partial(target)
+        partial = current.copy() if current else Partial(self.shard, target)
         partial.state.merge(delta)
         partial.revision += 1
         return partial
 
     def _state(self, target: PartialKey) -> Tally:
-        current = self.loaded.get(partial_id(target))
-        return current.state if isinstance(current, Partial) else Tally()
+        current = self._partial(target)
+        return current.state if current else Tally()
+
+    def _partial(self, target: PartialKey) -> Partial | None:
+        found = self.loaded.get(partial_id(target))
+        return found.document if found and isinstance(found.document, Partial) else None
 
     def _has_activity(self, user_id: str) -> bool:
         return bool(self._state(PartialKey(user_activity.NAME, user_id)))

@@ -211,6 +211,20 @@ class Partial:
 StateDocument = Page | Partial
 
 
+class Loaded(NamedTuple):
+    """A stored document and the etag that guards its next write; both None if it does not exist."""
+
+    document: StateDocument | None
+    etag: str | None
+
+
+class Write(NamedTuple):
+    """A document to store, only if what is stored still has this etag; None if nothing may be stored yet."""
+
+    document: StateDocument
+    guard: str | None
+
+
 def decode_state(stored: Mapping[str, Any]) -> StateDocument:
     """Read a stored document of either kind.
 

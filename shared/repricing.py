@@ -105,7 +105,7 @@ class Repricer:
         return found
 
     async def _reprice(self, shard: ShardId, page_id: str, table: PriceTable) -> int:
-        page = (await self._store.load(shard, [page_id]))[page_id]
+        page = (await self._store.load(shard, [page_id]))[page_id].document
         if not isinstance(page, Page) or page.source != USER_INTERACTIONS:
             return 0
         corrections = list(_corrections(page, table))

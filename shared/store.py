@@ -17,7 +17,7 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.cosmos import record_charge
-from shared.ledger import StateDocument, decode_state
+from shared.ledger import Loaded, Write, decode_state
 from shared.shards import ShardId
 
 MAX_OPERATIONS = 100
@@ -31,6 +31,9 @@ POINT_READS = 3
 
 IDS_PER_QUERY = 100
 
+SIZE_OF_NOTHING = 64
+"""What knowing that a document does not exist takes in the cache, in bytes."""
+
 
 class ConflictError(Exception):
     """Somebody else changed the shard since it was read: read it again and fold again."""
@@ -42,8 +45,7 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    document: StateDocument | None
-    etag: str | None
+    loaded: Loaded
     size: int
 
 
@@ -112,14 +114,21 @@ class ShardStore:
         """Drop what is cached of a shard: after a conflict, or a commit whose outcome is unknown."""
         self._cache.forget(shard)
 
-    async def load(self, shard: ShardId, ids: Collection[str]) -> dict[str, StateDocument | None]:
-        """Return the documents with these ids, None for those that do not exist."""
-        known = {document_id: self._cache.get(shard, document_id) for document_id in ids}
-        absent = [document_id for document_id, cached in known.items() if cached is None]
+    async def load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
+        """Return the documents with these ids, as cached or as stored."""
+        known: dict[str, Loaded] = {}
+        absent: list[str] = []
+        for document_id in ids:
+            cached = self._cache.get(shard, document_id)
+            if cached is None:
+                absent.append(document_id)
+            else:
+                known[document_id] = cached.loaded
         for document_id, stored in (await self._read(shard, absent)).items():
-            known[document_id] = cached = _remembered(stored)
-            self._cache.put(shard, document_id, cached)
-        return {document_id: cached.document for document_id, cached in known.items() if cached}
+            read = _decoded(stored)
+            self._cache.put(shard, document_id, read)
+            known[document_id] = read.loaded
+        return known
 
     async def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> list[str]:
         """Return the ids of the ledger pages on which documents with these fingerprints may stand."""
@@ -136,8 +145,8 @@ class ShardStore:
             )
         return sorted(found)
 
-    async def commit(self, shard: ShardId, documents: Iterable[StateDocument]) -> None:
-        """Write the documents in one transaction, each only if it is still as it was loaded.
+    async def commit(self, shard: ShardId, writes: Iterable[Write]) -> None:
+        """Write the documents in one transaction, each only if it is still as its guard says.
 
         Raises
         ------
@@ -146,11 +155,11 @@ class ShardStore:
         TooLargeError
             They are too many or too large for one transaction. Nothing was written.
         """
-        encoded = [(document, document.encode()) for document in documents]
-        sizes = [len(json.dumps(body)) for _, body in encoded]
+        encoded = [(document, document.encode(), guard) for document, guard in writes]
+        sizes = [len(json.dumps(body)) for _, body, _ in encoded]
         if len(encoded) > MAX_OPERATIONS or sum(sizes) > MAX_BATCH_BYTES:
             raise TooLargeError(f"{len(encoded)} operations, {sum(sizes)} bytes")
-        operations = [self._operation(shard, body) for _, body in encoded]
+        operations = [_operation(body, guard) for _, body, guard in encoded]
         try:
             results = await self._container.execute_item_batch(
                 operations, partition_key=shard, response_hook=record_charge
@@ -165,17 +174,8 @@ class ShardStore:
             if error.status_code == 413:
                 raise TooLargeError(f"{sum(sizes)} bytes") from error
             raise
-        for (document, _), size, result in zip(encoded, sizes, results, strict=True):
-            self._cache.put(shard, document.id, _Cached(document, result["eTag"], size))
-
-    def _operation(self, shard: ShardId, body: dict[str, Any]) -> tuple[Any, ...]:
-        cached = self._cache.get(shard, body["id"])
-        if cached is None:
-            # Dropped from a full cache since it was loaded: what it was guarded by is gone with it.
-            raise ConflictError(f"shard {shard}: {body['kind']} left the cache")
-        if cached.etag is None:
-            return ("create", (body,))
-        return ("replace", (body["id"], body), {"if_match_etag": cached.etag})
+        for (document, _, _), size, result in zip(encoded, sizes, results, strict=True):
+            self._cache.put(shard, document.id, _Cached(Loaded(document, result["eTag"]), size))
 
     async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
         if len(ids) <= POINT_READS:
@@ -207,7 +207,13 @@ class ShardStore:
         return [item async for item in items]
 
 
-def _remembered(stored: Mapping[str, Any] | None) -> _Cached:
+def _operation(body: dict[str, Any], guard: str | None) -> tuple[Any, ...]:
+    if guard is None:
+        return ("create", (body,))
+    return ("replace", (body["id"], body), {"if_match_etag": guard})
+
+
+def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
     if stored is None:
-        return _Cached(None, None, 64)
-    return _Cached(decode_state(stored), stored["_etag"], len(json.dumps(stored)))
+        return _Cached(Loaded(None, None), SIZE_OF_NOTHING)
+    return _Cached(Loaded(decode_state(stored), stored["_etag"]), len(json.dumps(stored)))

@@ -1,0 +1,138 @@
+"""An in-memory container that answers as the SDK does, and fails where a test says so."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosBatchOperationError,
+    CosmosHttpResponseError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+Fault = Callable[[str, str], None]
+"""Called with the operation and "before" or "after"; raises to make it fail there."""
+
+BATCH_LIMIT = 100
+
+
+class Killed(BaseException):
+    """The process died here: nothing catches it, nothing after it runs."""
+
+
+def no_fault(operation: str, when: str) -> None:
+    return None
+
+
+class FakeContainer:
+    """Items by partition key and id. Knows exactly the queries that ``shared`` sends."""
+
+    def __init__(self, key: str = "shard", fault: Fault = no_fault) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+        self.fault = fault
+        self.requests: list[str] = []
+        self._key = key
+        self._clock = itertools.count(1)
+
+    def _begin(self, operation: str) -> None:
+        self.requests.append(operation)
+        self.fault(operation, "before")
+
+    def _store(self, item: dict[str, Any]) -> dict[str, Any]:
+        now = next(self._clock)
+        stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
+        self.items[item[self._key], item["id"]] = stored
+        return copy.deepcopy(stored)
+
+    async def read_item(self, item_id: str, partition_key: str, **_: Any) -> dict[str, Any]:
+        self._begin("read")
+        found = self.items.get((partition_key, item_id))
+        self.fault("read", "after")
+        if found is None:
+            raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        return copy.deepcopy(found)
+
+    async def create_item(self, item: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self._begin("create")
+        if (item[self._key], item["id"]) in self.items:
+            raise CosmosResourceExistsError(status_code=409, message="exists")
+        stored = self._store(item)
+        self.fault("create", "after")
+        return stored
+
+    async def upsert_item(self, item: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self._begin("upsert")
+        stored = self._store(item)
+        self.fault("upsert", "after")
+        return stored
+
+    async def replace_item(
+        self, item_id: str, item: dict[str, Any], *, etag: str, **_: Any
+    ) -> dict[str, Any]:
+        self._begin("replace")
+        current = self.items.get((item[self._key], item_id))
+        if current is None:
+            raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        if current["_etag"] != etag:
+            raise CosmosAccessConditionFailedError(status_code=412, message="changed")
+        stored = self._store(item)
+        self.fault("replace", "after")
+        return stored
+
+    async def execute_item_batch(
+        self, operations: list[tuple[Any, ...]], partition_key: str, **_: Any
+    ) -> list[dict[str, Any]]:
+        self._begin("batch")
+        if len(operations) > BATCH_LIMIT:
+            raise CosmosHttpResponseError(status_code=400, message="too many operations")
+        for index, operation in enumerate(operations):
+            status = self._refusal(operation, partition_key)
+            if status:
+                raise CosmosBatchOperationError(
+                    error_index=index, headers={}, status_code=status, message="batch", operation_responses=[]
+                )
+        results = [
+            {"statusCode": 200, "eTag": self._store(operation[1][-1])["_etag"]} for operation in operations
+        ]
+        self.fault("batch", "after")
+        return results
+
+    def _refusal(self, operation: tuple[Any, ...], partition_key: str) -> int:
+        kind, arguments, *options = operation
+        body = arguments[-1]
+        assert body[self._key] == partition_key
+        current = self.items.get((partition_key, body["id"]))
+        if kind == "create":
+            return 409 if current else 0
+        assert kind == "replace"
+        if current is None:
+            return 404
+        return 0 if current["_etag"] == options[0]["if_match_etag"] else 412
+
+    async def query_items(
+        self, query: str, *, parameters: list[dict[str, Any]], partition_key: str | None = None, **_: Any
+    ) -> AsyncIterator[Any]:
+        self._begin("query")
+        values = {parameter["name"]: parameter["value"] for parameter in parameters}
+        for (key, _id), item in sorted(self.items.items()):
+            if partition_key is not None and key != partition_key:
+                continue
+            if query.startswith("SELECT VALUE c.id FROM c WHERE c.kind = 'ledger'"):
+                if item["kind"] == "ledger" and set(values.values()) & set(item["ids"]):
+                    yield item["id"]
+            elif query.startswith("SELECT * FROM c WHERE c.id IN"):
+                if item["id"] in values.values():
+                    yield copy.deepcopy(item)
+            elif query.startswith("SELECT * FROM c WHERE c.view = @view AND c.key = @key"):
+                wanted = (values["@view"], values["@key"])
+                if (item.get("view"), item.get("key")) == wanted and item["_ts"] >= values["@since"]:
+                    yield copy.deepcopy(item)
+            else:
+                raise AssertionError(f"the fake does not know this query: {query}")
+        self.fault("query", "after")
