@@ -1,0 +1,111 @@
+"""A bad document is refused with an error that names field and value; an incomplete one is not bad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.documents.common import DocumentError
+from shared.documents.interactions import parse_interaction
+from shared.facts import InteractionFact, interaction_fact
+from shared.pricing import PriceTable, list_prices
+
+PRICES = PriceTable(list_prices())
+MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value"),
+    [
+        ({"id": None}, "id", "None"),
+        ({"id": ""}, "id", "''"),
+        ({"user_id": 5}, "user_id", "5"),
+        ({"cost_data": {"input_tokens": -1}}, "cost_data.input_tokens", "-1"),
+        ({"cost_data": {"input_tokens": 10.5}}, "cost_data.input_tokens", "10.5"),
+        ({"cost_data": {"output_tokens": "12"}}, "cost_data.output_tokens", "'12'"),
+        ({"cost_data": {"output_tokens": True}}, "cost_data.output_tokens", "True"),
+        ({"cost_data": {"output_tokens": 10**12}}, "cost_data.output_tokens", "1000000000000"),
+        ({"timestamp": "2025-02-30T00:00:00Z"}, "timestamp", "2025-02-30"),
+        ({"timestamp": "1066-10-14T09:00:00Z"}, "timestamp", "1066-10-14"),
+        ({"timestamp": 1754404755}, "timestamp", "1754404755"),
+        ({"timestamp": None}, "timestamp", "missing"),
+        ({"_ts": 1_700_000_000}, "timestamp", "2025-08-05"),
+        ({"user_rating": 0}, "user_rating", "0"),
+        ({"user_rating": 6}, "user_rating", "6"),
+        ({"user_rating": 4.5}, "user_rating", "4.5"),
+        ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
+        ({"profile_version": "new"}, "profile_version", "'new'"),
+        ({"user_query": "x" * 1_900_000}, "user_query", "1900002"),
+        ({"response_text": "x" * 300_000}, "response_text", "300000"),
+        ({"response_time_ms": -3}, "response_time_ms", "-3"),
+        ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
+        ({"foundational_texts_used": "gita"}, "foundational_texts_used", "'gita'"),
+        ({"document_type": "user_session"}, "document_type", "'user_session'"),
+    ],
+)
+def test_error_names_field_and_value(change: dict[str, Any], field: str, value: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | change)
+    assert caught.value.field == field
+    assert value in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("raw", [None, 5, "text", ["id"], True])
+def test_what_is_not_an_object_is_refused(raw: object) -> None:
+    with pytest.raises(DocumentError, match="document: is not an object"):
+        parse_interaction(raw)
+
+
+def test_a_text_is_never_quoted_in_an_error() -> None:
+    secret = "my landlord is called Smith " * 20_000
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | {"user_query": secret})
+    assert "Smith" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"user_rating": None, "cost_data": None, "query_metadata": None},
+        {"foundational_texts_used": [{"source": "bhagavad_gita"}, {"source": "gita", "chapter": 2}, {}]},
+        {"response_metadata": {"personality_used": "nobody we know", "model_used": "model-of-tomorrow"}},
+        {"cost_data": {"input_tokens": 234.0, "output_tokens": 0}},
+        {"timestamp": "2025-08-05T14:39:15", "something_new": {"deep": [1]}},
+        {"timestamp": None, "created_at": "2025-08-05T16:39:15.127+02:00"},
+        {"schema_version": "1.0"},
+    ],
+)
+def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
+    fact = interaction_fact(parse_interaction(MINIMAL | change), PRICES)
+    assert fact.hour == "2025-08-05T14"
+    assert InteractionFact.decode("u1", fact.encode()) == fact
+
+
+def test_no_text_and_no_address_enters_a_fact() -> None:
+    fact = interaction_fact(
+        parse_interaction(
+            MINIMAL
+            | {
+                "user_query": "secret question",
+                "response_text": "secret answer",
+                "response_metadata": {"personality_used": "someone@example.com"},
+            }
+        ),
+        PRICES,
+    )
+    stored = repr(fact.encode())
+    assert "secret" not in stored
+    assert "@" not in stored
+
+
+def test_cost_is_in_whole_nano_dollars_as_of_the_interaction() -> None:
+    usage = {"input_tokens": 234, "output_tokens": 456, "model_used": "gemini-2.5-flash"}
+    fact = interaction_fact(parse_interaction(MINIMAL | {"cost_data": usage}), PRICES)
+    assert fact.cost == 234 * 300 + 456 * 2500
+    unknown = interaction_fact(
+        parse_interaction(MINIMAL | {"cost_data": usage | {"model_used": "other"}}), PRICES
+    )
+    assert unknown.cost is None
