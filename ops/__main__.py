@@ -1,0 +1,237 @@
+"""The operator's command line: ``python -m ops``. The same calls as the HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from azure.core.exceptions import AzureError
+from rich.console import Console
+from rich.table import Table
+
+from ops.fields import fields_page
+from shared.fleet import Fleet
+from shared.logs import configure_logging
+from shared.poison import PoisonNotFoundError, Status
+from shared.price_book import PriceBook
+from shared.pricing import ModelPrice, PriceError, list_prices, parse_price
+from shared.replay import ReplayError
+from shared.settings import SettingsError, load_settings
+
+cli = typer.Typer(help="Inspect and repair the fleet.", no_args_is_help=True, add_completion=False)
+poison_cli = typer.Typer(help="Documents that could not be processed.", no_args_is_help=True)
+prices_cli = typer.Typer(help="What tokens cost.", no_args_is_help=True)
+cli.add_typer(poison_cli, name="poison")
+cli.add_typer(prices_cli, name="prices")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; written into the row.")]
+RowId = Annotated[str, typer.Argument(help="Id of the row, poison_…")]
+
+EXIT_REFUSED = 1
+EXIT_SETTINGS = 2
+EXIT_UNAVAILABLE = 3
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
+    """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
+
+    async def connected() -> Any:
+        async with Fleet(load_settings(), user_agent="vimarsh-ops") as fleet:
+            return await work(fleet)
+
+    configure_logging("WARNING")
+    try:
+        return asyncio.run(connected())
+    except SettingsError as error:
+        _fail(str(error), EXIT_SETTINGS)
+    except (PoisonNotFoundError, ReplayError, PriceError) as error:
+        _fail(str(error), EXIT_REFUSED)
+    except AzureError as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        _fail(f"The database did not do as asked: {first}", EXIT_UNAVAILABLE)
+
+
+def _fail(message: str, code: int) -> None:
+    _err.print(message, style="red", markup=False)
+    raise typer.Exit(code)
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@poison_cli.command("list")
+def list_poison(
+    status: Annotated[Status | None, typer.Option(help="Only rows in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the latest first.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List poison documents, the latest failure first."""
+
+    async def work(fleet: Fleet) -> list[dict[str, Any]]:
+        return [row async for row in fleet.poison.list(status=status, limit=limit)]
+
+    rows = run(work)
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("id", "source", "document", "error", "attempts", "last failed", "status")
+    for row in rows:
+        table.add_row(
+            row["id"],
+            row["source_container"],
+            str(row["document_id"]),
+            row["error_message"],
+            str(row["attempts"]),
+            row["last_failed_at"],
+            row["status"],
+        )
+    _out.print(table if rows else "No poison documents.")
+
+
+@poison_cli.command("show")
+def show_poison(row_id: RowId) -> None:
+    """Print one row whole, with its document. It may hold personal data."""
+    _print_json(run(lambda fleet: fleet.poison.get(row_id)))
+
+
+@poison_cli.command("replay")
+def replay_poison(row_id: RowId, by: By = "") -> None:
+    """Fold the document as it stands now, or its stored copy where it is gone."""
+    row = run(lambda fleet: fleet.replayer.replay(row_id, by=by or getpass.getuser()))
+    _out.print(f"{row['id']} {row['status']}")
+
+
+@poison_cli.command("resolve")
+def resolve_poison(row_id: RowId, by: By = "") -> None:
+    """Mark a row as dealt with elsewhere."""
+    _settle(row_id, Status.RESOLVED, by)
+
+
+@poison_cli.command("discard")
+def discard_poison(row_id: RowId, by: By = "") -> None:
+    """Mark a row as not worth repairing."""
+    _settle(row_id, Status.DISCARDED, by)
+
+
+def _settle(row_id: str, status: Status, by: str) -> None:
+    row = run(lambda fleet: fleet.poison.settle(row_id, status, by=by or getpass.getuser()))
+    _out.print(f"{row['id']} {row['status']}")
+
+
+@cli.command("audit")
+def audit(
+    delay: Annotated[
+        int | None, typer.Option(min=0, help="Leave alone what is younger than so many seconds.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the feeds with what was counted, and repair what was lost. Exit code 0 either way."""
+    reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay))
+    if as_json:
+        _print_json(
+            [
+                {
+                    "feed": report.feed,
+                    "documents": report.documents,
+                    "repaired": report.repaired,
+                    "caught_up": report.caught_up,
+                    "request_units": round(report.request_units, 2),
+                }
+                for report in reports
+            ]
+        )
+        return
+    table = Table("feed", "documents", "repaired", "caught up", "request units")
+    for report in reports:
+        table.add_row(
+            report.feed,
+            f"{report.documents:,}",
+            f"{report.repaired:,}",
+            "yes" if report.caught_up else "no, run again",
+            f"{report.request_units:,.0f}",
+        )
+    _out.print(table)
+
+
+@prices_cli.command("list")
+def show_prices(as_json: AsJson = False) -> None:
+    """List the prices in force: list prices, and overrides of this account."""
+
+    async def work(fleet: Fleet) -> list[ModelPrice]:
+        return await fleet.prices.overrides()
+
+    overrides = run(work)
+    rows = [
+        {"origin": origin, **price.model_dump(mode="json")}
+        for origin, prices in (("list", list_prices()), ("override", overrides))
+        for price in prices
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("model", "from", "prompt up to", "in, nano-USD/token", "out, nano-USD/token", "origin")
+    for row in rows:
+        for tier in row["tiers"]:
+            limit = tier["up_to_input_tokens"]
+            table.add_row(
+                row["model"],
+                row["effective_from"],
+                f"{limit:,}" if limit else "any",
+                f"{tier['input_nano_usd_per_token']:,}",
+                f"{tier['output_nano_usd_per_token']:,}",
+                row["origin"],
+            )
+    _out.print(table)
+
+
+@prices_cli.command("put")
+def put_price(
+    model: Annotated[str, typer.Argument(help="Name of the model as interactions give it.")],
+    tokens_in: Annotated[int, typer.Option("--in", min=0, help="Nano-USD per input token.")],
+    tokens_out: Annotated[int, typer.Option("--out", min=0, help="Nano-USD per output token.")],
+    since: Annotated[datetime, typer.Option("--from", help="From when on, UTC.")],
+) -> None:
+    """Add or override a price, and price again what was counted since. 1 USD per million tokens is 1,000."""
+
+    async def work(fleet: Fleet) -> int:
+        price = parse_price(
+            {
+                "model": model,
+                "effective_from": since.isoformat(),
+                "tiers": [{"input_nano_usd_per_token": tokens_in, "output_nano_usd_per_token": tokens_out}],
+            }
+        )
+        book: PriceBook = fleet.prices
+        await book.put(price)
+        return (await fleet.repricer.apply()).repriced
+
+    _out.print(f"{run(work):,} interactions priced again.")
+
+
+@cli.command("fields")
+def fields(
+    check: Annotated[Path | None, typer.Option(help="Fail if this file is not up to date.")] = None,
+) -> None:
+    """Print the reference of all fields of all views, docs/fields.md."""
+    page = fields_page()
+    if check is None:
+        sys.stdout.write(page)
+    elif check.read_text(encoding="utf-8") != page:
+        _fail(f"{check} is out of date: run python -m ops fields > {check}", EXIT_REFUSED)
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m ops")

@@ -1,0 +1,155 @@
+"""Views: the specification's shape, figures that can be checked by hand, and a reference that is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.fields import fields_page
+from shared.documents.interactions import parse_interaction
+from shared.facts import InteractionFact, interaction_fact
+from shared.pricing import PriceTable, list_prices
+from shared.tally import Tally
+from shared.views import VIEWS
+from shared.views.base import Contributions, PartialKey, Stamp
+from shared.views.fields import FIELDS
+
+PRICES = PriceTable(list_prices())
+STAMP = Stamp(generation=1, revision=7, as_of=datetime(2025, 8, 5, 14, 45, tzinfo=UTC))
+ROOT = Path(__file__).parents[3]
+
+SAMPLE: dict[str, Any] = {
+    "id": "interaction_bd6a8685-73c7-46b0-a7eb-786955803418",
+    "user_id": "e45d45fe-d106-46b0-8bef-8bb87a179c0d",
+    "session_id": "session_e45d45fe_20250805_143721",
+    "timestamp": "2025-08-05T14:39:15.127Z",
+    "response_time_ms": 1250,
+    "processing_stages": {"content_retrieval_ms": 400},
+    "query_metadata": {"query_complexity": "medium", "query_category": "leadership_guidance"},
+    "response_text": "My fellow citizen",
+    "response_metadata": {"personality_used": "krishna", "model_used": "gemini-2.5-flash"},
+    "foundational_texts_used": [
+        {"source": "bhagavad_gita", "chapter": "2", "verse": "47", "relevance_score": 0.92}
+    ],
+    "rag_metadata": {"chunks_retrieved": 5, "avg_relevance_score": 0.84},
+    "user_rating": 5,
+    "user_feedback": {"accurate": True},
+    "cost_data": {"input_tokens": 234, "output_tokens": 456, "model_used": "gemini-2.5-flash"},
+    "quality_metrics": {"response_relevance": 0.91, "citation_accuracy": 0.96, "safety_score": 0.99},
+}
+
+
+def fact(**change: Any) -> InteractionFact:
+    return interaction_fact(parse_interaction(SAMPLE | change), PRICES)
+
+
+def states(*facts: InteractionFact) -> dict[PartialKey, Tally]:
+    """Contribute facts one by one, with what is derived from each."""
+    state: dict[PartialKey, Tally] = {}
+    for one in facts:
+        change = Contributions()
+        for view in VIEWS.values():
+            view.contribute(one, change)
+        derived = Contributions()
+        for target, delta in change.deltas.items():
+            VIEWS[target.view].derive(target.key, state.get(target, Tally()), delta, derived)
+        change.merge(derived)
+        for target, delta in change.deltas.items():
+            state.setdefault(target, Tally()).merge(delta)
+    return state
+
+
+def rendered(view: str, key: str, *facts: InteractionFact) -> dict[str, Any]:
+    return VIEWS[view].render(key, states(*facts)[PartialKey(view, key)], STAMP)
+
+
+def test_daily_metrics_of_the_specification_s_sample() -> None:
+    day = rendered("daily_metrics", "2025-08-05", fact(), fact(user_rating=None, response_text=""))
+    assert day["id"] == "daily_metrics_20250805"
+    assert day["partition_key"] == day["date"] == "2025-08-05"
+    assert day["system_performance"]["error_rate"] == 0.5
+    assert day["system_performance"]["availability_percent"] is None
+    assert day["usage_statistics"]["active_users"] == 1
+    assert day["usage_statistics"]["new_users"] == 1
+    assert day["usage_statistics"]["total_sessions"] == 1
+    assert day["usage_statistics"]["peak_rps"] == round(2 / 60, 4)
+    flash = day["ai_performance"]["model_performance"]["gemini_2_5_flash"]
+    assert flash["requests"] == 2
+    assert flash["avg_tokens_input"] == 234
+    assert flash["cost_nano_usd"] == 2 * (234 * 300 + 456 * 2500)
+    assert flash["cost_usd"] == 0.0024204
+    assert day["ai_performance"]["personalities_used"]["krishna"] == {
+        "requests": 2,
+        "satisfaction": 5.0,
+        "response_time": 1250.0,
+    }
+    assert day["quality_metrics"]["user_satisfaction_avg"] == 5.0
+    assert day["calculated_at"] == "2025-08-05T14:45:00Z"
+
+
+def test_an_unknown_model_is_counted_unpriced_and_listed() -> None:
+    usage = {"input_tokens": 1, "output_tokens": 1, "model_used": "model-of-tomorrow"}
+    day = rendered("daily_metrics", "2025-08-05", fact(), fact(cost_data=usage))
+    tomorrow = day["ai_performance"]["model_performance"]["model_of_tomorrow"]
+    assert (tomorrow["requests"], tomorrow["cost_usd"], tomorrow["unpriced_requests"]) == (1, None, 1)
+    assert day["ai_performance"]["unpriced_models"] == {"model-of-tomorrow": 1}
+    assert day["ai_performance"]["total_cost_usd"] == 0.0012102
+
+
+def test_user_analytics_of_a_month() -> None:
+    user = SAMPLE["user_id"]
+    later = fact(timestamp="2025-08-15T20:00:00Z", session_id="s2", foundational_texts_used=None)
+    month = rendered("user_analytics", f"202508|{user}", fact(), fact(), later)
+    assert month["id"] == "user_analytics_e45d45fe_202508"
+    assert month["user_id"] == month["partition_key"] == user
+    assert (month["period_start"], month["period_end"]) == ("2025-08-01T00:00:00Z", "2025-08-31T23:59:59Z")
+    assert month["session_metrics"]["total_sessions"] == 2
+    assert month["session_metrics"]["session_frequency_days"] == 10.0
+    assert month["session_metrics"]["peak_usage_hour"] == 14
+    assert month["interaction_metrics"]["total_interactions"] == 3
+    assert month["interaction_metrics"]["avg_interactions_per_session"] == 1.5
+    assert month["interaction_metrics"]["citation_engagement_rate"] == 0.6667
+    assert month["content_metrics"]["content_discovery_rate"] == 0.5
+    assert month["behavioral_insights"]["peak_engagement_time"] == "afternoon"
+    assert month["predictions"]["churn_risk_score"] is None
+
+
+def test_a_person_is_new_on_the_earliest_day_whatever_came_first() -> None:
+    early, late = fact(timestamp="2025-07-30T10:00:00Z"), fact()
+    state = states(late, early)
+    assert state["daily_metrics", "2025-07-30"].total("new_users") == 1  # type: ignore[index]
+    assert state["daily_metrics", "2025-08-05"].total("new_users") == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("view", ["daily_metrics", "user_analytics"])
+def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str) -> None:
+    one = fact(cost_data={"input_tokens": 1, "output_tokens": 1, "model_used": "other"})
+    keys = {target.key for target in states(one) if target.view == view}
+    document = rendered(view, keys.pop(), one)
+    document["state"]["digest"] = "added by the publisher"
+    assert {generic(path) for path in paths(document)} == FIELDS[view].keys()
+
+
+def test_the_page_of_fields_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "fields.md").read_text(encoding="utf-8") == fields_page()
+
+
+def paths(value: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from paths(item, f"{prefix}.{name}" if prefix else name)
+    else:
+        yield prefix
+
+
+def generic(path: str) -> str:
+    for data in ("personalities_used", "model_performance", "unpriced_models"):
+        head, found, rest = path.partition(f".{data}.")
+        if found:
+            _, dot, tail = rest.partition(".")
+            return f"{head}.{data}.*{dot}{tail}"
+    return path
