@@ -7,6 +7,7 @@ import os
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -73,8 +74,13 @@ class Invoker:
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="function")
         self._to_lose = dict(lose_batches or {})
         self._spread = random.Random()
-        self.running = 0
+        self.active: Counter[str] = Counter()
+        """Invocations in progress, per function."""
+
+    @property
+    def running(self) -> int:
         """Invocations in progress."""
+        return self.active.total()
 
     def close(self) -> None:
         """Let the threads go. A sync function that still runs is not waited for."""
@@ -135,7 +141,7 @@ class Invoker:
         bound = function_log.bind(function=spec.name, invocation_id=invocation_id, **fields)
         bound.info("invocation_started", retry=retry)
         started = time.perf_counter()
-        self.running += 1
+        self.active[spec.name] += 1
         outcome = Outcome(error=asyncio.CancelledError())
         try:
             self._lose_if_asked(spec)
@@ -152,7 +158,7 @@ class Invoker:
         except Exception as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
             outcome = Outcome(error=error)
         finally:
-            self.running -= 1
+            self.active[spec.name] -= 1
             duration = round((time.perf_counter() - started) * 1_000, 1)
             if outcome.error is None:
                 bound.info("invocation_succeeded", duration_ms=duration)

@@ -86,8 +86,8 @@ def configure_logging(levels: Mapping[str, str]) -> None:
         )
         root.addHandler(handler)
         root.setLevel(number)
-    for noisy in ("azure", "asyncio"):
-        # The SDK logs each request with its headers at INFO: a line per poll and lease.
+    for noisy in ("azure", "asyncio", "uvicorn"):
+        # The SDK logs each request with its headers at INFO: several lines per poll.
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
 
 

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from azure.core.exceptions import AzureError
 
 from local.host.bindings import CosmosTrigger, FunctionSpec, TimerTrigger
 from local.host.connections import Connections
@@ -30,6 +31,7 @@ from local.host.timer_store import TimerLock
 from local.host.trigger_cosmos import CosmosListener, CosmosSource
 from local.host.trigger_http import DEFAULT_BODY_LIMIT, HttpApp
 from local.host.trigger_timer import TimerListener
+from local.host.watchdog import LoopWatchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class Host:
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._invoker: Invoker | None = None
+        self._watchdog: LoopWatchdog | None = None
+        self.http_port: int | None = None
+        """The port that serves HTTP, once started."""
 
     async def start(self) -> HostReady:
         """Load the app, check everything it needs, and start its triggers.
@@ -110,15 +115,21 @@ class Host:
             )
             await self._open_cosmos(connections, self._invoker)
             await self._open_timers(connections, settings, self._invoker)
-            port, keys_file = self._open_http(host_json, settings, self._invoker)
-        except BaseException:
+            self.http_port, keys_file = self._open_http(host_json, settings, self._invoker)
+        except BaseException as error:
             await self._close()
+            if isinstance(error, AzureError):
+                raise HostStartError(
+                    f"The database failed while the host started: {type(error).__name__}: {str(error)[:200]}"
+                ) from error
             raise
+        self._watchdog = LoopWatchdog(self._active)
+        self._watchdog.start()
         self._tasks = [asyncio.create_task(self._guard(listener)) for listener in self._listeners]
         self._state = "Running"
         names = tuple(spec.name for spec in self._functions)
-        log.info("host_started", instance=config.instance, functions=names, http_port=port)
-        return HostReady(config.instance, names, port, keys_file)
+        log.info("host_started", instance=config.instance, functions=names, http_port=self.http_port)
+        return HostReady(config.instance, names, self.http_port, keys_file)
 
     async def stop(self) -> None:
         """Read no more, let invocations in flight end, give back all leases and close everything."""
@@ -259,7 +270,14 @@ class Host:
                 log.critical("trigger_failed", function=listener.spec.name, **describe(error))
             await asyncio.sleep(1)
 
+    def _active(self) -> list[str]:
+        """Return the functions that run now; called from the watchdog's thread."""
+        counts = dict(self._invoker.active) if self._invoker else {}
+        return [name for name, count in counts.items() if count > 0]
+
     async def _close(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.stop()
         if self._serving is not None and not self._serving.done():
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -285,6 +303,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # from here on clients wait for the server rather than being refused
     except OSError as error:
         listening.close()
         raise HostStartError(f"The HTTP port {port} on {host} cannot be used: {error.strerror}.") from error
