@@ -69,7 +69,7 @@ class Connections:
         return self._hosts[name]
 
     def _resolve(self, name: str) -> tuple[str, Any, dict[str, Any]]:
-        text = self._settings.get(name) or self._settings.get(f"ConnectionStrings:{name}")
+        text = self._settings.get(name) or self._settings.get(f"ConnectionStrings__{name}")
         if text:
             return _parse_connection_string(name, text)
         endpoint = self._settings.get(f"{name}__accountEndpoint")

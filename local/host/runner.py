@@ -133,6 +133,8 @@ class Host:
 
     async def stop(self) -> None:
         """Read no more, let invocations in flight end, give back all leases and close everything."""
+        if self._state == "Stopped":
+            return
         self._state = "Stopping"
         running = self._invoker.running if self._invoker else 0
         log.info("host_stopping", instance=self._config.instance, invocations=running)
