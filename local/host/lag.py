@@ -11,12 +11,12 @@ from types import TracebackType
 
 from local.host.bindings import CosmosTrigger
 from local.host.connections import Connections
+from local.host.cosmos_source import CosmosSource, start_of
 from local.host.feed import RangeSplitError
 from local.host.lease_store import utc_now
 from local.host.leases import FeedRange, Lease, covers
 from local.host.loading import load_functions
 from local.host.settings import export_settings, load_app_settings, load_host_json
-from local.host.trigger_cosmos import CosmosSource, start_of
 
 PARALLEL_READS = 8
 """Feeds read at the same time by one measurement."""

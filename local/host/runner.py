@@ -6,21 +6,20 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import uvicorn
 from azure.core.exceptions import AzureError
 
 from local.host.bindings import CosmosTrigger, FunctionSpec, TimerTrigger
 from local.host.connections import Connections
+from local.host.cosmos_source import CosmosSource
 from local.host.errors import HostStartError
+from local.host.http_server import HttpServer
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys, load_or_create_keys
 from local.host.loading import load_functions
@@ -28,7 +27,7 @@ from local.host.logs import configure_logging, describe, log
 from local.host.routes import Router
 from local.host.settings import HostJson, export_settings, load_app_settings, load_host_json
 from local.host.timer_store import TimerLock
-from local.host.trigger_cosmos import CosmosListener, CosmosSource
+from local.host.trigger_cosmos import CosmosListener
 from local.host.trigger_http import DEFAULT_BODY_LIMIT, HttpApp
 from local.host.trigger_timer import TimerListener
 from local.host.watchdog import LoopWatchdog
@@ -82,7 +81,7 @@ class Host:
         self._listeners: list[CosmosListener | TimerListener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._functions: list[FunctionSpec] = []
-        self._server: _Server | None = None
+        self._server: HttpServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._invoker: Invoker | None = None
         self._watchdog: LoopWatchdog | None = None
@@ -141,7 +140,7 @@ class Host:
         for listener in self._listeners:
             listener.stop()
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.stop()
         waiting = [*self._tasks, *([self._serving] if self._serving else [])]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=self._config.drain_seconds)
@@ -159,7 +158,7 @@ class Host:
         for task in self._tasks:
             task.cancel()
         if self._server is not None:
-            self._server.force_exit = True
+            self._server.hurry()
 
     def status(self) -> dict[str, Any]:
         """Return what ``/admin/host/status`` answers."""
@@ -229,19 +228,9 @@ class Host:
         keys_file = (config.data_dir or config.app_dir / ".local") / "host-keys.json"
         keys = load_or_create_keys(keys_file)
         app = self._http_app(router, host_json, settings, invoker, keys)
-        listening = _bind(config.http_host, config.http_port)
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=round(config.drain_seconds),
-                server_header=False,
-            )
-        )
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
-        return int(listening.getsockname()[1]), keys_file
+        self._server = HttpServer(app, config.http_host, config.http_port, config.drain_seconds)
+        self._serving = asyncio.create_task(self._server.serve())
+        return self._server.port, keys_file
 
     def _http_app(
         self,
@@ -286,30 +275,6 @@ class Host:
         if self._invoker is not None:
             self._invoker.close()
         await self._exit.aclose()
-
-
-class _Server(uvicorn.Server):
-    """Serves without touching signal handlers: the host has its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the handlers alone."""
-        yield
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ignored for the same reason."""
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)  # from here on clients wait for the server rather than being refused
-    except OSError as error:
-        listening.close()
-        raise HostStartError(f"The HTTP port {port} on {host} cannot be used: {error.strerror}.") from error
-    return listening
 
 
 def _timer_place(

@@ -11,11 +11,12 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 
 from local.host.bindings import CosmosTrigger, FunctionSpec
+from local.host.cosmos_source import CosmosSource
 from local.host.feed import FeedPage, RangeSplitError
 from local.host.invoke import Invoker
+from local.host.lease_runner import LeaseRunner
 from local.host.lease_store import LeaseLostError, utc_now
 from local.host.leases import FeedRange, Lease
-from local.host.trigger_cosmos import CosmosSource, LeaseRunner
 
 WHOLE = FeedRange("", "FF")
 TRIGGER = CosmosTrigger(

@@ -9,9 +9,10 @@ import azure.functions as func
 import pytest
 
 from local.host.bindings import CosmosTrigger, HttpTrigger, TimerTrigger
+from local.host.cosmos_source import start_of
 from local.host.errors import HostStartError
+from local.host.lease_runner import decode_documents
 from local.host.loading import load_functions
-from local.host.trigger_cosmos import decode_documents, start_of
 from tests.unit.host.apps import write_app
 
 COSMOS = """
