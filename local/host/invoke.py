@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from local.host.bindings import FunctionSpec
 from local.host.context import InvocationContext, InvocationRetry
 from local.host.logs import describe, function_log
+from local.host.threads import DaemonThreads
 
 CANCEL_GRACE = 5.0
 """Seconds an async function has to react to its cancellation after the time limit."""
@@ -71,7 +72,7 @@ class Invoker:
     ) -> None:
         self._timeout = timeout
         workers = threads or min(32, (os.cpu_count() or 1) + 4)
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="function")
+        self._threads = DaemonThreads(workers)
         self._to_lose = dict(lose_batches or {})
         self._spread = random.Random()
         self.active: Counter[str] = Counter()
@@ -81,10 +82,6 @@ class Invoker:
     def running(self) -> int:
         """Invocations in progress."""
         return self.active.total()
-
-    def close(self) -> None:
-        """Let the threads go. A sync function that still runs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def deliver(
         self,
@@ -174,12 +171,13 @@ class Invoker:
 
     async def _run(self, spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
         """Run the user's code as a task of its own, so that its cancellation is never the host's."""
-        loop = asyncio.get_running_loop()
         work: asyncio.Future[Any]
         if spec.is_async:
             work = asyncio.ensure_future(_call_async(spec, arguments))
         else:
-            work = loop.run_in_executor(self._pool, _call_sync, spec, arguments)
+            work = asyncio.ensure_future(
+                self._threads.run(spec.name, functools.partial(_call_sync, spec, arguments))
+            )
         try:
             done, _ = await asyncio.wait({work}, timeout=self._timeout)
         except asyncio.CancelledError:
@@ -188,7 +186,7 @@ class Invoker:
         if not done:
             work.cancel()
             await asyncio.wait({work}, timeout=CANCEL_GRACE)
-            left = "" if work.done() and spec.is_async else "; its thread or task still runs"
+            left = "" if work.done() and spec.is_async else "; it still runs"
             raise InvocationTimeoutError(f"{spec.name} took longer than {self._timeout:g} s{left}")
         if work.cancelled():
             raise InvocationCancelledError(f"{spec.name} was cancelled by its own code")

@@ -272,8 +272,6 @@ class Host:
         if self._serving is not None and not self._serving.done():
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
-        if self._invoker is not None:
-            self._invoker.close()
         await self._exit.aclose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,9 @@ AT_ONCE = RetryPolicy("fixed_delay", 2, delay=0)
 
 
 @pytest.fixture
-def invoker() -> Iterator[Invoker]:
+def invoker() -> Invoker:
     configure_logging({"default": "INFO"})
-    made = Invoker(timeout=None, threads=2)
-    yield made
-    made.close()
+    return Invoker(timeout=None, threads=2)
 
 
 def spec(
@@ -135,7 +133,6 @@ async def test_an_injected_loss_ignores_the_policy_and_the_code() -> None:
     assert isinstance(outcome.error, InjectedLossError)
     assert await deliver(invoker, spec(work, AT_ONCE))
     assert len(calls) == 1
-    invoker.close()
 
 
 async def test_the_time_limit_cancels_an_async_function() -> None:
@@ -151,7 +148,6 @@ async def test_the_time_limit_cancels_an_async_function() -> None:
     outcome = await invoker.invoke(spec(work), lambda: 1, fields={})
     assert isinstance(outcome.error, InvocationTimeoutError)
     assert ended.is_set()
-    invoker.close()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +88,8 @@ class Store:
 
 
 @pytest.fixture
-def invoker() -> Iterator[Invoker]:
-    made = Invoker(timeout=None, threads=1)
-    yield made
-    made.close()
+def invoker() -> Invoker:
+    return Invoker(timeout=None, threads=1)
 
 
 def page(name: str, position: str) -> FeedPage:
