@@ -1,0 +1,332 @@
+"""The HTTP surface: which request means which operation, and how the answer looks on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+
+from local.cosmos import charges
+from local.cosmos.auth import Authenticator
+from local.cosmos.charges import ChargeBook
+from local.cosmos.documents import Documents
+from local.cosmos.errors import ServiceError, not_found, unsupported
+from local.cosmos.faults import DropConnection, Faults, Strike, parse_rules
+from local.cosmos.queries import compiled, parse_request
+from local.cosmos.resources import Resources, partition_key_ranges, public
+from local.cosmos.storage import Container, Storage
+from local.cosmos.wire import Reply, Request
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+_TYPES = frozenset({"dbs", "colls", "docs", "pkranges", "offers"})
+_UNSUPPORTED = {
+    "sprocs": "Stored procedures",
+    "triggers": "Triggers",
+    "udfs": "User-defined functions",
+    "users": "Database users",
+    "permissions": "Permissions",
+    "conflicts": "The conflicts feed",
+    "clientencryptionkeys": "Client encryption keys",
+}
+_CLIENT = re.compile(r"azsdk-\S+ \S+ Python/\S+ \([^)]*\)\s*(.*)|(.*)")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names."""
+
+    segments: tuple[str, ...]
+
+    @property
+    def resource_type(self) -> str:
+        """The type of the resource: the last or last but one segment."""
+        count = len(self.segments)
+        return "" if not count else self.segments[-1 if count % 2 else -2]
+
+    @property
+    def link(self) -> str:
+        """The link that is signed: the resource, or the parent of a feed."""
+        kept = self.segments[:-1] if len(self.segments) % 2 else self.segments
+        return "/".join(kept)
+
+    @property
+    def container(self) -> str:
+        """The container's name, for the account of charges."""
+        return self.segments[3] if len(self.segments) > 3 and self.segments[2] == "colls" else ""
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, storage: Storage, *, key: str, partitions: int, endpoint: Callable[[], str]) -> None:
+        self._storage = storage
+        self._auth = Authenticator(key)
+        self._resources = Resources(storage, partitions=partitions)
+        self._documents = Documents(storage)
+        self._faults = Faults()
+        self._book = ChargeBook()
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        activity = str(uuid.uuid4())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = unquote(scope["raw_path"].decode("ascii").partition("?")[0])
+        try:
+            request = Request(scope["method"], headers, await _read_body(receive))
+            if path.startswith("/_local/"):
+                reply = self._local(path.removeprefix("/_local/"), request)
+            else:
+                reply = await self._serve(path, request)
+        except ServiceError as error:
+            reply = Reply(error.status, error.body(activity), error.charge, dict(error.headers))
+            if error.sub_status:
+                reply.headers["x-ms-substatus"] = str(error.sub_status)
+        except DropConnection:
+            _drop(scope, send)
+            return
+        except Exception:  # noqa: BLE001  one request that fails must not end the server
+            _log.exception("request_failed", method=scope["method"], path=path)
+            failure = ServiceError(500, "The local server failed; its log says why.")
+            reply = Reply(500, failure.body(activity), 0.0)
+        await _answer(send, reply, activity)
+
+    async def _serve(self, path: str, request: Request) -> Reply:
+        target = Target(tuple(segment for segment in path.split("/") if segment))
+        kind = target.resource_type
+        if kind in _UNSUPPORTED:
+            raise unsupported(_UNSUPPORTED[kind])
+        if kind and kind not in _TYPES:
+            raise not_found(f"The path {path!r} names no resource.")
+        link = target.link.lower() if kind == "offers" else target.link
+        self._auth.check(request.method, kind, link, request.headers)
+        operation = _operation(kind, request)
+        client = _client_name(request.header("user-agent"))
+        strike = self._faults.strike(operation, target.container, client)
+        if strike is not None:
+            await _before(strike)
+        try:
+            reply = self._dispatch(kind, target, request)
+        except ServiceError as error:
+            self._book.add(
+                client, target.container, operation, units=error.charge, received=len(request.body), sent=0
+            )
+            raise
+        self._book.add(
+            client,
+            target.container,
+            operation,
+            units=reply.charge,
+            received=len(request.body),
+            sent=len(reply.body),
+        )
+        if strike is not None and strike.drop == "after":
+            raise DropConnection
+        return reply
+
+    def _dispatch(self, kind: str, target: Target, request: Request) -> Reply:
+        match kind:
+            case "":
+                return Reply.json(200, self._account())
+            case "dbs":
+                return self._databases(target, request)
+            case "colls":
+                return self._containers(target, request)
+            case "offers":
+                return self._offers(target, request)
+            case "pkranges":
+                return self._ranges(self._container(target), request)
+            case _:
+                return self._documents.serve(self._container(target), target.segments[5:], request)
+
+    def _container(self, target: Target) -> Container:
+        _, database, _, name, *_ = target.segments
+        self._resources.database(database)
+        return self._resources.container(database, name)
+
+    def _account(self) -> dict[str, Any]:
+        region = [{"name": "Local", "databaseAccountEndpoint": self._endpoint()}]
+        return {
+            "id": "local",
+            "_self": "",
+            "_rid": "local",
+            "_dbs": "//dbs/",
+            "media": "//media/",
+            "addresses": "//addresses/",
+            "writableLocations": region,
+            "readableLocations": region,
+            "enableMultipleWriteLocations": False,
+            "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"},
+            "userReplicationPolicy": {
+                "asyncReplication": False,
+                "minReplicaSetSize": 1,
+                "maxReplicasetSize": 4,
+            },
+            "systemReplicationPolicy": {"minReplicaSetSize": 1, "maxReplicasetSize": 4},
+            "readPolicy": {"primaryReadCoefficient": 1, "secondaryReadCoefficient": 1},
+            "queryEngineConfiguration": "{}",
+        }
+
+    def _databases(self, target: Target, request: Request) -> Reply:
+        match request.method, len(target.segments):
+            case "GET", 1:
+                return Reply.listing("Databases", self._resources.list_databases())
+            case "POST", 1 if request.is_query:
+                return Reply.listing("Databases", _matching(self._resources.list_databases(), request))
+            case "POST", 1:
+                return Reply.json(201, self._resources.create_database(request.json()))
+            case "GET", 2:
+                return Reply.json(200, self._resources.database(target.segments[1]).body)
+            case "DELETE", 2:
+                self._resources.delete_database(target.segments[1])
+                return Reply(204, b"", charges.METADATA)
+        raise ServiceError(405, f"{request.method} is not possible here.")
+
+    def _containers(self, target: Target, request: Request) -> Reply:
+        database = target.segments[1]
+        name = target.segments[3] if len(target.segments) == 4 else ""
+        match request.method, bool(name):
+            case "GET", False:
+                return Reply.listing("DocumentCollections", self._resources.list_containers(database))
+            case "POST", False if request.is_query:
+                found = _matching(self._resources.list_containers(database), request)
+                return Reply.listing("DocumentCollections", found)
+            case "POST", False:
+                created = self._resources.create_container(database, request.json(), request.headers)
+                return Reply.json(201, public(created))
+            case "GET", True:
+                self._resources.database(database)
+                return Reply.json(200, public(self._resources.container(database, name)))
+            case "PUT", True:
+                replaced = self._resources.replace_container(database, name, request.json())
+                return Reply.json(200, public(replaced))
+            case "DELETE", True:
+                self._resources.delete_container(database, name)
+                return Reply(204, b"", charges.METADATA)
+        raise ServiceError(405, f"{request.method} is not possible here.")
+
+    def _offers(self, target: Target, request: Request) -> Reply:
+        match request.method, len(target.segments):
+            case "GET", 1:
+                return Reply.listing("Offers", self._resources.offers())
+            case "POST", 1:
+                return Reply.listing("Offers", _matching(self._resources.offers(), request))
+            case "PUT", 2:
+                return Reply.json(200, self._resources.replace_offer(target.segments[1], request.json()))
+        raise ServiceError(405, f"{request.method} is not possible here.")
+
+    def _ranges(self, container: Container, request: Request) -> Reply:
+        etag = f'"{container.number}-{len(container.partitions)}"'
+        if request.header("if-none-match") == etag:
+            return Reply(304, b"", charges.METADATA, {"etag": etag})
+        reply = Reply.listing("PartitionKeyRanges", partition_key_ranges(container), rid=container.rid)
+        reply.headers["etag"] = etag
+        return reply
+
+    def _local(self, name: str, request: Request) -> Reply:
+        if (request.method, name) == ("GET", "health"):
+            return Reply.json(200, {"status": "serving"})
+        self._auth.check_local(request.headers)
+        match request.method, name:
+            case "GET", "charges":
+                return Reply.json(200, {"accounts": self._book.rows()})
+            case "PUT", "faults":
+                rules, seed = parse_rules(request.json())
+                self._faults.set(rules, seed)
+                return Reply.json(200, {"rules": len(rules)})
+            case "GET", "faults":
+                return Reply.json(200, {"struck": self._faults.struck})
+            case "DELETE", "faults":
+                self._faults.set([], None)
+                return Reply(204, b"", 0.0)
+        raise not_found(f"There is no {request.method} /_local/{name}.")
+
+
+def _matching(resources: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    text, parameters = parse_request(request.body)
+    return compiled(text).run(resources, parameters)
+
+
+def _operation(kind: str, request: Request) -> str:
+    """Name the operation, for faults and the account of charges."""
+    if kind != "docs":
+        return f"{request.method.lower()}_{kind or 'account'}"
+    if request.is_batch:
+        return "batch"
+    if request.is_query_plan:
+        return "query_plan"
+    if request.is_query:
+        return "query"
+    if request.method == "GET" and request.header("a-im"):
+        return "change_feed"
+    if request.method == "POST":
+        return "upsert" if request.is_upsert else "create"
+    return {"GET": "read", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}.get(
+        request.method, "other"
+    )
+
+
+def _client_name(user_agent: str) -> str:
+    match = _CLIENT.fullmatch(user_agent)
+    suffix = (match.group(1) if match else "") or ""
+    return suffix.strip()[:64] or "unknown"
+
+
+async def _before(strike: Strike) -> None:
+    if strike.latency_seconds:
+        await asyncio.sleep(strike.latency_seconds)
+    if strike.drop == "before":
+        raise DropConnection
+    if strike.error is not None:
+        raise strike.error
+
+
+async def _read_body(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    chunks, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_REQUEST_BYTES:
+            raise ServiceError(413, "Request size is too large.")
+    return b"".join(chunks)
+
+
+async def _answer(send: Send, reply: Reply, activity: str) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-ms-request-charge", str(reply.charge).encode()),
+        (b"x-ms-activity-id", activity.encode()),
+        (b"x-ms-version", b"2020-07-15"),
+        (b"x-ms-gatewayversion", b"2.0.0"),
+        (b"x-ms-serviceversion", b"local"),
+        *((name.encode(), value.encode("latin-1")) for name, value in reply.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _drop(scope: Scope, send: Send) -> None:
+    """Break the connection under the request, as a network does."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError(f"no transport to drop for {scope['path']}")
+    transport.abort()

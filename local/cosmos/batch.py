@@ -1,0 +1,120 @@
+"""Transactional batch: up to 100 operations in one logical partition, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from local.cosmos import charges
+from local.cosmos.errors import ServiceError, bad_request, too_large
+from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.patch import patched
+from local.cosmos.storage import Container, Storage
+
+MAX_OPERATIONS = 100
+MAX_BYTES = 2_202_010
+"""2.2 MB as the service measures the request; 2 MB of items and their envelopes."""
+
+
+class _BatchFailedError(Exception):
+    """Rolls the transaction back, carrying the results."""
+
+
+def execute(
+    storage: Storage, items: Items, container: Container, body: bytes, key: tuple[object, ...]
+) -> tuple[int, list[dict[str, Any]], float]:
+    """Execute a batch; return the status, the result of each operation and the charge.
+
+    Raises
+    ------
+    ServiceError
+        400 or 413: the batch as a whole is refused.
+    """
+    if len(body) > MAX_BYTES:
+        raise too_large()
+    operations = _operations(body)
+    results: list[dict[str, Any]] = []
+    try:
+        with storage.transaction():
+            for index, operation in enumerate(operations):
+                try:
+                    results.append(_execute_one(items, container, operation, key))
+                except ServiceError as error:
+                    results.append(_failure(error))
+                    raise _BatchFailedError(index) from error
+    except _BatchFailedError as failed:
+        (index,) = failed.args
+        results = [
+            result if position == index else {"statusCode": 424, "requestCharge": 0.0}
+            for position, result in enumerate(results + [{}] * (len(operations) - len(results)))
+        ]
+        return 207, results, charges.METADATA
+    return 200, results, round(sum(result["requestCharge"] for result in results), 2)
+
+
+def _operations(body: bytes) -> list[dict[str, Any]]:
+    try:
+        operations = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise bad_request("The batch request is not valid JSON.") from None
+    if not isinstance(operations, list) or not operations:
+        raise bad_request("A batch request takes at least one operation.")
+    if len(operations) > MAX_OPERATIONS:
+        raise bad_request(
+            f"Batch request has more operations than what is supported: {len(operations)} > {MAX_OPERATIONS}."
+        )
+    return operations
+
+
+def _execute_one(
+    items: Items, container: Container, operation: Mapping[str, Any], key: tuple[object, ...]
+) -> dict[str, Any]:
+    when = Conditions(operation.get("ifMatch"), operation.get("ifNoneMatch"))
+    kind, item_id, body = (
+        operation.get("operationType"),
+        str(operation.get("id")),
+        operation.get("resourceBody"),
+    )
+    match kind:
+        case "Create":
+            return _result(items.create(container, _object(body), key, when))
+        case "Upsert":
+            return _result(items.upsert(container, _object(body), key, when))
+        case "Replace":
+            return _result(items.replace(container, item_id, _object(body), key, when))
+        case "Delete":
+            return _result(items.delete(container, item_id, key, when))
+        case "Read":
+            item = items.require(container, item_id, key)
+            return _result(Written(200, charges.read(len(item.body)), item))
+        case "Patch":
+            item = items.require(container, item_id, key)
+            when.check_write(item)
+            changed = patched(item.document(), _object(body).get("operations", []))
+            return _result(items.change(container, item, changed, key))
+        case _:
+            raise bad_request(f"The batch operation {kind!r} is not supported.")
+
+
+def _object(body: object) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise bad_request("The operation carries no item.")
+    return body
+
+
+def _result(written: Written) -> dict[str, Any]:
+    result: dict[str, Any] = {"statusCode": written.status, "requestCharge": written.charge}
+    if written.item is not None:
+        result |= {"eTag": written.item.etag, "resourceBody": orjson.Fragment(written.item.body)}
+    return result
+
+
+def _failure(error: ServiceError) -> dict[str, Any]:
+    return {
+        "statusCode": error.status,
+        "subStatusCode": error.sub_status,
+        "requestCharge": charges.METADATA,
+        "message": error.message,
+    }

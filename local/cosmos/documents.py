@@ -1,0 +1,207 @@
+"""The items of a container over HTTP: point operations, batches, queries and the change feed."""
+
+from __future__ import annotations
+
+import orjson
+
+from local.cosmos import batch, charges
+from local.cosmos.changefeed import DEFAULT_PAGE, read_page
+from local.cosmos.errors import (
+    COLLECTION_RID_MISMATCH,
+    PARTITION_KEY_RANGE_GONE,
+    ServiceError,
+    bad_request,
+    not_found,
+    precondition_failed,
+)
+from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.partitioning import WHOLE, Range, effective_key, parse_header, point
+from local.cosmos.patch import patched
+from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
+from local.cosmos.queries import compiled, execute, parse_request, plan
+from local.cosmos.storage import Container, Item, Storage
+from local.cosmos.wire import Reply, Request, feed_body
+
+
+class Documents:
+    """Serves ``/dbs/{db}/colls/{coll}/docs``."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._items = Items(storage)
+
+    def serve(self, container: Container, rest: tuple[str, ...], request: Request) -> Reply:
+        """Answer a request to the items of a container; ``rest`` is the id where one is named."""
+        intended = request.header("x-ms-cosmos-intended-collection-rid")
+        if intended and intended != container.rid:
+            raise ServiceError(
+                400, "The container was deleted and created again.", sub_status=COLLECTION_RID_MISMATCH
+            )
+        reply = self._item(container, rest[0], request) if rest else self._feed(container, request)
+        reply.headers.setdefault("x-ms-session-token", self._session(container, request))
+        return reply
+
+    def _session(self, container: Container, request: Request) -> str:
+        named = request.header("x-ms-documentdb-partitionkeyrangeid")
+        key = request.header("x-ms-documentdb-partitionkey")
+        if not named and key:
+            named = container.partition_of(_epk(container, parse_header(key))).id
+        return f"{named or container.partitions[0].id}:-1#{container.lsn}"
+
+    def _item(self, container: Container, item_id: str, request: Request) -> Reply:
+        key = self._key(container, request)
+        when = Conditions(request.headers.get("if-match"), request.headers.get("if-none-match"))
+        match request.method:
+            case "GET":
+                return self._read(container, item_id, key, when)
+            case "PUT":
+                with self._storage.transaction():
+                    written = self._items.replace(container, item_id, request.json(), key, when)
+            case "PATCH":
+                written = self._patch(container, item_id, key, when, request)
+            case "DELETE":
+                with self._storage.transaction():
+                    written = self._items.delete(container, item_id, key, when)
+            case method:
+                raise ServiceError(405, f"{method} is not possible on an item.")
+        return _written(written, request)
+
+    def _feed(self, container: Container, request: Request) -> Reply:
+        if request.method == "GET":
+            if request.header("a-im"):
+                return self._change_feed(container, request)
+            return self._read_feed(container, request)
+        if request.method != "POST":
+            raise ServiceError(405, f"{request.method} is not possible on the items of a container.")
+        if request.is_query_plan:
+            text, parameters = parse_request(request.body)
+            return Reply(200, orjson.dumps(plan(text, parameters)), charges.METADATA)
+        if request.is_batch:
+            key = self._key(container, request)
+            status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
+            return Reply(status, orjson.dumps(results), charge)
+        if request.is_query:
+            return self._query(container, request, *parse_request(request.body))
+        header = request.header("x-ms-documentdb-partitionkey")
+        given = parse_header(header) if header else None
+        when = Conditions(request.headers.get("if-match"), request.headers.get("if-none-match"))
+        write = self._items.upsert if request.is_upsert else self._items.create
+        with self._storage.transaction():
+            written = write(container, request.json(), given, when)
+        return _written(written, request)
+
+    def _read(self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions) -> Reply:
+        item = self._storage.get(container, _epk(container, key), item_id)
+        if item is None:
+            raise not_found("Entity with the specified id does not exist in the system.")
+        if when.if_match not in (None, "*", item.etag):
+            raise precondition_failed()
+        if when.if_none_match in ("*", item.etag):
+            return Reply(304, b"", charges.METADATA, {"etag": item.etag})
+        return Reply(200, item.body, charges.read(len(item.body)), {"etag": item.etag})
+
+    def _patch(
+        self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions, request: Request
+    ) -> Written:
+        body = request.json()
+        with self._storage.transaction():
+            item = self._items.require(container, item_id, key)
+            when.check_write(item)
+            condition = body.get("condition")
+            if condition is not None and not compiled(f"SELECT VALUE 1 {condition}").run(
+                [item.document()], {}
+            ):
+                raise precondition_failed()
+            changed = patched(item.document(), body.get("operations", []))
+            return self._items.change(container, item, changed, key)
+
+    def _query(
+        self, container: Container, request: Request, text: str, parameters: dict[str, object]
+    ) -> Reply:
+        page = execute(
+            self._storage,
+            container,
+            self._keys(container, request),
+            text,
+            parameters,
+            limit=request.page_size(QUERY_PAGE),
+            continuation=request.headers.get("x-ms-continuation"),
+        )
+        reply = Reply(200, feed_body(container.rid, page.results), page.charge)
+        reply.headers["x-ms-item-count"] = str(len(page.results))
+        if page.continuation:
+            reply.headers["x-ms-continuation"] = page.continuation
+        return reply
+
+    def _read_feed(self, container: Container, request: Request) -> Reply:
+        return self._query(container, request, "SELECT * FROM c", {})
+
+    def _change_feed(self, container: Container, request: Request) -> Reply:
+        if request.header("a-im").lower() != "incremental feed":
+            raise bad_request(
+                "Only the latest-version mode of the change feed: not supported by the local server."
+            )
+        page = read_page(
+            self._storage,
+            container,
+            self._keys(container, request),
+            continuation=request.headers.get("if-none-match"),
+            modified_since=request.headers.get("if-modified-since"),
+            limit=request.page_size(DEFAULT_PAGE),
+        )
+        headers = {"etag": page.etag, "x-ms-item-count": str(len(page.items)), "lsn": str(container.lsn)}
+        if not page.items:
+            return Reply(304, b"", charges.feed(0, 0), headers)
+        bodies = page.bodies()
+        return Reply(
+            200, feed_body(container.rid, bodies), charges.feed(sum(map(len, bodies)), len(bodies)), headers
+        )
+
+    def _key(self, container: Container, request: Request) -> tuple[object, ...]:
+        header = request.header("x-ms-documentdb-partitionkey")
+        if not header:
+            raise bad_request("PartitionKey value must be supplied for this operation.")
+        key = parse_header(header)
+        if len(key) != len(container.key_paths):
+            raise bad_request(
+                f"The partition key has {len(key)} components, the container {len(container.key_paths)}."
+            )
+        return key
+
+    def _keys(self, container: Container, request: Request) -> Range:
+        """Return the range of keys that a feed or query is about."""
+        header = request.header("x-ms-documentdb-partitionkey")
+        if header:
+            key = parse_header(header)
+            epk = _epk(container, key)
+            return point(epk) if len(key) == len(container.key_paths) else Range(epk, f"{epk}FF")
+        keys = WHOLE
+        named = request.header("x-ms-documentdb-partitionkeyrangeid")
+        if named:
+            keys = self._partition_range(container, named.rpartition(",")[2])
+        if request.header("x-ms-start-epk") or request.header("x-ms-end-epk"):
+            part = keys.overlap(
+                Range(request.header("x-ms-start-epk"), request.header("x-ms-end-epk") or "FF")
+            )
+            return part or Range("", "")
+        return keys
+
+    def _partition_range(self, container: Container, name: str) -> Range:
+        for partition in container.partitions:
+            if partition.id == name:
+                return partition.range
+        raise ServiceError(
+            410, f"The partition key range {name!r} is gone.", sub_status=PARTITION_KEY_RANGE_GONE
+        )
+
+
+def _epk(container: Container, key: tuple[object, ...]) -> str:
+    return effective_key(key, hierarchical=container.hierarchical)
+
+
+def _written(written: Written, request: Request) -> Reply:
+    item: Item | None = written.item
+    if item is None:
+        return Reply(written.status, b"", written.charge)
+    minimal = request.header("prefer").lower() == "return=minimal"
+    return Reply(written.status, b"" if minimal else item.body, written.charge, {"etag": item.etag})

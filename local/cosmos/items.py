@@ -1,0 +1,190 @@
+"""Write items: create, upsert, replace, patch, delete, with the service's checks and preconditions."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from local.cosmos import charges
+from local.cosmos.errors import bad_request, conflict, not_found, precondition_failed, too_large
+from local.cosmos.indexing import count_terms
+from local.cosmos.partitioning import effective_key, extract, require_same
+from local.cosmos.storage import Container, Item, Storage, resource_id
+
+MAX_ITEM_BYTES = 2 * 1024 * 1024
+MAX_ID_BYTES = 1_023
+MAX_TTL = 2**31 - 1
+
+_SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts", "_lsn")
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Preconditions of a request."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+    def check_write(self, current: Item | None) -> None:
+        """Refuse a write that may not be done to what is stored.
+
+        Raises
+        ------
+        ServiceError
+            412.
+        """
+        if self.if_match not in (None, "*") and (current is None or current.etag != self.if_match):
+            raise precondition_failed()
+        if (
+            self.if_none_match is not None
+            and current is not None
+            and self.if_none_match in ("*", current.etag)
+        ):
+            raise precondition_failed()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write."""
+
+    status: int
+    charge: float
+    item: Item | None
+
+
+class Items:
+    """Writes to the items of containers. Each call belongs into a transaction of the storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def create(
+        self, container: Container, document: dict[str, Any], key: tuple[object, ...] | None, when: Conditions
+    ) -> Written:
+        """Store a new item."""
+        epk, item_id = self._place(container, document, key)
+        if self._storage.get(container, epk, item_id) is not None:
+            raise conflict("Entity with the specified id already exists in the system.")
+        when.check_write(None)
+        return self._store(container, document, epk, item_id, None, 201)
+
+    def upsert(
+        self, container: Container, document: dict[str, Any], key: tuple[object, ...] | None, when: Conditions
+    ) -> Written:
+        """Store an item, new or not."""
+        epk, item_id = self._place(container, document, key)
+        current = self._storage.get(container, epk, item_id)
+        if current is not None:
+            when.check_write(current)
+        return self._store(container, document, epk, item_id, current, 201 if current is None else 200)
+
+    def replace(
+        self,
+        container: Container,
+        item_id: str,
+        document: dict[str, Any],
+        key: tuple[object, ...] | None,
+        when: Conditions,
+    ) -> Written:
+        """Overwrite an item that exists; its id and partition key cannot change."""
+        epk, new_id = self._place(container, document, key)
+        current = self._storage.get(container, epk, item_id)
+        if current is None:
+            raise not_found("Entity with the specified id does not exist in the system.")
+        if new_id != item_id:
+            raise bad_request("The id of an item cannot be changed.")
+        when.check_write(current)
+        return self._store(container, document, epk, item_id, current, 200)
+
+    def change(
+        self, container: Container, current: Item, document: dict[str, Any], key: tuple[object, ...]
+    ) -> Written:
+        """Store what a patch made of an item."""
+        epk, new_id = self._place(container, document, key)
+        if new_id != current.id or epk != current.epk:
+            raise bad_request("A patch may not change the id or the partition key.")
+        return self._store(container, document, epk, new_id, current, 200)
+
+    def require(self, container: Container, item_id: str, key: tuple[object, ...]) -> Item:
+        """Return an item that must exist."""
+        epk = effective_key(key, hierarchical=container.hierarchical)
+        current = self._storage.get(container, epk, item_id)
+        if current is None:
+            raise not_found("Entity with the specified id does not exist in the system.")
+        return current
+
+    def delete(
+        self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions
+    ) -> Written:
+        """Remove an item."""
+        current = self.require(container, item_id, key)
+        when.check_write(current)
+        self._storage.next_lsn(container)
+        self._storage.delete(container, current)
+        terms = count_terms(current.document(), container.body["indexingPolicy"])
+        return Written(204, charges.delete(len(current.body), terms), None)
+
+    def _place(
+        self, container: Container, document: dict[str, Any], key: tuple[object, ...] | None
+    ) -> tuple[str, str]:
+        """Check id and partition key of a document; return its effective key and id."""
+        item_id = document.get("id")
+        if not isinstance(item_id, str) or not item_id:
+            raise bad_request("The input content is invalid because the required property 'id' is missing.")
+        if len(item_id.encode()) > MAX_ID_BYTES or any(character in item_id for character in "/\\?#"):
+            raise bad_request(f"The id {item_id[:64]!r} is too long or has one of the characters / \\ ? #.")
+        found = extract(document, container.key_paths)
+        if key is not None:
+            require_same(key, found)
+        return effective_key(found, hierarchical=container.hierarchical), item_id
+
+    def _store(
+        self,
+        container: Container,
+        document: dict[str, Any],
+        epk: str,
+        item_id: str,
+        current: Item | None,
+        status: int,
+    ) -> Written:
+        lsn, now, etag = self._storage.next_lsn(container), int(time.time()), f'"{uuid.uuid4()}"'
+        for name in _SYSTEM:
+            document.pop(name, None)
+        numbers = container.body["_numbers"]
+        rid = current.document()["_rid"] if current else resource_id(*numbers, lsn)
+        document |= {
+            "_rid": rid,
+            "_self": f"{container.body['_self']}docs/{rid}/",
+            "_etag": etag,
+            "_attachments": "attachments/",
+            "_ts": now,
+        }
+        try:
+            body = orjson.dumps(document)
+        except (TypeError, ValueError) as error:
+            raise bad_request(f"The document is not valid JSON: {error}.") from None
+        if len(body) > MAX_ITEM_BYTES:
+            raise too_large()
+        item = Item(0, epk, item_id, lsn, now, _expiry(container, document, now), etag, body)
+        self._storage.put(container, item, document, current)
+        terms = count_terms(document, container.body["indexingPolicy"])
+        return Written(status, charges.write(len(body), terms), item)
+
+
+def _expiry(container: Container, document: Mapping[str, Any], now: int) -> int | None:
+    """Return when an item expires: its own ``ttl`` before the container's, if the container has expiry on."""
+    own = document.get("ttl")
+    if own is not None and (
+        isinstance(own, bool) or not isinstance(own, int) or own == 0 or own < -1 or own > MAX_TTL
+    ):
+        raise bad_request(f"The ttl {own!r} must be -1 or a positive number of seconds.")
+    default = container.body.get("defaultTtl")
+    if default is None:
+        return None
+    seconds = default if own is None else own
+    return None if seconds == -1 else now + seconds

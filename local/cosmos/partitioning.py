@@ -1,0 +1,148 @@
+"""Where an item lives: effective partition keys, as the service hashes them, and physical partitions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import mmh3
+import orjson
+
+from local.cosmos.errors import PARTITION_KEY_MISMATCH, bad_request
+
+MAX_EPK = "FF"
+
+
+class Undefined:
+    """A partition key component that the item does not have."""
+
+
+UNDEFINED = Undefined()
+
+_HASH_SPACE = 0x40 << 120
+"""The two highest bits of a hash are cleared: effective partition keys lie below 40 00 …."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of effective partition keys, its end excluded."""
+
+    low: str
+    high: str
+
+    def holds(self, epk: str) -> bool:
+        """Say whether a key lies in the range."""
+        return self.low <= epk < self.high
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the range is a single key."""
+        return self.high == f"{self.low}\0"
+
+    def overlap(self, other: Range) -> Range | None:
+        """Return what both ranges have in common."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        return Range(low, high) if low < high else None
+
+
+def point(epk: str) -> Range:
+    """Return the range of a single key."""
+    return Range(epk, f"{epk}\0")
+
+
+WHOLE = Range("", MAX_EPK)
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicalPartition:
+    """A physical partition; the id is what clients call its partition key range id."""
+
+    id: str
+    range: Range
+
+
+def even_partitions(count: int) -> list[PhysicalPartition]:
+    """Return ``count`` physical partitions of equal share of the hash space."""
+    bounds = ["", *(f"{_HASH_SPACE * n // count:032X}" for n in range(1, count)), MAX_EPK]
+    return [PhysicalPartition(str(n), Range(bounds[n], bounds[n + 1])) for n in range(count)]
+
+
+def _encode(component: object) -> bytes:
+    match component:
+        case Undefined():
+            return b"\x00"
+        case None:
+            return b"\x01"
+        case False:
+            return b"\x02"
+        case True:
+            return b"\x03"
+        case int() | float():
+            return b"\x05" + struct.pack("<d", float(component))
+        case str():
+            return b"\x08" + component.encode() + b"\xff"
+        case _:
+            raise bad_request("Partition key components must be null, booleans, numbers or strings.")
+
+
+def _hash(data: bytes) -> str:
+    digest = bytearray(mmh3.hash_bytes(data)[::-1])
+    digest[0] &= 0x3F
+    return digest.hex().upper()
+
+
+def effective_key(components: Sequence[object], *, hierarchical: bool) -> str:
+    """Return the effective partition key: hash version 2, one hash per level if hierarchical."""
+    if hierarchical:
+        return "".join(_hash(_encode(component)) for component in components)
+    return _hash(b"".join(map(_encode, components)))
+
+
+@lru_cache(maxsize=65_536)
+def parse_header(text: str) -> tuple[object, ...]:
+    """Read the header ``x-ms-documentdb-partitionkey``: a JSON array, ``{}`` for an undefined component.
+
+    Raises
+    ------
+    ServiceError
+        400: it is not such an array.
+    """
+    try:
+        components = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise bad_request(f"Partition key {text!r} is invalid.") from None
+    if not isinstance(components, list):
+        raise bad_request(f"Partition key {text!r} is invalid.")
+    return tuple(UNDEFINED if component == {} else component for component in components)
+
+
+def extract(document: Mapping[str, Any], paths: Sequence[str]) -> tuple[object, ...]:
+    """Return the partition key components of a document."""
+    return tuple(_at(document, path) for path in paths)
+
+
+def _at(document: Mapping[str, Any], path: str) -> object:
+    value: Any = document
+    for name in path.strip("/").split("/"):
+        if not isinstance(value, Mapping) or name.strip('"') not in value:
+            return UNDEFINED
+        value = value[name.strip('"')]
+    return value if not isinstance(value, dict | list) else UNDEFINED
+
+
+def require_same(given: tuple[object, ...], found: tuple[object, ...]) -> None:
+    """Refuse a document whose partition key is not the one in the header.
+
+    Raises
+    ------
+    ServiceError
+        400 with sub-status 1001.
+    """
+    if given != found:
+        raise bad_request(
+            "PartitionKey extracted from document doesn't match the one specified in the header.",
+            PARTITION_KEY_MISMATCH,
+        )

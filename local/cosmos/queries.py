@@ -1,0 +1,210 @@
+"""Execute queries: narrow the candidates by an index, evaluate, page, and estimate the charge."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from local.cosmos import charges
+from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
+from local.cosmos.partitioning import Range
+from local.cosmos.query import AnyOf, Query, QueryError, compile_query
+from local.cosmos.storage import Container, Item, Storage
+
+DEFAULT_PAGE = 1_000
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+MAX_QUERY_BYTES = 512 * 1024
+
+_IDS = "/id/?"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of results."""
+
+    results: list[bytes]
+    continuation: str | None
+    charge: float
+
+
+@dataclass(slots=True)
+class _Load:
+    """What was loaded to evaluate a query."""
+
+    items: int = 0
+    size: int = 0
+
+    def counted(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            self.items += 1
+            self.size += len(item.body)
+            yield item
+
+
+def parse_request(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the query text and its parameters by name.
+
+    Raises
+    ------
+    ServiceError
+        400: the body is not a query.
+    """
+    try:
+        spec = orjson.loads(body)
+        parameters = {entry["name"]: entry.get("value") for entry in spec.get("parameters") or []}
+        text = spec["query"]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise bad_request('The query request is not of the form {"query": …, "parameters": […]}.') from None
+    if not isinstance(text, str) or len(text) > MAX_QUERY_BYTES:
+        raise bad_request(f"A query may have {MAX_QUERY_BYTES} characters.")
+    return text, parameters
+
+
+def compiled(text: str) -> Query:
+    """Return a query ready to run.
+
+    Raises
+    ------
+    ServiceError
+        400: a syntax error, or a construct that is not supported.
+    """
+    try:
+        return compile_query(text)
+    except QueryError as error:
+        raise bad_request(f"Syntax error or unsupported construct, {error}") from None
+
+
+def plan(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan by which a client runs a query over several physical partitions."""
+    return compiled(text).plan(parameters)
+
+
+def execute(
+    storage: Storage,
+    container: Container,
+    keys: Range,
+    text: str,
+    parameters: Mapping[str, Any],
+    *,
+    limit: int,
+    continuation: str | None,
+) -> Page:
+    """Run a query over a range and return one page.
+
+    Raises
+    ------
+    ServiceError
+        400: it cannot be parsed; or it sorts, groups or counts over several physical partitions, which
+        is the client's part (sub-status 1004).
+    """
+    query = compiled(text)
+    ranges = [part for p in container.partitions if (part := p.range.overlap(keys))]
+    if not query.streaming and len(ranges) > 1:
+        raise ServiceError(
+            400,
+            "Cross partition query only supports filters and projections here; ask for a query plan.",
+            sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
+        )
+    load = _Load()
+    try:
+        if query.streaming:
+            results, token = _stream(storage, container, keys, query, parameters, load, limit, continuation)
+        else:
+            results, token = _whole(storage, container, keys, query, parameters, load, limit, continuation)
+    except QueryError as error:
+        raise bad_request(str(error)) from None
+    returned = sum(map(len, results))
+    return Page(results, token, charges.query(len(ranges), load.size, returned, load.items))
+
+
+def _stream(
+    storage: Storage,
+    container: Container,
+    keys: Range,
+    query: Query,
+    parameters: Mapping[str, Any],
+    load: _Load,
+    limit: int,
+    continuation: str | None,
+) -> tuple[list[bytes], str | None]:
+    """Filter and project item by item; go on behind the last item of the page before."""
+    after = tuple(_decode(continuation)["after"]) if continuation else ("", "")
+    results: list[bytes] = []
+    size = 0
+    for item in load.counted(_candidates(storage, container, keys, query, parameters, after)):
+        found = query.results(item.document(), parameters)
+        results += map(orjson.dumps, found)
+        size += sum(map(len, results[len(results) - len(found) :]))
+        if len(results) >= limit or size >= MAX_PAGE_BYTES:
+            return results, _encode({"after": [item.epk, item.id]})
+    return results, None
+
+
+def _whole(
+    storage: Storage,
+    container: Container,
+    keys: Range,
+    query: Query,
+    parameters: Mapping[str, Any],
+    load: _Load,
+    limit: int,
+    continuation: str | None,
+) -> tuple[list[bytes], str | None]:
+    """Sort, group or count over everything; go on behind as many results as were returned before."""
+    skip = int(_decode(continuation)["skip"]) if continuation else 0
+    items = load.counted(_candidates(storage, container, keys, query, parameters, ("", "")))
+    everything = query.run((item.document() for item in items), parameters)
+    results = [orjson.dumps(result) for result in everything[skip : skip + limit]]
+    behind = skip + len(results)
+    return results, _encode({"skip": behind}) if behind < len(everything) else None
+
+
+def _candidates(
+    storage: Storage,
+    container: Container,
+    keys: Range,
+    query: Query,
+    parameters: Mapping[str, Any],
+    after: tuple[str, ...],
+) -> Iterable[Item]:
+    """Return the items that may match, in the order of key and id."""
+    narrowed = _narrowed(storage, container, keys, query.seek(parameters))
+    if narrowed is None:
+        return storage.scan(container, keys, after=(after[0], after[1]))
+    return (item for item in narrowed if (item.epk, item.id) > after)
+
+
+def _narrowed(
+    storage: Storage, container: Container, keys: Range, seeks: Sequence[object]
+) -> list[Item] | None:
+    """Return what the most selective index leaves, None if no index serves the query."""
+    usable: list[list[tuple[str, Any]]] = []
+    for seek in seeks:
+        if not isinstance(seek, AnyOf):
+            continue
+        pairs = [(term.path, term.value) for term in seek.terms]
+        if pairs and all(path == _IDS for path, _ in pairs):
+            return storage.by_ids(container, keys, sorted({str(v) for _, v in pairs if isinstance(v, str)}))
+        if pairs and all(path in container.sought for path, _ in pairs):
+            usable.append(pairs)
+    if not usable:
+        return None
+    if len(usable) > 1:
+        usable.sort(key=lambda pairs: storage.count_terms(container, pairs, limit=1_000))
+    return storage.by_terms(container, keys, usable[0])
+
+
+def _encode(state: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(state)).decode()
+
+
+def _decode(continuation: str) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(continuation))
+    except ValueError:
+        raise bad_request("The continuation token is not one of this query.") from None
+    return state
