@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
@@ -31,6 +32,18 @@ class _StandardError:
 def _drop_below_level(_: Any, method: str, event: EventDict) -> EventDict:
     if _LEVELS.get(method, 50) < level_of(event.pop("category", "Host")):
         raise structlog.DropEvent
+    return event
+
+
+def _unwrap_json(_: Any, __: str, event: EventDict) -> EventDict:
+    """Take the fields out of a message that is a JSON object itself: an app that logs such lines."""
+    text = event.get("event")
+    if isinstance(text, str) and text.startswith("{"):
+        try:
+            inner = json.loads(text)
+        except ValueError:
+            return event
+        event.update(inner)
     return event
 
 
@@ -79,6 +92,7 @@ def configure_logging(levels: Mapping[str, str]) -> None:
                 foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
                 processors=[
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    _unwrap_json,
                     structlog.processors.format_exc_info,
                     structlog.processors.JSONRenderer(),
                 ],

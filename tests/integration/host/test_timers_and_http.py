@@ -1,0 +1,171 @@
+"""Timers on one of several hosts, and HTTP over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.integration.host.conftest import AppWriter, Database, drained, hosting, trigger
+from tests.integration.host.processes import HostProcess, host_process
+from tests.integration.host.recorder import Recorder
+
+# The Cosmos DB trigger gives the timer a place for its lock.
+TIMER = """
+import asyncio, json, time
+
+@app.timer_trigger(arg_name="timer", schedule="{schedule}", run_on_startup={startup})
+async def tick(timer: func.TimerRequest) -> None:
+    print(json.dumps({{"tick": time.time(), "past_due": timer.past_due}}), flush=True)
+    await asyncio.sleep({seconds})
+    print(json.dumps({{"tock": time.time()}}), flush=True)
+"""
+WEB = """
+@app.route(route="items/{id:int}", methods=["GET"])
+async def item(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps({"id": req.route_params["id"]}), mimetype="application/json")
+
+@app.route(route="open", auth_level=func.AuthLevel.ANONYMOUS)
+def open_to_all(req: func.HttpRequest) -> str:
+    return req.get_body().decode()
+
+import asyncio, json
+ENTERED, LEAVE = asyncio.Event(), asyncio.Event()
+
+@app.route(route="slow", auth_level="anonymous")
+async def slow(req: func.HttpRequest) -> str:
+    ENTERED.set()
+    await LEAVE.wait()
+    return "done"
+"""
+
+
+def timer(schedule: str, *, seconds: float = 0, startup: bool = False) -> str:
+    return TIMER.format(schedule=schedule, seconds=seconds, startup=startup)
+
+
+async def test_a_timer_runs_on_one_host_only_and_moves_when_it_is_killed(
+    database: Database, app: AppWriter
+) -> None:
+    folder = app(trigger(), timer("*/1 * * * * *"))
+    async with host_process(folder, "one") as one, host_process(folder, "two") as two:
+        await one.until(lambda: len(one.printed("tick")) >= 2)
+        assert two.printed("tick") == []
+        await one.kill()
+        await two.until(lambda: len(two.printed("tick")) >= 2)
+    seconds = [int(moment) for host in (one, two) for moment in host.printed("tick")]
+    assert len(seconds) == len(set(seconds))  # no occurrence twice
+
+
+async def test_a_timer_moves_at_once_when_its_host_stops(database: Database, app: AppWriter) -> None:
+    folder = app(trigger(), timer("0 0 0 1 1 *", startup=True))
+    async with host_process(folder, "one") as one:
+        await one.until(lambda: len(one.printed("tock")) == 1)
+        assert await one.terminate() == 0
+    document = await database.leases.read_item("timer..tick", "timer..tick")
+    assert document["Owner"] is None
+    assert document["ScheduleStatus"]["Last"] is not None
+    assert document["ScheduleStatus"]["Next"].endswith("-01-01T00:00:00+00:00")
+
+
+async def test_a_timer_never_overlaps_itself_not_even_across_hosts(
+    database: Database, app: AppWriter
+) -> None:
+    folder = app(trigger(), timer("*/1 * * * * *", seconds=1.3))
+    async with host_process(folder, "one") as one, host_process(folder, "two") as two:
+
+        def runs(host: HostProcess) -> int:
+            return len(host.printed("tock"))
+
+        await one.until(lambda: runs(one) >= 1)
+        assert await one.terminate() == 0
+        await two.until(lambda: runs(two) >= 1)
+    spans = sorted(
+        (began, ended)
+        for host in (one, two)
+        for began, ended in zip(host.printed("tick"), host.printed("tock"), strict=False)
+    )
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert len(spans) >= 2
+
+
+async def test_http_with_keys_from_the_keys_file(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
+) -> None:
+    folder = app(WEB, host_json={"extensions": {"http": {"routePrefix": "v1"}}})
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession() as web,
+    ):
+        keys = json.loads((tmp_path / "data" / "host-keys.json").read_text())
+        key = keys["functionKeys"]["default"]
+        base = f"http://127.0.0.1:{host.http_port}"
+
+        async def get(path: str, **options: Any) -> tuple[int, str]:
+            async with web.request(options.pop("method", "GET"), base + path, **options) as answer:
+                return answer.status, await answer.text()
+
+        assert await get("/v1/items/7") == (401, "")
+        assert await get("/v1/items/7", params={"code": key}) == (200, '{"id": "7"}')
+        assert await get("/v1/items/7", headers={"x-functions-key": key}) == (200, '{"id": "7"}')
+        assert (await get("/v1/items/x", params={"code": key}))[0] == 404
+        assert (await get("/api/items/7", params={"code": key}))[0] == 404
+        assert await get("/v1/open", method="POST", data="body") == (200, "body")
+        status, text = await get("/admin/host/status")
+        assert (status, json.loads(text)["state"], json.loads(text)["id"]) == (200, "Running", "one")
+
+
+async def test_a_stop_answers_the_request_in_flight(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
+) -> None:
+    folder = app(WEB)
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession() as web,
+    ):
+        module = sys.modules["function_app"]
+        request = asyncio.create_task(web.get(f"http://127.0.0.1:{host.http_port}/api/slow"))
+        await module.ENTERED.wait()
+        stopping = asyncio.create_task(host.stop())
+        await asyncio.sleep(0)
+        module.LEAVE.set()
+        async with await request as answer:
+            assert (answer.status, await answer.text()) == (200, "done")
+        await stopping
+
+
+async def test_a_blocking_sync_function_does_not_hold_up_the_feed(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
+) -> None:
+    folder = app(
+        trigger(),
+        """
+        import threading
+        ENTERED, LEAVE = threading.Event(), threading.Event()
+
+        @app.route(route="block", auth_level="anonymous")
+        def block(req: func.HttpRequest) -> str:
+            ENTERED.set()
+            LEAVE.wait(20)
+            return "done"
+        """,
+    )
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession() as web,
+    ):
+        module = sys.modules["function_app"]
+        request = asyncio.create_task(web.get(f"http://127.0.0.1:{host.http_port}/api/block"))
+        await asyncio.to_thread(module.ENTERED.wait, 20)
+        await database.write("d0")
+        await drained(folder)
+        assert recorder.ids() == ["d0"]
+        assert not request.done()
+        module.LEAVE.set()
+        async with await request as answer:
+            assert await answer.text() == "done"
