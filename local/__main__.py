@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 from azure.core.exceptions import AzureError
 
 from local.connection import DEFAULT_DATA, find_connection
+from local.host.errors import HostStartError
 from local.processes import ROOT, Reporter, StackError
 from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
 
@@ -48,8 +50,6 @@ ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
 @contextmanager
 def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
     """Turn the failures a user can act on into one sentence on standard error and exit code 1."""
-    from local.host.errors import HostStartError
-
     try:
         yield
     except (StackError, HostStartError, AzureError, OSError, ValueError) as failure:
@@ -126,22 +126,29 @@ def cosmos(
     / "cosmos",
     port: CosmosPort = 8081,
     tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a generated certificate.")] = False,
-    partitions: Annotated[int, typer.Option(min=1, help="Physical partitions of a new container.")] = 4,
+    partitions: Annotated[int, typer.Option(min=1, help="Physical partitions of a new container.")] = 2,
     ready_fd: ReadyFd = None,
 ) -> None:
     """Start the database server alone; print one JSON line when it serves."""
-    from local.cosmos.server import ServerConfig, ServerInfo, serve
+    from local.cosmos.server import ConfigurationError, ServerConfig, ServerInfo, serve
 
     reporter = Reporter(ready_fd)
 
     def ready(info: ServerInfo) -> None:
         reporter.ready(
-            {"endpoint": info.endpoint, "port": info.port, "connection_string": info.connection_string}
+            {
+                "endpoint": info.endpoint,
+                "port": urlsplit(info.endpoint).port,
+                "connection_string": info.connection_string,
+            }
         )
 
     with _failures_as_sentences(reporter):
         config = ServerConfig(port=port, data_dir=data, tls=tls, partitions=partitions)
-        asyncio.run(serve(config, on_ready=ready))
+        try:
+            asyncio.run(serve(config, on_ready=ready))
+        except ConfigurationError as error:
+            raise StackError(str(error)) from None
 
 
 @app.command()

@@ -140,7 +140,7 @@ async def read_charges(endpoint: str, connection: Connection) -> list[Document]:
         if response.status != 200:
             raise StackError(f"{url} answered {response.status}: {(await response.text())[:200]}")
         body = await response.json()
-    rows: list[Document] = body["charges"] if isinstance(body, dict) else body
+    rows: list[Document] = body["accounts"]
     return rows
 
 
