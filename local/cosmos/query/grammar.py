@@ -140,4 +140,6 @@ COMMENT: /--[^\n]*/
 @cache
 def parser() -> Lark:
     """Return the parser; building its tables takes a moment, once per process."""
-    return Lark(GRAMMAR, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=False)
+    return Lark(
+        GRAMMAR, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=False
+    )

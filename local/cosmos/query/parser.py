@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, cast
 
 from lark import Token, Transformer, Tree, v_args
@@ -13,7 +12,7 @@ from lark.tree import Meta
 from local.cosmos.query import syntax as s
 from local.cosmos.query.errors import QueryError, UnsupportedError
 from local.cosmos.query.grammar import parser
-from local.cosmos.query.values import UNDEFINED, number
+from local.cosmos.query.values import UNDEFINED, is_number, number
 
 LONGEST_QUERY = 512 * 1024
 """Bytes of UTF-8, as in the service."""
@@ -22,8 +21,24 @@ DEEPEST_NESTING = 120
 """Levels of the tree. What walks it recurses a few frames for each, and Python has a thousand."""
 
 RESERVED = frozenset(
-    "AND ARRAY AS ASC BETWEEN BY DESC DISTINCT ESCAPE EXISTS FALSE FROM GROUP IN JOIN LIKE LIMIT NOT NULL "
-    "OFFSET OR ORDER SELECT TOP TRUE UDF UNDEFINED VALUE WHERE".split()
+    {
+        *(
+            "AND",
+            "ARRAY",
+            "AS",
+            "ASC",
+            "BETWEEN",
+            "BY",
+            "DESC",
+            "DISTINCT",
+            "ESCAPE",
+            "EXISTS",
+            "FALSE",
+            "FROM",
+        ),
+        *("GROUP", "IN", "JOIN", "LIKE", "LIMIT", "NOT", "NULL", "OFFSET", "OR", "ORDER", "SELECT", "TOP"),
+        *("TRUE", "UDF", "UNDEFINED", "VALUE", "WHERE"),
+    }
 )
 """Words that the service takes neither as an alias nor after a dot: ``c["value"]`` is the way."""
 
@@ -103,7 +118,11 @@ def _name(token: Token) -> str:
 
 
 def _negated(words: list[Any], node: s.Node) -> s.Node:
-    return s.Unary("NOT", node) if any(isinstance(word, Token) and word.type == "NOT" for word in words) else node
+    return (
+        s.Unary("NOT", node)
+        if any(isinstance(word, Token) and word.type == "NOT" for word in words)
+        else node
+    )
 
 
 def _without_not(node: s.Node) -> s.Node:
@@ -127,7 +146,7 @@ class _Builder(Transformer[Token, Any]):
         return select
 
     def select(self, _: Token, *parts: Any) -> s.Select:
-        found = {key: value for key, value in (part for part in parts if isinstance(part, tuple))}
+        found: dict[str, Any] = dict(part for part in parts if isinstance(part, tuple))
         if "top" in found and "limit" in found:
             raise QueryError("TOP cannot be used together with OFFSET and LIMIT; use one of them.")
         offset, limit = found.get("limit", (None, None))
@@ -260,7 +279,7 @@ class _Builder(Transformer[Token, Any]):
 
     def unary(self, operator: Token, operand: s.Node) -> s.Node:
         name = operator.upper()
-        if name == "-" and isinstance(operand, s.Literal):
+        if name == "-" and isinstance(operand, s.Literal) and is_number(operand.value):
             return s.Literal(-operand.value)
         return s.Unary(name, operand)
 
@@ -281,8 +300,11 @@ class _Builder(Transformer[Token, Any]):
     def applied(self, arguments: tuple[s.Node, ...]) -> tuple[s.Node, ...]:
         return arguments
 
-    def call(self, name: Token, arguments: tuple[s.Node, ...]) -> s.Node:
-        return s.Call(name.upper(), arguments)
+    @v_args(meta=True, inline=False)
+    def call(self, meta: Meta, parts: list[Any]) -> s.Node:
+        name, arguments = parts
+        text = self._text[meta.start_pos : meta.end_pos]
+        return s.Call(name.upper(), arguments, text[text.index("(") + 1 : -1].strip())
 
     def arguments(self, *arguments: s.Node) -> tuple[s.Node, ...]:
         return arguments
@@ -340,7 +362,7 @@ class _Builder(Transformer[Token, Any]):
 
 
 # "from" is a word of Python, so the rule's method has to be set by name.
-setattr(_Builder, "from", cast(Callable[..., Any], _Builder.from_))
+setattr(_Builder, "from", _Builder.from_)
 
 
 def _count(node: s.Node, clause: str) -> s.Count:
@@ -354,7 +376,11 @@ def _count(node: s.Node, clause: str) -> s.Count:
 
 def _key(suffix: Any, base: s.Node | None = None) -> s.Node:
     if isinstance(suffix, tuple):
-        if isinstance(base, s.Step) and isinstance(base.base, s.Identifier) and base.base.name.upper() == "UDF":
+        if (
+            isinstance(base, s.Step)
+            and isinstance(base.base, s.Identifier)
+            and base.base.name.upper() == "UDF"
+        ):
             raise UnsupportedError(f"The user-defined function {getattr(base.key, 'value', '')!r}")
         raise QueryError("Syntax error, only a function of a plain name can be called.")
     return cast(s.Node, suffix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -12,11 +12,21 @@ class Node:
     """A part of an expression."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal(Node):
     """A constant; the value may be undefined."""
 
     value: Any
+
+    def __eq__(self, other: object) -> bool:
+        # Python holds True, 1 and 1.0 for equal; the language does not hold true for a number.
+        return isinstance(other, Literal) and (type(self.value), self.value) == (
+            type(other.value),
+            other.value,
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +141,11 @@ class Like(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function, by its name in capitals."""
+    """A function, by its name in capitals; ``text`` is how its arguments were written."""
 
     name: str
     arguments: tuple[Node, ...]
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +245,8 @@ def bare(node: Node) -> Node:
 
 def children(node: Node) -> Iterator[Node]:
     """Yield the parts of an expression; a subquery has none here, for it has a scope of its own."""
-    for field in fields(node):
-        part = getattr(node, field.name)
+    for entry in fields(node):
+        part = getattr(node, entry.name)
         if isinstance(part, Node):
             yield part
         elif isinstance(part, tuple):

@@ -1,0 +1,93 @@
+"""The query language of Azure Cosmos DB for NoSQL: ``compile_query`` once, run over any documents.
+
+What is here is what docs/local-cosmos.md lists; anything else raises ``UnsupportedError``, which names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from local.cosmos.query.errors import QueryError, UnsupportedError
+from local.cosmos.query.parser import parse
+from local.cosmos.query.plan import features_of, plan_of
+from local.cosmos.query.seek import AnyOf, Bounds, Seek, Term, seeks
+from local.cosmos.query.selection import compile_select
+
+__all__ = ["AnyOf", "Bounds", "Query", "QueryError", "Seek", "Term", "UnsupportedError", "compile_query"]
+
+
+class Query:
+    """A query, compiled; it holds nothing of an execution, so it may be shared.
+
+    The mapping of parameters holds their values by name, ``@`` included, and must not change while one
+    execution lasts.
+
+    Attributes
+    ----------
+    text
+        As it was given.
+    streaming
+        Only filter and projection: it can be paged document by document with ``results``.
+    features
+        What a client must be able to merge to run it across partitions: ``OrderBy``, ``GroupBy``, ….
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._select = parse(text)
+        self._compiled = compile_select(self._select)
+        self.streaming = self._compiled.streaming
+        self.features = features_of(self._select)
+
+    def results(self, document: dict[str, Any], parameters: Mapping[str, Any]) -> list[Any]:
+        """Return what one document yields: nothing, one result, or with JOIN or IN several.
+
+        Raises
+        ------
+        QueryError
+            A parameter has no value, or a pattern is not valid.
+        """
+        return list(self._compiled.produce_all(((document,),), parameters))
+
+    def run(self, documents: Iterable[dict[str, Any]], parameters: Mapping[str, Any]) -> list[Any]:
+        """Return the results of the whole query over the documents.
+
+        Raises
+        ------
+        QueryError
+            A parameter has no value, TOP is no whole number, or a pattern is not valid.
+        """
+        starts = ((document,) for document in documents) if self._select.sources else ((),)
+        return list(self._compiled.produce_all(starts, parameters))
+
+    def seek(self, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
+        """Return what an index could narrow the documents to, the most selective first; none must be used."""
+        return seeks(self._select, parameters)
+
+    def plan(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plan by which a client merges the results of several physical partitions.
+
+        Raises
+        ------
+        QueryError
+            TOP, OFFSET or LIMIT has no usable value.
+        UnsupportedError
+            The results of partitions cannot be merged.
+        """
+        return plan_of(self._select, parameters)
+
+
+@lru_cache(1024)
+def compile_query(text: str) -> Query:
+    """Return the query, parsed and compiled once for each text.
+
+    Raises
+    ------
+    QueryError
+        It is not in the language; the error says where.
+    UnsupportedError
+        It uses what the local server does not have.
+    """
+    return Query(text)

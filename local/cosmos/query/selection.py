@@ -1,0 +1,323 @@
+"""A SELECT, compiled: where its rows come from, which remain, and what they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from local.cosmos.query import syntax as s
+from local.cosmos.query.aggregates import AGGREGATES
+from local.cosmos.query.errors import QueryError, UnsupportedError
+from local.cosmos.query.expressions import Evaluate, Parameters, Row, Scope, compile_node, object_of
+from local.cosmos.query.values import UNDEFINED, identity, sort_key
+
+Expand = Callable[[Row, Parameters], Iterator[Row]]
+
+DEEPEST_EXPRESSION = 250
+"""Levels of an expression; compiling and evaluating it recurses a frame or two for each."""
+
+
+def compile_select(select: s.Select) -> Selection:
+    """Return the outermost query; its rows start from one document each."""
+    _check_depth(select)
+    return Selection(select, Scope(subquery=_inner), outermost=True)
+
+
+def _inner(select: s.Select, scope: Scope) -> Selection:
+    return Selection(select, scope.having(), outermost=False)
+
+
+def aggregates_of(select: s.Select) -> list[s.Call]:
+    """Return the aggregates of its SELECT list, those of its subqueries not among them."""
+    found: list[s.Call] = []
+    pending = [expression.node for expression in reversed(select.projected)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Call) and node.name in AGGREGATES:
+            found.append(node)
+        else:
+            pending.extend(s.children(node))
+    return found
+
+
+class Selection:
+    """A compiled SELECT.
+
+    Attributes
+    ----------
+    streaming
+        Every row stands for itself: no row has to wait for another.
+    """
+
+    def __init__(self, select: s.Select, scope: Scope, *, outermost: bool) -> None:
+        _check(select)
+        self._select = select
+        self._expanders: list[Expand] = []
+        scope = self._compile_sources(select, scope, outermost=outermost)
+        self._where = compile_node(select.where.node, scope) if select.where else None
+        self._group = [compile_node(key.node, scope) for key in select.group]
+        self._order = [(compile_node(key.expression.node, scope), key.descending) for key in select.order]
+        self.aggregated = bool(select.group or aggregates_of(select))
+        self._arguments: list[tuple[str, Evaluate]] = []
+        self._width = len(scope.names)
+        self._project = self._compile_projection(select, scope)
+        self.streaming = bool(select.sources) and not (
+            self.aggregated
+            or select.order
+            or select.distinct
+            or select.top is not None
+            or select.limit is not None
+        )
+
+    def _compile_sources(self, select: s.Select, scope: Scope, *, outermost: bool) -> Scope:
+        sources = select.sources
+        if outermost and sources:
+            first = sources[0]
+            if first.select is not None:
+                raise UnsupportedError("A subquery as the first source of FROM")
+            if not first.steps and not first.iterated:
+                scope, sources = scope.having(first.alias), sources[1:]
+            else:
+                scope = scope.having("")
+                path = _walk(lambda row, parameters: row[0], first.steps, scope)
+                self._expanders.append(_expander(path, first.iterated))
+                scope, sources = scope.having(first.alias), sources[1:]
+        for source in sources:
+            self._expanders.append(self._expander_of(source, scope))
+            scope = scope.having(source.alias)
+        return scope
+
+    @staticmethod
+    def _expander_of(source: s.Source, scope: Scope) -> Expand:
+        if source.select is not None:
+            return _subquery_expander(scope.subquery(source.select, scope), source.iterated)
+        start = compile_node(s.Identifier(source.root), scope)
+        return _expander(_walk(start, source.steps, scope), source.iterated)
+
+    def _compile_projection(self, select: s.Select, scope: Scope) -> Evaluate:
+        if select.star:
+            slot = len(scope.names) - 1
+            return lambda row, parameters: row[slot]
+        base = scope
+        calls: dict[s.Call, int] = {}
+        if self.aggregated:
+            for expression in select.projected:
+                _check_grouped(expression.node, {key.node for key in select.group})
+            # The results of the aggregates lie in a slot after those of the sources.
+            scope = Scope(base.subquery, (*base.names, ""), calls, len(base.names))
+        project = (
+            compile_node(select.value.node, scope)
+            if select.value
+            else object_of(
+                tuple(item.alias for item in select.items),
+                [compile_node(item.expression.node, scope) for item in select.items],
+            )
+        )
+        self._arguments = [(call.name, compile_node(call.arguments[0], base)) for call in calls]
+        return project
+
+    def produce(self, row: Row, parameters: Parameters) -> Iterator[Any]:
+        """Yield the results of a subquery for one row of the query around it."""
+        return self.produce_all([row], parameters)
+
+    def produce_all(self, starts: Iterable[Row], parameters: Parameters) -> Iterator[Any]:
+        """Yield the results of the query over all rows it may start from."""
+        rows = self._rows(starts, parameters)
+        if self.aggregated:
+            rows = self._aggregate(rows, parameters)
+        elif self._order:
+            rows = self._sorted(rows, parameters)
+        project = self._project
+        results: Iterator[Any] = (
+            value for row in rows if (value := project(row, parameters)) is not UNDEFINED
+        )
+        if self._select.distinct:
+            results = _distinct(results)
+        return self._limited(results, parameters)
+
+    def _rows(self, starts: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
+        rows: Iterable[Row] = starts
+        for expand in self._expanders:
+            rows = _expanded(rows, expand, parameters)
+        where = self._where
+        if where is None:
+            yield from rows
+            return
+        for row in rows:
+            if where(row, parameters) is True:
+                yield row
+
+    def _sorted(self, rows: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
+        ordered = list(rows)
+        # From the last key to the first: the sort is stable.
+        for key, descending in reversed(self._order):
+            keyed = [(sort_key(key(row, parameters)), row) for row in ordered]
+            keyed.sort(key=lambda pair: pair[0], reverse=descending)
+            ordered = [row for _, row in keyed]
+        return iter(ordered)
+
+    def _aggregate(self, rows: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
+        groups: dict[Any, tuple[Row, list[Any]]] = {}
+        for row in rows:
+            key = tuple(identity(evaluate(row, parameters)) for evaluate in self._group)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = (row, [AGGREGATES[name]() for name, _ in self._arguments])
+            for state, (_, argument) in zip(group[1], self._arguments, strict=True):
+                state.add(argument(row, parameters))
+        if not groups and not self._group:
+            nothing = (UNDEFINED,) * self._width
+            groups[()] = (nothing, [AGGREGATES[name]() for name, _ in self._arguments])
+        for row, states in groups.values():
+            yield (*row, [state.result() for state in states])
+
+    def _limited(self, results: Iterator[Any], parameters: Parameters) -> Iterator[Any]:
+        select = self._select
+        if select.top is not None:
+            return islice(results, count(select.top, "TOP", parameters))
+        if select.limit is not None and select.offset is not None:
+            skipped = count(select.offset, "OFFSET", parameters)
+            return islice(results, skipped, skipped + count(select.limit, "LIMIT", parameters))
+        return results
+
+
+def count(given: s.Count, clause: str, parameters: Parameters) -> int:
+    """Return what TOP, OFFSET or LIMIT comes to.
+
+    Raises
+    ------
+    QueryError
+        It is a parameter that is missing, or no whole number from 0 on.
+    """
+    value: Any = given
+    if isinstance(given, s.Parameter):
+        if given.name not in parameters:
+            raise QueryError(f"The query uses the parameter {given.name}, but no value was given for it.")
+        value = parameters[given.name]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise QueryError(f"{clause} takes a whole number from 0 to 2147483647, but got {value!r}.")
+    return value
+
+
+def _walk(start: Evaluate, steps: tuple[s.Node, ...], scope: Scope) -> Evaluate:
+    if not steps:
+        return start
+    # The start is put into a slot of its own, so that the steps are an expression like any other.
+    inner = scope.having("\0")
+    node: s.Node = s.Identifier("\0")
+    for step in steps:
+        node = s.Step(node, step)
+    walk = compile_node(node, inner)
+    width = len(scope.names)
+    return lambda row, parameters: walk((*row[:width], start(row, parameters)), parameters)
+
+
+def _expander(path: Evaluate, iterated: bool) -> Expand:
+    def each(row: Row, parameters: Parameters) -> Iterator[Row]:
+        value = path(row, parameters)
+        if type(value) is list:
+            for item in value:
+                yield (*row, item)
+
+    def whole(row: Row, parameters: Parameters) -> Iterator[Row]:
+        value = path(row, parameters)
+        if value is not UNDEFINED:
+            yield (*row, value)
+
+    return each if iterated else whole
+
+
+def _subquery_expander(selection: Selection, iterated: bool) -> Expand:
+    def expand(row: Row, parameters: Parameters) -> Iterator[Row]:
+        for value in selection.produce(row, parameters):
+            if not iterated:
+                yield (*row, value)
+            elif type(value) is list:
+                for item in value:
+                    yield (*row, item)
+
+    return expand
+
+
+def _expanded(rows: Iterable[Row], expand: Expand, parameters: Parameters) -> Iterator[Row]:
+    for row in rows:
+        yield from expand(row, parameters)
+
+
+def _distinct(results: Iterable[Any]) -> Iterator[Any]:
+    seen = set()
+    for value in results:
+        key = identity(value)
+        if key not in seen:
+            seen.add(key)
+            yield value
+
+
+def _check(select: s.Select) -> None:
+    if select.star and not select.sources:
+        raise QueryError("'SELECT *' is not valid if the FROM clause is omitted.")
+    if select.star and len(select.sources) > 1:
+        raise QueryError("'SELECT *' is only valid with a single input set; name what to select.")
+    if select.star and select.group:
+        raise QueryError("'SELECT *' is not valid with GROUP BY; name what to select.")
+    if select.order and (select.group or aggregates_of(select)):
+        raise UnsupportedError("ORDER BY together with GROUP BY or aggregates")
+    if select.distinct and select.group:
+        raise UnsupportedError("DISTINCT together with GROUP BY")
+    aliases = [source.alias for source in select.sources]
+    for alias in aliases:
+        if aliases.count(alias) > 1:
+            raise QueryError(f"The alias '{alias}' is used for two sources of one FROM.")
+    for key in select.order:
+        if not is_path(key.expression.node):
+            raise UnsupportedError(f"ORDER BY {key.expression.text}, which is not the path of a property,")
+
+
+def is_path(node: s.Node) -> bool:
+    """Say whether it is an alias, or a path of properties and array positions from one."""
+    node = s.bare(node)
+    while isinstance(node, s.Step) and isinstance(node.key, s.Literal):
+        node = s.bare(node.base)
+    return isinstance(node, s.Identifier)
+
+
+def _check_grouped(node: s.Node, keys: set[s.Node]) -> None:
+    if node in keys or (isinstance(node, s.Call) and node.name in AGGREGATES):
+        return
+    if isinstance(node, s.Identifier):
+        raise QueryError(
+            f"Property reference '{node.name}' is invalid in the SELECT list because it is contained neither "
+            "in an aggregate function nor in the GROUP BY clause."
+        )
+    if isinstance(node, s.Subquery):
+        raise UnsupportedError("A subquery in the SELECT list of an aggregate query")
+    for child in s.children(node):
+        _check_grouped(child, keys)
+
+
+def _parts_of(select: s.Select) -> list[s.Node]:
+    written = [*select.projected, *select.group, *(key.expression for key in select.order)]
+    nodes = [expression.node for expression in written]
+    if select.where:
+        nodes.append(select.where.node)
+    for source in select.sources:
+        nodes.extend(source.steps)
+        if source.select is not None:
+            nodes.extend(_parts_of(source.select))
+    return nodes
+
+
+def _check_depth(select: s.Select) -> None:
+    level = _parts_of(select)
+    depth = 0
+    while level:
+        depth += 1
+        if depth > DEEPEST_EXPRESSION:
+            raise QueryError(f"An expression is more than {DEEPEST_EXPRESSION} levels deep; make it flatter.")
+        below: list[s.Node] = []
+        for node in level:
+            below.extend(_parts_of(node.select) if isinstance(node, s.Subquery) else s.children(node))
+        level = below

@@ -1,0 +1,166 @@
+"""Items through the real SDK: what is stored, what is refused, and how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from azure.core import MatchConditions
+from azure.cosmos import CosmosClient as SyncClient
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosBatchOperationError,
+    CosmosHttpResponseError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+from tests.cosmos_server import ServerProcess
+
+
+async def test_create_read_replace_delete(container: ContainerProxy) -> None:
+    created = await container.create_item({"id": "a", "pk": "p", "n": 1})
+    assert created["_ts"] > 1_700_000_000
+    assert (await container.read_item("a", "p"))["_etag"] == created["_etag"]
+    replaced = await container.replace_item("a", {"id": "a", "pk": "p", "n": 2})
+    assert replaced["_etag"] != created["_etag"]
+    assert replaced["_rid"] == created["_rid"]
+    await container.delete_item("a", "p")
+    with pytest.raises(CosmosResourceNotFoundError):
+        await container.read_item("a", "p")
+
+
+async def test_the_same_id_in_another_logical_partition_is_another_item(container: ContainerProxy) -> None:
+    await container.create_item({"id": "a", "pk": "p"})
+    await container.create_item({"id": "a", "pk": "q"})
+    with pytest.raises(CosmosResourceExistsError):
+        await container.create_item({"id": "a", "pk": "p"})
+
+
+async def test_a_stale_etag_is_refused(container: ContainerProxy) -> None:
+    first = await container.create_item({"id": "a", "pk": "p"})
+    await container.upsert_item({"id": "a", "pk": "p", "n": 1})
+    for write in (
+        container.replace_item(
+            "a", first, etag=first["_etag"], match_condition=MatchConditions.IfNotModified
+        ),
+        container.delete_item("a", "p", etag=first["_etag"], match_condition=MatchConditions.IfNotModified),
+    ):
+        with pytest.raises(CosmosAccessConditionFailedError):
+            await write
+
+
+@pytest.mark.parametrize("key", [None, True, 1, 1.5, "ü", ""])
+async def test_every_kind_of_partition_key(container: ContainerProxy, key: Any) -> None:
+    await container.create_item({"id": "a", "pk": key})
+    assert (await container.read_item("a", key))["pk"] == key
+
+
+@pytest.mark.parametrize("bad", ["", "a/b", "a\\b", "a?b", "a#b", "x" * 1024])
+async def test_ids_that_the_service_refuses(container: ContainerProxy, bad: str) -> None:
+    with pytest.raises((CosmosHttpResponseError, ValueError)):
+        await container.create_item({"id": bad, "pk": "p"})
+
+
+async def test_two_megabytes_are_the_limit(container: ContainerProxy) -> None:
+    await container.create_item({"id": "fits", "pk": "p", "text": "x" * 2_000_000})
+    with pytest.raises(CosmosHttpResponseError) as caught:
+        await container.create_item({"id": "too-large", "pk": "p", "text": "x" * 2_200_000})
+    assert caught.value.status_code == 413
+
+
+async def test_a_batch_is_all_or_nothing(container: ContainerProxy) -> None:
+    first = await container.create_item({"id": "a", "pk": "p"})
+    with pytest.raises(CosmosBatchOperationError) as caught:
+        await container.execute_item_batch(
+            [
+                ("create", ({"id": "b", "pk": "p"},)),
+                ("replace", ("a", {"id": "a", "pk": "p", "n": 1}), {"if_match_etag": '"stale"'}),
+                ("create", ({"id": "c", "pk": "p"},)),
+            ],
+            partition_key="p",
+        )
+    assert (caught.value.status_code, caught.value.error_index) == (412, 1)
+    assert [result["statusCode"] for result in caught.value.operation_responses] == [424, 412, 424]
+    assert (await container.read_item("a", "p"))["_etag"] == first["_etag"]
+    for item_id in ("b", "c"):
+        with pytest.raises(CosmosResourceNotFoundError):
+            await container.read_item(item_id, "p")
+
+
+async def test_a_batch_of_every_operation(container: ContainerProxy) -> None:
+    for name in ("r", "d", "q"):
+        await container.create_item({"id": name, "pk": "p", "n": 1})
+    results = await container.execute_item_batch(
+        [
+            ("create", ({"id": "c", "pk": "p"},)),
+            ("upsert", ({"id": "u", "pk": "p"},)),
+            ("replace", ("r", {"id": "r", "pk": "p", "n": 2})),
+            ("read", ("r",)),
+            ("patch", ("q", [{"op": "incr", "path": "/n", "value": 4}])),
+            ("delete", ("d",)),
+        ],
+        partition_key="p",
+    )
+    assert [result["statusCode"] for result in results] == [201, 201, 200, 200, 200, 204]
+    assert results[3]["resourceBody"]["n"] == 2
+    assert results[4]["resourceBody"]["n"] == 5
+
+
+async def test_a_batch_has_a_hundred_operations_at_most(container: ContainerProxy) -> None:
+    operations = [("create", ({"id": f"i{n}", "pk": "p"},)) for n in range(101)]
+    await container.execute_item_batch(operations[:100], partition_key="p")
+    with pytest.raises(CosmosHttpResponseError) as caught:
+        await container.execute_item_batch(operations, partition_key="q")
+    assert caught.value.status_code == 400
+
+
+async def test_a_patch_with_a_condition(container: ContainerProxy) -> None:
+    await container.create_item({"id": "a", "pk": "p", "n": 1, "tags": ["x"]})
+    changed = await container.patch_item(
+        "a",
+        "p",
+        [
+            {"op": "set", "path": "/n", "value": 2},
+            {"op": "add", "path": "/tags/0", "value": "w"},
+            {"op": "move", "from": "/tags/1", "path": "/last"},
+        ],
+        filter_predicate="FROM c WHERE c.n = 1",
+    )
+    assert (changed["n"], changed["tags"], changed["last"]) == (2, ["w"], "x")
+    with pytest.raises(CosmosAccessConditionFailedError):
+        await container.patch_item(
+            "a", "p", [{"op": "remove", "path": "/n"}], filter_predicate="FROM c WHERE c.n = 1"
+        )
+
+
+async def test_an_item_that_expired_is_gone_everywhere(container: ContainerProxy) -> None:
+    await container.create_item({"id": "stays", "pk": "p", "ttl": -1})
+    await container.create_item({"id": "goes", "pk": "p", "ttl": 1})
+
+    async def ids() -> set[str]:
+        return {item["id"] async for item in container.query_items_change_feed(start_time="Beginning")}
+
+    while await ids() != {"stays"}:
+        pass  # ends when the second is over
+    with pytest.raises(CosmosResourceNotFoundError):
+        await container.read_item("goes", "p")
+    await container.create_item({"id": "goes", "pk": "p"})
+
+
+async def test_the_synchronous_client_is_served_as_well(
+    server: ServerProcess, container: ContainerProxy
+) -> None:
+    with SyncClient.from_connection_string(server.connection_string) as client:
+        same = client.get_database_client("tests").get_container_client(container.id)
+        same.create_item({"id": "a", "pk": "p"})
+        assert [item["id"] for item in same.query_items("SELECT * FROM c", partition_key="p")] == ["a"]
+
+
+async def test_many_items_by_id(container: ContainerProxy) -> None:
+    for n in range(20):
+        await container.create_item({"id": f"i{n}", "pk": f"p{n % 7}"})
+    wanted = [(f"i{n}", f"p{n % 7}") for n in range(0, 25, 2)]
+    found = await container.read_items(wanted)
+    assert [item["id"] for item in found] == [f"i{n}" for n in range(0, 20, 2)]
