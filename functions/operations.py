@@ -26,18 +26,18 @@ class BadRequestError(Exception):
 
 @blueprint.function_name("health")
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-async def health(request: func.HttpRequest) -> func.HttpResponse:
+async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Say that the process answers. Touches nothing else, since anybody may call it."""
     return _json({"status": "alive"})
 
 
 @blueprint.function_name("list_poison")
 @blueprint.route(route="poison", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-async def list_poison(request: func.HttpRequest) -> func.HttpResponse:
+async def list_poison(req: func.HttpRequest) -> func.HttpResponse:
     """List poison documents without their content: ``?status=pending&limit=100``."""
 
     async def answer() -> Any:
-        status, limit = _status(request.params.get("status")), _limit(request.params.get("limit"))
+        status, limit = _status(req.params.get("status")), _limit(req.params.get("limit"))
         return [row async for row in (await fleet()).poison.list(status=status, limit=limit)]
 
     return await _answered(answer)
@@ -45,23 +45,23 @@ async def list_poison(request: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("get_poison")
 @blueprint.route(route="poison/{poison_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-async def get_poison(request: func.HttpRequest) -> func.HttpResponse:
+async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
     """Return one poison document whole."""
 
     async def answer() -> Any:
-        return await (await fleet()).poison.get(_poison_id(request))
+        return await (await fleet()).poison.get(_poison_id(req))
 
     return await _answered(answer)
 
 
 @blueprint.function_name("settle_poison")
 @blueprint.route(route="poison/{poison_id}/{action}", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
-async def settle_poison(request: func.HttpRequest) -> func.HttpResponse:
+async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
     """Replay, resolve or discard a poison document. The body says who: ``{"by": "name"}``."""
 
     async def answer() -> Any:
-        row_id, by, here = _poison_id(request), _by(request), await fleet()
-        match request.route_params.get("action"):
+        row_id, by, here = _poison_id(req), _by(req), await fleet()
+        match req.route_params.get("action"):
             case "replay":
                 row = await here.replayer.replay(row_id, by=by)
             case "resolve":
@@ -90,15 +90,15 @@ def _json(body: Any, status: int = 200) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
 
 
-def _poison_id(request: func.HttpRequest) -> str:
-    row_id = str(request.route_params.get("poison_id"))
+def _poison_id(req: func.HttpRequest) -> str:
+    row_id = str(req.route_params.get("poison_id"))
     if not re.fullmatch(r"poison_[0-9a-f]{32}", row_id):
         raise BadRequestError("poison_id: is not of the form poison_<32 hex digits>")
     return row_id
 
 
-def _by(request: func.HttpRequest) -> str:
-    body = request.get_body()
+def _by(req: func.HttpRequest) -> str:
+    body = req.get_body()
     if len(body) > MAX_BODY_BYTES:
         raise BadRequestError(f"body: {len(body)} bytes, more than {MAX_BODY_BYTES}")
     try:
