@@ -60,6 +60,15 @@ class HostProcess:
         await self._reader
         return code
 
+    async def terminate_itself(self) -> int:
+        """Wait for it to end by itself and return its exit code."""
+        async with asyncio.timeout(25):
+            return await self._process.wait()
+
+    def errors(self) -> list[str]:
+        """Return what it wrote to standard error that is not its log."""
+        return [line for line in self._log.read_text().splitlines() if not line.startswith("{")]
+
     async def kill(self) -> None:
         """End it at once, with no chance to clean up."""
         if self._process.returncode is None:

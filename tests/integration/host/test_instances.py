@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.host.errors import HostStartError
 from local.host.lease_store import HeldLease, LeaseLostError, LeaseStore
 from local.host.leases import Lease
+from local.host.runner import Host, HostConfig
 from tests.integration.host.conftest import (
     AppWriter,
     Database,
@@ -241,6 +244,19 @@ async def test_wrong_settings_end_the_start_with_one_sentence(
     await _start_fails(app(PRINTING), words)
 
 
+async def test_a_host_that_cannot_start_exits_with_one_sentence_on_standard_error(
+    database: Database, app: AppWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST_TEST_DATABASE", "absent")
+    host = await spawn(app(PRINTING), "one")
+    try:
+        assert await host.terminate_itself() == 2
+    finally:
+        await host.kill()
+    [line] = host.errors()
+    assert "The database 'absent'" in line
+
+
 async def test_a_wrong_key_ends_the_start(
     database: Database, app: AppWriter, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,15 +275,9 @@ async def test_two_functions_on_the_same_leases_end_the_start(database: Database
     await _start_fails(app(twice), ["work and again share", "lease_container_prefix"])
 
 
-async def _start_fails(folder: object, words: list[str]) -> None:
-    host = await spawn(folder, "one")  # type: ignore[arg-type]
-    try:
-        async with asyncio.timeout(25):
-            code = await host._process.wait()
-    finally:
-        await host.kill()
-    lines = [line for line in host._log.read_text().splitlines() if not line.startswith("{")]
-    assert code == 2, lines
-    assert len(lines) == 1, lines
+async def _start_fails(folder: Path, words: list[str]) -> None:
+    with pytest.raises(HostStartError) as caught:
+        await Host(HostConfig(folder, "one")).start()
     for word in words:
-        assert word in lines[0]
+        assert word in str(caught.value)
+    assert str(caught.value).count("\n") == 0
