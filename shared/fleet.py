@@ -60,8 +60,12 @@ class Fleet:
 
     async def __aenter__(self) -> Self:
         # The SDK learns the account's regions here; without it every call goes to the global endpoint.
-        await self._client.__aenter__()
-        await self._audit_client.__aenter__()
+        try:
+            await self._client.__aenter__()
+            await self._audit_client.__aenter__()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

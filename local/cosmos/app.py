@@ -38,7 +38,7 @@ _UNSUPPORTED = {
     "conflicts": "The conflicts feed",
     "clientencryptionkeys": "Client encryption keys",
 }
-_CLIENT = re.compile(r"azsdk-\S+ \S+ Python/\S+ \([^)]*\)\s*(.*)|(.*)")
+_CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
 _log = structlog.get_logger(__name__)
 
 
@@ -56,7 +56,9 @@ class Target:
 
     @property
     def link(self) -> str:
-        """The link that is signed: the resource, or the parent of a feed."""
+        """The link that is signed: the resource, or the parent of a feed; an offer by its id alone."""
+        if self.resource_type == "offers":
+            return self.segments[-1].lower() if len(self.segments) == 2 else ""
         kept = self.segments[:-1] if len(self.segments) % 2 else self.segments
         return "/".join(kept)
 
@@ -111,8 +113,7 @@ class App:
             raise unsupported(_UNSUPPORTED[kind])
         if kind and kind not in _TYPES:
             raise not_found(f"The path {path!r} names no resource.")
-        link = target.link.lower() if kind == "offers" else target.link
-        self._auth.check(request.method, kind, link, request.headers)
+        self._auth.check(request.method, kind, target.link, request.headers)
         operation = _operation(kind, request)
         client = _client_name(request.header("user-agent"))
         strike = self._faults.strike(operation, target.container, client)

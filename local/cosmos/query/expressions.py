@@ -34,8 +34,6 @@ Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 Evaluate = Callable[[Row, Parameters], Any]
 
-UNSUPPORTED_FUNCTIONS = re.compile(r"ST_.*|VECTORDISTANCE|FULLTEXT.*|RRF|DOCUMENTID|GETCURRENTUSER")
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -391,9 +389,7 @@ def _call(node: s.Call, scope: Scope) -> Evaluate:
         return _aggregate(node, scope)
     function = FUNCTIONS.get(node.name)
     if function is None:
-        if UNSUPPORTED_FUNCTIONS.fullmatch(node.name):
-            raise UnsupportedError(f"The function {node.name}")
-        raise UnsupportedError(f"'{node.name}' is not a recognized built-in function name, or")
+        raise UnsupportedError(f"The function {node.name}")
     given = len(node.arguments)
     if given < function.least or (function.most is not None and given > function.most):
         most = "or more" if function.most is None else f"to {function.most}"

@@ -24,7 +24,7 @@ def _real(name: str, compute: Callable[..., float], arguments: int = 1, least: i
 
 def _rounded(value: float, digits: float = 0) -> float:
     """Round half away from zero, to so many decimal digits; Python rounds half to even."""
-    scale = 10 ** int(digits)
+    scale = 10.0 ** int(digits)  # a double, so that it overflows where an integer would grow
     scaled = abs(value) * scale
     whole = math.floor(scaled)
     nearest = whole + 1 if scaled - whole >= 0.5 else whole

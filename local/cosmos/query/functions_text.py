@@ -14,6 +14,9 @@ from local.cosmos.query.values import UNDEFINED, number, text_of
 LONGEST_REPLICA = 10_000
 """Characters that REPLICATE may make, as in the service."""
 
+LONGEST_TEXT = 2 * 1024 * 1024
+"""Characters that REPLACE may make: no item holds more, and each call could multiply the last one's."""
+
 LONGEST_PATTERN = 1_000
 """Characters of a regular expression."""
 
@@ -82,7 +85,11 @@ def _index_of(text: str, part: str, start: float = 0) -> Any:
 
 @strict("REPLACE", str, str, str)
 def _replace(text: str, old: str, new: str) -> Any:
-    return text.replace(old, new) if old else text
+    if not old:
+        return text
+    if len(text) + text.count(old) * (len(new) - len(old)) > LONGEST_TEXT:
+        return UNDEFINED
+    return text.replace(old, new)
 
 
 @strict("REPLICATE", str, NUMBER)
@@ -161,9 +168,16 @@ def _string_to_number(text: str) -> Any:
     return number(int(trimmed) if whole else float(trimmed))
 
 
+def _finite(text: str) -> Any:
+    value = number(float(text))
+    if value is UNDEFINED:
+        raise ValueError(f"{text} is no number of JSON")
+    return value
+
+
 def _parsed(text: str, *kinds: type) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return UNDEFINED
     return value if type(value) in kinds else UNDEFINED

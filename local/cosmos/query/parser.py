@@ -321,8 +321,9 @@ class _Builder(Transformer[Token, Any]):
     def number(self, token: Token) -> s.Node:
         text = str(token)
         if text[:2] in ("0x", "0X"):
-            return s.Literal(int(text, 16))
-        value = number(int(text) if text.isdigit() and len(text) < 400 else float(text))
+            value = number(int(text, 16))
+        else:
+            value = number(int(text) if text.isdigit() and len(text) < 400 else float(text))
         if value is UNDEFINED:
             raise QueryError(f"The number {text[:40]} is out of range.")
         return s.Literal(value)

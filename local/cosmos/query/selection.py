@@ -18,6 +18,10 @@ DEEPEST_EXPRESSION = 250
 """Levels of an expression; compiling and evaluating it recurses a frame or two for each."""
 
 
+MOST_ROWS = 10_000_000
+"""Rows that one JOIN may make in one execution: products of arrays grow faster than anyone waits."""
+
+
 def compile_select(select: s.Select) -> Selection:
     """Return the outermost query; its rows start from one document each."""
     _check_depth(select)
@@ -243,8 +247,12 @@ def _subquery_expander(selection: Selection, iterated: bool) -> Expand:
 
 
 def _expanded(rows: Iterable[Row], expand: Expand, parameters: Parameters) -> Iterator[Row]:
+    made = 0
     for row in rows:
-        yield from expand(row, parameters)
+        for made, expanded in enumerate(expand(row, parameters), made + 1):  # noqa: B020  it goes on counting
+            if made > MOST_ROWS:
+                raise QueryError(f"A JOIN made more than {MOST_ROWS} rows; filter before it, in a subquery.")
+            yield expanded
 
 
 def _distinct(results: Iterable[Any]) -> Iterator[Any]:
