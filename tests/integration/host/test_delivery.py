@@ -9,6 +9,7 @@ import azure.functions as func
 from local.host.lag import measure_lag
 from local.host.lease_store import utc_now
 from local.host.leases import Lease
+from tests.cosmos_server import ServerProcess
 from tests.integration.host.conftest import (
     EXPIRATION,
     AppWriter,
@@ -298,3 +299,33 @@ async def test_renewal_keeps_a_lease_through_an_invocation_longer_than_its_expir
         await drained(folder)
     assert recorder.ids() == ["d0"]
     assert len(recorder.all) == 1
+
+
+async def test_an_unreliable_database_delays_the_feed_and_loses_nothing(
+    database: Database, recorder: Recorder, app: AppWriter, server: ServerProcess
+) -> None:
+    folder = app(trigger())
+    rules = [
+        {"container": container, **fault}
+        for container in ("items", "leases")
+        for fault in (
+            {"rate": 0.1, "drop": "before"},
+            {"rate": 0.1, "drop": "after"},
+            {"rate": 0.1, "status": 503},
+            {"rate": 0.1, "status": 429, "retry_after_ms": 5},
+        )
+    ]
+    async with hosting(folder, "one") as one, hosting(folder, "two") as two:
+        await balanced(database, one, two)
+        await database.write(*IDS)
+        try:
+            server.local("PUT", "faults", {"rules": rules, "seed": 7})
+            await recorder.until(lambda: set(recorder.ids()) == set(IDS))
+            assert server.local("GET", "faults")["struck"] > 0
+        finally:
+            server.local("DELETE", "faults")
+        await drained(folder)
+        await balanced(database, one, two)
+        await database.write("afterwards")
+        await drained(folder)
+    assert recorder.ids().count("afterwards") == 1
