@@ -17,6 +17,9 @@ from local.cosmos.query.values import UNDEFINED, is_number, number
 LONGEST_QUERY = 512 * 1024
 """Bytes of UTF-8, as in the service."""
 
+LONGEST_NUMBER = 400
+"""Characters of a number; the largest double has 309 digits."""
+
 DEEPEST_NESTING = 120
 """Levels of the tree. What walks it recurses a few frames for each, and Python has a thousand."""
 
@@ -320,10 +323,11 @@ class _Builder(Transformer[Token, Any]):
 
     def number(self, token: Token) -> s.Node:
         text = str(token)
-        if text[:2] in ("0x", "0X"):
-            value = number(int(text, 16))
-        else:
-            value = number(int(text) if text.isdigit() and len(text) < 400 else float(text))
+        if len(text) > LONGEST_NUMBER:
+            raise QueryError(f"A number has {len(text)} characters; at most {LONGEST_NUMBER} are allowed.")
+        whole = int(text, 16) if text[:2] in ("0x", "0X") else int(text) if text.isdigit() else None
+        # Integers of 64 bits stay exact, as they do in the documents they are compared with.
+        value = number(float(text)) if whole is None else whole if whole < 2**63 else number(whole)
         if value is UNDEFINED:
             raise QueryError(f"The number {text[:40]} is out of range.")
         return s.Literal(value)
