@@ -18,7 +18,7 @@ from shared.documents.interactions import (
     Stages,
 )
 from shared.pricing import PriceTable
-from shared.units import Day, EventHour, Micro, Millis, Month, NanoUSD, at_utc, event_hour, to_micro
+from shared.units import Day, EventHour, Micro, Millis, Month, NanoUSD, event_hour, minute_of_day, to_micro
 
 USER_INTERACTIONS = "user_interactions"
 
@@ -88,8 +88,7 @@ class InteractionFact:
     @property
     def minute_of_day(self) -> int:
         """Minutes since midnight UTC, 0 to 1439."""
-        moment = at_utc(self.at)
-        return moment.hour * 60 + moment.minute
+        return minute_of_day(self.at)
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which a ledger page stores it: short keys, defaults left out."""

@@ -14,6 +14,7 @@ import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from shared.concurrency import finish_all, for_each
 from shared.cosmos import blames_service, charging, record_charge
 from shared.documents.common import DocumentError
 from shared.fold import Change, Verdict
@@ -95,8 +96,10 @@ class Ingest:
         with charging() as charge:
             prices = await self._prices.table()
             good, bad = _parsed(source, raws, prices, live)
-            bad += await self._fold_all(source, good, report)
-            await self._retry_or_bury(source, bad, live, report)
+            # What cannot be read waits for its attempts while the rest is folded.
+            failed = asyncio.ensure_future(self._fold_all(source, good, report))
+            await finish_all(failed, self._retry_or_bury(source, bad, live, report))
+            await self._retry_or_bury(source, failed.result(), live, report)
         report.request_units, report.requests = charge.request_units, charge.requests
         report.seconds = time.monotonic() - started
         _log_batch(source, raws, report)
@@ -109,22 +112,12 @@ class Ingest:
         for raw, change in good:
             by_shard[self._shard(change)].append((raw, change))
         report.shards = len(by_shard)
-        slots = asyncio.Semaphore(self._settings.shard_concurrency)
 
-        async def fold(shard: ShardId, pairs: list[tuple[object, Change]]) -> list[_Failure]:
-            async with slots:
-                return await self._fold_isolating(source, shard, pairs, report)
+        async def fold(shard: ShardId) -> list[_Failure]:
+            return await self._fold_isolating(source, shard, by_shard[shard], report)
 
-        # Every shard is finished before an error of one of them leaves: what can be counted, is.
-        outcomes = await asyncio.gather(
-            *(fold(shard, pairs) for shard, pairs in by_shard.items()), return_exceptions=True
-        )
-        failures: list[_Failure] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            failures += outcome
-        return failures
+        folded = await for_each(by_shard, fold, at_once=self._settings.shard_concurrency)
+        return [failure for failures in folded for failure in failures]
 
     async def _fold_isolating(
         self, source: Source, shard: ShardId, pairs: list[tuple[object, Change]], report: IngestReport
@@ -167,16 +160,10 @@ class Ingest:
     async def _retry_or_bury(
         self, source: Source, bad: Sequence[_Failure], live: bool, report: IngestReport
     ) -> None:
-        slots = asyncio.Semaphore(POISON_CONCURRENCY)
-
         async def one(failure: _Failure) -> None:
-            async with slots:
-                await self._try_alone(source, failure, live, report)
+            await self._try_alone(source, failure, live, report)
 
-        outcomes = await asyncio.gather(*(one(failure) for failure in bad), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        await for_each(bad, one, at_once=POISON_CONCURRENCY)
 
     async def _try_alone(self, source: Source, failure: _Failure, live: bool, report: IngestReport) -> None:
         """Try one document again on its own; after the last attempt it goes to poison."""

@@ -24,6 +24,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from shared.concurrency import for_each
 from shared.cosmos import blames_service, charging, record_charge, retrying
 from shared.ledger import PARTIAL, Partial
 from shared.poison import PoisonStore
@@ -156,21 +157,16 @@ class Publisher:
         started = time.monotonic()
         targets = self._targets(changes)
         report = PublishReport(partials=sum(map(len, targets.values())))
-        slots = asyncio.Semaphore(CONCURRENCY)
 
-        async def one(target: PartialKey, delivered: list[StoredPartial]) -> None:
-            async with slots:
-                await self._publish_isolated(target, delivered, report)
+        async def one(target: PartialKey) -> None:
+            await self._publish_isolated(target, targets[target], report)
 
         with charging() as charge:
-            outcomes = await asyncio.gather(
-                *(one(target, delivered) for target, delivered in targets.items()), return_exceptions=True
-            )
-        report.request_units, report.requests = charge.request_units, charge.requests
-        report.seconds = time.monotonic() - started
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+            try:
+                await for_each(targets, one, at_once=CONCURRENCY)
+            finally:
+                report.request_units, report.requests = charge.request_units, charge.requests
+                report.seconds = time.monotonic() - started
         if targets:
             _log_batch(report)
         return report

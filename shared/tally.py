@@ -81,8 +81,18 @@ class Tally:
     def merge(self, other: Tally, sign: int = 1) -> None:
         """Add ``other``, or subtract it with ``sign=-1``."""
         for name, counts in other._maps.items():
+            mine = self._maps.get(name)
+            if mine is None:
+                self._maps[name] = {key: sign * amount for key, amount in counts.items()}
+                continue
             for key, amount in counts.items():
-                self.count(name, key, sign * amount)
+                total = mine.get(key, 0) + sign * amount
+                if total:
+                    mine[key] = total
+                else:
+                    del mine[key]
+            if not mine:
+                del self._maps[name]
 
     def copy(self) -> Tally:
         """Return a tally of its own with the same counts."""

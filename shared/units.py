@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 NanoUSD = NewType("NanoUSD", int)
@@ -25,6 +26,8 @@ Month = NewType("Month", str)
 
 MICROS = 1_000_000
 NANOS_PER_USD = 1_000_000_000
+MILLIS_PER_MINUTE = 60_000
+MILLIS_PER_HOUR = 3_600_000
 
 
 def to_micro(value: float) -> Micro:
@@ -37,14 +40,19 @@ def usd(amount: int) -> float:
     return amount / NANOS_PER_USD
 
 
-def at_utc(moment: Millis) -> datetime:
-    """Return a point in time as an aware ``datetime`` in UTC."""
-    return datetime.fromtimestamp(moment // 1000, UTC).replace(microsecond=moment % 1000 * 1000)
-
-
 def event_hour(moment: Millis) -> EventHour:
     """Return the hour that ``moment`` lies in."""
-    return EventHour(f"{at_utc(moment):%Y-%m-%dT%H}")
+    return _hour_text(moment // MILLIS_PER_HOUR)
+
+
+@lru_cache(maxsize=16_384)  # two years of hours; formatting one costs more than folding a fact otherwise
+def _hour_text(hours: int) -> EventHour:
+    return EventHour(f"{datetime.fromtimestamp(hours * 3600, UTC):%Y-%m-%dT%H}")
+
+
+def minute_of_day(moment: Millis) -> int:
+    """Return the minutes since midnight UTC, 0 to 1439."""
+    return moment // MILLIS_PER_MINUTE % 1440
 
 
 def iso(moment: datetime) -> str:
@@ -58,8 +66,3 @@ def month_bounds(month: Month) -> tuple[datetime, datetime]:
     start = datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
     following = (start + timedelta(days=32)).replace(day=1)
     return start, following - timedelta(seconds=1)
-
-
-def day_date(day: Day) -> date:
-    """Return a day as a ``date``."""
-    return date.fromisoformat(day)
