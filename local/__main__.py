@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -94,6 +95,12 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
             return INTERRUPTED
 
     return asyncio.run(guarded())
+
+
+@app.callback()
+def quiet() -> None:
+    """Keep the SDK's own warnings out of the output: what failed in the end is said in one sentence."""
+    logging.getLogger("azure").setLevel(logging.ERROR)
 
 
 @app.command()
