@@ -21,8 +21,8 @@ __all__ = ["AnyOf", "Bounds", "Query", "QueryError", "Seek", "Term", "Unsupporte
 class Query:
     """A query, compiled; it holds nothing of an execution, so it may be shared.
 
-    The mapping of parameters holds their values by name, ``@`` included, and must not change while one
-    execution lasts.
+    The mapping of parameters holds their values by name, ``@`` included. ``results`` knows an execution by its
+    mapping: pass the same one for every document, and never change what it holds.
 
     Attributes
     ----------
@@ -60,7 +60,8 @@ class Query:
             A parameter has no value, TOP is no whole number, or a pattern is not valid.
         """
         starts = ((document,) for document in documents) if self._select.sources else ((),)
-        return list(self._compiled.produce_all(starts, parameters))
+        # a copy, so that a mapping that was changed since the last execution is not taken for the same
+        return list(self._compiled.produce_all(starts, dict(parameters)))
 
     def seek(self, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
         """Return what an index could narrow the documents to, the most selective first; none must be used."""

@@ -266,7 +266,17 @@ def _all(node: s.All, scope: Scope) -> Evaluate:
 
 
 def _any(node: s.Any_, scope: Scope) -> Evaluate:
-    operands = [compile_node(operand, scope) for operand in node.operands]
+    # Many ORs that ask the same array for one constant each become one look into a set.
+    sought: dict[s.Node, list[s.Node]] = {}
+    operands: list[Evaluate] = []
+    for operand in map(s.bare, node.operands):
+        if isinstance(operand, s.Call) and operand.name == "ARRAY_CONTAINS" and len(operand.arguments) == 2:
+            array, wanted = operand.arguments
+            if _is_constant(wanted):
+                sought.setdefault(array, []).append(wanted)
+                continue
+        operands.append(compile_node(operand, scope))
+    operands += [_contains_any(array, wanted, scope) for array, wanted in sought.items()]
 
     def evaluate(row: Row, parameters: Parameters) -> Any:
         result: Any = False
@@ -307,7 +317,7 @@ def _conditional(node: s.Conditional, scope: Scope) -> Evaluate:
 def _among(node: s.Among, scope: Scope) -> Evaluate:
     operand = compile_node(node.operand, scope)
     choices = [compile_node(choice, scope) for choice in node.choices]
-    if all(isinstance(choice, s.Literal | s.Parameter) for choice in node.choices):
+    if all(map(_is_constant, node.choices)):
         return _among_constants(operand, choices)
 
     def evaluate(row: Row, parameters: Parameters) -> Any:
@@ -319,20 +329,46 @@ def _among(node: s.Among, scope: Scope) -> Evaluate:
     return evaluate
 
 
-def _among_constants(operand: Evaluate, choices: list[Evaluate]) -> Evaluate:
-    # The set is made once per execution, which has one mapping of parameters throughout.
+def _is_constant(node: s.Node) -> bool:
+    if isinstance(node, s.Literal):
+        return node.value is not UNDEFINED
+    return isinstance(node, s.Parameter)
+
+
+def _set_of(constants: list[Evaluate]) -> Callable[[Parameters], frozenset[Any]]:
+    """Return the set of the constants, made once per mapping of parameters: once per execution."""
     made: tuple[Parameters | None, frozenset[Any]] = (None, frozenset())
 
-    def evaluate(row: Row, parameters: Parameters) -> Any:
+    def current(parameters: Parameters) -> frozenset[Any]:
         nonlocal made
-        value = operand(row, parameters)
-        if value is UNDEFINED:
-            return UNDEFINED
-        known, allowed = made
+        known, values = made
         if known is not parameters:
-            allowed = frozenset(identity(choice(row, parameters)) for choice in choices)
-            made = (parameters, allowed)
-        return identity(value) in allowed
+            values = frozenset(identity(constant((), parameters)) for constant in constants)
+            made = (parameters, values)
+        return values
+
+    return current
+
+
+def _among_constants(operand: Evaluate, choices: list[Evaluate]) -> Evaluate:
+    allowed = _set_of(choices)
+
+    def evaluate(row: Row, parameters: Parameters) -> Any:
+        value = operand(row, parameters)
+        return UNDEFINED if value is UNDEFINED else identity(value) in allowed(parameters)
+
+    return evaluate
+
+
+def _contains_any(array: s.Node, wanted: list[s.Node], scope: Scope) -> Evaluate:
+    operand = compile_node(array, scope)
+    sought = _set_of([compile_node(constant, scope) for constant in wanted])
+
+    def evaluate(row: Row, parameters: Parameters) -> Any:
+        items = operand(row, parameters)
+        if type(items) is not list:
+            return UNDEFINED
+        return not sought(parameters).isdisjoint(map(identity, items))
 
     return evaluate
 

@@ -199,3 +199,13 @@ def test_inner_names_hide_outer_ones() -> None:
 
 def test_a_query_is_compiled_once() -> None:
     assert compile_query("SELECT * FROM c") is compile_query("SELECT * FROM c")
+
+
+def test_an_execution_sees_its_own_parameters() -> None:
+    query = compile_query("SELECT VALUE c.id FROM c WHERE c.id IN (@a)")
+    parameters = {"@a": "1"}
+    assert query.run(PEOPLE, parameters) == ["1"]
+    parameters["@a"] = "2"
+    assert query.run(PEOPLE, parameters) == ["2"]
+    assert query.results(PEOPLE[2], {"@a": "3"}) == ["3"]
+    assert query.results(PEOPLE[2], {"@a": "4"}) == []

@@ -154,6 +154,11 @@ def test_comparisons(expression: str, expected: Any) -> None:
         ("NOT (c.n = 1)", True),
         ("NOT IS_DEFINED(c.missing) AND true", True),
         ("true OR false AND false", True),
+        ("ARRAY_CONTAINS(c.arr, 9) OR ARRAY_CONTAINS(c.arr, 'two')", True),
+        ("ARRAY_CONTAINS(c.arr, 9) OR ARRAY_CONTAINS(c.arr, true)", False),
+        ("ARRAY_CONTAINS(c.missing, 9) OR ARRAY_CONTAINS(c.arr, 8)", UNDEFINED),
+        ("ARRAY_CONTAINS(c.missing, 9) OR ARRAY_CONTAINS(c.arr, 1) OR c.no", True),
+        ("ARRAY_CONTAINS(c.arr, {'a': 1, 'b': 2}) OR ARRAY_CONTAINS(c.arr, undefined)", True),
         ("c.missing ?? 'other'", "other"),
         ("c.nothing ?? 'other'", None),
         ("c.missing ?? c.gone ?? 3", 3),
@@ -366,6 +371,9 @@ def test_parameters_take_any_value() -> None:
     assert value("@o.a[0]", o={"a": [7]}) == 7
     assert value("c.n IN (@a, @b)", a=4, b=5) is True
     assert value("c.n IN (@a, @b)", a=4, b=6) is False
+    either = "ARRAY_CONTAINS(c.arr, @a) OR ARRAY_CONTAINS(c.arr, @b)"
+    assert value(either, a=4, b={"b": 2, "a": 1.0}) is True
+    assert value(either, a=4, b={"b": 2}) is False
 
 
 def test_a_parameter_without_a_value_is_named() -> None:
