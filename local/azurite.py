@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 from pathlib import Path
 
+from local.ports import HOST
 from local.processes import ROOT, Child, StackError, start_child
-
-HOST = "127.0.0.1"
 
 # Azurite's fixed account: published by Microsoft, the same on every machine, no secret.
 ACCOUNT = "devstoreaccount1"
@@ -23,26 +21,6 @@ def connection_string(port: int) -> str:
         f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
         f"BlobEndpoint=http://{HOST}:{port}/{ACCOUNT};"
     )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def port_is_free(port: int) -> bool:
-    """Say whether nobody listens on ``port`` at this moment."""
-    with socket.socket() as probe:
-        # As servers do: a port whose last connections are still timing out counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 async def start_azurite(data: Path, port: int, *, log: Path, timeout: float) -> Child:
@@ -66,8 +44,6 @@ async def start_azurite(data: Path, port: int, *, log: Path, timeout: float) -> 
             "Azurite needs Node.js, and there is no `node` on the PATH: install Node.js 20 or newer."
         )
     await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
-    if not port_is_free(port):
-        raise StackError(f"Port {port} on {HOST} is taken: choose another one with --blob-port, 0 for any.")
     command = [
         str(program),
         *("--blobHost", HOST, "--blobPort", str(port), "--location", str(data)),

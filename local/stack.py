@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from local import azurite
 from local.connection import DEFAULT_DATABASE, Connection, stack_file
+from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
 from shared.provisioning import ProvisioningReport, apply_catalogue
 
@@ -75,7 +76,7 @@ class Stack:
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "cosmos": {name: self.cosmos[name] for name in ("endpoint", "port")},
             "blob": {
-                "endpoint": f"http://{azurite.HOST}:{self.blob_port}/{azurite.ACCOUNT}",
+                "endpoint": f"http://{HOST}:{self.blob_port}/{azurite.ACCOUNT}",
                 "port": self.blob_port,
             },
             "hosts": self.hosts,
@@ -144,8 +145,13 @@ async def running_stack(config: StackConfig) -> AsyncIterator[Stack]:
 
 
 async def _start(stack: Stack) -> None:
+    config = stack.config
+    require_free(config.cosmos_port, "--cosmos-port")
+    require_free(config.blob_port, "--blob-port")
+    for number in range(config.instances):
+        require_free(_http_port(config, number), "--http-port")
     # Azurite takes seconds to load and no host waits for it, so its port is chosen before it listens.
-    stack.blob_port = stack.config.blob_port or azurite.free_port()
+    stack.blob_port = config.blob_port or free_port()
     await _all_of(_start_azurite(stack), _start_fleet(stack))
 
 
@@ -186,16 +192,27 @@ async def _start_azurite(stack: Stack) -> None:
 
 async def _start_host(stack: Stack, number: int) -> None:
     name = f"host-{number + 1}"
-    port = stack.config.http_port + number if stack.config.http_port else 0
     child, report = await start_command(
         name,
-        ["host", "--instance", name, "--data", str(stack.config.data), "--http-port", str(port)],
+        [
+            "host",
+            "--instance",
+            name,
+            "--data",
+            str(stack.config.data),
+            "--http-port",
+            str(_http_port(stack.config, number)),
+        ],
         log=stack.logs / f"{name}.log",
         environment=stack.connection.environment(),
         timeout=START_TIMEOUT,
     )
     stack.host_processes.append(child)
     stack.hosts.append({"instance": name, "pid": child.pid, "http_port": report["http_port"]})
+
+
+def _http_port(config: StackConfig, number: int) -> int:
+    return config.http_port + number if config.http_port else 0
 
 
 async def _all_of(*starting: Coroutine[Any, Any, None]) -> None:
