@@ -21,8 +21,8 @@ __all__ = ["AnyOf", "Bounds", "Query", "QueryError", "Seek", "Term", "Unsupporte
 class Query:
     """A query, compiled; it holds nothing of an execution, so it may be shared.
 
-    The mapping of parameters holds their values by name, ``@`` included. ``results`` knows an execution by its
-    mapping: pass the same one for every document, and never change what it holds.
+    The mapping of parameters holds their values by name, ``@`` included. ``results`` knows an execution by
+    its mapping: pass the same one for every document, and never change what it holds.
 
     Attributes
     ----------
