@@ -1,0 +1,157 @@
+"""The two contenders, each with a database of its own: take a batch and have it visible in the views."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+
+from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
+from bench.feed import FeedReader
+from shared.cosmos import Charge, charging, connect
+from shared.facts import USER_INTERACTIONS
+from shared.fleet import Fleet
+from shared.pricing import list_prices
+from shared.provisioning import apply_catalogue
+from shared.settings import Settings
+
+PUBLISH_PAGE = 1000
+"""``max_items_per_invocation`` of the publishing trigger."""
+
+HISTORY_BATCH = 1000
+
+
+class BenchError(Exception):
+    """A measurement would not mean what it says. The message says why."""
+
+
+class Contender(Protocol):
+    """Something that keeps ``user_analytics`` and ``daily_metrics`` up to date."""
+
+    name: str
+    client_name: str
+    """What the server books its requests under."""
+    source: ContainerProxy
+    """Its ``user_interactions``."""
+
+    async def take(self, batch: int) -> tuple[int, Charge]:
+        """Process the next ``batch`` changes until they show in the views; return how many, and the cost."""
+
+    async def count_history(self) -> None:
+        """Count changes that have just been written to the source, as fast as can be."""
+
+    async def finish_history(self) -> None:
+        """Bring the views up to date with the history."""
+
+
+class FleetContender:
+    """The fleet: fold a batch, then publish what the feed of ``view_state`` delivers, until it is empty."""
+
+    name = "fleet"
+    client_name = "bench-fleet"
+
+    def __init__(self, fleet: Fleet, source: ContainerProxy, state: ContainerProxy) -> None:
+        self.fleet = fleet
+        self.source = source
+        self._changes = FeedReader(source)
+        self._state = FeedReader(state)
+
+    async def take(self, batch: int) -> tuple[int, Charge]:
+        """Fold the next page of changes and publish."""
+        total = Charge()
+        with charging() as reading:
+            documents = await self._changes.read(batch)
+            report = await self.fleet.ingest.take(USER_INTERACTIONS, documents)
+            _add(total, report)
+            if report.counted != len(documents):
+                raise BenchError(
+                    f"the fleet counted {report.counted} of {len(documents)} changes,"
+                    f" {len(report.poisoned)} went to poison: this traffic has no bad documents"
+                )
+            await self._publish(total)
+        _add(total, reading)
+        return len(documents), total
+
+    async def _publish(self, total: Charge) -> None:
+        while changed := await self._state.read(PUBLISH_PAGE):
+            report = await self.fleet.publisher.publish(changed)
+            _add(total, report)
+            if report.poisoned:
+                raise BenchError(f"the fleet could not publish {report.poisoned} views")
+
+    async def count_history(self) -> None:
+        """Fold everything in the feed."""
+        while delivered := await self._changes.read(HISTORY_BATCH):
+            await self.fleet.ingest.take(USER_INTERACTIONS, delivered)
+
+    async def finish_history(self) -> None:
+        """Publish."""
+        await self._publish(Charge())
+
+
+class BaselineContender:
+    """The specification's processor."""
+
+    name = "baseline"
+    client_name = "bench-baseline"
+
+    def __init__(self, database: DatabaseProxy) -> None:
+        self.source = database.get_container_client(USER_INTERACTIONS)
+        self.processor = BaselineProcessor(CosmosStore(database), list_prices())
+        self._database = database
+        self._changes = FeedReader(self.source)
+        self._history = MemoryStore()
+        self._historian = BaselineProcessor(self._history, list_prices())
+
+    async def take(self, batch: int) -> tuple[int, Charge]:
+        """Process the next page of changes, one by one."""
+        with charging() as charge:
+            documents = await self._changes.read(batch)
+            await self.processor.process(documents)
+        if self.processor.poisoned:
+            raise BenchError("the baseline failed at a change: this traffic has no bad documents")
+        return len(documents), charge
+
+    async def count_history(self) -> None:
+        """Compute in memory what processing these changes leaves; with requests it would take minutes."""
+        while delivered := await self._changes.read(HISTORY_BATCH):
+            await self._historian.process(delivered)
+
+    async def finish_history(self) -> None:
+        """Write the documents as the processor would have left them."""
+        await store_all(self._history, self._database)
+
+
+@asynccontextmanager
+async def fleet_contender(settings: Settings) -> AsyncIterator[FleetContender]:
+    """Open the fleet on a database of its own, which is created."""
+    name = FleetContender.client_name
+    async with connect(settings, user_agent=name) as client:
+        await apply_catalogue(client, settings.cosmos_database)
+        database = client.get_database_client(settings.cosmos_database)
+        async with Fleet(settings, user_agent=name) as fleet:
+            yield FleetContender(
+                fleet,
+                database.get_container_client(USER_INTERACTIONS),
+                database.get_container_client("view_state"),
+            )
+
+
+@asynccontextmanager
+async def baseline_contender(settings: Settings) -> AsyncIterator[BaselineContender]:
+    """Open the baseline on a database of its own, which is created."""
+    async with connect(settings, user_agent=BaselineContender.client_name) as client:
+        await apply_catalogue(client, settings.cosmos_database)
+        yield BaselineContender(client.get_database_client(settings.cosmos_database))
+
+
+class _Cost(Protocol):
+    requests: int
+    request_units: float
+
+
+def _add(total: Charge, part: _Cost) -> None:
+    total.requests += part.requests
+    total.request_units += part.request_units

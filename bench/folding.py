@@ -1,0 +1,126 @@
+"""The fold with no I/O: ``shared.fold.Working`` on a store in memory, against parsing alone."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.contenders import BenchError
+from bench.figures import FoldFigures, Spread
+from bench.traffic import LiveSegments, Scale
+from shared.documents.interactions import parse_interaction
+from shared.facts import USER_INTERACTIONS
+from shared.fold import Change, Verdict, Working
+from shared.ledger import Loaded, Page, Write, fingerprint
+from shared.pricing import PriceTable, list_prices
+from shared.settings import Settings
+from shared.shards import ShardId, shard_of
+from shared.sources import SOURCES
+
+BATCH = 1_000
+
+FIRST_WRITTEN = 1_756_650_000
+"""``_ts`` of the first document, in seconds since the epoch."""
+
+
+@dataclass(slots=True)
+class MemoryState:
+    """``view_state`` as decoded documents. An etag is a mere count of writes: nobody else writes."""
+
+    documents: dict[tuple[ShardId, str], Loaded] = field(default_factory=dict)
+    pages: defaultdict[tuple[ShardId, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Ids of ledger pages by the fingerprints on them."""
+    writes: int = 0
+
+    def load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
+        """Return the documents with these ids."""
+        nothing = Loaded(None, None)
+        return {document_id: self.documents.get((shard, document_id), nothing) for document_id in ids}
+
+    def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> set[str]:
+        """Return the ids of the pages on which these documents stand."""
+        found: set[str] = set()
+        for value in fingerprints:
+            found |= self.pages.get((shard, value), set())
+        return found
+
+    def commit(self, shard: ShardId, writes: Sequence[Write], changes: Sequence[Change]) -> None:
+        """Keep the documents, and note on which page each change stands."""
+        for document, _ in writes:
+            self.writes += 1
+            self.documents[shard, document.id] = Loaded(document, str(self.writes))
+        pages = [document for document, _ in writes if isinstance(document, Page)]
+        for change in changes:
+            value = fingerprint(USER_INTERACTIONS, change.user_id, change.document_id)
+            on = {page.id for page in pages if page.get(change.user_id, change.document_id) is not None}
+            if on:
+                self.pages[shard, value] = on
+
+
+def fold_batch(state: MemoryState, shards: dict[ShardId, list[Change]]) -> int:
+    """Fold one batch, shard by shard, in the order of calls of ``ShardFolder``; return what it counted."""
+    counted = 0
+    for shard, changes in shards.items():
+        working = Working(shard, USER_INTERACTIONS)
+        working.take(state.load(shard, working.needed_at_first(changes)))
+        working.take(state.load(shard, working.needed_parts(changes)))
+        missing = working.missing(changes)
+        working.take(state.load(shard, state.find_pages(shard, missing) - working.loaded.keys()))
+        decided = working.decide(changes)
+        working.take(state.load(shard, working.needed_partials()))
+        working.derive()
+        working.take(state.load(shard, working.needed_partials()))
+        state.commit(shard, working.writes(), changes)
+        counted += sum(verdict in (Verdict.ADDED, Verdict.REPLACED) for _, verdict in decided)
+    return counted
+
+
+def delivered(documents: Sequence[dict[str, Any]], first_lsn: int = 1) -> list[dict[str, Any]]:
+    """Return documents as a change feed delivers them, written one after the other, 24 a second."""
+    return [
+        document
+        | {"_ts": FIRST_WRITTEN + lsn // 24, "_lsn": lsn, "_etag": f'"{lsn:08x}"', "_rid": "", "_self": ""}
+        for lsn, document in enumerate(documents, first_lsn)
+    ]
+
+
+def by_shard(changes: Sequence[Change]) -> dict[ShardId, list[Change]]:
+    """Group changes as ``Ingest`` does, with the default number of shards."""
+    settings = Settings()
+    grouped: dict[ShardId, list[Change]] = defaultdict(list)
+    for change in changes:
+        shard = shard_of(change.user_id, shards=settings.shards, generation=settings.generation)
+        grouped[shard].append(change)
+    return grouped
+
+
+def measure_fold(scale: Scale, changes: int, repetitions: int) -> FoldFigures:
+    """Measure both on the same documents, in turns; the first turn warms up."""
+    parse_rates, fold_rates = [], []
+    for repetition, (parse_seconds, fold_seconds) in enumerate(_turns(scale, changes, repetitions + 1)):
+        if repetition:
+            parse_rates.append(changes / parse_seconds)
+            fold_rates.append(changes / fold_seconds)
+    return FoldFigures(changes, Spread.of(parse_rates), Spread.of(fold_rates))
+
+
+def _turns(scale: Scale, changes: int, count: int) -> Iterator[tuple[float, float]]:
+    prices, source = PriceTable(list_prices()), SOURCES[USER_INTERACTIONS]
+    documents = delivered(LiveSegments(scale).next(changes))
+    for _ in range(count):
+        started = time.perf_counter()
+        for raw in documents:
+            parse_interaction(raw)
+        parse_seconds = time.perf_counter() - started
+        facts = [source.to_change(raw, prices, False) for raw in documents]
+        batches = [by_shard(facts[start : start + BATCH]) for start in range(0, changes, BATCH)]
+        state = MemoryState()
+        started = time.perf_counter()
+        counted = sum(fold_batch(state, batch) for batch in batches)
+        fold_seconds = time.perf_counter() - started
+        if counted != changes:
+            raise BenchError(f"the fold counted {counted} of {changes} changes")
+        yield parse_seconds, fold_seconds
