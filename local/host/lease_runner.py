@@ -65,7 +65,7 @@ class LeaseRunner:
             renewer.cancel()
             await asyncio.gather(renewer, return_exceptions=True)
             if not self._lost and not self.divided:
-                await self._release()
+                await self._release_even_if_cancelled()
 
     async def _pump(self) -> None:
         position = self._held.lease.continuation
@@ -143,6 +143,15 @@ class LeaseRunner:
                 self._log(feed_log.info, "lease_divided", child=part.token)
         await self._source.store.delete(lease)
         self.divided = True
+
+    async def _release_even_if_cancelled(self) -> None:
+        """Give the lease back to the end: a cancellation must not leave it to expire. Bounded in time."""
+        release = asyncio.ensure_future(self._release())
+        try:
+            await asyncio.shield(release)
+        except asyncio.CancelledError:
+            await release
+            raise
 
     async def _release(self) -> None:
         try:

@@ -167,3 +167,25 @@ async def test_a_split_range_is_divided_at_the_same_position(invoker: Invoker) -
     assert store.deleted == ["id"]
     assert made.divided
     assert not held.released
+
+
+async def test_a_cancellation_while_the_lease_is_given_back_does_not_keep_it(invoker: Invoker) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Slow(Held):
+        async def release(self) -> None:
+            entered.set()
+            await leave.wait()
+            self.released = True
+
+    held = Slow()
+    made = runner(Work(9), Feed(), held, Store(), invoker)
+    made.quit.set()
+    task = asyncio.create_task(made.run())
+    await entered.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    leave.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert held.released
