@@ -51,7 +51,7 @@ async def measure_level(server: Server, plan: Plan, factor: int, progress: Progr
         interactions = 0
         for contender in contenders:
             progress(f"history ×{factor}: {contender.name}")
-            interactions = await _count_history(contender, plan.scale, factor)
+            interactions = await count_history(contender, plan.scale, factor)
         live = LiveSegments(plan.scale)
         comparisons = []
         for batch, changes in plan.segments.items():
@@ -60,7 +60,8 @@ async def measure_level(server: Server, plan: Plan, factor: int, progress: Progr
     return HistoryLevel(factor, interactions, tuple(comparisons))
 
 
-async def _count_history(contender: Contender, scale: Scale, factor: int) -> int:
+async def count_history(contender: Contender, scale: Scale, factor: int) -> int:
+    """Write a history and have it counted; return how many interactions it has."""
     plan = scale.history(factor)
     for chunk in history_chunks(plan, HISTORY_CHUNK):
         await store(contender.source, chunk)
