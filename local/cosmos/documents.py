@@ -75,7 +75,8 @@ class Documents:
             raise ServiceError(405, f"{request.method} is not possible on the items of a container.")
         if request.is_query_plan:
             text, parameters = parse_request(request.body)
-            return Reply(200, orjson.dumps(plan(text, parameters)), charges.METADATA)
+            planned = plan(text, parameters, request.header("x-ms-cosmos-supported-query-features"))
+            return Reply(200, orjson.dumps(planned), charges.METADATA)
         if request.is_batch:
             key = self._key(container, request)
             status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)

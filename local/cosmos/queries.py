@@ -17,7 +17,6 @@ from local.cosmos.storage import Container, Item, Storage
 
 DEFAULT_PAGE = 1_000
 MAX_PAGE_BYTES = 4 * 1024 * 1024
-MAX_QUERY_BYTES = 512 * 1024
 
 _IDS = "/id/?"
 
@@ -59,8 +58,8 @@ def parse_request(body: bytes) -> tuple[str, dict[str, Any]]:
         text = spec["query"]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         raise bad_request('The query request is not of the form {"query": …, "parameters": […]}.') from None
-    if not isinstance(text, str) or len(text) > MAX_QUERY_BYTES:
-        raise bad_request(f"A query may have {MAX_QUERY_BYTES} characters.")
+    if not isinstance(text, str):
+        raise bad_request(f"The query is not text but {type(text).__name__}.")
     return text, parameters
 
 
@@ -78,9 +77,30 @@ def compiled(text: str) -> Query:
         raise bad_request(f"Syntax error or unsupported construct, {error}") from None
 
 
-def plan(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan by which a client runs a query over several physical partitions."""
-    return compiled(text).plan(parameters)
+def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict[str, Any]:
+    """Return the plan by which a client runs a query over several physical partitions.
+
+    Parameters
+    ----------
+    client_features
+        What the client says it can do with a plan (``x-ms-cosmos-supported-query-features``).
+
+    Raises
+    ------
+    ServiceError
+        400: the query cannot be planned, or the client could not carry the plan out.
+    """
+    query = compiled(text)
+    missing = query.features - {name.strip() for name in client_features.split(",")}
+    if missing:
+        raise bad_request(
+            f"Over several physical partitions the query needs {', '.join(sorted(missing))} of the client, "
+            "which it does not support: give a partition key."
+        )
+    try:
+        return query.plan(parameters)
+    except QueryError as error:
+        raise bad_request(str(error)) from None
 
 
 def execute(

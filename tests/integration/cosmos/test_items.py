@@ -164,3 +164,18 @@ async def test_many_items_by_id(container: ContainerProxy) -> None:
     wanted = [(f"i{n}", f"p{n % 7}") for n in range(0, 25, 2)]
     found = await container.read_items(wanted)
     assert [item["id"] for item in found] == [f"i{n}" for n in range(0, 20, 2)]
+
+
+async def test_what_the_client_cannot_merge_is_refused_and_not_answered_wrongly(
+    container: ContainerProxy,
+) -> None:
+    for n in range(8):
+        await container.create_item({"id": str(n), "pk": str(n), "kind": n % 2})
+    grouped = "SELECT c.kind, COUNT(1) AS n FROM c GROUP BY c.kind"
+    with pytest.raises(CosmosHttpResponseError, match="GroupBy"):
+        _ = [item async for item in container.query_items(grouped)]
+    with pytest.raises(CosmosHttpResponseError) as caught:
+        _ = [item async for item in container.query_items("SELECT VALUE SUM(c.kind) / COUNT(1) FROM c")]
+    assert caught.value.status_code == 400
+    one = [item async for item in container.query_items(grouped, partition_key="3")]
+    assert one == [{"kind": 1, "n": 1}]
