@@ -19,8 +19,9 @@ from azure.cosmos.exceptions import (
 from local.host.leases import FeedRange, Lease, covers
 from local.host.logs import feed_log
 
-LOCK_SECONDS = 30
-"""``ttl`` of the initialization lock, as in the .NET processor."""
+LOCK_SECONDS = 5
+"""``ttl`` of the initialization lock. The .NET processor has 30, for which nothing would start if the first
+instance were killed during its first second. Shorter is safe: to create the leases twice changes nothing."""
 CONFLICT_RETRIES = 5
 """How often a write is repeated after another writer came between, as in the .NET processor."""
 

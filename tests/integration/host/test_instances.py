@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.host.errors import HostStartError
-from local.host.lease_store import HeldLease, LeaseLostError, LeaseStore
+from local.host.lease_store import LOCK_SECONDS, HeldLease, LeaseLostError, LeaseStore, utc_now
 from local.host.leases import Lease
 from local.host.runner import Host, HostConfig
 from tests.integration.host.conftest import (
@@ -155,6 +156,18 @@ async def test_instances_that_start_together_create_the_leases_once(database: Da
     ids = [item["id"] async for item in database.leases.query_items("SELECT c.id FROM c")]
     assert "p.info" in ids
     assert "p.lock" not in ids
+
+
+async def test_the_lock_of_an_instance_that_died_while_it_created_the_leases_is_taken_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.leases.create_item({"id": "p.lock", "ttl": LOCK_SECONDS})
+    later = utc_now() + timedelta(seconds=LOCK_SECONDS + 1)
+    store = LeaseStore(database.leases, prefix="p", owner="heir", process="x")
+    monkeypatch.setattr("local.host.lease_store.utc_now", lambda: later)
+    async with asyncio.timeout(LOCK_SECONDS - 1):
+        await store.initialize(lambda: _one_range(database))
+    assert len(await store.list()) == 1
 
 
 async def _one_range(database: Database) -> list[object]:
