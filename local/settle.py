@@ -5,6 +5,9 @@ invocation has ended; so "drained" means "processed". But processing a feed can 
 behind another one (sources → ``view_state`` → views), and the feeds of one measurement are read side by
 side. Hence the rule: as many measurements in a row as there are monitored containers must find everything
 drained. By the n-th of them, what was written n steps upstream before the first one has arrived.
+
+It waits for a moment of rest: under traffic without a gap as long as the feeds' poll delays there is none,
+and the wait ends with the lag.
 """
 
 from __future__ import annotations
