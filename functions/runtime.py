@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 from shared.fleet import Fleet
 from shared.settings import current_settings
 
-_fleets: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
+_opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
+_lifetimes: dict[asyncio.AbstractEventLoop, AsyncGenerator[Fleet, None]] = {}
 
 
 async def fleet() -> Fleet:
@@ -21,18 +23,21 @@ async def fleet() -> Fleet:
         The settings do not name an account.
     """
     loop = asyncio.get_running_loop()
-    opening = _fleets.get(loop)
+    opening = _opening.get(loop)
     if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
-        opening = _fleets[loop] = loop.create_task(_open())
+        opening = _opening[loop] = loop.create_task(_open(loop))
     return await asyncio.shield(opening)
 
 
-async def _open() -> Fleet:
-    return await Fleet(current_settings()).__aenter__()
+async def _open(loop: asyncio.AbstractEventLoop) -> Fleet:
+    lifetime = _connected()
+    fleet = await anext(lifetime)
+    _lifetimes[loop] = lifetime
+    return fleet
 
 
-async def close_fleet() -> None:
-    """Close the fleet of the running event loop, if there is one."""
-    opening = _fleets.pop(asyncio.get_running_loop(), None)
-    if opening is not None:
-        await (await opening).close()
+async def _connected() -> AsyncGenerator[Fleet, None]:
+    # Functions have no hook for the end of the process. An event loop that is shut down closes its
+    # asynchronous generators, and with this one the connections.
+    async with Fleet(current_settings()) as connected:
+        yield connected

@@ -1,0 +1,153 @@
+"""A running fleet for tests: write traffic, wait until it is drained, compare every view."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import AzureError
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+
+from local.seed.traffic import TrafficPlan, writes
+from local.settle import Settlement, settle_feeds
+from local.stack import Stack, StackConfig, running_stack
+from tests.acceptance.commands import PATIENCE, ROOT, environment
+from tests.cosmos_server import ServerProcess
+from tests.independent import Document, assert_views_equal, is_malformed
+
+FLEET = "vimarsh-fleet"
+"""How the fleet's clients name themselves: faults strike them and not the test's own."""
+
+
+class RunningFleet:
+    """A stack with a client of the test's own."""
+
+    def __init__(self, stack: Stack, database: DatabaseProxy) -> None:
+        self.stack = stack
+        self.database = database
+
+    @property
+    def interactions(self) -> ContainerProxy:
+        return self.database.get_container_client("user_interactions")
+
+    def server(self, method: str, name: str, body: Document | None = None) -> Any:
+        """Call the database server's admin surface."""
+        cosmos = self.stack.cosmos
+        process = ServerProcess(None, cosmos["endpoint"], cosmos["port"], cosmos["connection_string"])  # type: ignore[arg-type]
+        return process.local(method, name, body)
+
+    def commits(self) -> int:
+        """Return how many transactional batches the hosts have sent: tells how far they are."""
+        accounts = self.server("GET", "charges")["accounts"]
+        return sum(a["requests"] for a in accounts if (a["client"], a["operation"]) == (FLEET, "batch"))
+
+    async def all_of(self, container: str) -> list[Document]:
+        """Return every document of a container."""
+        client = self.database.get_container_client(container)
+        return [item async for item in client.query_items("SELECT * FROM c")]
+
+    async def settle(self, timeout: float = PATIENCE) -> Settlement:
+        """Wait until every feed is drained and published."""
+        settlement = await settle_feeds(self.stack.connection, timeout=timeout)
+        assert settlement.drained, settlement.as_json()
+        return settlement
+
+    async def assert_views_are_right(self) -> list[Document]:
+        """Compare the views with the documents as they stand; return the documents."""
+        documents = await self.all_of("user_interactions")
+        daily, users = await self.all_of("daily_metrics"), await self.all_of("user_analytics")
+        assert_views_equal(daily, users, documents)
+        return documents
+
+    async def assert_poison_holds_the_malformed(self, documents: list[Document]) -> None:
+        """Check that there is one row for each malformed document, and no other."""
+        rows = await self.all_of("poison_messages")
+        malformed = [d for d in documents if is_malformed(d)]
+        key = [(row["source_partition_key"], row["document_id"]) for row in rows]
+        assert sorted(key, key=repr) == sorted(((d.get("user_id"), d["id"]) for d in malformed), key=repr)
+        assert all(row["error_field"] and row["error_message"] for row in rows)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that only the server can tell."""
+
+    async def check() -> bool:
+        return condition()
+
+    patiently = AsyncRetrying(
+        retry=retry_if_result(lambda met: not met), wait=wait_fixed(0.02), stop=stop_after_delay(PATIENCE)
+    )
+    await patiently(check)
+
+
+@asynccontextmanager
+async def running_fleet(data: Path, *, instances: int) -> AsyncIterator[RunningFleet]:
+    """Start database, blob storage and hosts; stop them at the end."""
+    async with (
+        running_stack(StackConfig(data, instances)) as stack,
+        stack.connection.client("tests") as client,
+    ):
+        yield RunningFleet(stack, client.get_database_client(stack.settings["COSMOS_DATABASE"]))
+
+
+@asynccontextmanager
+async def extra_host(data: Path, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start one more host on a running stack; kill it at the end unless it is dead by then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local", "host", "--instance", name, "--data", str(data),
+        cwd=ROOT, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        assert json.loads(line)["ready"], line
+        yield process
+    finally:
+        if process.returncode is None:
+            os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def unreliable_history(plan: TrafficPlan) -> Iterator[Document]:
+    """Yield writes in order: sample traffic, and every so often a repetition or a correction of the past."""
+    seen: list[Document] = []
+    for number, write in enumerate(writes(plan)):
+        yield write.document
+        if write.defect:
+            continue
+        seen.append(write.document)
+        old = seen[number * 7919 % len(seen)]
+        match number % 9:
+            case 2:
+                yield old  # an upsert that changes nothing but the etag
+            case 4:
+                yield old | {"timestamp": _shifted(old["timestamp"], number)}
+            case 6 if old.get("cost_data"):
+                usage = old["cost_data"] | {"model_used": "gemini-2.5-pro", "output_tokens": number}
+                response = (old.get("response_metadata") or {}) | {"personality_used": "socrates"}
+                yield old | {"cost_data": usage, "response_metadata": response, "user_rating": 1 + number % 5}
+
+
+def _shifted(timestamp: str, number: int) -> str:
+    """Move a time to another hour, day or month of 2025 before September."""
+    if timestamp[8:10] > "28":
+        return timestamp  # not a day of every month
+    return f"2025-{1 + number % 8:02d}{timestamp[7:11]}{number % 24:02d}{timestamp[13:]}"
+
+
+async def write_reliably(container: ContainerProxy, document: Document) -> None:
+    """Upsert a document as a web application with retries would."""
+    while True:
+        try:
+            await container.upsert_item(document)
+        except AzureError:
+            continue
+        return

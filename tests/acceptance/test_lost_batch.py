@@ -1,0 +1,54 @@
+"""A batch that the platform loses leaves the views short, and the auditor makes them right again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from local.host.runner import Host, HostConfig
+from local.seed.traffic import TrafficPlan, writes
+from shared.fleet import Fleet
+from shared.settings import Settings
+from tests.acceptance.commands import ROOT
+from tests.acceptance.fleet import RunningFleet, running_fleet, write_reliably
+
+pytestmark = pytest.mark.acceptance
+
+PLAN = TrafficPlan(users=10, interactions=150, days=5, seed=3, malformed_share=0.02)
+
+
+async def counted(fleet: RunningFleet) -> int:
+    return sum(day["usage_statistics"]["total_interactions"] for day in await fleet.all_of("daily_metrics"))
+
+
+async def test_the_auditor_repairs_what_the_platform_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_fleet(tmp_path, instances=0) as fleet:
+        for name, value in fleet.stack.settings.items():
+            monkeypatch.setenv(name, value)
+        for write in writes(PLAN):
+            await write_reliably(fleet.interactions, write.document)
+        host = Host(
+            HostConfig(
+                app_dir=ROOT, instance="loses", lose_batches={"fold_user_interactions": 2}, data_dir=tmp_path
+            )
+        )
+        await host.start()
+        try:
+            await fleet.settle()
+            documents = await fleet.all_of("user_interactions")
+            assert await counted(fleet) < len(documents) * 0.9
+            async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
+                first = await repair.auditor.audit_all(delay_seconds=0)
+                await fleet.settle()
+                second = await repair.auditor.audit_all(delay_seconds=0)
+        finally:
+            await host.stop()
+            await asyncio.sleep(0)
+        repaired = {report.feed: report.repaired for report in first}
+        assert repaired["user_interactions"] > 0
+        assert {report.repaired for report in second} == {0}
+        await fleet.assert_poison_holds_the_malformed(await fleet.assert_views_are_right())
