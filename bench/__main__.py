@@ -18,6 +18,7 @@ from bench.contenders import BenchError
 from bench.figures import Figures
 from bench.folding import measure_fold
 from bench.freshness import measure_stack
+from bench.interrupt import run_until_signal
 from bench.profiling import NAMES, profile
 from bench.report import print_report
 from bench.server import running_server
@@ -25,6 +26,8 @@ from bench.traffic import Scale
 from local.console import notes, output
 from local.processes import StackError
 from shared.logs import configure_logging
+
+INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -50,7 +53,10 @@ def main(
                 raise typer.BadParameter(f"{profiled!r} is not one of {', '.join(NAMES)}")
             profile(profiled, plan, history, output())
             return
-        figures = asyncio.run(measure_all(plan, quick=quick))
+        figures = run_until_signal(measure_all(plan, quick=quick))
+    except asyncio.CancelledError:
+        typer.echo("interrupted: nothing to report", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     except (BenchError, StackError, AzureError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
@@ -61,7 +67,7 @@ def main(
 
 
 def _full_plan(scale: Scale) -> Plan:
-    return Plan(scale, {1: 30, 100: 300, 1000: 1000}, baseline_changes=100, repetitions=3)
+    return Plan(scale, {1: 30, 100: 300, 1000: 1000}, baseline_changes=60, repetitions=3)
 
 
 def _quick_plan(scale: Scale) -> Plan:
@@ -91,8 +97,8 @@ async def measure_all(plan: Plan, *, quick: bool) -> Figures:
     progress("freshness and memory, on the whole stack")
     stack = await measure_stack(
         plan.scale,
-        backlog=500 if quick else 5_000,
-        writes=40 if quick else 200,
+        backlog=300 if quick else 5_000,
+        writes=24 if quick else 200,
         per_second=8.0,
     )
     return Figures(

@@ -33,6 +33,7 @@ class Contender(Protocol):
     name: str
     client_name: str
     """What the server books its requests under."""
+    database: DatabaseProxy
     source: ContainerProxy
     """Its ``user_interactions``."""
 
@@ -52,11 +53,12 @@ class FleetContender:
     name = "fleet"
     client_name = "bench-fleet"
 
-    def __init__(self, fleet: Fleet, source: ContainerProxy, state: ContainerProxy) -> None:
+    def __init__(self, fleet: Fleet, database: DatabaseProxy) -> None:
         self.fleet = fleet
-        self.source = source
-        self._changes = FeedReader(source)
-        self._state = FeedReader(state)
+        self.database = database
+        self.source = database.get_container_client(USER_INTERACTIONS)
+        self._changes = FeedReader(self.source)
+        self._state = FeedReader(database.get_container_client("view_state"))
 
     async def take(self, batch: int) -> tuple[int, Charge]:
         """Fold the next page of changes and publish."""
@@ -98,9 +100,9 @@ class BaselineContender:
     client_name = "bench-baseline"
 
     def __init__(self, database: DatabaseProxy) -> None:
+        self.database = database
         self.source = database.get_container_client(USER_INTERACTIONS)
         self.processor = BaselineProcessor(CosmosStore(database), list_prices())
-        self._database = database
         self._changes = FeedReader(self.source)
         self._history = MemoryStore()
         self._historian = BaselineProcessor(self._history, list_prices())
@@ -121,7 +123,7 @@ class BaselineContender:
 
     async def finish_history(self) -> None:
         """Write the documents as the processor would have left them."""
-        await store_all(self._history, self._database)
+        await store_all(self._history, self.database)
 
 
 @asynccontextmanager
@@ -132,11 +134,7 @@ async def fleet_contender(settings: Settings) -> AsyncIterator[FleetContender]:
         await apply_catalogue(client, settings.cosmos_database)
         database = client.get_database_client(settings.cosmos_database)
         async with Fleet(settings, user_agent=name) as fleet:
-            yield FleetContender(
-                fleet,
-                database.get_container_client(USER_INTERACTIONS),
-                database.get_container_client("view_state"),
-            )
+            yield FleetContender(fleet, database)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import cProfile
 import pstats
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from rich.table import Table
 from bench.comparison import Plan, count_history, measure_segment
 from bench.contenders import Contender, baseline_contender, fleet_contender
 from bench.folding import measure_fold
+from bench.interrupt import run_until_signal
 from bench.server import Server, running_server
 from bench.traffic import LiveSegments
 from shared.cosmos import Charge
@@ -46,7 +46,7 @@ def profile(name: str, plan: Plan, factor: int, console: Console) -> None:
         profiler.runcall(measure_fold, plan.scale, plan.segments[1000], plan.repetitions)
     else:
         contender, _, batch = name.partition("-")
-        spent = asyncio.run(_profile_contender(profiler, plan, factor, contender, int(batch)))
+        spent = run_until_signal(_profile_contender(profiler, plan, factor, contender, int(batch)))
         console.print(_spent_table(name, spent))
     for order in ("tottime", "cumulative"):
         text = StringIO()

@@ -124,12 +124,13 @@ async def store(
         async with slots:
             await container.execute_item_batch(batch, partition_key=user_id)
 
-    await asyncio.gather(*(one(user_id, batch) for user_id, batch in _transactions(documents)))
+    await asyncio.gather(*(one(user_id, batch) for user_id, batch in transactions(documents)))
 
 
-def _transactions(
+def transactions(
     documents: Iterable[Mapping[str, Any]],
 ) -> Iterator[tuple[str, list[tuple[str, tuple[Mapping[str, Any]]]]]]:
+    """Yield batches of upserts, each of one person, with the person's id."""
     by_user: defaultdict[str, list[tuple[str, tuple[Mapping[str, Any]]]]] = defaultdict(list)
     for document in documents:
         by_user[document["user_id"]].append(("upsert", (document,)))
