@@ -50,7 +50,11 @@ _log = structlog.get_logger(__name__)
 
 
 class StaleReadError(Exception):
-    """The merge saw less than what is published: a replica lagged. Read again."""
+    """The merge saw less than what is published: an old delivery, or a replica that lags. Read again.
+
+    If the state itself went back, because ``view_state`` was restored or emptied under the same generation,
+    reading again does not help: then the view goes to poison, and a new ``FLEET_GENERATION`` is the way out.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class Publisher:
             async with lock:
                 written = await self._publish_key(target, delivered)
         except Exception as error:
-            if blames_service(error) or isinstance(error, StaleReadError):
+            if blames_service(error):
                 raise
             await self._poison.record(
                 source="view_state",
@@ -222,7 +226,8 @@ class Publisher:
         ):
             with attempt:
                 try:
-                    merge = await self._merged(view, target, delivered)
+                    first = attempt.retry_state.attempt_number == 1
+                    merge = await self._merged(view, target, delivered, trust_delivered=first)
                     return await self._write(view, target, merge)
                 except Exception:
                     self._merges.pop(target, None)
@@ -230,9 +235,11 @@ class Publisher:
                     raise
         raise AssertionError("the retry policy either returns or raises")
 
-    async def _merged(self, view: View, target: PartialKey, delivered: list[StoredPartial]) -> Merge:
-        if view.scope is Scope.SHARD:
-            merge = Merge(complete=True)
+    async def _merged(
+        self, view: View, target: PartialKey, delivered: list[StoredPartial], *, trust_delivered: bool
+    ) -> Merge:
+        if view.scope is Scope.SHARD and trust_delivered:
+            merge = Merge()  # one partial is the whole state, and here it is
         else:
             merge = self._merges.pop(target) if target in self._merges else Merge()
             since = merge.newest - OVERLAP_SECONDS if merge.complete else 0
@@ -270,7 +277,7 @@ class Publisher:
             if published.digest == digest and shown == (stamp.generation, stamp.revision):
                 self._remember(target, published)
                 return False
-            if shown[0] > stamp.generation or (shown > (stamp.generation, stamp.revision) and _whole(view)):
+            if shown[0] > stamp.generation:
                 self._remember(target, published)
                 return False
             if shown >= (stamp.generation, stamp.revision):
@@ -308,11 +315,6 @@ class Publisher:
         self._documents.move_to_end(target)
         while len(self._documents) > REMEMBERED_DOCUMENTS:
             self._documents.popitem(last=False)
-
-
-def _whole(view: View) -> bool:
-    """Whether one partial is the whole state, so that a higher revision shows everything a lower one does."""
-    return view.scope is Scope.SHARD
 
 
 def _log_batch(report: PublishReport) -> None:
