@@ -18,9 +18,10 @@ from local.cosmos.charges import ChargeBook
 from local.cosmos.documents import Documents
 from local.cosmos.errors import ServiceError, not_found, unsupported
 from local.cosmos.faults import DropConnection, Faults, Strike, parse_rules
+from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.resources import Resources, partition_key_ranges, public
-from local.cosmos.storage import Container, Storage
+from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request
 
 Scope = MutableMapping[str, Any]

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import secrets
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from time import time
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from local.cosmos.errors import ServiceError
 
 CLOCK_SKEW_SECONDS = 15 * 60
 """A signature is good for a quarter of an hour around its date."""
 
+KEY_BYTES = 64
+
+_PREFIX = "type=master&ver=1.0&sig="
+
 
 def load_or_create_key(path: Path) -> str:
-    """Return the master key in ``path``; at first make one, readable by its owner alone."""
-    if path.exists():
-        return path.read_text(encoding="ascii").strip()
-    key = base64.b64encode(secrets.token_bytes(64)).decode()
-    path.touch(mode=0o600)
-    path.write_text(key, encoding="ascii")
+    """Return the master key in ``path``; at first make one, readable by its owner alone.
+
+    Raises
+    ------
+    ValueError
+        What is there is no key.
+    """
+    if not path.exists():
+        # Under its name only when it is complete: an empty key would let anybody in.
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        draft.replace(path)
+    key = path.read_text(encoding="ascii").strip()
+    if len(base64.b64decode(key, validate=True)) != KEY_BYTES:
+        raise ValueError(f"{path} does not hold {KEY_BYTES} bytes in base64: remove it to get a new key.")
     return key
 
 
@@ -47,13 +64,17 @@ class Authenticator:
         ServiceError
             401: no signature, a wrong one, or one of another day.
         """
-        token = dict(parse_qsl(unquote(headers.get("authorization", "")).replace("+", "%2B")))
+        token = unquote(headers.get("authorization", ""))
         date = headers.get("x-ms-date", "")
-        if token.get("type") != "master" or not date:
-            raise ServiceError(401, "Required Header authorization is missing. Ensure a valid key is passed.")
+        if not token.startswith(_PREFIX) or not date:
+            raise ServiceError(
+                401,
+                "Required Header authorization is missing, or not one of a master key. "
+                "Ensure a valid key is passed.",
+            )
         text = f"{method.lower()}\n{resource_type}\n{link}\n{date.lower()}\n\n"
         expected = base64.b64encode(hmac.digest(self._key, text.encode(), sha256)).decode()
-        if not hmac.compare_digest(expected.encode(), token.get("sig", "").encode()):
+        if not hmac.compare_digest(expected.encode(), token[len(_PREFIX) :].encode()):
             raise ServiceError(
                 401,
                 "The input authorization token can't serve the request. The wrong key is being used or the "
@@ -69,7 +90,14 @@ class Authenticator:
 
 
 def _is_recent(date: str) -> bool:
+    signed = _timestamp(date)
+    return signed is not None and abs(signed - time()) <= CLOCK_SKEW_SECONDS
+
+
+@lru_cache(maxsize=64)
+def _timestamp(date: str) -> float | None:
+    """Return the time of a date, None if it is none; clients send the same one for a whole second."""
     try:
-        return abs(parsedate_to_datetime(date).timestamp() - time()) <= CLOCK_SKEW_SECONDS
-    except ValueError:
-        return False
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

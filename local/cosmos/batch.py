@@ -10,8 +10,9 @@ import orjson
 from local.cosmos import charges
 from local.cosmos.errors import ServiceError, bad_request, too_large
 from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.model import Container
 from local.cosmos.patch import patched
-from local.cosmos.storage import Container, Storage
+from local.cosmos.storage import Storage
 
 MAX_OPERATIONS = 100
 MAX_BYTES = 2_202_010

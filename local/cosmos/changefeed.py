@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from local.cosmos.errors import bad_request
+from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import Range
-from local.cosmos.storage import Container, Item, Storage
+from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 100
 MAX_PAGE_BYTES = 4 * 1024 * 1024
@@ -51,8 +52,9 @@ def read_page(
     if continuation == "*" and modified_since is None:
         return FeedPage([], container.lsn)
     after = _lsn(continuation)
-    since = _seconds(modified_since)
-    found = storage.feed(container, keys, after=after, since=since, limit=limit)
+    if modified_since is not None:
+        after = max(after, storage.read.first_lsn_at(container, _seconds(modified_since)) - 1)
+    found = storage.read.feed(container, keys, after=after, limit=limit)
     page: list[Item] = []
     size = 0
     for item in found:
@@ -75,9 +77,7 @@ def _lsn(continuation: str | None) -> int:
     return int(text)
 
 
-def _seconds(modified_since: str | None) -> int:
-    if modified_since is None:
-        return 0
+def _seconds(modified_since: str) -> int:
     try:
         return int(parsedate_to_datetime(modified_since).timestamp())
     except ValueError:

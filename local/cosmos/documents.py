@@ -15,11 +15,12 @@ from local.cosmos.errors import (
     precondition_failed,
 )
 from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, Range, effective_key, parse_header, point
 from local.cosmos.patch import patched
 from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
 from local.cosmos.queries import compiled, execute, parse_request, plan
-from local.cosmos.storage import Container, Item, Storage
+from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request, feed_body
 
 

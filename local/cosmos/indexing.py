@@ -1,15 +1,17 @@
-"""Indexing policies: what the service accepts, and the terms that queries can seek by."""
+"""Indexing policies: what the service accepts, the terms that queries can seek by, and how many there are."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from local.cosmos.errors import bad_request
 
 ALL = "/*"
 _PATH = re.compile(r'/(\*|\?|(("[^"]+"|[^/"?*\[\]]+|\[\])(/("[^"]+"|[^/"?*\[\]]+|\[\]))*(/[*?])?))')
+_STEP = re.compile(r'"[^"]+"|[^/]+')
 
 DEFAULT_POLICY: dict[str, Any] = {
     "indexingMode": "consistent",
@@ -18,7 +20,16 @@ DEFAULT_POLICY: dict[str, Any] = {
     "excludedPaths": [{"path": '/"_etag"/?'}],
 }
 
+SYSTEM_PROPERTIES = frozenset({"_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"})
+
 Scalar = str | int | float | bool | None
+Stored = str | int | float | bytes
+"""A scalar as the index keeps it: null, false and true as bytes, so that types stay apart and in order."""
+
+Term = tuple[str, Stored]
+"""An indexing path and a value found there."""
+
+_LARGEST_INTEGER = 2**63 - 1
 
 
 def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -31,6 +42,8 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     if policy is None:
         return dict(DEFAULT_POLICY)
+    if not isinstance(policy, Mapping):
+        raise bad_request(f"The indexing policy is not an object but {type(policy).__name__}.")
     mode = str(policy.get("indexingMode", "consistent")).lower()
     if mode not in ("consistent", "none"):
         raise bad_request(f"The indexing mode {mode!r} is not valid.")
@@ -40,7 +53,7 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     if mode == "none":
         return stored | {"automatic": False, "includedPaths": [], "excludedPaths": []}
     if not included and not excluded:
-        included, excluded = DEFAULT_POLICY["includedPaths"], DEFAULT_POLICY["excludedPaths"]
+        included, excluded = DEFAULT_POLICY["includedPaths"], list(DEFAULT_POLICY["excludedPaths"])
     for entry in (*included, *excluded):
         path = entry.get("path") if isinstance(entry, Mapping) else None
         if not isinstance(path, str) or not _PATH.fullmatch(path):
@@ -51,58 +64,142 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
             'The special mandatory indexing path "/*" is not provided in any of the path type sets, or in '
             "more than one. Please provide it in exactly one of them."
         )
-    for index in policy.get("compositeIndexes", []):
-        if len(index) < 2:
-            raise bad_request("A composite index must have at least two paths.")
     if not any(entry["path"] == '/"_etag"/?' for entry in excluded):
         excluded.append({"path": '/"_etag"/?'})
     stored |= {"includedPaths": included, "excludedPaths": excluded}
     if policy.get("compositeIndexes"):
-        stored["compositeIndexes"] = policy["compositeIndexes"]
+        stored["compositeIndexes"] = [_checked_composite(index) for index in policy["compositeIndexes"]]
     return stored
 
 
-def sought_paths(policy: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the paths whose values are kept as terms: those included by name, where nothing else is.
+def _checked_composite(index: Any) -> list[dict[str, str]]:
+    if not isinstance(index, list) or len(index) < 2:
+        raise bad_request(f"A composite index must have at least two paths: {index!r}.")
+    checked = []
+    for entry in index:
+        path = entry.get("path") if isinstance(entry, Mapping) else None
+        if not isinstance(path, str) or not _PATH.fullmatch(path) or path[-1] in "*?]":
+            raise bad_request(
+                f"The composite index path {path!r} is not valid: it leads to a scalar, without /? or /*."
+            )
+        order = str(entry.get("order", "ascending")).lower()
+        if order not in ("ascending", "descending"):
+            raise bad_request(f"The order {order!r} of {path} must be ascending or descending.")
+        checked.append({"path": path, "order": order})
+    return checked
 
-    Under a policy that includes ``/*`` a query scans its partition instead.
+
+def stored_value(value: Scalar) -> Stored:
+    """Return a scalar as the index keeps it."""
+    if type(value) is str:
+        return value
+    if value is None:
+        return b"null"
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, int) and not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+        return float(value)
+    return value
+
+
+@dataclass(slots=True)
+class _Node:
+    """A step of the policy's paths: whether scalars here, and what lies below, are in the index."""
+
+    scalar: bool | None = None
+    below: bool | None = None
+    steps: dict[str, _Node] = field(default_factory=dict)
+
+
+class Index:
+    """A policy, ready to be applied to documents.
+
+    Attributes
+    ----------
+    everything
+        The policy includes ``/*``: a query scans its partition, no terms are kept.
+    paths
+        The paths whose values are kept as terms: those included by name, where nothing else is.
     """
-    included = [entry["path"] for entry in policy.get("includedPaths", [])]
-    return () if ALL in included else tuple(path for path in included if path.endswith("/?"))
+
+    def __init__(self, paths: tuple[str, ...], root: _Node, *, everything: bool, named: bool) -> None:
+        self.everything = everything
+        self.paths = paths
+        self._root = root
+        self._named = not everything and named
+        self._extractors = [(path, _steps(path)) for path in paths]
+
+    @classmethod
+    def of(cls, policy: Mapping[str, Any]) -> Self:
+        """Compile a policy that :func:`checked_policy` returned."""
+        included = [entry["path"] for entry in policy.get("includedPaths", [])]
+        root = _Node(below=False)
+        for excluded in policy.get("excludedPaths", []):
+            _enter(root, excluded["path"], included=False)
+        for path in included:
+            _enter(root, path, included=True)
+        everything = ALL in included
+        kept = () if everything else tuple(sorted({path for path in included if path.endswith("/?")}))
+        named = all(path.endswith("/?") for path in included)
+        return cls(kept, root, everything=everything, named=named)
+
+    def terms(self, document: Mapping[str, Any]) -> set[Term]:
+        """Return path and value of every scalar at one of ``paths``."""
+        found: set[Term] = set()
+        for path, steps in self._extractors:
+            for value in _values(document, steps):
+                if not isinstance(value, dict | list):
+                    found.add((path, stored_value(value)))
+        return found
+
+    def count(self, document: Mapping[str, Any], terms: set[Term]) -> int:
+        """Return how many terms the service would keep of a document, for the estimate of its charge."""
+        if self._named:
+            return len(terms)
+        return sum(
+            _leaves(value, self._root.steps.get(name), included=bool(self._root.below))
+            for name, value in document.items()
+            if name not in SYSTEM_PROPERTIES
+        )
 
 
-def terms(document: Mapping[str, Any], paths: tuple[str, ...]) -> set[tuple[str, Scalar]]:
-    """Return path and value of every scalar at one of the paths."""
-    return {
-        (path, value)
-        for path in paths
-        for value in _values(document, path.strip("/").split("/")[:-1])
-        if not isinstance(value, dict | list)
-    }
+def _steps(path: str) -> list[str]:
+    return [step.strip('"') for step in _STEP.findall(path)][:-1]
 
 
-def _values(value: Any, steps: list[str]) -> Iterator[Any]:
-    if not steps:
-        yield value
-    elif steps[0] == "[]":
-        if isinstance(value, list):
-            for item in value:
-                yield from _values(item, steps[1:])
-    elif isinstance(value, Mapping) and steps[0].strip('"') in value:
-        yield from _values(value[steps[0].strip('"')], steps[1:])
+def _values(document: Mapping[str, Any], steps: list[str]) -> list[Any]:
+    values: list[Any] = [document]
+    for step in steps:
+        if step == "[]":
+            values = [element for value in values if type(value) is list for element in value]
+        else:
+            values = [value[step] for value in values if type(value) is dict and step in value]
+    return values
 
 
-def count_terms(document: Any, policy: Mapping[str, Any]) -> int:
-    """Return how many terms an item has in the index, for the estimate of its charge."""
-    included = [entry["path"] for entry in policy.get("includedPaths", [])]
-    if ALL not in included:
-        return len(terms(document, tuple(path for path in included if path.endswith("?"))))
-    return _leaves(document)
+def _enter(root: _Node, path: str, *, included: bool) -> None:
+    node = root
+    steps = _STEP.findall(path)
+    last = steps.pop() if steps[-1] in ("*", "?") else "*"
+    for step in steps:
+        node = node.steps.setdefault(step.strip('"'), _Node())
+    if last == "*":
+        node.below = included
+    else:
+        node.scalar = included
 
 
-def _leaves(value: Any) -> int:
-    if isinstance(value, Mapping):
-        return sum(_leaves(item) for key, item in value.items() if not str(key).startswith("_"))
+def _leaves(value: Any, node: _Node | None, *, included: bool) -> int:
+    """Count the scalars below ``value`` that the policy includes; the most exact path decides."""
+    if node is not None and node.below is not None:
+        included = node.below
+    if isinstance(value, dict):
+        if node is None:
+            return sum(_leaves(part, None, included=included) for part in value.values())
+        return sum(_leaves(part, node.steps.get(name), included=included) for name, part in value.items())
     if isinstance(value, list):
-        return sum(map(_leaves, value))
-    return 1
+        inner = node.steps.get("[]") if node is not None else None
+        return sum(_leaves(part, inner, included=included) for part in value)
+    if node is not None and node.scalar is not None:
+        included = node.scalar
+    return int(included)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +10,14 @@ import orjson
 
 from local.cosmos import charges
 from local.cosmos.errors import bad_request, conflict, not_found, precondition_failed, too_large
-from local.cosmos.indexing import count_terms
+from local.cosmos.indexing import SYSTEM_PROPERTIES
+from local.cosmos.model import Container, Item, resource_id
 from local.cosmos.partitioning import effective_key, extract, require_same
-from local.cosmos.storage import Container, Item, Storage, resource_id
+from local.cosmos.storage import Storage, expiry
 
 MAX_ITEM_BYTES = 2 * 1024 * 1024
 MAX_ID_BYTES = 1_023
 MAX_TTL = 2**31 - 1
-
-_SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts", "_lsn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,10 @@ class Items:
         """Remove an item."""
         current = self.require(container, item_id, key)
         when.check_write(current)
-        self._storage.next_lsn(container)
+        self._storage.next_write(container)
         self._storage.delete(container, current)
-        terms = count_terms(current.document(), container.body["indexingPolicy"])
+        document = current.document()
+        terms = container.index.count(document, container.index.terms(document))
         return Written(204, charges.delete(len(current.body), terms), None)
 
     def _place(
@@ -152,11 +150,13 @@ class Items:
         current: Item | None,
         status: int,
     ) -> Written:
-        lsn, now, etag = self._storage.next_lsn(container), int(time.time()), f'"{uuid.uuid4()}"'
-        for name in _SYSTEM:
+        own_ttl = _checked_ttl(document)
+        lsn, now = self._storage.next_write(container)
+        etag = f'"{uuid.uuid4()}"'
+        for name in SYSTEM_PROPERTIES:
             document.pop(name, None)
-        numbers = container.body["_numbers"]
-        rid = current.document()["_rid"] if current else resource_id(*numbers, lsn)
+        rid = current.rid if current else resource_id(*container.body["_numbers"], lsn)
+        # At the end of the body, where Item.rid looks for it.
         document |= {
             "_rid": rid,
             "_self": f"{container.body['_self']}docs/{rid}/",
@@ -167,24 +167,22 @@ class Items:
         try:
             body = orjson.dumps(document)
         except (TypeError, ValueError) as error:
-            raise bad_request(f"The document is not valid JSON: {error}.") from None
+            raise bad_request(f"The document is not valid: {error}.") from None
         if len(body) > MAX_ITEM_BYTES:
-            raise too_large()
-        item = Item(0, epk, item_id, lsn, now, _expiry(container, document, now), etag, body)
-        self._storage.put(container, item, document, current)
-        terms = count_terms(document, container.body["indexingPolicy"])
-        return Written(status, charges.write(len(body), terms), item)
+            raise too_large(
+                f"Request size is too large: the item has {len(body)} bytes, of at most {MAX_ITEM_BYTES}."
+            )
+        expires = expiry(container.default_ttl, own_ttl, now)
+        item = Item(0, epk, item_id, lsn, now, expires, etag, body)
+        terms = container.index.terms(document)
+        self._storage.put(container, item, terms, current)
+        return Written(status, charges.write(len(body), container.index.count(document, terms)), item)
 
 
-def _expiry(container: Container, document: Mapping[str, Any], now: int) -> int | None:
-    """Return when an item expires: its own ``ttl`` before the container's, if the container has expiry on."""
-    own = document.get("ttl")
-    if own is not None and (
-        isinstance(own, bool) or not isinstance(own, int) or own == 0 or own < -1 or own > MAX_TTL
-    ):
-        raise bad_request(f"The ttl {own!r} must be -1 or a positive number of seconds.")
-    default = container.body.get("defaultTtl")
-    if default is None:
+def _checked_ttl(document: dict[str, Any]) -> int | None:
+    ttl = document.get("ttl")
+    if ttl is None:
         return None
-    seconds = default if own is None else own
-    return None if seconds == -1 else now + seconds
+    if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl == 0 or ttl < -1 or ttl > MAX_TTL:
+        raise bad_request(f"The ttl {ttl!r} must be -1 or a positive number of seconds, at most {MAX_TTL}.")
+    return ttl

@@ -15,6 +15,9 @@ from local.cosmos.errors import PARTITION_KEY_MISMATCH, bad_request
 
 MAX_EPK = "FF"
 
+MAX_KEY_BYTES = 2_048
+"""Bytes of UTF-8 in a component of a partition key, as in the service."""
+
 
 class Undefined:
     """A partition key component that the item does not have."""
@@ -83,7 +86,13 @@ def _encode(component: object) -> bytes:
         case int() | float():
             return b"\x05" + struct.pack("<d", float(component))
         case str():
-            return b"\x08" + component.encode() + b"\xff"
+            encoded = component.encode()
+            if len(encoded) > MAX_KEY_BYTES:
+                raise bad_request(
+                    f"The partition key {component[:40]!r}… has {len(encoded)} bytes; "
+                    f"at most {MAX_KEY_BYTES} are allowed."
+                )
+            return b"\x08" + encoded + b"\xff"
         case _:
             raise bad_request("Partition key components must be null, booleans, numbers or strings.")
 
@@ -141,7 +150,8 @@ def require_same(given: tuple[object, ...], found: tuple[object, ...]) -> None:
     ServiceError
         400 with sub-status 1001.
     """
-    if given != found:
+    # To Python true is 1; to the service it is not.
+    if given != found or [type(one) is bool for one in given] != [type(one) is bool for one in found]:
         raise bad_request(
             "PartitionKey extracted from document doesn't match the one specified in the header.",
             PARTITION_KEY_MISMATCH,

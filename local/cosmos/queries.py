@@ -11,14 +11,22 @@ import orjson
 
 from local.cosmos import charges
 from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
+from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import Range
-from local.cosmos.query import AnyOf, Query, QueryError, compile_query
-from local.cosmos.storage import Container, Item, Storage
+from local.cosmos.query import AnyOf, Bounds, Query, QueryError, Seek, compile_query
+from local.cosmos.reading import Reader
+from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 1_000
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 _IDS = "/id/?"
+_TIME = "/_ts/?"
+
+FEW = 1_000
+"""Rows that are collected to compare two indexes; if the better one leaves more, it is read to its end."""
+
+NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,30 +200,46 @@ def _candidates(
     after: tuple[str, ...],
 ) -> Iterable[Item]:
     """Return the items that may match, in the order of key and id."""
-    narrowed = _narrowed(storage, container, keys, query.seek(parameters))
-    if narrowed is None:
-        return storage.scan(container, keys, after=(after[0], after[1]))
-    return (item for item in narrowed if (item.epk, item.id) > after)
+    numbers = _narrowed(storage, container, keys, query.seek(parameters))
+    position = (after[0], after[1])
+    if numbers is None:
+        return storage.read.scan(container, keys, after=position)
+    return storage.read.load(container, keys, numbers, after=position)
 
 
 def _narrowed(
-    storage: Storage, container: Container, keys: Range, seeks: Sequence[object]
-) -> list[Item] | None:
-    """Return what the most selective index leaves, None if no index serves the query."""
-    usable: list[list[tuple[str, Any]]] = []
+    storage: Storage, container: Container, keys: Range, seeks: Sequence[Seek]
+) -> Iterable[int] | None:
+    """Return the rows that the most selective index leaves, None if a scan is better."""
+    best: set[int] | None = None
+    best_seek: Seek | None = None
+    most = FEW
     for seek in seeks:
-        if not isinstance(seek, AnyOf):
-            continue
-        pairs = [(term.path, term.value) for term in seek.terms]
-        if pairs and all(path == _IDS for path, _ in pairs):
-            return storage.by_ids(container, keys, sorted({str(v) for _, v in pairs if isinstance(v, str)}))
-        if pairs and all(path in container.sought for path, _ in pairs):
-            usable.append(pairs)
-    if not usable:
+        found = _sought(storage.read, container, seek, most)
+        if found is not None and (best is None or len(found) < len(best)):
+            best, best_seek, most = found, seek, min(most, len(found))
+    if best is None or best_seek is None or len(best) <= FEW:
+        return best
+    # None of them leaves few. The logical partition itself may be smaller.
+    if keys.is_point and storage.read.in_logical_partition(container, keys.low, FEW + 1) <= FEW:
         return None
-    if len(usable) > 1:
-        usable.sort(key=lambda pairs: storage.count_terms(container, pairs, limit=1_000))
-    return storage.by_terms(container, keys, usable[0])
+    return _sought(storage.read, container, best_seek, NO_LIMIT)
+
+
+def _sought(reader: Reader, container: Container, seek: Seek, most: int) -> set[int] | None:
+    """Return the rows that may match, ``most`` and one at most; None if there is no index for it."""
+    match seek:
+        case AnyOf(terms) if all(term.path == _IDS for term in terms):
+            return reader.with_ids(container, [v.value for v in terms if isinstance(v.value, str)], most)
+        case AnyOf(terms) if all(term.path in container.index.paths for term in terms):
+            return reader.with_terms(container, [(term.path, term.value) for term in terms], most)
+        case Bounds(path, low, high) if path == _TIME:
+            if isinstance(low, str) or isinstance(high, str):
+                return set()  # the time is a number, and a number is never between two strings
+            return reader.written_between(container, low, high, most)
+        case Bounds(path, low, high) if path in container.index.paths:
+            return reader.with_value_between(container, path, low, high, most)
+    return None
 
 
 def _encode(state: dict[str, Any]) -> str:

@@ -12,8 +12,9 @@ import orjson
 
 from local.cosmos.errors import bad_request, conflict, not_found, unsupported
 from local.cosmos.indexing import checked_policy
+from local.cosmos.model import Container, Database, resource_id
 from local.cosmos.partitioning import even_partitions
-from local.cosmos.storage import Container, Database, Storage, resource_id
+from local.cosmos.storage import Storage
 
 _NAME = re.compile(r"[^/\\?#]{1,255}")
 _PATH = re.compile(r'(/("[^"]+"|[^/"]+))+')
@@ -129,9 +130,7 @@ class Resources:
         if body.get("id") != name or (key and _checked_key(key) != container.body["partitionKey"]):
             raise bad_request("The id and the partition key of a container cannot be changed.")
         kept = {k: v for k, v in container.body.items() if k.startswith("_") or k in ("id", "partitionKey")}
-        container.body = {**kept, **_checked_properties(body), **_stamp()}
-        self._storage.save_container(container, reindex=True)
-        return container
+        return self._storage.replace_container(container, {**kept, **_checked_properties(body), **_stamp()})
 
     def delete_container(self, database: str, name: str) -> None:
         """Remove a container with its items."""
@@ -148,8 +147,7 @@ class Resources:
                 content = body.get("content", {})
                 maximum = (content.get("offerAutopilotSettings") or {}).get("maxThroughput")
                 settings = _autoscale(maximum) if maximum else _manual(content.get("offerThroughput"))
-                container.offer = container.offer | {"content": settings} | _stamp()
-                self._storage.save_container(container, reindex=False)
+                self._storage.save_offer(container, container.offer | {"content": settings} | _stamp())
                 return container.offer
         raise not_found("The offer does not exist.")
 

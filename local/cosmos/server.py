@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 import uvicorn
 
 from local.cosmos.app import App
 from local.cosmos.auth import load_or_create_key
-from local.cosmos.storage import Storage
+from local.cosmos.storage import Storage, StorageError
 
 PURGE_SECONDS = 1.0
 """How often expired items are removed. They are invisible from the moment they expire."""
 
 BACKLOG = 2_048
+
+GRACE_SECONDS = 5
+"""What a request that is being answered has left when the server is told to stop."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +81,24 @@ async def serve(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None])
         raise ConfigurationError("--tls is not supported by the local server yet: leave it out.")
     if not 1 <= config.partitions <= 100:
         raise ConfigurationError(f"--partitions {config.partitions} is not between 1 and 100.")
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    key = load_or_create_key(config.data_dir / "cosmos.key")
-    listener = _listen(config)
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--data {config.data_dir} cannot be used: {error.strerror}.") from None
+    with _only_server_of(config.data_dir), contextlib.closing(_listen(config)) as listener:
+        await _serve(config, listener, on_ready)
+
+
+async def _serve(
+    config: ServerConfig, listener: socket.socket, on_ready: Callable[[ServerInfo], None]
+) -> None:
+    try:
+        key = load_or_create_key(config.data_dir / "cosmos.key")
+        storage = Storage(config.data_dir / "cosmos.sqlite3")
+    except (OSError, ValueError, StorageError, sqlite3.DatabaseError) as error:
+        raise ConfigurationError(f"--data {config.data_dir} cannot be used: {error}") from None
     port = listener.getsockname()[1]
     info = ServerInfo(f"http://{config.host}:{port}/", port, key)
-    storage = Storage(config.data_dir / "cosmos.sqlite3")
     try:
         app = App(storage, key=key, partitions=config.partitions, endpoint=lambda: info.endpoint)
         server = _Server(
@@ -89,13 +109,29 @@ async def serve(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None])
                 lifespan="off",
                 server_header=False,
                 timeout_keep_alive=120,
+                timeout_graceful_shutdown=GRACE_SECONDS,
                 backlog=BACKLOG,
             )
         )
         await _run(server, listener, storage, lambda: on_ready(info))
     finally:
         storage.close()
-        listener.close()
+
+
+@contextlib.contextmanager
+def _only_server_of(data_dir: Path) -> Iterator[None]:
+    """Hold the directory: two servers on one file would give sequence numbers twice.
+
+    The lock is the kernel's, so that a server that was killed does not hold it any longer.
+    """
+    with (data_dir / "cosmos.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"--data {data_dir} is in use by another database server: stop it, or give another directory."
+            ) from None
+        yield
 
 
 def _listen(config: ServerConfig) -> socket.socket:
@@ -137,12 +173,18 @@ async def _run(
         stop()
         purging.cancel()
         await asyncio.gather(serving, purging, return_exceptions=True)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 async def _purge(storage: Storage) -> None:
     while True:
         await asyncio.sleep(PURGE_SECONDS)
-        more = True
-        while more:  # a block at a time, so that requests are answered in between
-            more = storage.purge_expired() > 0
-            await asyncio.sleep(0)
+        try:
+            more = True
+            while more:  # a block at a time, so that requests are answered in between
+                more = storage.purge_expired() > 0
+                await asyncio.sleep(0)
+        except sqlite3.Error:
+            # Expired items stay invisible; a full disk or the like may have passed at the next attempt.
+            _log.exception("purge_failed")

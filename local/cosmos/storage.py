@@ -6,20 +6,22 @@ it has answered, and shows nothing of a transaction it had not finished.
 
 from __future__ import annotations
 
-import base64
 import sqlite3
-import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from local.cosmos.indexing import Scalar, sought_paths, terms
+from local.cosmos.indexing import Term
+from local.cosmos.model import Container, Database, Item
 from local.cosmos.partitioning import PhysicalPartition, Range
+from local.cosmos.reading import COLUMNS, Reader
+
+FORMAT = 2
+"""Version of the schema, kept in the file; another version is refused, not guessed at."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS databases (
@@ -34,6 +36,7 @@ CREATE TABLE IF NOT EXISTS items (
     number INTEGER PRIMARY KEY, container INTEGER NOT NULL, epk TEXT NOT NULL, id TEXT NOT NULL,
     lsn INTEGER NOT NULL, ts INTEGER NOT NULL, expires INTEGER, etag TEXT NOT NULL, body BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS items_by_key ON items (container, epk, id);
+CREATE INDEX IF NOT EXISTS items_by_id ON items (container, id);
 CREATE INDEX IF NOT EXISTS items_by_lsn ON items (container, lsn);
 CREATE INDEX IF NOT EXISTS items_by_expiry ON items (expires) WHERE expires IS NOT NULL;
 CREATE TABLE IF NOT EXISTS terms (
@@ -44,101 +47,41 @@ CREATE TABLE IF NOT EXISTS terms (
 LSN_BLOCK = 1_000
 """Sequence numbers set aside at a time: after a crash some are skipped, none is given twice."""
 
-_COLUMNS = "number, epk, id, lsn, ts, expires, etag, body"
+REBUILD_BLOCK = 200
+"""Items read at a time when an index or the expiry of a container is computed anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A stored item. The body is the JSON a client gets, system properties included."""
-
-    number: int
-    epk: str
-    id: str
-    lsn: int
-    ts: int
-    expires: int | None
-    etag: str
-    body: bytes
-
-    def document(self) -> dict[str, Any]:
-        """Return the body, parsed."""
-        parsed: dict[str, Any] = orjson.loads(self.body)
-        return parsed
-
-
-@dataclass(slots=True)
-class Database:
-    """A database."""
-
-    number: int
-    id: str
-    body: dict[str, Any]
-
-
-@dataclass(slots=True)
-class Container:
-    """A container with what every request to it needs at hand."""
-
-    number: int
-    database: str
-    id: str
-    body: dict[str, Any]
-    offer: dict[str, Any]
-    partitions: list[PhysicalPartition]
-    lsn: int
-    lsn_limit: int
-    sought: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Derive what follows from the properties."""
-        self.sought = sought_paths(self.body["indexingPolicy"])
-
-    @property
-    def rid(self) -> str:
-        """The resource id."""
-        return str(self.body["_rid"])
-
-    @property
-    def key_paths(self) -> list[str]:
-        """The partition key's paths."""
-        paths: list[str] = self.body["partitionKey"]["paths"]
-        return paths
-
-    @property
-    def hierarchical(self) -> bool:
-        """Whether the partition key has several levels."""
-        return str(self.body["partitionKey"]["kind"]) == "MultiHash"
-
-    def partition_of(self, epk: str) -> PhysicalPartition:
-        """Return the physical partition that holds a key."""
-        return next(partition for partition in self.partitions if partition.range.holds(epk))
-
-
-def resource_id(*numbers: int) -> str:
-    """Return a resource id in the service's form: 4 bytes a level, 8 for an item, base64."""
-    sizes = "II" + "Q" * max(0, len(numbers) - 2)
-    packed = b"".join(struct.pack(f">{size}", number) for size, number in zip(sizes, numbers, strict=False))
-    return base64.b64encode(packed).decode().replace("/", "-")
+class StorageError(Exception):
+    """The database file cannot be used. One sentence."""
 
 
 class Storage:
     """The file, and what is kept of it in memory."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        self._open(path)
+        self.read = Reader(self._db)
+        self.databases: dict[str, Database] = {}
+        self.containers: dict[tuple[str, str], Container] = {}
+        self._reserved: list[tuple[Container, int]] = []
+        self._load()
+
+    def _open(self, path: Path) -> None:
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        if found != FORMAT and not empty:
+            self._db.close()
+            raise StorageError(
+                f"{path} has format {found}, this version of the local server reads {FORMAT}: "
+                "remove the directory, or give another one with --data."
+            )
         self._db.execute("PRAGMA journal_mode = WAL")
         # What the process has handed to the kernel survives the process; only a power cut could take it.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA cache_size = -65536")
         self._db.execute("PRAGMA wal_autocheckpoint = 4000")
-        self._db.executescript(SCHEMA)
-        self._db.execute("PRAGMA foreign_keys = OFF")
-        self.databases: dict[str, Database] = {}
-        self.containers: dict[tuple[str, str], Container] = {}
-        self._load()
+        self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
@@ -150,19 +93,35 @@ class Storage:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            # What was set aside inside is not set aside on disk any more.
+            for container, limit in reversed(self._reserved):
+                container.lsn_limit = limit
             raise
-        self._db.execute("COMMIT")
+        finally:
+            self._reserved.clear()
 
     def _load(self) -> None:
         for number, name, body in self._db.execute("SELECT number, id, body FROM databases"):
             self.databases[name] = Database(number, name, orjson.loads(body))
         rows = self._db.execute("SELECT number, database, id, body, offer, lsn FROM containers").fetchall()
         for number, database, name, body, offer, lsn in rows:
-            partitions = self._load_partitions(number)
+            last = self._db.execute(
+                "SELECT ts FROM items WHERE container = ? ORDER BY lsn DESC LIMIT 1", (number,)
+            ).fetchone()
             self.containers[database, name] = Container(
-                number, database, name, orjson.loads(body), orjson.loads(offer), partitions, lsn, lsn
+                number,
+                database,
+                name,
+                orjson.loads(body),
+                orjson.loads(offer),
+                self._load_partitions(number),
+                lsn=lsn,
+                lsn_limit=lsn,
+                ts=last[0] if last else 0,
             )
 
     def _load_partitions(self, container: int) -> list[PhysicalPartition]:
@@ -222,24 +181,59 @@ class Storage:
                 "INSERT INTO partitions VALUES (?, ?, ?, ?)",
                 [(number, p.id, p.range.low, p.range.high) for p in partitions],
             )
-        container = Container(number, database, name, body, offer, list(partitions), 0, 0)
+        container = Container(number, database, name, body, offer, list(partitions))
         self.containers[database, name] = container
         return container
 
-    def save_container(self, container: Container, *, reindex: bool) -> None:
-        """Store changed properties or throughput; with ``reindex`` rebuild the terms."""
-        container.refresh()
+    def save_offer(self, container: Container, offer: dict[str, Any]) -> None:
+        """Store changed throughput."""
+        self._db.execute(
+            "UPDATE containers SET offer = ? WHERE number = ?", (orjson.dumps(offer), container.number)
+        )
+        container.offer = offer
+
+    def replace_container(self, container: Container, body: dict[str, Any]) -> Container:
+        """Store changed properties; compute terms and expiry anew where they follow from what changed."""
+        changed = Container(
+            container.number,
+            container.database,
+            container.id,
+            body,
+            container.offer,
+            container.partitions,
+            container.lsn,
+            container.lsn_limit,
+            container.ts,
+        )
         with self.transaction():
             self._db.execute(
-                "UPDATE containers SET body = ?, offer = ? WHERE number = ?",
-                (orjson.dumps(container.body), orjson.dumps(container.offer), container.number),
+                "UPDATE containers SET body = ? WHERE number = ?", (orjson.dumps(body), container.number)
             )
+            reindex = changed.index.paths != container.index.paths
             if reindex:
                 self._db.execute("DELETE FROM terms WHERE container = ?", (container.number,))
-                for number, body in self._db.execute(
-                    "SELECT number, body FROM items WHERE container = ?", (container.number,)
-                ).fetchall():
-                    self._add_terms(container, number, terms(orjson.loads(body), container.sought))
+            if reindex or changed.default_ttl != container.default_ttl:
+                for item in self._every_item(container):
+                    self._rebuild(changed, item, reindex=reindex)
+        self.containers[container.database, container.id] = changed
+        return changed
+
+    def _every_item(self, container: Container) -> Iterator[Item]:
+        last = -1
+        while rows := self._db.execute(
+            f"SELECT {COLUMNS} FROM items WHERE container = ? AND lsn > ? ORDER BY lsn LIMIT ?",  # noqa: S608
+            (container.number, last, REBUILD_BLOCK),
+        ).fetchall():
+            yield from (Item(*row) for row in rows)
+            last = rows[-1][3]
+
+    def _rebuild(self, container: Container, item: Item, *, reindex: bool) -> None:
+        document = item.document()
+        if reindex:
+            self._add_terms(container, item.number, container.index.terms(document))
+        expires = expiry(container.default_ttl, document.get("ttl"), item.ts)
+        if expires != item.expires:
+            self._db.execute("UPDATE items SET expires = ? WHERE number = ?", (expires, item.number))
 
     def drop_container(self, container: Container) -> None:
         """Remove a container with its items."""
@@ -254,66 +248,75 @@ class Storage:
 
     # Items
 
-    def next_lsn(self, container: Container) -> int:
-        """Return the next sequence number of a container; call it inside the transaction that uses it."""
+    def next_write(self, container: Container) -> tuple[int, int]:
+        """Return sequence number and second of the next write, inside the transaction that makes it."""
         if container.lsn >= container.lsn_limit:
             limit = container.lsn + LSN_BLOCK
             self._db.execute("UPDATE containers SET lsn = ? WHERE number = ?", (limit, container.number))
+            self._reserved.append((container, container.lsn_limit))
             container.lsn_limit = limit
         container.lsn += 1
-        return container.lsn
+        # A clock that is set back must not make writes look older than those before them.
+        container.ts = max(container.ts, int(time.time()))
+        return container.lsn, container.ts
 
     def get(self, container: Container, epk: str, item_id: str) -> Item | None:
         """Return an item that has not expired."""
+        item = self._get(container, epk, item_id)
+        if item is None or (item.expires is not None and item.expires <= time.time()):
+            return None
+        return item
+
+    def _get(self, container: Container, epk: str, item_id: str) -> Item | None:
         row = self._db.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE container = ? AND epk = ? AND id = ?",  # noqa: S608
+            f"SELECT {COLUMNS} FROM items WHERE container = ? AND epk = ? AND id = ?",  # noqa: S608
             (container.number, epk, item_id),
         ).fetchone()
-        if row is None or (row[5] is not None and row[5] <= time.time()):
-            return None
-        return Item(*row)
+        return Item(*row) if row else None
 
-    def put(self, container: Container, item: Item, document: dict[str, Any], previous: Item | None) -> None:
-        """Insert an item, or overwrite ``previous``, with its terms."""
+    def put(self, container: Container, item: Item, terms: set[Term], previous: Item | None) -> None:
+        """Insert an item, or overwrite ``previous``; of its terms only those that changed are touched."""
+        old: set[Term] = set()
         if previous is None:
-            # An expired item with this key may still be waiting to be purged.
-            self._purge(container, item.epk, item.id)
-            cursor = self._db.execute(
-                "INSERT INTO items (container, epk, id, lsn, ts, expires, etag, body) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (container.number, item.epk, item.id, item.lsn, item.ts, item.expires, item.etag, item.body),
-            )
-            number, old = int(cursor.lastrowid or 0), set()
+            try:
+                number = self._insert(container, item)
+            except sqlite3.IntegrityError:
+                # An expired item with this key is still waiting to be purged.
+                stale = self._get(container, item.epk, item.id)
+                if stale is None:
+                    raise
+                self.delete(container, stale)
+                number = self._insert(container, item)
         else:
             number = previous.number
             self._db.execute(
                 "UPDATE items SET lsn = ?, ts = ?, expires = ?, etag = ?, body = ? WHERE number = ?",
                 (item.lsn, item.ts, item.expires, item.etag, item.body, number),
             )
-            old = terms(previous.document(), container.sought) if container.sought else set()
-        if container.sought:
-            new = terms(document, container.sought)
-            self._remove_terms(container, number, old - new)
-            self._add_terms(container, number, new - old)
+            if container.index.paths:
+                old = container.index.terms(previous.document())
+        if old != terms:
+            self._remove_terms(container, number, old - terms)
+            self._add_terms(container, number, terms - old)
+
+    def _insert(self, container: Container, item: Item) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO items (container, epk, id, lsn, ts, expires, etag, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (container.number, item.epk, item.id, item.lsn, item.ts, item.expires, item.etag, item.body),
+        )
+        return int(cursor.lastrowid or 0)
 
     def delete(self, container: Container, item: Item) -> None:
         """Remove an item with its terms."""
         self._db.execute("DELETE FROM items WHERE number = ?", (item.number,))
-        if container.sought:
-            self._remove_terms(container, item.number, terms(item.document(), container.sought))
-
-    def _purge(self, container: Container, epk: str, item_id: str) -> None:
-        row = self._db.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE container = ? AND epk = ? AND id = ?",  # noqa: S608
-            (container.number, epk, item_id),
-        ).fetchone()
-        if row is not None:
-            self.delete(container, Item(*row))
+        if container.index.paths:
+            self._remove_terms(container, item.number, container.index.terms(item.document()))
 
     def purge_expired(self, limit: int = 1_000) -> int:
         """Remove up to ``limit`` expired items; return how many were removed."""
         rows = self._db.execute(
-            f"SELECT container, {_COLUMNS} FROM items WHERE expires <= ? LIMIT ?",  # noqa: S608
+            f"SELECT container, {COLUMNS} FROM items WHERE expires <= ? LIMIT ?",  # noqa: S608
             (int(time.time()), limit),
         ).fetchall()
         if rows:
@@ -323,88 +326,25 @@ class Storage:
                     self.delete(by_number[container], Item(*columns))
         return len(rows)
 
-    def _add_terms(self, container: Container, number: int, new: set[tuple[str, Scalar]]) -> None:
+    def _add_terms(self, container: Container, number: int, new: Iterable[Term]) -> None:
         self._db.executemany(
             "INSERT OR IGNORE INTO terms VALUES (?, ?, ?, ?)",
-            [(container.number, path, _term(value), number) for path, value in new],
+            [(container.number, path, value, number) for path, value in new],
         )
 
-    def _remove_terms(self, container: Container, number: int, old: set[tuple[str, Scalar]]) -> None:
+    def _remove_terms(self, container: Container, number: int, old: Iterable[Term]) -> None:
         self._db.executemany(
             "DELETE FROM terms WHERE container = ? AND path = ? AND value = ? AND item = ?",
-            [(container.number, path, _term(value), number) for path, value in old],
+            [(container.number, path, value, number) for path, value in old],
         )
 
-    # Reading many
 
-    def scan(self, container: Container, keys: Range, *, after: tuple[str, str] = ("", "")) -> Iterator[Item]:
-        """Yield the items of a range in the order of effective key and id, those after ``after``."""
-        cursor = self._db.cursor()
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE container = ? AND (epk, id) > (?, ?) AND epk >= ? "  # noqa: S608
-            "AND epk < ? AND (expires IS NULL OR expires > ?) ORDER BY epk, id",
-            (container.number, *after, keys.low, keys.high, int(time.time())),
-        )
-        while rows := cursor.fetchmany(256):
-            yield from (Item(*row) for row in rows)
+def expiry(default_ttl: int | None, own: object, written: int) -> int | None:
+    """Return the second from which on an item is gone: its own ``ttl`` goes before the container's.
 
-    def by_ids(self, container: Container, keys: Range, ids: Sequence[str]) -> list[Item]:
-        """Return the items of a range that have one of these ids, in the order of ``scan``."""
-        marks = ", ".join("?" * len(ids))
-        return self._select(container, keys, f"id IN ({marks})", tuple(ids))
-
-    def by_terms(self, container: Container, keys: Range, sought: Sequence[tuple[str, Scalar]]) -> list[Item]:
-        """Return the items of a range that have one of these terms, in the order of ``scan``."""
-        marks = " UNION ".join(
-            ["SELECT item FROM terms WHERE container = ? AND path = ? AND value = ?"] * len(sought)
-        )
-        values = [v for path, value in sought for v in (container.number, path, _term(value))]
-        return self._select(container, keys, f"number IN ({marks})", tuple(values))
-
-    def count_terms(self, container: Container, sought: Sequence[tuple[str, Scalar]], limit: int) -> int:
-        """Return how many items have one of these terms, counting no further than ``limit``."""
-        total = 0
-        for path, value in sought:
-            rows = self._db.execute(
-                "SELECT count(*) FROM "
-                "(SELECT 1 FROM terms WHERE container = ? AND path = ? AND value = ? LIMIT ?)",
-                (container.number, path, _term(value), limit),
-            ).fetchone()
-            total += int(rows[0])
-        return total
-
-    def _select(self, container: Container, keys: Range, where: str, values: tuple[Any, ...]) -> list[Item]:
-        # One logical partition is one key: said so, the index on key and id serves both.
-        held, bounds = (
-            ("epk = ?", (keys.low,)) if keys.is_point else ("epk >= ? AND epk < ?", (keys.low, keys.high))
-        )
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE {where} AND container = ? AND {held} "  # noqa: S608
-            "AND (expires IS NULL OR expires > ?) ORDER BY epk, id",
-            (*values, container.number, *bounds, int(time.time())),
-        )
-        return [Item(*row) for row in rows]
-
-    def feed(self, container: Container, keys: Range, *, after: int, since: int, limit: int) -> list[Item]:
-        """Return the latest versions of items of a range in the order of their writes.
-
-        Parameters
-        ----------
-        after
-            Only writes with a higher sequence number.
-        since
-            Only writes at or after this second.
-        """
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE container = ? AND lsn > ? AND epk >= ? AND epk < ? "  # noqa: S608
-            "AND ts >= ? AND (expires IS NULL OR expires > ?) ORDER BY lsn LIMIT ?",
-            (container.number, after, keys.low, keys.high, since, int(time.time()), limit),
-        )
-        return [Item(*row) for row in rows]
-
-
-def _term(value: Scalar) -> Scalar | bytes:
-    """Return a value as the index stores it: types stay apart and in order."""
-    if value is None or isinstance(value, bool):
-        return orjson.dumps(value)
-    return value
+    A container without ``defaultTtl`` has expiry off; -1 means never.
+    """
+    if default_ttl is None:
+        return None
+    seconds = own if isinstance(own, int) else default_ttl
+    return None if seconds == -1 else written + seconds
