@@ -107,3 +107,25 @@ async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
     (row,) = database.containers["poison_messages"].items.values()
     assert row["handler"] == "publish_user_analytics"
     assert row["source_container"] == "view_state"
+
+
+async def test_an_old_delivery_of_a_person_s_month_is_not_published() -> None:
+    database = Database()
+    month = PartialKey("user_analytics", "202508|ann")
+    old = await database.count("1:0000", 2, 1, month)
+    new = await database.count("1:0000", 3, 2, month)
+    assert (await database.publisher().publish([new])).published == 1
+    assert (await database.publisher().publish([old])).current == 1
+    (document,) = database.containers["user_analytics"].items.values()
+    assert document["interaction_metrics"]["total_interactions"] == 3
+
+
+async def test_a_state_that_went_back_is_visible_and_holds_nothing_up() -> None:
+    database = Database()
+    await database.publisher().publish([await database.count("1:0000", 9, 7)])
+    restored = await database.count("1:0000", 2, 1)
+    other = await database.count("1:0000", 1, 1, PartialKey("daily_metrics", "2025-08-06"))
+    report = await database.publisher().publish([restored, other])
+    assert (report.published, report.poisoned) == (1, 1)
+    (row,) = database.containers["poison_messages"].items.values()
+    assert row["error_type"] == "StaleReadError"
