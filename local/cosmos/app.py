@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,10 +17,11 @@ from local.cosmos import charges
 from local.cosmos.auth import Authenticator
 from local.cosmos.charges import ChargeBook
 from local.cosmos.documents import Documents
-from local.cosmos.errors import ServiceError, not_found, unsupported
+from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large, unsupported
 from local.cosmos.faults import DropConnection, Faults, Strike, parse_rules
 from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
+from local.cosmos.query import QueryError
 from local.cosmos.resources import Resources, partition_key_ranges, public
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request
@@ -29,7 +31,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-_TYPES = frozenset({"dbs", "colls", "docs", "pkranges", "offers"})
+_PATHS = re.compile(r"(dbs(/[^/]+(/colls(/[^/]+(/(docs|pkranges)(/[^/]+)?)?)?)?)?|offers(/[^/]+)?)?")
 _UNSUPPORTED = {
     "sprocs": "Stored procedures",
     "triggers": "Triggers",
@@ -87,7 +89,7 @@ class App:
             return
         activity = str(uuid.uuid4())
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        path = unquote(scope["raw_path"].decode("ascii").partition("?")[0])
+        path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
         try:
             request = Request(scope["method"], headers, await _read_body(receive))
             if path.startswith("/_local/"):
@@ -98,8 +100,12 @@ class App:
             reply = Reply(error.status, error.body(activity), error.charge, dict(error.headers))
             if error.sub_status:
                 reply.headers["x-ms-substatus"] = str(error.sub_status)
+        except QueryError as error:
+            reply = Reply(400, bad_request(str(error)).body(activity), charges.METADATA)
         except DropConnection:
             _drop(scope, send)
+            return
+        except _ClientGoneError:
             return
         except Exception:  # noqa: BLE001  one request that fails must not end the server
             _log.exception("request_failed", method=scope["method"], path=path)
@@ -108,14 +114,15 @@ class App:
         await _answer(send, reply, activity)
 
     async def _serve(self, path: str, request: Request) -> Reply:
-        target = Target(tuple(segment for segment in path.split("/") if segment))
+        path = path.strip("/")
+        target = Target(tuple(path.split("/")) if path else ())
         kind = target.resource_type
         if kind in _UNSUPPORTED:
             raise unsupported(_UNSUPPORTED[kind])
-        if kind and kind not in _TYPES:
+        if not _PATHS.fullmatch(path):
             raise not_found(f"The path {path!r} names no resource.")
         self._auth.check(request.method, kind, target.link, request.headers)
-        operation = _operation(kind, request)
+        operation = _operation(kind, target, request)
         client = _client_name(request.header("user-agent"))
         strike = self._faults.strike(operation, target.container, client)
         if strike is not None:
@@ -156,8 +163,11 @@ class App:
 
     def _container(self, target: Target) -> Container:
         _, database, _, name, *_ = target.segments
-        self._resources.database(database)
-        return self._resources.container(database, name)
+        try:
+            return self._resources.container(database, name)
+        except ServiceError as error:
+            error.sub_status = OWNER_NOT_FOUND
+            raise
 
     def _account(self) -> dict[str, Any]:
         region = [{"name": "Local", "databaseAccountEndpoint": self._endpoint()}]
@@ -262,7 +272,7 @@ def _matching(resources: list[dict[str, Any]], request: Request) -> list[dict[st
     return compiled(text).run(resources, parameters)
 
 
-def _operation(kind: str, request: Request) -> str:
+def _operation(kind: str, target: Target, request: Request) -> str:
     """Name the operation, for faults and the account of charges."""
     if kind != "docs":
         return f"{request.method.lower()}_{kind or 'account'}"
@@ -272,8 +282,8 @@ def _operation(kind: str, request: Request) -> str:
         return "query_plan"
     if request.is_query:
         return "query"
-    if request.method == "GET" and request.header("a-im"):
-        return "change_feed"
+    if request.method == "GET" and len(target.segments) == 5:
+        return "change_feed" if request.header("a-im") else "read_feed"
     if request.method == "POST":
         return "upsert" if request.is_upsert else "create"
     return {"GET": "read", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}.get(
@@ -281,6 +291,7 @@ def _operation(kind: str, request: Request) -> str:
     )
 
 
+@lru_cache(maxsize=256)
 def _client_name(user_agent: str) -> str:
     match = _CLIENT.fullmatch(user_agent)
     suffix = (match.group(1) if match else "") or ""
@@ -296,19 +307,23 @@ async def _before(strike: Strike) -> None:
         raise strike.error
 
 
+class _ClientGoneError(Exception):
+    """The client broke the connection before its request was complete: there is nobody to answer."""
+
+
 async def _read_body(receive: Receive) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    chunks, size = [body], len(body)
-    while message.get("more_body"):
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > MAX_REQUEST_BYTES:
-            raise ServiceError(413, "Request size is too large.")
-    return b"".join(chunks)
+            raise too_large(f"Request size is too large: more than {MAX_REQUEST_BYTES} bytes.")
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def _answer(send: Send, reply: Reply, activity: str) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from local.cosmos import charges
-from local.cosmos.errors import ServiceError, bad_request, too_large
+from local.cosmos.errors import ServiceError, bad_request, precondition_failed, too_large
 from local.cosmos.items import Conditions, Items, Written
 from local.cosmos.model import Container
-from local.cosmos.patch import patched
+from local.cosmos.patch import patch_item
 from local.cosmos.storage import Storage
 
 MAX_OPERATIONS = 100
@@ -20,7 +20,7 @@ MAX_BYTES = 2_202_010
 
 
 class _BatchFailedError(Exception):
-    """Rolls the transaction back, carrying the results."""
+    """Rolls the transaction back; the last result is the failure."""
 
 
 def execute(
@@ -39,20 +39,23 @@ def execute(
     results: list[dict[str, Any]] = []
     try:
         with storage.transaction():
-            for index, operation in enumerate(operations):
+            for operation in operations:
                 try:
                     results.append(_execute_one(items, container, operation, key))
                 except ServiceError as error:
                     results.append(_failure(error))
-                    raise _BatchFailedError(index) from error
-    except _BatchFailedError as failed:
-        (index,) = failed.args
-        results = [
-            result if position == index else {"statusCode": 424, "requestCharge": 0.0}
-            for position, result in enumerate(results + [{}] * (len(operations) - len(results)))
-        ]
-        return 207, results, charges.METADATA
-    return 200, results, round(sum(result["requestCharge"] for result in results), 2)
+                    raise _BatchFailedError from error
+    except _BatchFailedError:
+        # What was executed before the failure was paid for, though nothing of it remains.
+        spent = _charge(results)
+        failed = len(results) - 1
+        undone = {"statusCode": 424, "requestCharge": 0.0}
+        return 207, [results[failed] if n == failed else undone for n in range(len(operations))], spent
+    return 200, results, _charge(results)
+
+
+def _charge(results: list[dict[str, Any]]) -> float:
+    return round(sum(float(result["requestCharge"]) for result in results), 2)
 
 
 def _operations(body: bytes) -> list[dict[str, Any]]:
@@ -66,6 +69,9 @@ def _operations(body: bytes) -> list[dict[str, Any]]:
         raise bad_request(
             f"Batch request has more operations than what is supported: {len(operations)} > {MAX_OPERATIONS}."
         )
+    for index, operation in enumerate(operations):
+        if not isinstance(operation, dict):
+            raise bad_request(f"Operation {index} of the batch is not an object.")
     return operations
 
 
@@ -89,12 +95,13 @@ def _execute_one(
             return _result(items.delete(container, item_id, key, when))
         case "Read":
             item = items.require(container, item_id, key)
+            if when.if_match not in (None, "*", item.etag):
+                raise precondition_failed()
+            if when.if_none_match in ("*", item.etag):
+                return {"statusCode": 304, "requestCharge": charges.METADATA, "eTag": item.etag}
             return _result(Written(200, charges.read(len(item.body)), item))
         case "Patch":
-            item = items.require(container, item_id, key)
-            when.check_write(item)
-            changed = patched(item.document(), _object(body).get("operations", []))
-            return _result(items.change(container, item, changed, key))
+            return _result(patch_item(items, container, item_id, _object(body), key, when))
         case _:
             raise bad_request(f"The batch operation {kind!r} is not supported.")
 

@@ -8,6 +8,7 @@ from local.cosmos import batch, charges
 from local.cosmos.changefeed import DEFAULT_PAGE, read_page
 from local.cosmos.errors import (
     COLLECTION_RID_MISMATCH,
+    CROSS_PARTITION_QUERY_NOT_SERVABLE,
     PARTITION_KEY_RANGE_GONE,
     ServiceError,
     bad_request,
@@ -17,9 +18,9 @@ from local.cosmos.errors import (
 from local.cosmos.items import Conditions, Items, Written
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, Range, effective_key, parse_header, point
-from local.cosmos.patch import patched
+from local.cosmos.patch import patch_item
 from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
-from local.cosmos.queries import compiled, execute, parse_request, plan
+from local.cosmos.queries import Queries, parse_request, plan
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request, feed_body
 
@@ -30,6 +31,7 @@ class Documents:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._items = Items(storage)
+        self._queries = Queries(storage)
 
     def serve(self, container: Container, rest: tuple[str, ...], request: Request) -> Reply:
         """Answer a request to the items of a container; ``rest`` is the id where one is named."""
@@ -59,7 +61,8 @@ class Documents:
                 with self._storage.transaction():
                     written = self._items.replace(container, item_id, request.json(), key, when)
             case "PATCH":
-                written = self._patch(container, item_id, key, when, request)
+                with self._storage.transaction():
+                    written = patch_item(self._items, container, item_id, request.json(), key, when)
             case "DELETE":
                 with self._storage.transaction():
                     written = self._items.delete(container, item_id, key, when)
@@ -83,6 +86,7 @@ class Documents:
             status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
             return Reply(status, orjson.dumps(results), charge)
         if request.is_query:
+            self._check_crosses(request)
             return self._query(container, request, *parse_request(request.body))
         header = request.header("x-ms-documentdb-partitionkey")
         given = parse_header(header) if header else None
@@ -102,26 +106,10 @@ class Documents:
             return Reply(304, b"", charges.METADATA, {"etag": item.etag})
         return Reply(200, item.body, charges.read(len(item.body)), {"etag": item.etag})
 
-    def _patch(
-        self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions, request: Request
-    ) -> Written:
-        body = request.json()
-        with self._storage.transaction():
-            item = self._items.require(container, item_id, key)
-            when.check_write(item)
-            condition = body.get("condition")
-            if condition is not None and not compiled(f"SELECT VALUE 1 {condition}").run(
-                [item.document()], {}
-            ):
-                raise precondition_failed()
-            changed = patched(item.document(), body.get("operations", []))
-            return self._items.change(container, item, changed, key)
-
     def _query(
         self, container: Container, request: Request, text: str, parameters: dict[str, object]
     ) -> Reply:
-        page = execute(
-            self._storage,
+        page = self._queries.execute(
             container,
             self._keys(container, request),
             text,
@@ -134,6 +122,20 @@ class Documents:
         if page.continuation:
             reply.headers["x-ms-continuation"] = page.continuation
         return reply
+
+    @staticmethod
+    def _check_crosses(request: Request) -> None:
+        """Refuse a query over all partitions whose author has not said that it is meant."""
+        scopes = ("partitionkey", "partitionkeyrangeid")
+        if request.flag("x-ms-documentdb-query-enablecrosspartition") or request.header("x-ms-start-epk"):
+            return
+        if not any(request.header(f"x-ms-documentdb-{scope}") for scope in scopes):
+            raise bad_request(
+                "Cross partition query is required but disabled. Please set "
+                "x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, "
+                "or revise your query to avoid this exception.",
+                CROSS_PARTITION_QUERY_NOT_SERVABLE,
+            )
 
     def _read_feed(self, container: Container, request: Request) -> Reply:
         return self._query(container, request, "SELECT * FROM c", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,15 @@ from typing import Any, Literal
 from local.cosmos.errors import THROUGHPUT_EXCEEDED, ServiceError, bad_request
 
 Drop = Literal["before", "after"]
+
+MOST_RULES = 100
+MOST_LATENCY = 60_000
+"""Milliseconds; a client has given up by then."""
+
+_OPERATION = re.compile(
+    "read|create|upsert|replace|patch|delete|batch|query|query_plan|read_feed|change_feed|"
+    "(get|post|put|delete)_(account|dbs|colls|offers|pkranges)"
+)
 
 
 class DropConnection(Exception):  # noqa: N818  not an error of the server: the client is to see a reset
@@ -97,20 +107,44 @@ def parse_rules(body: Mapping[str, Any]) -> tuple[list[Rule], int | None]:
     ServiceError
         400: a rule has an unknown or impossible field.
     """
-    rules: list[Rule] = []
-    for entry in body.get("rules", []):
-        try:
-            rule = Rule(**entry)
-        except TypeError as error:
-            raise bad_request(f"fault rule: {error}") from None
-        if not 0 <= rule.rate <= 1:
-            raise bad_request(f"fault rule: rate {rule.rate} is not between 0 and 1")
-        if rule.status not in (None, 408, 429, 503):
-            raise bad_request(f"fault rule: status {rule.status} is not 408, 429 or 503")
-        if rule.drop not in (None, "before", "after"):
-            raise bad_request(f"fault rule: drop {rule.drop!r} is not before or after")
-        rules.append(rule)
-    return rules, body.get("seed")
+    rules, seed = body.get("rules", []), body.get("seed")
+    if not isinstance(rules, list) or len(rules) > MOST_RULES:
+        raise bad_request(f"fault rules: a list of at most {MOST_RULES} is wanted")
+    if not isinstance(seed, int | None):
+        raise bad_request(f"fault rules: the seed {seed!r} is not a whole number")
+    return [_checked(entry) for entry in rules], seed
+
+
+def _checked(entry: Any) -> Rule:
+    if not isinstance(entry, Mapping):
+        raise bad_request(f"fault rule: {entry!r} is not an object")
+    try:
+        rule = Rule(**entry)
+    except TypeError as error:
+        raise bad_request(f"fault rule: {error}") from None
+    for name, value, fits in (
+        ("rate", rule.rate, _is_number(rule.rate) and 0 <= rule.rate <= 1),
+        (
+            "operation",
+            rule.operation,
+            rule.operation is None or bool(_OPERATION.fullmatch(str(rule.operation))),
+        ),
+        ("container", rule.container, isinstance(rule.container, str | None)),
+        ("client", rule.client, isinstance(rule.client, str | None)),
+        ("status", rule.status, rule.status in (None, 408, 429, 503)),
+        ("retry_after_ms", rule.retry_after_ms, _is_number(rule.retry_after_ms) and rule.retry_after_ms >= 0),
+        ("latency_ms", rule.latency_ms, _is_number(rule.latency_ms) and 0 <= rule.latency_ms <= MOST_LATENCY),
+        ("drop", rule.drop, rule.drop in (None, "before", "after")),
+    ):
+        if not fits:
+            raise bad_request(f"fault rule: {name} cannot be {value!r}")
+    if rule.status is None and rule.drop is None and not rule.latency_ms:
+        raise bad_request("fault rule: it needs a status, a latency_ms or a drop to do anything")
+    return rule
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _error(rule: Rule) -> ServiceError | None:

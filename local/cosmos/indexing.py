@@ -143,6 +143,16 @@ class Index:
         named = all(path.endswith("/?") for path in included)
         return cls(kept, root, everything=everything, named=named)
 
+    def includes(self, path: str) -> bool:
+        """Say whether the policy includes the scalars at a path such as ``/kind/?``."""
+        node: _Node | None = self._root
+        included = bool(self._root.below)
+        for step in _steps(path):
+            node = node.steps.get(step) if node else None
+            if node is not None and node.below is not None:
+                included = node.below
+        return included if node is None or node.scalar is None else node.scalar
+
     def terms(self, document: Mapping[str, Any]) -> set[Term]:
         """Return path and value of every scalar at one of ``paths``."""
         found: set[Term] = set()

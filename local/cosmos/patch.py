@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from local.cosmos.errors import bad_request
+from local.cosmos.errors import bad_request, precondition_failed
+from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.model import Container
+from local.cosmos.queries import compiled
 
 MAX_OPERATIONS = 10
 
 
-def patched(document: dict[str, Any], operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def patch_item(
+    items: Items,
+    container: Container,
+    item_id: str,
+    body: Mapping[str, Any],
+    key: tuple[object, ...],
+    when: Conditions,
+) -> Written:
+    """Patch an item, inside a transaction.
+
+    Parameters
+    ----------
+    body
+        ``{"operations": [...], "condition": "FROM c WHERE ..."}``.
+
+    Raises
+    ------
+    ServiceError
+        404; 412: the condition or a precondition does not hold; 400: an operation is not possible.
+    """
+    item = items.require(container, item_id, key)
+    when.check_write(item)
+    condition = body.get("condition")
+    if condition is not None:
+        if not isinstance(condition, str):
+            raise bad_request(f"The condition of a patch is not text but {type(condition).__name__}.")
+        if not compiled(f"SELECT VALUE 1 {condition}").run([item.document()], {}):
+            raise precondition_failed()
+    return items.change(container, item, patched(item.document(), body.get("operations")), key)
+
+
+def patched(document: dict[str, Any], operations: object) -> dict[str, Any]:
     """Apply operations to a document that is the caller's own; return it.
 
     Raises
@@ -18,39 +52,62 @@ def patched(document: dict[str, Any], operations: Sequence[Mapping[str, Any]]) -
     ServiceError
         400: an operation is malformed, or its path does not exist where it must.
     """
-    if not operations or len(operations) > MAX_OPERATIONS:
-        raise bad_request(f"A patch takes 1 to {MAX_OPERATIONS} operations, not {len(operations)}.")
+    if not isinstance(operations, list) or not operations:
+        raise bad_request("A patch takes a list of operations, and at least one.")
+    if len(operations) > MAX_OPERATIONS:
+        raise bad_request(f"A patch takes at most {MAX_OPERATIONS} operations, not {len(operations)}.")
     for operation in operations:
+        if not isinstance(operation, Mapping):
+            raise bad_request(f"A patch operation is an object, not {type(operation).__name__}.")
         _apply(document, operation)
     return document
 
 
 def _apply(document: dict[str, Any], operation: Mapping[str, Any]) -> None:
     kind, path = str(operation.get("op", "")).lower(), str(operation.get("path", ""))
-    parent, last = _resolve(document, path)
     match kind:
         case "add" | "set":
-            _put(parent, last, operation["value"], insert=kind == "add", path=path)
+            parent, last = _resolve(document, path)
+            _put(parent, last, _value(operation), insert=kind == "add", path=path)
         case "replace":
+            parent, last = _resolve(document, path)
             _get(parent, last, path)
-            _put(parent, last, operation["value"], insert=False, path=path)
+            _put(parent, last, _value(operation), insert=False, path=path)
         case "remove":
+            parent, last = _resolve(document, path)
             _get(parent, last, path)
             del parent[last]
         case "incr" | "increment":
-            value = operation["value"]
-            old = parent.get(last, 0) if isinstance(parent, dict) else _get(parent, last, path)
-            if not _is_number(value) or not _is_number(old):
-                raise bad_request(f"For Operation(incr): the value at {path} is not a number.")
-            _put(parent, last, old + value, insert=False, path=path)
-        case "move":
-            source, name = _resolve(document, str(operation.get("from", "")))
-            value = _get(source, name, str(operation.get("from")))
-            del source[name]
             parent, last = _resolve(document, path)
-            _put(parent, last, value, insert=True, path=path)
+            _increment(parent, last, _value(operation), path)
+        case "move":
+            _move(document, str(operation.get("from", "")), path)
         case _:
             raise bad_request(f"The patch operation {kind!r} is not supported.")
+
+
+def _value(operation: Mapping[str, Any]) -> Any:
+    if "value" not in operation:
+        raise bad_request(f"The patch operation {operation.get('op')!r} has no value.")
+    return operation["value"]
+
+
+def _increment(parent: Any, last: Any, value: Any, path: str) -> None:
+    # A property that is not there counts from 0; an element of an array must be there.
+    old = parent.get(last, 0) if isinstance(parent, dict) else _get(parent, last, path)
+    if not _is_number(value) or not _is_number(old):
+        raise bad_request(f"For Operation(incr): the value at {path} is not a number.")
+    _put(parent, last, old + value, insert=False, path=path)
+
+
+def _move(document: dict[str, Any], origin: str, path: str) -> None:
+    if path == origin or path.startswith(f"{origin}/"):
+        raise bad_request(f"{origin!r} cannot be moved to {path!r}, which is itself or a part of it.")
+    source, name = _resolve(document, origin)
+    value = _get(source, name, origin)
+    del source[name]
+    parent, last = _resolve(document, path)
+    _put(parent, last, value, insert=True, path=path)
 
 
 def _resolve(document: dict[str, Any], path: str) -> tuple[Any, Any]:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import orjson
 
 from local.cosmos import charges
+from local.cosmos.candidates import narrowed, served_by_service
 from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import Range
-from local.cosmos.query import AnyOf, Bounds, Query, QueryError, Seek, compile_query
-from local.cosmos.reading import Reader
+from local.cosmos.query import Query, QueryError, Seek, compile_query
 from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 1_000
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 
-_IDS = "/id/?"
-_TIME = "/_ts/?"
+MAX_LOADED = 5_000
+MAX_LOADED_BYTES = 32 * 1024 * 1024
+"""Items and bytes that one page looks at. A page may then be short or empty and have a continuation, as in
+the service; and other requests are answered between two pages."""
 
-FEW = 1_000
-"""Rows that are collected to compare two indexes; if the better one leaves more, it is read to its end."""
-
-NO_LIMIT = 2**62
+MAX_SORTED_BYTES = 256 * 1024 * 1024
+"""Bytes of items that a query may hold to sort them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,6 @@ class Page:
     results: list[bytes]
     continuation: str | None
     charge: float
-
-
-@dataclass(slots=True)
-class _Load:
-    """What was loaded to evaluate a query."""
-
-    items: int = 0
-    size: int = 0
-
-    def counted(self, items: Iterable[Item]) -> Iterator[Item]:
-        for item in items:
-            self.items += 1
-            self.size += len(item.body)
-            yield item
 
 
 def parse_request(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -111,144 +100,243 @@ def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict
         raise bad_request(str(error)) from None
 
 
-def execute(
-    storage: Storage,
-    container: Container,
-    keys: Range,
-    text: str,
-    parameters: Mapping[str, Any],
-    *,
-    limit: int,
-    continuation: str | None,
-) -> Page:
-    """Run a query over a range and return one page.
+@dataclass(slots=True)
+class _Execution:
+    """One page of a query over a range; it counts what it looks at."""
 
-    Raises
-    ------
-    ServiceError
-        400: it cannot be parsed; or it sorts, groups or counts over several physical partitions, which
-        is the client's part (sub-status 1004).
-    """
-    query = compiled(text)
-    ranges = [part for p in container.partitions if (part := p.range.overlap(keys))]
-    if not query.streaming and len(ranges) > 1:
-        raise ServiceError(
-            400,
-            "Cross partition query only supports filters and projections here; ask for a query plan.",
-            sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
+    storage: Storage
+    container: Container
+    keys: Range
+    query: Query
+    parameters: Mapping[str, Any]
+    loaded: int = 0
+    loaded_bytes: int = 0
+    charged: int = 0
+    charged_bytes: int = 0
+    matches_only: bool = field(init=False)
+    _seeks: tuple[Seek, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seeks = self.query.seek(self.parameters)
+        # Where the service's index serves the filter, what this server had to look at besides is not
+        # charged: the charge does not depend on how this server finds its results.
+        self.matches_only = served_by_service(self.container, self._seeks)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one page has looked at enough."""
+        return self.loaded >= MAX_LOADED or self.loaded_bytes >= MAX_LOADED_BYTES
+
+    def candidates(self, after: tuple[str, str] = ("", "")) -> Iterator[Item]:
+        """Yield the items that may match, in the order of key and id."""
+        numbers = narrowed(self.storage.read, self.container, self.keys, self._seeks)
+        if numbers is None:
+            return self.storage.read.scan(self.container, self.keys, after=after)
+        return self.storage.read.load(self.container, self.keys, numbers, after=after)
+
+    def count(self, item: Item, *, matches: bool) -> None:
+        """Count an item that was looked at."""
+        self.loaded += 1
+        self.loaded_bytes += len(item.body)
+        if matches or not self.matches_only:
+            self.charged += 1
+            self.charged_bytes += len(item.body)
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Yield what a query that needs all its matches at once is to work on."""
+        holds_all = "OrderBy" in self.query.features
+        held = 0
+        for item in self.candidates():
+            document = item.document()
+            # Who neither charges nor holds matches alone need not know them before the query does.
+            matches = not (self.matches_only or holds_all) or self.query.keeps(document, self.parameters)
+            self.count(item, matches=matches)
+            if not matches:
+                continue
+            held += len(item.body)
+            if holds_all and held > MAX_SORTED_BYTES:
+                raise bad_request(
+                    f"The query sorts more than {MAX_SORTED_BYTES // 2**20} MB of items, which is not "
+                    "supported by the local server: filter them, or sort in the client."
+                )
+            yield document
+
+
+class Queries:
+    """Runs queries, page by page."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._results = _ResultCache()
+
+    def execute(
+        self,
+        container: Container,
+        keys: Range,
+        text: str,
+        parameters: Mapping[str, Any],
+        *,
+        limit: int,
+        continuation: str | None,
+    ) -> Page:
+        """Run a query over a range and return one page.
+
+        Raises
+        ------
+        ServiceError
+            400: it cannot be parsed; or it sorts, groups or counts over several physical partitions, which
+            is the client's part (sub-status 1004).
+        """
+        query = compiled(text)
+        ranges = [part for p in container.partitions if (part := p.range.overlap(keys))]
+        if not query.streaming and len(ranges) > 1:
+            raise ServiceError(
+                400,
+                "Cross partition query only supports filters and projections here; ask for a query plan.",
+                sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
+            )
+        execution = _Execution(self._storage, container, keys, query, parameters)
+        position = _Position.read(continuation, _fingerprint(container, text, parameters))
+        run = _stream if query.streaming else self._whole
+        try:
+            results, following = run(execution, position, limit)
+        except QueryError as error:
+            raise bad_request(str(error)) from None
+        charge = charges.query(
+            len(ranges), execution.charged_bytes, sum(map(len, results)), execution.charged
         )
-    load = _Load()
-    try:
-        if query.streaming:
-            results, token = _stream(storage, container, keys, query, parameters, load, limit, continuation)
-        else:
-            results, token = _whole(storage, container, keys, query, parameters, load, limit, continuation)
-    except QueryError as error:
-        raise bad_request(str(error)) from None
-    returned = sum(map(len, results))
-    return Page(results, token, charges.query(len(ranges), load.size, returned, load.items))
+        return Page(results, following.text() if following else None, charge)
+
+    def _whole(
+        self, execution: _Execution, position: _Position, limit: int
+    ) -> tuple[list[bytes], _Position | None]:
+        """Sort, group or count over everything; go on behind as many results as were returned before."""
+        everything = self._results.get(position.cached)
+        name = position.cached
+        if everything is None:
+            found = execution.query.run(execution.documents(), execution.parameters)
+            everything = [orjson.dumps(result) for result in found]
+            name = self._results.keep(everything) if len(everything) > limit else ""
+        page = _bounded(everything[position.skip : position.skip + limit])
+        behind = position.skip + len(page)
+        if behind >= len(everything):
+            return page, None
+        return page, replace(position, skip=behind, cached=name)
 
 
-def _stream(
-    storage: Storage,
-    container: Container,
-    keys: Range,
-    query: Query,
-    parameters: Mapping[str, Any],
-    load: _Load,
-    limit: int,
-    continuation: str | None,
-) -> tuple[list[bytes], str | None]:
-    """Filter and project item by item; go on behind the last item of the page before."""
-    after = tuple(_decode(continuation)["after"]) if continuation else ("", "")
+def _stream(execution: _Execution, position: _Position, limit: int) -> tuple[list[bytes], _Position | None]:
+    """Filter and project item by item; go on behind the last item of the page before.
+
+    ``skip`` counts the results of the next item that have been returned: with JOIN one has many.
+    """
     results: list[bytes] = []
-    size = 0
-    for item in load.counted(_candidates(storage, container, keys, query, parameters, after)):
-        found = query.results(item.document(), parameters)
-        results += map(orjson.dumps, found)
-        size += sum(map(len, results[len(results) - len(found) :]))
-        if len(results) >= limit or size >= MAX_PAGE_BYTES:
-            return results, _encode({"after": [item.epk, item.id]})
+    size, skip = 0, position.skip
+    after = position.after
+    for item in execution.candidates(after):
+        found = execution.query.results(item.document(), execution.parameters)
+        execution.count(item, matches=bool(found))
+        for index, result in enumerate(found[skip:], skip):
+            if len(results) >= limit or size >= MAX_PAGE_BYTES:
+                return results, replace(position, after=after, skip=index)
+            results.append(orjson.dumps(result))
+            size += len(results[-1])
+        after, skip = (item.epk, item.id), 0
+        if len(results) >= limit or size >= MAX_PAGE_BYTES or execution.is_full:
+            return results, replace(position, after=after, skip=0)
     return results, None
 
 
-def _whole(
-    storage: Storage,
-    container: Container,
-    keys: Range,
-    query: Query,
-    parameters: Mapping[str, Any],
-    load: _Load,
-    limit: int,
-    continuation: str | None,
-) -> tuple[list[bytes], str | None]:
-    """Sort, group or count over everything; go on behind as many results as were returned before."""
-    skip = int(_decode(continuation)["skip"]) if continuation else 0
-    items = load.counted(_candidates(storage, container, keys, query, parameters, ("", "")))
-    everything = query.run((item.document() for item in items), parameters)
-    results = [orjson.dumps(result) for result in everything[skip : skip + limit]]
-    behind = skip + len(results)
-    return results, _encode({"skip": behind}) if behind < len(everything) else None
+def _bounded(results: list[bytes]) -> list[bytes]:
+    """Return as many as a page may have bytes, and at least one."""
+    size = 0
+    for count, result in enumerate(results):
+        size += len(result)
+        if size > MAX_PAGE_BYTES and count:
+            return results[:count]
+    return results
 
 
-def _candidates(
-    storage: Storage,
-    container: Container,
-    keys: Range,
-    query: Query,
-    parameters: Mapping[str, Any],
-    after: tuple[str, ...],
-) -> Iterable[Item]:
-    """Return the items that may match, in the order of key and id."""
-    numbers = _narrowed(storage, container, keys, query.seek(parameters))
-    position = (after[0], after[1])
-    if numbers is None:
-        return storage.read.scan(container, keys, after=position)
-    return storage.read.load(container, keys, numbers, after=position)
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a query goes on; in the hands of the client between two pages.
+
+    Attributes
+    ----------
+    of
+        Fingerprint of the query it belongs to.
+    after
+        Key and id of the last item that was dealt with.
+    skip
+        Results that were returned behind it.
+    cached
+        Name under which the server may still have all results.
+    """
+
+    of: str
+    after: tuple[str, str] = ("", "")
+    skip: int = 0
+    cached: str = ""
+
+    def text(self) -> str:
+        """Return the continuation."""
+        return base64.urlsafe_b64encode(orjson.dumps([self.of, *self.after, self.skip, self.cached])).decode()
+
+    @classmethod
+    def read(cls, continuation: str | None, of: str) -> _Position:
+        """Read a continuation.
+
+        Raises
+        ------
+        ServiceError
+            400: it is not one of this query.
+        """
+        if not continuation:
+            return cls(of)
+        try:
+            given, epk, item_id, skip, cached = orjson.loads(base64.urlsafe_b64decode(continuation))
+        except (ValueError, TypeError):
+            given, epk, item_id, skip, cached = "", "", "", 0, ""
+        typed = all(isinstance(part, str) for part in (epk, item_id, cached)) and isinstance(skip, int)
+        if given != of or not typed or skip < 0:
+            raise bad_request("The continuation token is malformed, or belongs to another query.")
+        return cls(of, (epk, item_id), skip, cached)
 
 
-def _narrowed(
-    storage: Storage, container: Container, keys: Range, seeks: Sequence[Seek]
-) -> Iterable[int] | None:
-    """Return the rows that the most selective index leaves, None if a scan is better."""
-    best: set[int] | None = None
-    best_seek: Seek | None = None
-    most = FEW
-    for seek in seeks:
-        found = _sought(storage.read, container, seek, most)
-        if found is not None and (best is None or len(found) < len(best)):
-            best, best_seek, most = found, seek, min(most, len(found))
-    if best is None or best_seek is None or len(best) <= FEW:
-        return best
-    # None of them leaves few. The logical partition itself may be smaller.
-    if keys.is_point and storage.read.in_logical_partition(container, keys.low, FEW + 1) <= FEW:
-        return None
-    return _sought(storage.read, container, best_seek, NO_LIMIT)
+def _fingerprint(container: Container, text: str, parameters: Mapping[str, Any]) -> str:
+    # Not of the range: a partition that is split goes on with the continuation of its parent.
+    named = orjson.dumps([container.number, text, sorted(parameters.items())])
+    return blake2b(named, digest_size=9).hexdigest()
 
 
-def _sought(reader: Reader, container: Container, seek: Seek, most: int) -> set[int] | None:
-    """Return the rows that may match, ``most`` and one at most; None if there is no index for it."""
-    match seek:
-        case AnyOf(terms) if all(term.path == _IDS for term in terms):
-            return reader.with_ids(container, [v.value for v in terms if isinstance(v.value, str)], most)
-        case AnyOf(terms) if all(term.path in container.index.paths for term in terms):
-            return reader.with_terms(container, [(term.path, term.value) for term in terms], most)
-        case Bounds(path, low, high) if path == _TIME:
-            if isinstance(low, str) or isinstance(high, str):
-                return set()  # the time is a number, and a number is never between two strings
-            return reader.written_between(container, low, high, most)
-        case Bounds(path, low, high) if path in container.index.paths:
-            return reader.with_value_between(container, path, low, high, most)
-    return None
+class _ResultCache:
+    """Results of queries that are being paged, so that a page does not sort everything again.
 
+    A result that is gone is computed again: the cache saves time and decides nothing.
+    """
 
-def _encode(state: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(state)).decode()
+    MOST = 32
+    MOST_BYTES = 64 * 1024 * 1024
 
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._size = 0
 
-def _decode(continuation: str) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = orjson.loads(base64.urlsafe_b64decode(continuation))
-    except ValueError:
-        raise bad_request("The continuation token is not one of this query.") from None
-    return state
+    def get(self, name: str) -> list[bytes] | None:
+        """Return the results kept under a name."""
+        found = self._kept.get(name)
+        if found is not None:
+            self._kept.move_to_end(name)
+        return found
+
+    def keep(self, results: list[bytes]) -> str:
+        """Keep results, at the cost of the oldest; return their name, empty if they are too many."""
+        size = sum(map(len, results))
+        if size > self.MOST_BYTES:
+            return ""
+        name = secrets.token_urlsafe(9)
+        self._kept[name] = results
+        self._size += size
+        while len(self._kept) > self.MOST or self._size > self.MOST_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= sum(map(len, oldest))
+        return name

@@ -88,6 +88,7 @@ class Resources:
         """
         found = self._storage.containers.get((database, name))
         if found is None:
+            self.database(database)
             raise not_found(f"The container {name!r} does not exist in the database {database!r}.")
         return found
 
@@ -144,7 +145,9 @@ class Resources:
         """Change a container's throughput."""
         for container in self._storage.containers.values():
             if container.offer["_rid"].lower() == rid.lower():
-                content = body.get("content", {})
+                content = body.get("content")
+                if not isinstance(content, Mapping):
+                    raise bad_request("The offer has no content.")
                 maximum = (content.get("offerAutopilotSettings") or {}).get("maxThroughput")
                 settings = _autoscale(maximum) if maximum else _manual(content.get("offerThroughput"))
                 self._storage.save_offer(container, container.offer | {"content": settings} | _stamp())
@@ -220,10 +223,15 @@ def _checked_properties(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _requested_throughput(headers: Mapping[str, str]) -> dict[str, Any]:
     autoscale = headers.get("x-ms-cosmos-offer-autopilot-settings")
-    if autoscale:
-        return _autoscale(orjson.loads(autoscale).get("maxThroughput"))
     manual = headers.get("x-ms-offer-throughput")
-    return _manual(int(manual) if manual else DEFAULT_THROUGHPUT)
+    if autoscale and manual:
+        raise bad_request("Give a throughput or a maximum of autoscale, not both.")
+    try:
+        if autoscale:
+            return _autoscale(orjson.loads(autoscale)["maxThroughput"])
+        return _manual(int(manual) if manual else DEFAULT_THROUGHPUT)
+    except (ValueError, KeyError, TypeError):
+        raise bad_request(f"The throughput {autoscale or manual!r} cannot be read.") from None
 
 
 def _autoscale(maximum: object) -> dict[str, Any]:

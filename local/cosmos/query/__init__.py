@@ -63,6 +63,16 @@ class Query:
         # a copy, so that a mapping that was changed since the last execution is not taken for the same
         return list(self._compiled.produce_all(starts, dict(parameters)))
 
+    def keeps(self, document: dict[str, Any], parameters: Mapping[str, Any]) -> bool:
+        """Say whether the filter lets a document, or a row that it is joined to, through.
+
+        Raises
+        ------
+        QueryError
+            As :meth:`results`.
+        """
+        return self._compiled.keeps((document,), parameters)
+
     def seek(self, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
         """Return what an index could narrow the documents to, the most selective first; none must be used."""
         return seeks(self._select, parameters)

@@ -140,6 +140,10 @@ class Selection:
             results = _distinct(results)
         return self._limited(results, parameters)
 
+    def keeps(self, start: Row, parameters: Parameters) -> bool:
+        """Say whether a row that starts here passes the filter."""
+        return next(self._rows([start], parameters), None) is not None
+
     def _rows(self, starts: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
         rows: Iterable[Row] = starts
         for expand in self._expanders:

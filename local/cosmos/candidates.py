@@ -1,0 +1,63 @@
+"""Choose the index by which a query finds its candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from local.cosmos.model import Container
+from local.cosmos.partitioning import Range
+from local.cosmos.query import AnyOf, Bounds, Seek
+from local.cosmos.reading import Reader
+
+_IDS = "/id/?"
+_TIME = "/_ts/?"
+
+FEW = 1_000
+"""Rows that are collected to compare two indexes; if the better one leaves more, it is read to its end."""
+
+NO_LIMIT = 2**62
+
+
+def narrowed(
+    reader: Reader, container: Container, keys: Range, seeks: Sequence[Seek]
+) -> Iterable[int] | None:
+    """Return the rows that the most selective index leaves, None if a scan is better."""
+    best: set[int] | None = None
+    best_seek: Seek | None = None
+    most = FEW
+    for seek in seeks:
+        found = _sought(reader, container, seek, most)
+        if found is not None and (best is None or len(found) < len(best)):
+            best, best_seek, most = found, seek, min(most, len(found))
+    if best is None or best_seek is None or len(best) <= FEW:
+        return best
+    # None of them leaves few. The logical partition itself may be smaller.
+    if keys.is_point and reader.in_logical_partition(container, keys.low, FEW + 1) <= FEW:
+        return None
+    return _sought(reader, container, best_seek, NO_LIMIT)
+
+
+def served_by_service(container: Container, seeks: Sequence[Seek]) -> bool:
+    """Say whether the service would find the matches by its index, whatever this server has to do."""
+    paths = [
+        [seek.path] if isinstance(seek, Bounds) else [term.path for term in seek.terms] for seek in seeks
+    ]
+    return any(
+        all(path in (_IDS, _TIME) or container.index.includes(path) for path in some) for some in paths
+    )
+
+
+def _sought(reader: Reader, container: Container, seek: Seek, most: int) -> set[int] | None:
+    """Return the rows that may match, ``most`` and one at most; None if there is no index for it."""
+    match seek:
+        case AnyOf(terms) if all(term.path == _IDS for term in terms):
+            return reader.with_ids(container, [t.value for t in terms if isinstance(t.value, str)], most)
+        case AnyOf(terms) if all(term.path in container.index.paths for term in terms):
+            return reader.with_terms(container, [(term.path, term.value) for term in terms], most)
+        case Bounds(path, low, high) if path == _TIME:
+            if isinstance(low, str) or isinstance(high, str):
+                return set()  # the time is a number, and a number is never between two strings
+            return reader.written_between(container, low, high, most)
+        case Bounds(path, low, high) if path in container.index.paths:
+            return reader.with_value_between(container, path, low, high, most)
+    return None
