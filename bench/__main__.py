@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Measure the fleet against the specification's per-document processor, on one server, in one run."""
     configure_logging("ERROR")
-    scale = Scale(people, people, 1 if quick else 3, seed)
+    scale = Scale(people, max(1, people // 3) if quick else people, 1 if quick else 3, seed)
     plan = _quick_plan(scale) if quick else _full_plan(scale)
     try:
         if profiled is not None:
@@ -71,7 +71,7 @@ def _full_plan(scale: Scale) -> Plan:
 
 
 def _quick_plan(scale: Scale) -> Plan:
-    return Plan(scale, {1: 5, 100: 100, 1000: 1000}, baseline_changes=25, repetitions=1)
+    return Plan(scale, {1: 5, 100: 100, 1000: 1000}, baseline_changes=15, repetitions=1)
 
 
 async def measure_all(plan: Plan, *, quick: bool) -> Figures:
@@ -97,7 +97,7 @@ async def measure_all(plan: Plan, *, quick: bool) -> Figures:
     progress("freshness and memory, on the whole stack")
     stack = await measure_stack(
         plan.scale,
-        backlog=300 if quick else 5_000,
+        backlog=200 if quick else 5_000,
         writes=24 if quick else 200,
         per_second=8.0,
     )

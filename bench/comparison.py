@@ -16,6 +16,9 @@ from shared.cosmos import Charge
 
 HISTORY_CHUNK = 2_000
 
+WARM_UP_CHANGES = 200
+"""Enough for connections and caches; the history has warmed up the rest."""
+
 Progress = Callable[[str], None]
 
 
@@ -31,7 +34,7 @@ class Plan:
         Changes of a segment that the baseline processes at most. It takes them strictly one after the other,
         so more of them take longer but cost each the same.
     repetitions
-        Measured repetitions per batch size; one more before them is not measured.
+        Measured repetitions per batch size; a shorter one before them is not measured.
     """
 
     scale: Scale
@@ -81,16 +84,15 @@ async def _compare(
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
     people: list[float] = []
     for repetition in range(plan.repetitions + 1):
-        segment = live.next(changes)
+        segment = live.next(changes if repetition else min(changes, WARM_UP_CHANGES))
         parts = {"fleet": segment, "baseline": segment[: plan.baseline_changes]}
         # Taking turns in both orders, so that neither always runs on the warmer machine.
         for contender in contenders if repetition % 2 else reversed(contenders):
             sample = await measure_segment(server, contender, parts[contender.name], batch)
             if repetition:  # the first one warms up
                 samples[contender.name].append(sample)
-        people.extend(
-            distinct_people(segment[start : start + batch]) for start in range(0, len(segment), batch)
-        )
+        if repetition:
+            people += [distinct_people(segment[start : start + batch]) for start in range(0, changes, batch)]
     return Comparison(
         batch,
         sum(people) / len(people),
