@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 
 from local.host.balancing import select_leases_to_take
 from local.host.bindings import FunctionSpec
@@ -84,10 +85,16 @@ class CosmosListener:
         await asyncio.gather(*(self._take(lease) for lease in wanted if lease.id not in self._runners))
 
     async def _take(self, lease: Lease) -> None:
+        acquiring = asyncio.ensure_future(self._source.store.acquire(lease))
         try:
-            held = await self._source.store.acquire(lease)
+            held = await asyncio.shield(acquiring)
         except LeaseLostError:
             return
+        except asyncio.CancelledError:
+            # The request is under way. What it brings is given back: nobody else could take it before it expires.
+            with suppress(LeaseLostError, *TRANSIENT):
+                await (await acquiring).release()
+            raise
         if self._stop.is_set():
             await held.release()
             return
