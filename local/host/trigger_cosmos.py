@@ -91,7 +91,7 @@ class CosmosListener:
         except LeaseLostError:
             return
         except asyncio.CancelledError:
-            # The request is under way. What it brings is given back: nobody else could take it before it expires.
+            # The request is under way; what it brings is given back, or it would stay taken until it expires.
             with suppress(LeaseLostError, *TRANSIENT):
                 await (await acquiring).release()
             raise
