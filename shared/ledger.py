@@ -35,6 +35,10 @@ PAGE_ENTRIES = 160
 whose write costs about 33 RU; beyond that, which in 64 shards is 10,000 documents an hour, the hour takes
 further parts instead of dearer writes. The largest facts, with 200 citations each, still fit into 2 MB."""
 
+_ENVELOPE_BYTES = 400
+_ENTRY_BYTES = 600
+"""What an entry takes with its ids, version and fact; one with many citations takes more."""
+
 _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 
@@ -120,6 +124,11 @@ class Page:
         """Whether new entries belong on the next part."""
         return sum(map(len, self.entries.values())) >= PAGE_ENTRIES
 
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes the stored document has."""
+        return _ENVELOPE_BYTES + _ENTRY_BYTES * sum(map(len, self.entries.values()))
+
     def copy(self) -> Page:
         """Return a page whose entries can be changed without changing this one's."""
         return Page(
@@ -179,6 +188,11 @@ class Partial:
     def id(self) -> str:
         """The id of the stored document."""
         return partial_id(self.target)
+
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes the stored document has."""
+        return _ENVELOPE_BYTES + len(self.target.key) + self.state.weight
 
     def copy(self) -> Partial:
         """Return a partial whose state can be changed without changing this one's."""

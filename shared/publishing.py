@@ -285,16 +285,18 @@ class Publisher:
         document = view.render(target.key, merge.state(), stamp)
         document["state"]["digest"] = digest
         if published is None:
-            stored = await container.create_item(document, response_hook=record_charge)
+            written = await container.create_item(document, no_response=True, response_hook=record_charge)
         else:
-            stored = await container.replace_item(
+            written = await container.replace_item(
                 document["id"],
                 document,
                 etag=published.etag,
                 match_condition=MatchConditions.IfNotModified,
+                no_response=True,
                 response_hook=record_charge,
             )
-        self._remember(target, _Published(stored["_etag"], stamp.generation, stamp.revision, digest))
+        etag = written.get_response_headers()["etag"]
+        self._remember(target, _Published(etag, stamp.generation, stamp.revision, digest))
         return True
 
     async def _read_published(self, container: ContainerProxy, view: View, key: str) -> _Published | None:

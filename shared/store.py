@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ class ShardStore:
     container
         ``view_state``.
     cache_bytes
-        Bound on the cached documents, in bytes of their JSON.
+        Bound on the cached documents, in bytes of their JSON, roughly.
     """
 
     def __init__(self, container: ContainerProxy, *, cache_bytes: int) -> None:
@@ -155,11 +154,12 @@ class ShardStore:
         TooLargeError
             They are too many or too large for one transaction. Nothing was written.
         """
-        encoded = [(document, document.encode(), guard) for document, guard in writes]
-        sizes = [len(json.dumps(body)) for _, body, _ in encoded]
-        if len(encoded) > MAX_OPERATIONS or sum(sizes) > MAX_BATCH_BYTES:
-            raise TooLargeError(f"{len(encoded)} operations, {sum(sizes)} bytes")
-        operations = [_operation(body, guard) for _, body, guard in encoded]
+        writes = list(writes)
+        weight = sum(document.weight for document, _ in writes)
+        # The weight is an estimate that saves encoding everything twice; the service knows for certain.
+        if len(writes) > MAX_OPERATIONS or weight > MAX_BATCH_BYTES:
+            raise TooLargeError(f"{len(writes)} operations, about {weight} bytes")
+        operations = [_operation(document.encode(), guard) for document, guard in writes]
         try:
             results = await self._container.execute_item_batch(
                 operations, partition_key=shard, response_hook=record_charge
@@ -168,14 +168,14 @@ class ShardStore:
             if error.status_code in (404, 409, 412):
                 raise ConflictError(f"shard {shard}: status {error.status_code}") from error
             if error.status_code == 413:
-                raise TooLargeError(f"{sum(sizes)} bytes") from error
+                raise TooLargeError(f"about {weight} bytes") from error
             raise
         except CosmosHttpResponseError as error:
             if error.status_code == 413:
-                raise TooLargeError(f"{sum(sizes)} bytes") from error
+                raise TooLargeError(f"about {weight} bytes") from error
             raise
-        for (document, _, _), size, result in zip(encoded, sizes, results, strict=True):
-            self._cache.put(shard, document.id, _Cached(Loaded(document, result["eTag"]), size))
+        for (document, _), result in zip(writes, results, strict=True):
+            self._cache.put(shard, document.id, _Cached(Loaded(document, result["eTag"]), document.weight))
 
     async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
         if len(ids) <= POINT_READS:
@@ -216,4 +216,5 @@ def _operation(body: dict[str, Any], guard: str | None) -> tuple[Any, ...]:
 def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
     if stored is None:
         return _Cached(Loaded(None, None), SIZE_OF_NOTHING)
-    return _Cached(Loaded(decode_state(stored), stored["_etag"]), len(json.dumps(stored)))
+    document = decode_state(stored)
+    return _Cached(Loaded(document, stored["_etag"]), document.weight)

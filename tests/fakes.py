@@ -26,6 +26,13 @@ class Killed(BaseException):
     """The process died here: nothing catches it, nothing after it runs."""
 
 
+class Stored(dict[str, Any]):
+    """An answer with its headers, as the SDK returns it."""
+
+    def get_response_headers(self) -> dict[str, str]:
+        return {"etag": self["_etag"]}
+
+
 def no_fault(operation: str, when: str) -> None:
     return None
 
@@ -48,7 +55,7 @@ class FakeContainer:
         now = next(self._clock)
         stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
         self.items[item[self._key], item["id"]] = stored
-        return copy.deepcopy(stored)
+        return Stored(copy.deepcopy(stored))
 
     async def read_item(self, item_id: str, partition_key: str, **_: Any) -> dict[str, Any]:
         self._begin("read")

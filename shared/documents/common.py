@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from shared.units import Millis
 
-MAX_DOCUMENT_BYTES = 1_048_576
-"""Half of what the service stores in an item: leaves room to keep the document whole in a poison row."""
+MAX_DOCUMENT_CHARACTERS = 1_048_576
+"""Text in all fields together. Half of what the service stores in an item: leaves room to keep the document
+whole in a poison row."""
 
 MAX_TEXT_CHARACTERS = 262_144
 """65,536 output tokens, the most any priced model answers with, at four characters a token."""
@@ -122,18 +122,28 @@ def require_object(raw: object) -> Mapping[str, Any]:
     Raises
     ------
     DocumentError
-        It is something else, or larger than :data:`MAX_DOCUMENT_BYTES`.
+        It is something else, or larger than :data:`MAX_DOCUMENT_CHARACTERS`.
     """
     if not isinstance(raw, Mapping):
         raise DocumentError("document", f"is not an object but {type(raw).__name__} {shown(raw)}")
-    size = len(json.dumps(dict(raw), ensure_ascii=False))
-    if size > MAX_DOCUMENT_BYTES:
-        sizes = {name: len(json.dumps(value, ensure_ascii=False)) for name, value in raw.items()}
+    sizes = {name: _characters(value) for name, value in raw.items()}
+    if sum(sizes.values()) > MAX_DOCUMENT_CHARACTERS:
         largest = max(sizes, key=lambda name: sizes[name])
         raise DocumentError(
-            str(largest), f"holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_BYTES}"
+            str(largest), f"holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_CHARACTERS}"
         )
     return raw
+
+
+def _characters(value: object) -> int:
+    """Return how much text a value holds."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()))
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return 0
 
 
 def require_version(raw: Mapping[str, Any], newest: tuple[int, int]) -> None:

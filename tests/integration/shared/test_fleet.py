@@ -27,7 +27,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "time": ({"timestamp": "2025-13-01T00:00:00Z"}, "timestamp", "2025-13-01"),
     "rating": ({"user_rating": 7}, "user_rating", "7"),
     "version": ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
-    "text_1_9_mb": ({"user_query": "x" * 1_900_000}, "user_query", "1900002"),
+    "text_1_9_mb": ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
     "user": ({"user_id": 12}, "user_id", "12"),
 }
 

@@ -36,7 +36,7 @@ MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
         ({"user_rating": 4.5}, "user_rating", "4.5"),
         ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
         ({"profile_version": "new"}, "profile_version", "'new'"),
-        ({"user_query": "x" * 1_900_000}, "user_query", "1900002"),
+        ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
         ({"response_text": "x" * 300_000}, "response_text", "300000"),
         ({"response_time_ms": -3}, "response_time_ms", "-3"),
         ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
