@@ -7,12 +7,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -23,8 +22,8 @@ from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.cosmos_server import ServerProcess
 from tests.independent import Document, assert_views_equal, is_malformed
 
-FLEET = "vimarsh-fleet"
-"""How the fleet's clients name themselves: faults strike them and not the test's own."""
+FLEET, HOST = "vimarsh-fleet", "vimarsh-host"
+"""How the clients of the fleet and of the hosts name themselves: faults strike them, not the test's own."""
 
 
 class RunningFleet:
@@ -53,6 +52,11 @@ class RunningFleet:
         """Return every document of a container."""
         client = self.database.get_container_client(container)
         return [item async for item in client.query_items("SELECT * FROM c")]
+
+    async def write(self, documents: Iterable[Document]) -> None:
+        """Upsert documents, one after the other."""
+        for document in documents:
+            await self.interactions.upsert_item(document)
 
     async def settle(self, timeout: float = PATIENCE) -> Settlement:
         """Wait until every feed is drained and published."""
@@ -98,22 +102,52 @@ async def running_fleet(data: Path, *, instances: int) -> AsyncIterator[RunningF
         yield RunningFleet(stack, client.get_database_client(stack.settings["COSMOS_DATABASE"]))
 
 
+class Victim:
+    """A host that a test kills. Its log tells what it was doing."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def is_working_on(self, function: str) -> bool:
+        """Say whether an invocation of a function has begun and not ended."""
+        under_way: set[str] = set()
+        for line in self._log.read_text().splitlines(keepends=True):
+            if not line.startswith("{") or not line.endswith("\n"):  # not of the host, or being written
+                continue
+            entry = json.loads(line)
+            if entry.get("function") != function:
+                continue
+            match entry["event"]:
+                case "invocation_started":
+                    under_way.add(entry["invocation_id"])
+                case "invocation_succeeded" | "invocation_failed":
+                    under_way.discard(entry["invocation_id"])
+        return bool(under_way)
+
+    async def kill(self) -> None:
+        """Kill it with -9."""
+        os.kill(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
 @asynccontextmanager
-async def extra_host(data: Path, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def extra_host(data: Path, name: str, log: Path) -> AsyncIterator[Victim]:
     """Start one more host on a running stack; kill it at the end unless it is dead by then."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "local", "host", "--instance", name, "--data", str(data),
-        cwd=ROOT, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "local", "host", "--instance", name, "--data", str(data),
+            cwd=ROOT, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    victim = Victim(process, log)
     try:
         assert process.stdout is not None
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
-        assert json.loads(line)["ready"], line
-        yield process
+        assert line, f"{name} did not start; {log} says why"
+        yield victim
     finally:
         if process.returncode is None:
-            os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
+            await victim.kill()
 
 
 def unreliable_history(plan: TrafficPlan) -> Iterator[Document]:
@@ -131,7 +165,8 @@ def unreliable_history(plan: TrafficPlan) -> Iterator[Document]:
             case 4:
                 yield old | {"timestamp": _shifted(old["timestamp"], number)}
             case 6 if old.get("cost_data"):
-                usage = old["cost_data"] | {"model_used": "gemini-2.5-pro", "output_tokens": number}
+                tokens = {"input_tokens": number * 997 % 400_000, "output_tokens": number}
+                usage = old["cost_data"] | {"model_used": "gemini-2.5-pro", **tokens}
                 response = (old.get("response_metadata") or {}) | {"personality_used": "socrates"}
                 yield old | {"cost_data": usage, "response_metadata": response, "user_rating": 1 + number % 5}
 
@@ -141,13 +176,3 @@ def _shifted(timestamp: str, number: int) -> str:
     if timestamp[8:10] > "28":
         return timestamp  # not a day of every month
     return f"2025-{1 + number % 8:02d}{timestamp[7:11]}{number % 24:02d}{timestamp[13:]}"
-
-
-async def write_reliably(container: ContainerProxy, document: Document) -> None:
-    """Upsert a document as a web application with retries would."""
-    while True:
-        try:
-            await container.upsert_item(document)
-        except AzureError:
-            continue
-        return

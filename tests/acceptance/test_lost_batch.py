@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from local.seed.traffic import TrafficPlan, writes
 from shared.fleet import Fleet
 from shared.settings import Settings
 from tests.acceptance.commands import ROOT
-from tests.acceptance.fleet import RunningFleet, running_fleet, write_reliably
+from tests.acceptance.fleet import RunningFleet, running_fleet
+from tests.independent import is_malformed
 
 pytestmark = pytest.mark.acceptance
 
@@ -29,8 +29,7 @@ async def test_the_auditor_repairs_what_the_platform_lost(
     async with running_fleet(tmp_path, instances=0) as fleet:
         for name, value in fleet.stack.settings.items():
             monkeypatch.setenv(name, value)
-        for write in writes(PLAN):
-            await write_reliably(fleet.interactions, write.document)
+        await fleet.write(write.document for write in writes(PLAN))
         host = Host(
             HostConfig(
                 app_dir=ROOT, instance="loses", lose_batches={"fold_user_interactions": 2}, data_dir=tmp_path
@@ -39,16 +38,18 @@ async def test_the_auditor_repairs_what_the_platform_lost(
         await host.start()
         try:
             await fleet.settle()
-            documents = await fleet.all_of("user_interactions")
-            assert await counted(fleet) < len(documents) * 0.9
+            before = await counted(fleet)
+            with pytest.raises(AssertionError, match="differences"):
+                await fleet.assert_views_are_right()
             async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
                 first = await repair.auditor.audit_all(delay_seconds=0)
                 await fleet.settle()
                 second = await repair.auditor.audit_all(delay_seconds=0)
         finally:
             await host.stop()
-            await asyncio.sleep(0)
-        repaired = {report.feed: report.repaired for report in first}
-        assert repaired["user_interactions"] > 0
+        documents = await fleet.assert_views_are_right()
+        await fleet.assert_poison_holds_the_malformed(documents)
+        lost = sum(not is_malformed(document) for document in documents) - before
+        assert lost > 0
+        assert {report.feed: report.repaired for report in first}["user_interactions"] == lost
         assert {report.repaired for report in second} == {0}
-        await fleet.assert_poison_holds_the_malformed(await fleet.assert_views_are_right())
