@@ -53,12 +53,17 @@ class Change:
     """The same version counted differently, under new prices say: replaces its fact and nothing else."""
 
 
-def facts_contributions(fact: Fact) -> Contributions:
-    """Return what one fact adds to all views."""
-    contributions = Contributions()
+def contribute(fact: Fact, into: Contributions) -> None:
+    """Add what one fact means for all views."""
     for view in VIEWS.values():
-        view.contribute(fact, contributions)
-    return contributions
+        view.contribute(fact, into)
+
+
+def retract(fact: Fact, into: Contributions) -> None:
+    """Take back what one fact meant for all views."""
+    contributions = Contributions()
+    contribute(fact, contributions)
+    into.merge(contributions, -1)
 
 
 class Working:
@@ -77,7 +82,6 @@ class Working:
         self._pages: dict[str, Page] = {}
         """Every page at hand, the edited copy in place of the loaded one."""
         self._edited: set[str] = set()
-        self._added: dict[Fact, Contributions] = {}
 
     def take(self, documents: Mapping[str, Loaded]) -> None:
         """Take documents as they are stored."""
@@ -91,8 +95,11 @@ class Working:
         needed: set[str] = set()
         for change in changes:
             needed.add(page_id(self.source, change.fact.hour))
-            needed.add(partial_id(PartialKey(user_activity.NAME, change.user_id)))
-            needed.update(map(partial_id, self._contributions(change.fact).deltas))
+            needed.update(
+                partial_id(PartialKey(name, key))
+                for name, view in VIEWS.items()
+                for key in view.keys(change.fact)
+            )
         return needed - self.loaded.keys()
 
     def needed_parts(self, changes: Iterable[Change]) -> set[str]:
@@ -124,7 +131,7 @@ class Working:
             if change.corrects:
                 return Verdict.OLDER  # counted under another version by now, and that at today's prices
             self._put_new(change)
-            self.contributions.merge(self._contributions(change.fact))
+            contribute(change.fact, self.contributions)
             return Verdict.ADDED
         page, entry = found
         order = change.version.order_against(entry.version)
@@ -153,8 +160,8 @@ class Working:
             self._edit(page.id).remove(change.user_id, change.document_id)
             self._put_new(change)
         if entry.fact != change.fact:
-            self.contributions.merge(facts_contributions(entry.fact), -1)
-            self.contributions.merge(self._contributions(change.fact))
+            retract(entry.fact, self.contributions)
+            contribute(change.fact, self.contributions)
 
     def _put_new(self, change: Change) -> None:
         hour = change.fact.hour
@@ -235,8 +242,3 @@ class Working:
         self._pages[document_id] = page
         self._edited.add(document_id)
         return page
-
-    def _contributions(self, fact: Fact) -> Contributions:
-        if fact not in self._added:
-            self._added[fact] = facts_contributions(fact)
-        return self._added[fact]

@@ -72,7 +72,7 @@ def _lsn(continuation: str | None) -> int:
     if continuation in (None, "", "*"):
         return 0
     text = str(continuation).strip('"')
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise bad_request(f"The continuation {continuation!r} is not one of this feed.")
     return int(text)
 

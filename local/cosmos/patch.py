@@ -127,7 +127,7 @@ def _name(parent: Any, step: str) -> Any:
         return step
     if step == "-":
         return len(parent)
-    if not step.isdigit():
+    if not (step.isascii() and step.isdigit()):
         raise bad_request(f"{step!r} is not an index of an array.")
     return int(step)
 

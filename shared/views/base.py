@@ -70,6 +70,9 @@ class View(Protocol):
     container: str | None
     """Where it is published; None for state that only feeds other views."""
 
+    def keys(self, fact: Fact) -> tuple[str, ...]:
+        """Return the keys that one fact concerns."""
+
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Add what one fact means for this view."""
 

@@ -44,6 +44,10 @@ class DailyMetrics:
     scope = Scope.FLEET
     container: str | None = NAME
 
+    def keys(self, fact: Fact) -> tuple[str, ...]:
+        """Return the interaction's day."""
+        return (fact.day,)
+
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one interaction on its day."""
         day = into.to(NAME, fact.day)

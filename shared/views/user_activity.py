@@ -22,6 +22,10 @@ class UserActivity:
     scope = Scope.SHARD
     container: str | None = None
 
+    def keys(self, fact: Fact) -> tuple[str, ...]:
+        """Return the person."""
+        return (fact.user_id,)
+
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one interaction of the person on its day."""
         into.to(NAME, fact.user_id).count("days", fact.day)

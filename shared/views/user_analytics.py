@@ -36,9 +36,14 @@ class UserAnalytics:
     scope = Scope.SHARD
     container: str | None = NAME
 
+    def keys(self, fact: Fact) -> tuple[str, ...]:
+        """Return the person's month."""
+        return (f"{fact.month}|{fact.user_id}",)
+
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one interaction in its person's month."""
-        month = into.to(NAME, f"{fact.month}|{fact.user_id}")
+        (key,) = self.keys(fact)
+        month = into.to(NAME, key)
         day = fact.day[8:]
         month.add("interactions", 1)
         month.add("cited", int(bool(fact.citations)))

@@ -104,13 +104,14 @@ class _Finder:
 
     def _disjuncts(self, node: s.Any_) -> tuple[Term, ...] | None:
         """Return the terms of which a match must have one; None if a branch can match without any."""
-        terms: dict[Term, None] = {}
+        terms: dict[tuple[type, Term], Term] = {}  # by type as well: to Python, 1 and true are the same
         for operand in node.operands:
             usable = [seek for seek in self.conjuncts(operand) if isinstance(seek, AnyOf)]
             if not usable:
                 return None
-            terms.update(dict.fromkeys(min(usable, key=_order).terms))
-        return tuple(terms)
+            chosen = min(usable, key=_order).terms
+            terms.update(((type(term.value), term), term) for term in chosen)
+        return tuple(terms.values())
 
     def _path(self, node: s.Node) -> str | None:
         steps: list[str] = []

@@ -136,3 +136,14 @@ def test_a_seek_never_loses_a_match(condition: str, documents: list[dict[str, An
     matches = query.run(documents, parameters)
     for one in query.seek(parameters):
         assert all(admits(one, document) for document in matches)
+
+
+def test_a_boolean_and_a_number_are_two_terms() -> None:
+    (seek,) = compile_query("SELECT * FROM c WHERE c.a = 1 OR c.a = true OR c.a = false OR c.a = 0").seek({})
+    assert isinstance(seek, AnyOf)
+    assert [(type(term.value), term.value) for term in seek.terms] == [
+        (int, 1),
+        (bool, True),
+        (bool, False),
+        (int, 0),
+    ]

@@ -17,11 +17,10 @@ from local.seed.writer import SeedSummary, account_for
 from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
 from shared.facts import interaction_fact
-from shared.fold import facts_contributions
+from shared.fold import contribute
 from shared.pricing import PriceTable, list_prices
-from shared.tally import Tally
 from shared.views import VIEWS
-from shared.views.base import PartialKey, Stamp
+from shared.views.base import Contributions, Stamp
 
 PLAN = TrafficPlan(users=8, interactions=400, days=6, seed=9, malformed_share=0.02)
 STAMP = Stamp(generation=1, revision=1, as_of=datetime(2025, 9, 1, tzinfo=UTC))
@@ -33,7 +32,7 @@ def final_documents(traffic: list[Write]) -> list[dict]:
 
 def published(documents: list[dict]) -> Account:
     """Compute the views in memory, with the fleet's own arithmetic."""
-    state: defaultdict[PartialKey, Tally] = defaultdict(Tally)
+    contributions = Contributions()
     prices, poison = PriceTable(list_prices()), []
     for document in documents:
         try:
@@ -41,10 +40,9 @@ def published(documents: list[dict]) -> Account:
         except DocumentError as error:
             poison.append({"id": document["id"], "error_field": error.field, "error_message": str(error)})
             continue
-        for target, delta in facts_contributions(fact).deltas.items():
-            state[target].merge(delta)
+        contribute(fact, contributions)
     rendered = defaultdict(list)
-    for (view, key), tally in sorted(state.items()):
+    for (view, key), tally in sorted(contributions.deltas.items(), key=lambda item: item[0]):
         if VIEWS[view].container:
             rendered[view].append(VIEWS[view].render(key, tally, STAMP))
     return Account(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
