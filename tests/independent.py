@@ -27,13 +27,16 @@ PER_MILLION_USD = {
 }
 """Google's list prices, input and output; gemini-2.5-pro up to 200,000 input tokens."""
 
+BLOCKS = ("cost_data", "response_metadata", "query_metadata", "quality_metrics", "rag_metadata")
 
 # --- the documents ------------------------------------------------------------------------------------------
 
 
 def is_malformed(document: object) -> bool:
     """Say whether a document breaks a rule that keeps it from being counted."""
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or any(
+        not isinstance(document.get(block), dict | None) for block in BLOCKS
+    ):
         return True
     usage = document.get("cost_data") or {}
     tokens = [usage.get("input_tokens"), usage.get("output_tokens")]
@@ -44,6 +47,7 @@ def is_malformed(document: object) -> bool:
         or not all(count is None or whole_between(count, 0, 10_000_000) for count in tokens)
         or not (rating is None or whole_between(rating, 1, 5))
         or not (citations is None or isinstance(citations, list))
+        or any(not isinstance(citation, dict) for citation in citations or ())
         or any(len(text) > 262_144 for text in texts)
         or document.get("schema_version") not in (None, "1.0", "1.1")
         or has_impossible_time(document)

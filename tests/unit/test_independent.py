@@ -1,0 +1,133 @@
+"""The yardstick itself: it computes what a reader computes by hand, and sees every field that is wrong."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from local.seed.traffic import TrafficPlan, writes
+from tests.differences import Near
+from tests.independent import (
+    Document,
+    assert_views_equal,
+    differences_by_day,
+    expected_day,
+    expected_month,
+    grouped,
+    is_malformed,
+)
+
+DAY, MONTH, PERSON = "2025-08-05", "2025-08", "e45d45fe-1111"
+
+BY_HAND: list[Document] = [
+    {
+        "id": "a", "user_id": PERSON, "session_id": "s1", "timestamp": "2025-08-05T10:00:00Z",
+        "response_text": "yes", "response_time_ms": 100, "user_rating": 4,
+        "foundational_texts_used": [{"source": "gita", "chapter": 2, "verse": "47", "relevance_score": 0.9}],
+        "response_metadata": {"personality_used": "krishna"},
+        "cost_data": {"input_tokens": 1000, "output_tokens": 10, "model_used": "gemini-2.5-flash"},
+    },
+    {
+        "id": "b", "user_id": PERSON, "session_id": "s1", "timestamp": "2025-08-05T10:00:30Z",
+        "response_text": "", "response_time_ms": 300, "user_rating": 5,
+        "foundational_texts_used": [{"source": "gita", "chapter": "2", "verse": 47, "relevance_score": 0.7}],
+        "response_metadata": {"personality_used": "krishna"},
+        "cost_data": {"input_tokens": 200_001, "output_tokens": 1, "model_used": "gemini-2.5-pro"},
+    },
+]  # fmt: skip
+
+
+def shown(expected: Any) -> Any:
+    """Return a document as it would be published: rounded values are numbers."""
+    if isinstance(expected, dict):
+        return {name: shown(value) for name, value in expected.items()}
+    return expected.value if isinstance(expected, Near) else copy.deepcopy(expected)
+
+
+def test_a_day_and_a_month_by_hand() -> None:
+    day = shown(expected_day(DAY, BY_HAND, new_users=1))
+    assert day["system_performance"]["error_rate"] == 0.5
+    assert day["system_performance"]["p95_response_time_ms"] == 300
+    assert day["usage_statistics"]["peak_rps"] == 2 / 60
+    assert day["content_performance"]["content_discovery_rate"] == 0.5
+    assert day["ai_performance"]["model_performance"]["gemini_2_5_flash"]["cost_nano_usd"] == 325_000
+    assert day["ai_performance"]["model_performance"]["gemini_2_5_pro"]["cost_nano_usd"] == 500_017_500
+    month = shown(expected_month(PERSON, MONTH, BY_HAND))
+    assert (month["id"], month["period_end"]) == ("user_analytics_e45d45fe_202508", "2025-08-31T23:59:59Z")
+    assert month["interaction_metrics"]["response_satisfaction_avg"] == 4.5
+    assert month["behavioral_insights"]["peak_engagement_time"] == "morning"
+    assert month["cost"]["nano_usd"] == 500_342_500
+
+
+def published(documents: list[Document]) -> tuple[list[Document], list[Document]]:
+    days = grouped(documents, lambda d: d["timestamp"][:10])
+    months = grouped(documents, lambda d: (d["user_id"], d["timestamp"][:7]))
+    first: dict[str, str] = {}
+    for document in documents:
+        day = document["timestamp"][:10]
+        first[document["user_id"]] = min(day, first.get(document["user_id"], day))
+    return (
+        [shown(expected_day(day, own, list(first.values()).count(day))) for day, own in days.items()],
+        [shown(expected_month(*key, own)) for key, own in months.items()],
+    )
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[Document]:
+    plan = TrafficPlan(users=3, interactions=60, days=3, seed=1, malformed_share=0.1)
+    return [write.document for write in writes(plan) if write.kind == "create"]
+
+
+def test_every_wrong_field_shows(documents: list[Document]) -> None:
+    good = [document for document in documents if not is_malformed(document)]
+    assert 0 < len(good) < len(documents)
+    daily, users = published(good)
+    assert_views_equal(daily, users, documents)
+    for views, number in ((daily, 0), (users, 0)):
+        for path in leaves(views[number]):
+            wrong = copy.deepcopy(views)
+            change(wrong[number], path)
+            pair = (wrong, users) if views is daily else (daily, wrong)
+            with pytest.raises(AssertionError, match="differences"):
+                assert_views_equal(*pair, documents)
+
+
+def test_a_document_more_or_less_shows(documents: list[Document]) -> None:
+    good = [document for document in documents if not is_malformed(document)]
+    daily, users = published(good)
+    for other in (documents[:-1], [*documents, BY_HAND[0]]):
+        with pytest.raises(AssertionError, match="differences"):
+            assert_views_equal(daily, users, other)
+    with pytest.raises(AssertionError, match="is not published"):
+        assert_views_equal(daily[1:], users, documents)
+    assert any("no such field" in line for line in differences_by_day({DAY: {"date": DAY}}, []))
+
+
+def leaves(document: Document, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, value in document.items():
+        if path or name not in ("date", "user_id", "period_start"):  # these say which document it is
+            inner = leaves(value, (*path, name)) if isinstance(value, dict) else None
+            found += inner or [(*path, name)]
+    return found
+
+
+def change(document: Document, path: tuple[str, ...]) -> None:
+    """Make one leaf wrong by as little as its type allows."""
+    for name in path[:-1]:
+        document = document[name]
+    match document[path[-1]]:
+        case bool() as value:
+            document[path[-1]] = not value
+        case int() as value:
+            document[path[-1]] = value + 1
+        case float() as value:
+            document[path[-1]] = value * 1.02 + 0.2
+        case list() as value:
+            document[path[-1]] = value[1:] or ["made up"]
+        case None:
+            document[path[-1]] = 0
+        case _:
+            document[path[-1]] = "made up"
