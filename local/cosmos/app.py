@@ -11,14 +11,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-import structlog
-
 from local.cosmos import charges
 from local.cosmos.auth import Authenticator
 from local.cosmos.charges import ChargeBook
 from local.cosmos.documents import Documents
 from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large, unsupported
 from local.cosmos.faults import DropConnection, Faults, Strike, parse_rules
+from local.cosmos.logs import log
 from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.query import QueryError
@@ -40,9 +39,9 @@ _UNSUPPORTED = {
     "permissions": "Permissions",
     "conflicts": "The conflicts feed",
     "clientencryptionkeys": "Client encryption keys",
+    "operations": "Deleting a logical partition in one request",
 }
 _CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class App:
         except _ClientGoneError:
             return
         except Exception:  # noqa: BLE001  one request that fails must not end the server
-            _log.exception("request_failed", method=scope["method"], path=path)
+            log.exception("request_failed", method=scope["method"], path=path)
             failure = ServiceError(500, "The local server failed; its log says why.")
             reply = Reply(500, failure.body(activity), 0.0)
         await _answer(send, reply, activity)

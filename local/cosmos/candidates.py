@@ -39,20 +39,24 @@ def narrowed(
 
 def served_by_service(container: Container, seeks: Sequence[Seek]) -> bool:
     """Say whether the service would find the matches by its index, whatever this server has to do."""
-    paths = [
-        [seek.path] if isinstance(seek, Bounds) else [term.path for term in seek.terms] for seek in seeks
-    ]
-    return any(
-        all(path in (_IDS, _TIME) or container.index.includes(path) for path in some) for some in paths
-    )
+
+    def served(path: str) -> bool:
+        return path in (_IDS, _TIME) or container.index.includes(path)
+
+    return any(all(map(served, _paths(seek))) for seek in seeks)
+
+
+def _paths(seek: Seek) -> set[str]:
+    return {seek.path} if isinstance(seek, Bounds) else {term.path for term in seek.terms}
 
 
 def _sought(reader: Reader, container: Container, seek: Seek, most: int) -> set[int] | None:
     """Return the rows that may match, ``most`` and one at most; None if there is no index for it."""
+    paths = _paths(seek)
     match seek:
-        case AnyOf(terms) if all(term.path == _IDS for term in terms):
+        case AnyOf(terms) if paths <= {_IDS}:
             return reader.with_ids(container, [t.value for t in terms if isinstance(t.value, str)], most)
-        case AnyOf(terms) if all(term.path in container.index.paths for term in terms):
+        case AnyOf(terms) if paths.issubset(container.index.paths):
             return reader.with_terms(container, [(term.path, term.value) for term in terms], most)
         case Bounds(path, low, high) if path == _TIME:
             if isinstance(low, str) or isinstance(high, str):

@@ -8,7 +8,6 @@ from local.cosmos import batch, charges
 from local.cosmos.changefeed import DEFAULT_PAGE, read_page
 from local.cosmos.errors import (
     COLLECTION_RID_MISMATCH,
-    CROSS_PARTITION_QUERY_NOT_SERVABLE,
     PARTITION_KEY_RANGE_GONE,
     ServiceError,
     bad_request,
@@ -133,8 +132,7 @@ class Documents:
             raise bad_request(
                 "Cross partition query is required but disabled. Please set "
                 "x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, "
-                "or revise your query to avoid this exception.",
-                CROSS_PARTITION_QUERY_NOT_SERVABLE,
+                "or revise your query to avoid this exception."
             )
 
     def _read_feed(self, container: Container, request: Request) -> Reply:

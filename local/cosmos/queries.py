@@ -196,7 +196,8 @@ class Queries:
                 sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
             )
         execution = _Execution(self._storage, container, keys, query, parameters)
-        position = _Position.read(continuation, _fingerprint(container, text, parameters))
+        of = _fingerprint(container, text, parameters)
+        position = _Position.read(continuation, of, keys, divisible=query.streaming)
         run = _stream if query.streaming else self._whole
         try:
             results, following = run(execution, position, limit)
@@ -264,6 +265,9 @@ class _Position:
     ----------
     of
         Fingerprint of the query it belongs to.
+    low, high
+        The range it belongs to. It is good for a part of it too, as after a split, but for no other range:
+        there it would leave out items.
     after
         Key and id of the last item that was dealt with.
     skip
@@ -273,37 +277,49 @@ class _Position:
     """
 
     of: str
+    low: str
+    high: str
     after: tuple[str, str] = ("", "")
     skip: int = 0
     cached: str = ""
 
     def text(self) -> str:
         """Return the continuation."""
-        return base64.urlsafe_b64encode(orjson.dumps([self.of, *self.after, self.skip, self.cached])).decode()
+        fields = [self.of, self.low, self.high, *self.after, self.skip, self.cached]
+        return base64.urlsafe_b64encode(orjson.dumps(fields)).decode()
 
     @classmethod
-    def read(cls, continuation: str | None, of: str) -> _Position:
+    def read(cls, continuation: str | None, of: str, keys: Range, *, divisible: bool) -> _Position:
         """Read a continuation.
+
+        Parameters
+        ----------
+        divisible
+            The query can go on in a part of its range.
 
         Raises
         ------
         ServiceError
-            400: it is not one of this query.
+            400: it is not one of this query and range.
         """
         if not continuation:
-            return cls(of)
+            return cls(of, keys.low, keys.high)
         try:
-            given, epk, item_id, skip, cached = orjson.loads(base64.urlsafe_b64decode(continuation))
+            given, low, high, epk, item_id, skip, cached = orjson.loads(
+                base64.urlsafe_b64decode(continuation)
+            )
         except (ValueError, TypeError):
-            given, epk, item_id, skip, cached = "", "", "", 0, ""
-        typed = all(isinstance(part, str) for part in (epk, item_id, cached)) and isinstance(skip, int)
-        if given != of or not typed or skip < 0:
+            given, low, high, epk, item_id, skip, cached = "", "", "", "", "", 0, ""
+        texts = (low, high, epk, item_id, cached)
+        if given != of or not isinstance(skip, int) or skip < 0 or not all(isinstance(t, str) for t in texts):
             raise bad_request("The continuation token is malformed, or belongs to another query.")
-        return cls(of, (epk, item_id), skip, cached)
+        part = low <= keys.low and keys.high <= high
+        if not part or ((low, high) != (keys.low, keys.high) and not divisible):
+            raise bad_request("The continuation token belongs to another range of this query.")
+        return cls(of, keys.low, keys.high, (epk, item_id), skip, cached)
 
 
 def _fingerprint(container: Container, text: str, parameters: Mapping[str, Any]) -> str:
-    # Not of the range: a partition that is split goes on with the continuation of its parent.
     named = orjson.dumps([container.number, text, sorted(parameters.items())])
     return blake2b(named, digest_size=9).hexdigest()
 

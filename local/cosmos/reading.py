@@ -48,9 +48,10 @@ class Reader:
         """Yield those of the items that lie in a range, in the order of ``scan``, those after ``after``."""
         found: list[tuple[str, str, int]] = []
         for part in _blocks(list(numbers), BLOCK_OF_KEYS):
+            # The signs keep SQLite from walking through the index of the whole range instead of these rows.
             found += self._db.execute(
                 "SELECT epk, id, number FROM items WHERE number IN (SELECT value FROM json_each(?)) "
-                "AND container = ? AND epk >= ? AND epk < ?",
+                "AND +container = ? AND +epk >= ? AND +epk < ?",
                 (orjson.dumps(part), container.number, keys.low, keys.high),
             )
         found.sort()

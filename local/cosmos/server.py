@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 import uvicorn
+import uvloop
 
 from local.cosmos.app import App
 from local.cosmos.auth import load_or_create_key
+from local.cosmos.logs import log
 from local.cosmos.storage import Storage, StorageError
 
 PURGE_SECONDS = 1.0
@@ -26,8 +27,6 @@ BACKLOG = 2_048
 
 GRACE_SECONDS = 5
 """What a request that is being answered has left when the server is told to stop."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,17 @@ class ServerInfo:
 
 class ConfigurationError(ValueError):
     """The server cannot run as it is asked to. One sentence."""
+
+
+def run(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None]) -> None:
+    """Serve on an event loop of its own, the fast one: about a third more requests than asyncio's.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`serve`.
+    """
+    uvloop.run(serve(config, on_ready=on_ready))
 
 
 async def serve(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None]) -> None:
@@ -190,4 +200,4 @@ async def _purge(storage: Storage) -> None:
                 await asyncio.sleep(0)
         except sqlite3.Error:
             # Expired items stay invisible; a full disk or the like may have passed at the next attempt.
-            _log.exception("purge_failed")
+            log.exception("purge_failed")

@@ -190,6 +190,29 @@ def test_a_continuation_of_another_query_is_refused(database: Database) -> None:
             database.queries.execute(database.named, WHOLE, text, {}, limit=2, continuation=continuation)
 
 
+@pytest.mark.parametrize("text", ["SELECT * FROM c", "SELECT * FROM c ORDER BY c.n"])
+def test_a_continuation_of_another_range_is_refused_and_that_of_a_parent_accepted(
+    database: Database, text: str
+) -> None:
+    for n in range(20):
+        database.write({"id": f"i{n}", "pk": f"p{n}", "n": n})
+    low, high = Range("", "20"), Range("20", "FF")
+    (first, *_) = database.pages(database.named, text, keys=low, limit=2)
+    with pytest.raises(ServiceError, match="another range"):
+        database.queries.execute(database.named, high, text, {}, limit=2, continuation=first.continuation)
+    if "ORDER" not in text:
+        whole = database.results(database.named, text)
+        (first, *_) = database.pages(database.named, text, limit=2)
+        rest = [
+            orjson.loads(result)
+            for part in (low, high)
+            for result in database.queries.execute(
+                database.named, part, text, {}, limit=99, continuation=first.continuation
+            ).results
+        ]
+        assert rest == whole[2:]
+
+
 def test_a_charge_does_not_depend_on_how_this_server_finds_its_results(database: Database) -> None:
     for n in range(200):
         database.write({"id": f"i{n}", "pk": "p", "kind": n % 100, "text": "x" * 1_000})

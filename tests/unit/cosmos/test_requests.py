@@ -206,7 +206,8 @@ async def test_a_query_over_all_partitions_must_be_meant(client: Client) -> None
     query = {"query": "SELECT * FROM c"}
     headers = {**QUERY, "x_ms_documentdb_partitionkey": ""}
     refused = await client.items(body=query, **headers)
-    assert (refused.status, refused.headers["x-ms-substatus"]) == (400, "1004")
+    # Without a sub-status: with 1004 a client would fetch a query plan and go on.
+    assert (refused.status, refused.headers.get("x-ms-substatus")) == (400, None)
     meant = await client.items(body=query, **headers, x_ms_documentdb_query_enablecrosspartition="True")
     assert meant.json()["_count"] == 1
 
