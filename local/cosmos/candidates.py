@@ -12,8 +12,9 @@ from local.cosmos.reading import Reader
 _IDS = "/id/?"
 _TIME = "/_ts/?"
 
-FEW = 1_000
-"""Rows that are collected to compare two indexes; if the better one leaves more, it is read to its end."""
+VERY_FEW, FEW = 50, 1_000
+"""Rows that are collected to compare two indexes: mostly one of them leaves very few, and the other need not
+be read further. If even the better one leaves more than a few, it is read to its end."""
 
 NO_LIMIT = 2**62
 
@@ -22,19 +23,30 @@ def narrowed(
     reader: Reader, container: Container, keys: Range, seeks: Sequence[Seek]
 ) -> Iterable[int] | None:
     """Return the rows that the most selective index leaves, None if a scan is better."""
-    best: set[int] | None = None
-    best_seek: Seek | None = None
-    most = FEW
-    for seek in seeks:
-        found = _sought(reader, container, seek, most)
-        if found is not None and (best is None or len(found) < len(best)):
-            best, best_seek, most = found, seek, min(most, len(found))
-    if best is None or best_seek is None or len(best) <= FEW:
-        return best
+    for most in (VERY_FEW, FEW):
+        best = _most_selective(reader, container, seeks, most)
+        if best is None:
+            return None
+        numbers, seek = best
+        if len(numbers) <= most:
+            return numbers
     # None of them leaves few. The logical partition itself may be smaller.
     if keys.is_point and reader.in_logical_partition(container, keys.low, FEW + 1) <= FEW:
         return None
-    return _sought(reader, container, best_seek, NO_LIMIT)
+    return _sought(reader, container, seek, NO_LIMIT)
+
+
+def _most_selective(
+    reader: Reader, container: Container, seeks: Sequence[Seek], most: int
+) -> tuple[set[int], Seek] | None:
+    """Return the seek that leaves the fewest rows, and these; if they are more than ``most``, one more."""
+    best: tuple[set[int], Seek] | None = None
+    for seek in seeks:
+        found = _sought(reader, container, seek, most)
+        if found is not None and (best is None or len(found) < len(best[0])):
+            best = found, seek
+            most = min(most, len(found))  # the next one is of interest only if it leaves fewer
+    return best
 
 
 def served_by_service(container: Container, seeks: Sequence[Seek]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from math import floor
 
 import orjson
@@ -133,10 +134,10 @@ class Reader:
     def _collect(self, statement: str, values: Iterable[tuple[object, ...]], most: int) -> set[int]:
         numbers: set[int] = set()
         for given in values:
-            for (number,) in self._db.execute(statement, given):
-                numbers.add(number)
-                if len(numbers) > most:
-                    return numbers
+            room = most + 1 - len(numbers)
+            numbers.update(islice(chain.from_iterable(self._db.execute(statement, given)), room))
+            if len(numbers) > most:
+                break
         return numbers
 
     # The order of writes

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local.cosmos import candidates as candidates_module
 from local.cosmos import queries as queries_module
 from local.cosmos.errors import ServiceError
 from local.cosmos.items import Conditions, Items
@@ -131,6 +132,25 @@ def test_an_index_never_changes_a_result(
         sought = database.results(database.named, text, keys=keys, a=a, b=b)
         assert sought == database.results(database.everything, text, keys=keys, a=a, b=b)
         database.storage.close()
+
+
+@pytest.mark.parametrize("count", [40, 60, 130])
+def test_an_index_that_leaves_many_leaves_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Below, between and above the numbers up to which indexes are compared."""
+    monkeypatch.setattr(candidates_module, "FEW", 100)
+    for n in range(150):
+        document = {"id": f"i{n}", "pk": f"p{n % 2}", "kind": "a" if n < count else "b", "n": n % 149}
+        database.write(document)
+    for text in (
+        "SELECT VALUE c.id FROM c WHERE c.kind = 'a'",
+        "SELECT VALUE c.id FROM c WHERE c.kind = 'a' AND c.n >= 0",
+        "SELECT VALUE c.id FROM c WHERE c.n >= 0 AND c.kind = 'a' AND c._ts > 0",
+    ):
+        assert len(database.results(database.named, text)) == count
+        keys = point(effective_key(("p0",), hierarchical=False))
+        assert len(database.results(database.named, text, keys=keys)) == count // 2
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 100])
