@@ -12,7 +12,7 @@ from typing import Any
 from local.cosmos.query.errors import QueryError, UnsupportedError
 from local.cosmos.query.parser import parse
 from local.cosmos.query.plan import features_of, plan_of
-from local.cosmos.query.seek import AnyOf, Bounds, Seek, Term, seeks
+from local.cosmos.query.seek import AnyOf, Bounds, Seek, Seeker, Term
 from local.cosmos.query.selection import compile_select
 
 __all__ = ["AnyOf", "Bounds", "Query", "QueryError", "Seek", "Term", "UnsupportedError", "compile_query"]
@@ -38,6 +38,7 @@ class Query:
         self.text = text
         self._select = parse(text)
         self._compiled = compile_select(self._select)
+        self._seeker = Seeker(self._select)
         self.streaming = self._compiled.streaming
         self.features = features_of(self._select)
 
@@ -75,7 +76,7 @@ class Query:
 
     def seek(self, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
         """Return what an index could narrow the documents to, the most selective first; none must be used."""
-        return seeks(self._select, parameters)
+        return self._seeker.seeks(parameters)
 
     def plan(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the plan by which a client merges the results of several physical partitions.

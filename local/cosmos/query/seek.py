@@ -6,12 +6,12 @@ A seek never decides: whatever it lets through is filtered again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local.cosmos.query import syntax as s
-from local.cosmos.query.values import is_number, is_primitive
+from local.cosmos.query.values import UNDEFINED, is_number, is_primitive
 
 Scalar = str | int | float | bool | None
 
@@ -50,21 +50,40 @@ class Bounds:
 Seek = AnyOf | Bounds
 
 
-def seeks(select: s.Select, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
-    """Return every conjunct of the filter that an index can serve, the most selective kind first.
+class Seeker:
+    """What an index could do for a query, found once; the values come with each execution."""
 
-    First those on the id, then those on elements of an array, then equalities, then bounds.
-    """
+    def __init__(self, select: s.Select) -> None:
+        self._sought = tuple(_sought(select))
+
+    def seeks(self, parameters: Mapping[str, Any]) -> tuple[Seek, ...]:
+        """Return every conjunct of the filter that an index can serve, the most selective kind first.
+
+        First those on the id, then those on elements of an array, then equalities, then bounds.
+        """
+        equal: list[AnyOf] = []
+        bounds: list[Bounds] = []
+        for sought in self._sought:
+            if isinstance(sought, _Limit):
+                bound = sought.bounds(parameters)
+                if bound is not None:
+                    bounds.append(bound)
+            else:
+                terms = sought.terms(parameters)
+                if terms is not None:
+                    equal.append(AnyOf(terms))
+        return (*sorted(equal, key=_order), *_merged(bounds))
+
+
+def _sought(select: s.Select) -> Iterator[_Sought]:
     if select.where is None or not select.sources:
-        return ()
+        return
     first = select.sources[0]
     if first.steps or first.iterated or first.select is not None:
-        return ()  # the alias is not the item itself
+        return  # the alias is not the item itself
     if any(source.alias == first.alias for source in select.sources[1:]):
-        return ()
-    found = list(_Finder(first.alias, parameters).conjuncts(select.where.node))
-    bounds = _merged([seek for seek in found if isinstance(seek, Bounds)])
-    return (*sorted((seek for seek in found if isinstance(seek, AnyOf)), key=_order), *bounds)
+        return
+    yield from _Finder(first.alias).conjuncts(select.where.node)
 
 
 def _order(seek: AnyOf) -> tuple[int, int]:
@@ -75,43 +94,117 @@ def _order(seek: AnyOf) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Constant:
-    value: Any
+    """A literal, or the value of a parameter."""
+
+    value: Any = None
+    parameter: str = ""
+
+    def of(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the value; that of a parameter that was not given is in no index, and the query fails."""
+        return parameters.get(self.parameter, UNDEFINED) if self.parameter else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Equal:
+    """The scalar at a path is one of some constants."""
+
+    path: str
+    constants: tuple[_Constant, ...]
+
+    def terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...] | None:
+        values = [constant.of(parameters) for constant in self.constants]
+        return _distinct(self.path, values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The scalar at a path is an element of a constant array."""
+
+    path: str
+    constant: _Constant
+
+    def terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...] | None:
+        values = self.constant.of(parameters)
+        return _distinct(self.path, values) if type(values) is list else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Either:
+    """One of several branches holds; in each, any of what it is sought by will do."""
+
+    branches: tuple[tuple[_Equal | _Listed | _Either, ...], ...]
+
+    def terms(self, parameters: Mapping[str, Any]) -> tuple[Term, ...] | None:
+        """Return the terms of which a match must have one; None if a branch can match without any."""
+        found: dict[tuple[type, Term], Term] = {}
+        for branch in self.branches:
+            usable = [terms for sought in branch if (terms := sought.terms(parameters)) is not None]
+            if not usable:
+                return None
+            best = usable[0] if len(usable) == 1 else min(usable, key=lambda terms: _order(AnyOf(terms)))
+            for term in best:
+                found[type(term.value), term] = term
+        return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """The scalar at a path is on one side of a constant."""
+
+    path: str
+    operator: str
+    constant: _Constant
+
+    def bounds(self, parameters: Mapping[str, Any]) -> Bounds | None:
+        value = self.constant.of(parameters)
+        if not (type(value) is str or is_number(value)):
+            return None
+        inclusive = self.operator.endswith("=")
+        if self.operator.startswith(">"):
+            return Bounds(self.path, value, None, low_inclusive=inclusive)
+        return Bounds(self.path, None, value, high_inclusive=inclusive)
+
+
+_Sought = _Equal | _Listed | _Either | _Limit
+
+
+def _distinct(path: str, values: list[Any]) -> tuple[Term, ...] | None:
+    """Return a term for each value, None if one of them is in no index; to Python true and 1 are the same."""
+    terms: dict[tuple[type, Scalar], Term] = {}
+    for value in values:
+        if not is_primitive(value):
+            return None
+        terms[type(value), value] = Term(path, value)
+    return tuple(terms.values())
 
 
 class _Finder:
-    def __init__(self, alias: str, parameters: Mapping[str, Any]) -> None:
-        self._alias = alias
-        self._parameters = parameters
+    """Finds what a filter seeks, by its form alone."""
 
-    def conjuncts(self, node: s.Node) -> Iterator[Seek]:
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def conjuncts(self, node: s.Node) -> Iterator[_Sought]:
         node = s.bare(node)
         if isinstance(node, s.All):
             for operand in node.operands:
                 yield from self.conjuncts(operand)
         elif isinstance(node, s.Any_):
-            terms = self._disjuncts(node)
-            if terms is not None:
-                yield AnyOf(terms)
+            branches = [self._branch(operand) for operand in node.operands]
+            if all(branches):
+                yield _Either(tuple(branches))
         elif isinstance(node, s.Binary):
             yield from self._comparison(node)
         elif isinstance(node, s.Between):
-            yield from self._bounds(node.operand, ">=", node.low)
-            yield from self._bounds(node.operand, "<=", node.high)
+            yield from self._limit(node.operand, ">=", node.low)
+            yield from self._limit(node.operand, "<=", node.high)
         elif isinstance(node, s.Among):
-            yield from self._among(node)
+            yield from self._equal(self._path(node.operand), "/?", node.choices)
         elif isinstance(node, s.Call) and node.name == "ARRAY_CONTAINS":
             yield from self._array_contains(node)
 
-    def _disjuncts(self, node: s.Any_) -> tuple[Term, ...] | None:
-        """Return the terms of which a match must have one; None if a branch can match without any."""
-        terms: dict[tuple[type, Term], Term] = {}  # by type as well: to Python, 1 and true are the same
-        for operand in node.operands:
-            usable = [seek for seek in self.conjuncts(operand) if isinstance(seek, AnyOf)]
-            if not usable:
-                return None
-            chosen = min(usable, key=_order).terms
-            terms.update(((type(term.value), term), term) for term in chosen)
-        return tuple(terms.values())
+    def _branch(self, node: s.Node) -> tuple[_Equal | _Listed | _Either, ...]:
+        return tuple(sought for sought in self.conjuncts(node) if not isinstance(sought, _Limit))
 
     def _path(self, node: s.Node) -> str | None:
         steps: list[str] = []
@@ -126,70 +219,43 @@ class _Finder:
             return None
         return "/" + "/".join(reversed(steps))
 
-    def _constant(self, node: s.Node) -> _Constant | None:
+    @staticmethod
+    def _constant(node: s.Node) -> _Constant | None:
         node = s.bare(node)
         if isinstance(node, s.Literal):
             return _Constant(node.value)
-        if isinstance(node, s.Parameter) and node.name in self._parameters:
-            return _Constant(self._parameters[node.name])
-        return None
+        return _Constant(parameter=node.name) if isinstance(node, s.Parameter) else None
 
-    def _comparison(self, node: s.Binary) -> Iterator[Seek]:
+    def _equal(self, path: str | None, end: str, nodes: Sequence[s.Node]) -> Iterator[_Equal]:
+        constants = [constant for node in nodes if (constant := self._constant(node)) is not None]
+        if path is not None and len(constants) == len(nodes):
+            yield _Equal(path + end, tuple(constants))
+
+    def _comparison(self, node: s.Binary) -> Iterator[_Sought]:
         if node.operator == "=":
-            for path_side, value_side in ((node.left, node.right), (node.right, node.left)):
-                path, constant = self._path(path_side), self._constant(value_side)
-                if path and constant and is_primitive(constant.value):
-                    yield AnyOf((Term(f"{path}/?", constant.value),))
-                    return
+            yield from self._equal(self._path(node.left), "/?", [node.right])
+            yield from self._equal(self._path(node.right), "/?", [node.left])
         elif node.operator in _MIRRORED:
-            yield from self._bounds(node.left, node.operator, node.right)
-            yield from self._bounds(node.right, _MIRRORED[node.operator], node.left)
+            yield from self._limit(node.left, node.operator, node.right)
+            yield from self._limit(node.right, _MIRRORED[node.operator], node.left)
 
-    def _bounds(self, operand: s.Node, operator: str, limit: s.Node) -> Iterator[Seek]:
+    def _limit(self, operand: s.Node, operator: str, limit: s.Node) -> Iterator[_Limit]:
         path, constant = self._path(operand), self._constant(limit)
-        if path is None or constant is None:
-            return
-        value = constant.value
-        if not (type(value) is str or is_number(value)):
-            return
-        inclusive = operator.endswith("=")
-        if operator.startswith(">"):
-            yield Bounds(f"{path}/?", value, None, low_inclusive=inclusive)
-        else:
-            yield Bounds(f"{path}/?", None, value, high_inclusive=inclusive)
+        if path is not None and constant is not None:
+            yield _Limit(f"{path}/?", operator, constant)
 
-    def _among(self, node: s.Among) -> Iterator[Seek]:
-        path = self._path(node.operand)
-        constants = [self._constant(choice) for choice in node.choices]
-        terms = self._terms(f"{path}/?", constants) if path else None
-        if terms is not None:
-            yield AnyOf(terms)
-
-    def _array_contains(self, node: s.Call) -> Iterator[Seek]:
+    def _array_contains(self, node: s.Call) -> Iterator[_Equal | _Listed]:
         if not 2 <= len(node.arguments) <= 3:
             return
         array, wanted = node.arguments[:2]
         path, constant = self._path(array), self._constant(wanted)
-        if path and constant:
-            terms = self._terms(f"{path}/[]/?", [constant])
-            if terms is not None:
-                yield AnyOf(terms)
+        if path is not None and constant is not None:
+            yield from self._equal(path, "/[]/?", [wanted])
             return
         # ARRAY_CONTAINS(@values, c.path) is another way to write IN
         path, constant = self._path(wanted), self._constant(array)
-        if path and constant and type(constant.value) is list:
-            terms = self._terms(f"{path}/?", [_Constant(value) for value in constant.value])
-            if terms is not None:
-                yield AnyOf(terms)
-
-    @staticmethod
-    def _terms(path: str, constants: list[_Constant | None]) -> tuple[Term, ...] | None:
-        terms: dict[tuple[type, Term], Term] = {}
-        for constant in constants:
-            if constant is None or not is_primitive(constant.value):
-                return None
-            terms[type(constant.value), Term(path, constant.value)] = Term(path, constant.value)
-        return tuple(terms.values())
+        if path is not None and constant is not None:
+            yield _Listed(f"{path}/?", constant)
 
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
