@@ -22,6 +22,7 @@ from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.query import QueryError
 from local.cosmos.resources import Resources, partition_key_ranges, public
+from local.cosmos.splitting import split
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request
 
@@ -240,7 +241,7 @@ class App:
         raise ServiceError(405, f"{request.method} is not possible here.")
 
     def _ranges(self, container: Container, request: Request) -> Reply:
-        etag = f'"{container.number}-{len(container.partitions)}"'
+        etag = f'"{container.number}-{container.next_partition_id}"'
         if request.header("if-none-match") == etag:
             return Reply(304, b"", charges.METADATA, {"etag": etag})
         reply = Reply.listing("PartitionKeyRanges", partition_key_ranges(container), rid=container.rid)
@@ -254,6 +255,8 @@ class App:
         match request.method, name:
             case "GET", "charges":
                 return Reply.json(200, {"accounts": self._book.rows()})
+            case "POST", "split":
+                return Reply.json(200, split(self._storage, self._resources, request.json()))
             case "PUT", "faults":
                 rules, seed = parse_rules(request.json())
                 self._faults.set(rules, seed)

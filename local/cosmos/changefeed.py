@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from local.cosmos.errors import bad_request
+from local.cosmos.errors import PARTITION_KEY_RANGE_GONE, ServiceError, bad_request
 from local.cosmos.model import Container, Item
-from local.cosmos.partitioning import Range
+from local.cosmos.partitioning import PhysicalPartition, Range
 from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 100
@@ -16,10 +16,19 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """A page: the items and the sequence number to go on from."""
+    """A page of the feed.
+
+    Attributes
+    ----------
+    lsn
+        The sequence number to go on from.
+    latest
+        The one that the physical partition has reached.
+    """
 
     items: list[Item]
     lsn: int
+    latest: int
 
     @property
     def etag(self) -> str:
@@ -40,32 +49,52 @@ def read_page(
     modified_since: str | None,
     limit: int,
 ) -> FeedPage:
-    """Read one page.
+    """Read one page; it never ends between the items of one transaction, and may exceed ``limit`` for that.
 
     Parameters
     ----------
+    keys
+        A range within one physical partition.
     continuation
         ``If-None-Match``: the etag of the page before, ``*`` for changes from now on, None for the beginning.
     modified_since
         ``If-Modified-Since``: only changes at or after this time.
+
+    Raises
+    ------
+    ServiceError
+        410: the range lies in several physical partitions; 400: a parameter cannot be read.
     """
+    partition = _only_partition(container, keys)
     if continuation == "*" and modified_since is None:
-        return FeedPage([], container.lsn)
+        return FeedPage([], partition.lsn.value, partition.lsn.value)
     after = _lsn(continuation)
     if modified_since is not None:
-        after = max(after, storage.read.first_lsn_at(container, _seconds(modified_since)) - 1)
-    found = storage.read.feed(container, keys, after=after, limit=limit)
+        first = storage.read.first_lsn_at(container, partition, _seconds(modified_since))
+        after = max(after, first - 1)
     page: list[Item] = []
     size = 0
-    for item in found:
+    for item in storage.read.feed(container, partition, keys, after=after):
         size += len(item.body)
-        if page and size > MAX_PAGE_BYTES:
+        if page and item.lsn != page[-1].lsn and (len(page) >= limit or size > MAX_PAGE_BYTES):
             break
         page.append(item)
     if not page:
         # Nothing new up to here: the next page may begin behind all that has been written.
-        return FeedPage([], max(after, container.lsn))
-    return FeedPage(page, page[-1].lsn)
+        return FeedPage([], max(after, partition.lsn.value), partition.lsn.value)
+    return FeedPage(page, page[-1].lsn, partition.lsn.value)
+
+
+def _only_partition(container: Container, keys: Range) -> PhysicalPartition:
+    """Return the physical partition of a range; positions in the feed mean nothing across several."""
+    partitions = container.overlapping(keys)
+    if len(partitions) != 1:
+        raise ServiceError(
+            410,
+            f"The range of the change feed lies in {len(partitions)} physical partitions: read each of them.",
+            sub_status=PARTITION_KEY_RANGE_GONE,
+        )
+    return partitions[0]
 
 
 def _lsn(continuation: str | None) -> int:

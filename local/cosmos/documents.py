@@ -16,10 +16,11 @@ from local.cosmos.errors import (
 )
 from local.cosmos.items import Conditions, Items, Written
 from local.cosmos.model import Container, Item
-from local.cosmos.partitioning import WHOLE, Range, effective_key, parse_header, point
+from local.cosmos.partitioning import WHOLE, PhysicalPartition, Range, effective_key, parse_header, point
 from local.cosmos.patch import patch_item
 from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
 from local.cosmos.queries import Queries, parse_request, plan
+from local.cosmos.sessions import check_session, session_token
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request, feed_body
 
@@ -39,16 +40,20 @@ class Documents:
             raise ServiceError(
                 400, "The container was deleted and created again.", sub_status=COLLECTION_RID_MISMATCH
             )
+        partition = self._served_by(container, request)
+        if request.method == "GET" or request.is_query:
+            check_session(partition, request.header("x-ms-session-token"))
         reply = self._item(container, rest[0], request) if rest else self._feed(container, request)
-        reply.headers.setdefault("x-ms-session-token", self._session(container, request))
+        reply.headers.setdefault("x-ms-session-token", session_token(partition))
         return reply
 
-    def _session(self, container: Container, request: Request) -> str:
+    def _served_by(self, container: Container, request: Request) -> PhysicalPartition:
+        """Return the physical partition that a request names, by its id or a key, else the first."""
         named = request.header("x-ms-documentdb-partitionkeyrangeid")
+        if named:
+            return self._partition(container, named.rpartition(",")[2])
         key = request.header("x-ms-documentdb-partitionkey")
-        if not named and key:
-            named = container.partition_of(_epk(container, parse_header(key))).id
-        return f"{named or container.partitions[0].id}:-1#{container.lsn}"
+        return container.partition_of(_epk(container, parse_header(key))) if key else container.partitions[0]
 
     def _item(self, container: Container, item_id: str, request: Request) -> Reply:
         key = self._key(container, request)
@@ -96,7 +101,7 @@ class Documents:
         return _written(written, request)
 
     def _read(self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions) -> Reply:
-        item = self._storage.get(container, _epk(container, key), item_id)
+        item = self._storage.read.get(container, _epk(container, key), item_id)
         if item is None:
             raise not_found("Entity with the specified id does not exist in the system.")
         if when.if_match not in (None, "*", item.etag):
@@ -151,7 +156,7 @@ class Documents:
             modified_since=request.headers.get("if-modified-since"),
             limit=request.page_size(DEFAULT_PAGE),
         )
-        headers = {"etag": page.etag, "x-ms-item-count": str(len(page.items)), "lsn": str(container.lsn)}
+        headers = {"etag": page.etag, "x-ms-item-count": str(len(page.items)), "lsn": str(page.latest)}
         if not page.items:
             return Reply(304, b"", charges.feed(0, 0), headers)
         bodies = page.bodies()
@@ -180,7 +185,7 @@ class Documents:
         keys = WHOLE
         named = request.header("x-ms-documentdb-partitionkeyrangeid")
         if named:
-            keys = self._partition_range(container, named.rpartition(",")[2])
+            keys = self._partition(container, named.rpartition(",")[2]).range
         if request.header("x-ms-start-epk") or request.header("x-ms-end-epk"):
             part = keys.overlap(
                 Range(request.header("x-ms-start-epk"), request.header("x-ms-end-epk") or "FF")
@@ -188,10 +193,10 @@ class Documents:
             return part or Range("", "")
         return keys
 
-    def _partition_range(self, container: Container, name: str) -> Range:
+    def _partition(self, container: Container, name: str) -> PhysicalPartition:
         for partition in container.partitions:
             if partition.id == name:
-                return partition.range
+                return partition
         raise ServiceError(
             410, f"The partition key range {name!r} is gone.", sub_status=PARTITION_KEY_RANGE_GONE
         )

@@ -13,7 +13,8 @@ from local.cosmos.errors import bad_request, conflict, not_found, precondition_f
 from local.cosmos.indexing import SYSTEM_PROPERTIES
 from local.cosmos.model import Container, Item, resource_id
 from local.cosmos.partitioning import effective_key, extract, require_same
-from local.cosmos.storage import Storage, expiry
+from local.cosmos.storage import Storage
+from local.cosmos.writing import expiry
 
 MAX_ITEM_BYTES = 2 * 1024 * 1024
 MAX_ID_BYTES = 1_023
@@ -65,7 +66,7 @@ class Items:
     ) -> Written:
         """Store a new item."""
         epk, item_id = self._place(container, document, key)
-        if self._storage.get(container, epk, item_id) is not None:
+        if self._storage.read.get(container, epk, item_id) is not None:
             raise conflict("Entity with the specified id already exists in the system.")
         when.check_write(None)
         return self._store(container, document, epk, item_id, None, 201)
@@ -75,7 +76,7 @@ class Items:
     ) -> Written:
         """Store an item, new or not."""
         epk, item_id = self._place(container, document, key)
-        current = self._storage.get(container, epk, item_id)
+        current = self._storage.read.get(container, epk, item_id)
         if current is not None:
             when.check_write(current)
         return self._store(container, document, epk, item_id, current, 201 if current is None else 200)
@@ -90,7 +91,7 @@ class Items:
     ) -> Written:
         """Overwrite an item that exists; its id and partition key cannot change."""
         epk, new_id = self._place(container, document, key)
-        current = self._storage.get(container, epk, item_id)
+        current = self._storage.read.get(container, epk, item_id)
         if current is None:
             raise not_found("Entity with the specified id does not exist in the system.")
         if new_id != item_id:
@@ -110,7 +111,7 @@ class Items:
     def require(self, container: Container, item_id: str, key: tuple[object, ...]) -> Item:
         """Return an item that must exist."""
         epk = effective_key(key, hierarchical=container.hierarchical)
-        current = self._storage.get(container, epk, item_id)
+        current = self._storage.read.get(container, epk, item_id)
         if current is None:
             raise not_found("Entity with the specified id does not exist in the system.")
         return current
@@ -121,8 +122,8 @@ class Items:
         """Remove an item."""
         current = self.require(container, item_id, key)
         when.check_write(current)
-        self._storage.next_write(container)
-        self._storage.delete(container, current)
+        self._storage.stamp(container, current.epk)
+        self._storage.write.delete(container, current)
         document = current.document()
         terms = container.index.count(document, container.index.terms(document))
         return Written(204, charges.delete(len(current.body), terms), None)
@@ -151,18 +152,18 @@ class Items:
         status: int,
     ) -> Written:
         own_ttl = _checked_ttl(document)
-        lsn, now = self._storage.next_write(container)
+        stamp = self._storage.stamp(container, epk)
         etag = f'"{uuid.uuid4()}"'
         for name in SYSTEM_PROPERTIES:
             document.pop(name, None)
-        rid = current.rid if current else resource_id(*container.body["_numbers"], lsn)
+        rid = current.rid if current else self._new_rid(container)
         # At the end of the body, where Item.rid looks for it.
         document |= {
             "_rid": rid,
             "_self": f"{container.body['_self']}docs/{rid}/",
             "_etag": etag,
             "_attachments": "attachments/",
-            "_ts": now,
+            "_ts": stamp.ts,
         }
         try:
             body = orjson.dumps(document)
@@ -172,11 +173,17 @@ class Items:
             raise too_large(
                 f"Request size is too large: the item has {len(body)} bytes, of at most {MAX_ITEM_BYTES}."
             )
-        expires = expiry(container.default_ttl, own_ttl, now)
-        item = Item(0, epk, item_id, lsn, now, expires, etag, body)
+        expires = expiry(container.default_ttl, own_ttl, stamp.ts)
+        item = Item(0, epk, item_id, stamp.lsn, stamp.ts, expires, etag, body)
         terms = container.index.terms(document)
-        self._storage.put(container, item, terms, current)
+        if current is None:
+            self._storage.write.insert(container, stamp.partition, item, document, terms)
+        else:
+            self._storage.write.update(container, current, item, document, terms)
         return Written(status, charges.write(len(body), container.index.count(document, terms)), item)
+
+    def _new_rid(self, container: Container) -> str:
+        return resource_id(*container.body["_numbers"], self._storage.next_rid(container))
 
 
 def _checked_ttl(document: dict[str, Any]) -> int | None:

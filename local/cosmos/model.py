@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from local.cosmos.indexing import Index
-from local.cosmos.partitioning import PhysicalPartition
+from local.cosmos.partitioning import Counter, PhysicalPartition, Range
+from local.cosmos.unique import UniqueKeys
 
 _RID = b'"_rid":"'
 
@@ -26,9 +27,10 @@ class Item:
     epk
         Effective partition key.
     lsn
-        Sequence number of its last write, within the container.
+        Sequence number of its last write, within its physical partition; the writes of a transaction share
+        one.
     ts
-        When that was, in seconds; never less than that of an earlier write to the container.
+        When that was, in seconds; never less than that of an earlier write to the physical partition.
     expires
         The second from which on it is gone; None for never.
     body
@@ -71,10 +73,10 @@ class Container:
 
     Attributes
     ----------
-    lsn, ts
-        Sequence number and second of the last write.
-    lsn_limit
-        Sequence numbers up to here are set aside on disk.
+    partitions
+        Its physical partitions, in the order of their ranges.
+    rids
+        The numbers of items, for their resource ids.
     """
 
     number: int
@@ -83,10 +85,9 @@ class Container:
     body: dict[str, Any]
     offer: dict[str, Any]
     partitions: list[PhysicalPartition]
-    lsn: int = 0
-    lsn_limit: int = 0
-    ts: int = 0
+    rids: Counter
     index: Index = field(init=False)
+    unique: UniqueKeys = field(init=False)
 
     def __post_init__(self) -> None:
         self.refresh()
@@ -94,6 +95,7 @@ class Container:
     def refresh(self) -> None:
         """Derive what follows from the properties."""
         self.index = Index.of(self.body["indexingPolicy"])
+        self.unique = UniqueKeys.of(self.body.get("uniqueKeyPolicy") or {})
 
     @property
     def rid(self) -> str:
@@ -120,6 +122,15 @@ class Container:
     def partition_of(self, epk: str) -> PhysicalPartition:
         """Return the physical partition that holds a key."""
         return next(partition for partition in self.partitions if partition.range.holds(epk))
+
+    def overlapping(self, keys: Range) -> list[PhysicalPartition]:
+        """Return the physical partitions that hold a part of a range."""
+        return [partition for partition in self.partitions if partition.range.overlap(keys)]
+
+    @property
+    def next_partition_id(self) -> int:
+        """The id that the next physical partition gets: none is given twice."""
+        return 1 + max(int(name) for p in self.partitions for name in (p.id, *p.parents))
 
 
 def resource_id(*numbers: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -59,12 +59,63 @@ def point(epk: str) -> Range:
 WHOLE = Range("", MAX_EPK)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Counter:
+    """Numbers that are given once, across restarts.
+
+    Attributes
+    ----------
+    value
+        The last number given.
+    limit
+        Numbers up to here are set aside on disk.
+    """
+
+    value: int = 0
+    limit: int = 0
+
+
+@dataclass(slots=True)
 class PhysicalPartition:
-    """A physical partition; the id is what clients call its partition key range id."""
+    """A physical partition.
+
+    Attributes
+    ----------
+    id
+        What clients call its partition key range id.
+    parents
+        Ids of the partitions whose splits led to it, the oldest first.
+    lsn
+        The sequence number of its last write; a partition goes on counting where its parent stopped.
+    ts
+        The second of its last write.
+    """
 
     id: str
     range: Range
+    parents: tuple[str, ...] = ()
+    lsn: Counter = field(default_factory=Counter)
+    ts: int = 0
+
+    def split(self, first_id: int) -> list[PhysicalPartition]:
+        """Return its two halves, with the ids ``first_id`` and the next one.
+
+        Raises
+        ------
+        ServiceError
+            400: it holds one key only.
+        """
+        low = int(self.range.low or "0", 16)
+        high = _HASH_SPACE if self.range.high == MAX_EPK else int(self.range.high, 16)
+        middle = f"{(low + high) // 2:032X}"
+        if not self.range.low < middle < self.range.high:
+            raise bad_request(f"The partition {self.id!r} is too small to be split.")
+        halves = (Range(self.range.low, middle), Range(middle, self.range.high))
+        parents = (*self.parents, self.id)
+        return [
+            PhysicalPartition(str(number), half, parents, Counter(self.lsn.value, self.lsn.value), self.ts)
+            for number, half in enumerate(halves, first_id)
+        ]
 
 
 def even_partitions(count: int) -> list[PhysicalPartition]:

@@ -15,7 +15,7 @@ import orjson
 
 from local.cosmos.indexing import Scalar, stored_value
 from local.cosmos.model import Container, Item
-from local.cosmos.partitioning import Range
+from local.cosmos.partitioning import PhysicalPartition, Range
 
 COLUMNS = "number, epk, id, lsn, ts, expires, etag, body"
 
@@ -30,6 +30,25 @@ class Reader:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+
+    def get(self, container: Container, epk: str, item_id: str) -> Item | None:
+        """Return an item that has not expired."""
+        row = self._db.execute(
+            f"SELECT {COLUMNS} FROM items WHERE container = ? AND epk = ? AND id = ?",  # noqa: S608
+            (container.number, epk, item_id),
+        ).fetchone()
+        if row is None:
+            return None
+        item = Item(*row)
+        return None if item.expires is not None and item.expires <= time.time() else item
+
+    def expired(self, limit: int) -> list[tuple[int, Item]]:
+        """Return items that have expired, each with the number of its container."""
+        rows = self._db.execute(
+            f"SELECT container, {COLUMNS} FROM items WHERE expires <= ? LIMIT ?",  # noqa: S608
+            (int(time.time()), limit),
+        )
+        return [(container, Item(*columns)) for container, *columns in rows]
 
     def scan(self, container: Container, keys: Range, *, after: tuple[str, str] = ("", "")) -> Iterator[Item]:
         """Yield the items of a range in the order of effective key and id, those after ``after``."""
@@ -115,11 +134,18 @@ class Reader:
         self, container: Container, low: float | None, high: float | None, most: int
     ) -> set[int]:
         """Return the items last written from the second ``low`` to ``high``, or a few more."""
-        first = 0 if low is None else self.first_lsn_at(container, floor(low))
-        last = container.lsn if high is None else self.first_lsn_at(container, floor(high) + 1) - 1
+        bounds: list[tuple[object, ...]] = []
+        for partition in container.partitions:
+            first = 0 if low is None else self.first_lsn_at(container, partition, floor(low))
+            behind = (
+                partition.lsn.value + 1
+                if high is None
+                else self.first_lsn_at(container, partition, floor(high) + 1)
+            )
+            bounds.append((container.number, partition.id, first, behind))
         return self._collect(
-            "SELECT number FROM items WHERE container = ? AND lsn >= ? AND lsn <= ?",
-            [(container.number, first, last)],
+            "SELECT number FROM items WHERE container = ? AND partition = ? AND lsn >= ? AND lsn < ?",
+            bounds,
             most,
         )
 
@@ -130,6 +156,15 @@ class Reader:
             (container.number, epk, most),
         ).fetchone()
         return int(row[0])
+
+    def count_by_partition(self, container: Container) -> dict[str, int]:
+        """Return how many items each physical partition has, if it has any."""
+        return dict(
+            self._db.execute(
+                "SELECT partition, count(*) FROM items WHERE container = ? GROUP BY partition",
+                (container.number,),
+            ).fetchall()
+        )
 
     def _collect(self, statement: str, values: Iterable[tuple[object, ...]], most: int) -> set[int]:
         numbers: set[int] = set()
@@ -142,8 +177,10 @@ class Reader:
 
     # The order of writes
 
-    def feed(self, container: Container, keys: Range, *, after: int, limit: int) -> Iterator[Item]:
-        """Yield up to ``limit`` items of a range in the order of last writes, those behind ``after``."""
+    def feed(
+        self, container: Container, partition: PhysicalPartition, keys: Range, *, after: int
+    ) -> Iterator[Item]:
+        """Yield a physical partition's items of a range in the order of last writes, behind ``after``."""
         now = int(time.time())
         if keys.is_point:
             rows = self._db.execute(
@@ -152,27 +189,28 @@ class Reader:
                 (container.number, keys.low, after, now),
             ).fetchall()
             rows.sort()
-            yield from self._bodies([number for _, number in rows[:limit]], now)
+            yield from self._bodies([number for _, number in rows], now)
             return
         cursor = self._db.execute(
-            f"SELECT {COLUMNS} FROM items WHERE container = ? AND lsn > ? AND epk >= ? AND epk < ? "  # noqa: S608
-            "AND (expires IS NULL OR expires > ?) ORDER BY lsn LIMIT ?",
-            (container.number, after, keys.low, keys.high, now, limit),
+            f"SELECT {COLUMNS} FROM items WHERE container = ? AND partition = ? AND lsn > ? "  # noqa: S608
+            "AND epk >= ? AND epk < ? AND (expires IS NULL OR expires > ?) ORDER BY lsn, number",
+            (container.number, partition.id, after, keys.low, keys.high, now),
         )
         for row in cursor:
             yield Item(*row)
 
-    def first_lsn_at(self, container: Container, second: int) -> int:
+    def first_lsn_at(self, container: Container, partition: PhysicalPartition, second: int) -> int:
         """Return the lowest sequence number from which on every item was written at this second or later.
 
-        The time of writes never runs backwards within a container, so that halving finds it.
+        The time of writes never runs backwards within a physical partition, so that halving finds it.
         """
-        low, high = 1, container.lsn + 1
+        low, high = 1, partition.lsn.value + 1
         while low < high:
             middle = (low + high) // 2
             row = self._db.execute(
-                "SELECT lsn, ts FROM items WHERE container = ? AND lsn >= ? ORDER BY lsn LIMIT 1",
-                (container.number, middle),
+                "SELECT lsn, ts FROM items WHERE container = ? AND partition = ? AND lsn >= ? "
+                "ORDER BY lsn LIMIT 1",
+                (container.number, partition.id, middle),
             ).fetchone()
             if row is None or row[1] >= second:
                 high = middle

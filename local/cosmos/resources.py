@@ -173,7 +173,7 @@ def partition_key_ranges(container: Container) -> list[dict[str, Any]]:
             "_self": f"{container.body['_self']}pkranges/{partition.id}/",
             "throughputFraction": 1 / len(container.partitions),
             "status": "online",
-            "parents": [],
+            "parents": list(partition.parents),
             "_ts": container.body["_ts"],
         }
         for partition in container.partitions

@@ -15,13 +15,14 @@ from local.cosmos.items import Conditions, Items
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, effective_key, even_partitions, point
 from local.cosmos.resources import Resources
-from local.cosmos.storage import LSN_BLOCK, Storage, StorageError
+from local.cosmos.storage import NUMBER_BLOCK, Storage, StorageError
 
 SOUGHT = {
     "includedPaths": [{"path": "/kind/?"}, {"path": "/ids/[]/?"}],
     "excludedPaths": [{"path": "/*"}],
 }
 ALWAYS = Conditions()
+KEY = point(effective_key(("p",), hierarchical=False))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_sequence_number_is_never_given_twice_even_if_a_rolled_back_write_set_
     path: Path, opened: Storage
 ) -> None:
     container = create(opened)
-    for n in range(LSN_BLOCK):
+    for n in range(NUMBER_BLOCK):
         write(opened, container, id=f"i{n}")
     # The first number of the next block is taken, and the block with it, in a transaction that fails.
     with pytest.raises(ServiceError):
@@ -188,12 +189,17 @@ def test_the_time_of_writes_never_runs_backwards_and_finds_them(opened: Storage,
     for n in range(40):
         clock.now = start + n // 4 * 10 - (15 if n == 20 else 0)
         write(opened, container, id=f"i{n:02}")
-    assert opened.read.first_lsn_at(container, start) == 1
-    assert opened.read.first_lsn_at(container, start + 11) == 9
-    assert opened.read.first_lsn_at(container, start + 10_000) == container.lsn + 1
+    partition = container.partition_of(KEY.low)
+
+    def first_at(second: int) -> int:
+        return opened.read.first_lsn_at(container, partition, second)
+
+    assert first_at(start) == 1
+    assert first_at(start + 11) == 9
+    assert first_at(start + 10_000) == partition.lsn.value + 1
     written = opened.read.written_between(container, start + 20, start + 30, 100)
     assert len(written) == 8
-    assert opened.read.first_lsn_at(container, start + 50) == 22  # the 21st bears the time of the 20th
+    assert first_at(start + 50) == 22  # the 21st bears the time of the 20th
 
 
 def test_the_feed_of_one_logical_partition_has_the_order_of_writes(opened: Storage) -> None:
@@ -201,9 +207,107 @@ def test_the_feed_of_one_logical_partition_has_the_order_of_writes(opened: Stora
     for n in range(12):
         write(opened, container, id=f"i{11 - n}", pk=f"p{n % 2}")
     keys = point(effective_key(("p0",), hierarchical=False))
-    page = list(opened.read.feed(container, keys, after=0, limit=4))
-    assert [item.id for item in page] == ["i11", "i9", "i7", "i5"]
-    assert ids(opened.read.feed(container, keys, after=page[-1].lsn, limit=4)) == ["i3", "i1"]
+    partition = container.partition_of(keys.low)
+    everything = list(opened.read.feed(container, partition, keys, after=0))
+    assert [item.id for item in everything] == ["i11", "i9", "i7", "i5", "i3", "i1"]
+    assert ids(opened.read.feed(container, partition, keys, after=everything[3].lsn)) == ["i3", "i1"]
+
+
+def test_each_physical_partition_counts_its_own_writes(opened: Storage) -> None:
+    container = create(opened)
+    for n in range(60):
+        write(opened, container, id=f"i{n}", pk=f"p{n}")
+    for partition in container.partitions:
+        lsns = [item.lsn for item in opened.read.feed(container, partition, WHOLE, after=0)]
+        assert lsns == list(range(1, len(lsns) + 1))
+        assert partition.lsn.value == len(lsns) > 0
+
+
+def test_the_halves_of_a_partition_go_on_with_its_numbers(path: Path, opened: Storage) -> None:
+    container = create(opened)
+    for n in range(60):
+        write(opened, container, id=f"i{n}", pk=f"p{n}")
+    parent = container.partitions[1]
+    before = list(opened.read.feed(container, parent, WHOLE, after=0))
+    low, high = opened.split(container, parent)
+    assert (low.id, high.id, low.parents, high.parents) == ("3", "4", ("1",), ("1",))
+    assert [p.id for p in container.partitions] == ["0", "3", "4", "2"]
+    found = [list(opened.read.feed(container, half, WHOLE, after=0)) for half in (low, high)]
+    assert all(found)
+    assert sorted(found[0] + found[1], key=lambda item: item.lsn) == before
+    for n in range(60):
+        write(opened, container, id=f"i{n}", pk=f"p{n}")
+    killed = Storage(path)  # what another process would find now
+    try:
+        again = killed.containers["d", "c"]
+        assert [(p.id, p.range, p.parents) for p in again.partitions] == [
+            (p.id, p.range, p.parents) for p in container.partitions
+        ]
+        for half in (again.partitions[1], again.partitions[2]):
+            lsns = [item.lsn for item in killed.read.feed(again, half, WHOLE, after=0)]
+            assert min(lsns) == before[-1].lsn + 1  # all were written after the split
+            assert lsns == sorted(set(lsns))
+    finally:
+        killed.close()
+
+
+def test_ids_of_physical_partitions_are_never_given_twice(opened: Storage) -> None:
+    container = create(opened)
+    seen = {partition.id for partition in container.partitions}
+    for _ in range(5):
+        halves = {half.id for half in opened.split(container, container.partitions[0])}
+        assert not halves & seen
+        seen |= halves
+
+
+UNIQUE = {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/email"]}, {"paths": ["/a/b", "/c"]}]}}
+
+
+def refused(storage: Storage, container: Container, **document: Any) -> bool:
+    before = ids(storage.read.scan(container, WHOLE))
+    try:
+        write(storage, container, **document)
+    except ServiceError as error:
+        failure = error
+    else:
+        return False
+    assert (failure.status, failure.message) == (409, "Unique index constraint violation.")
+    assert ids(storage.read.scan(container, WHOLE)) == before
+    return True
+
+
+def test_a_unique_key_holds_within_a_logical_partition(opened: Storage) -> None:
+    container = unique_container(opened)
+    assert not refused(opened, container, id="1", email="x", a={"b": 1}, c=1)
+    assert refused(opened, container, id="2", email="x", a={"b": 2})
+    assert refused(opened, container, id="2", email="y", a={"b": 1.0}, c=1)
+    assert not refused(opened, container, id="2", email="x", pk="other")
+    assert not refused(opened, container, id="2", email="y", a={"b": 1}, c=2)
+    assert refused(opened, container, id="2", email="x", a={"b": 1}, c=2)  # an update as well
+    assert not refused(opened, container, id="1", email="z", a={"b": 1}, c=1)  # its own keys do not matter
+    assert not refused(opened, container, id="2", email="x", a={"b": 1}, c=2)  # x was given back
+
+
+def test_at_most_one_item_of_a_logical_partition_lacks_a_unique_path(opened: Storage) -> None:
+    container = unique_container(opened)
+    assert not refused(opened, container, id="1", c=1)
+    assert refused(opened, container, id="2", email=None, c=2)
+
+
+def test_a_unique_key_is_free_again_when_its_holder_is_gone(opened: Storage, clock: Clock) -> None:
+    container = unique_container(opened, defaultTtl=-1)
+    write(opened, container, id="1", email="x", c=1, ttl=10)
+    assert refused(opened, container, id="2", email="x", c=2)
+    clock.now += 10  # expired, and not purged yet
+    assert not refused(opened, container, id="2", email="x", c=2)
+    with opened.transaction():
+        Items(opened).delete(container, "2", ("p",), ALWAYS)
+    assert not refused(opened, container, id="3", email="x", c=2)
+
+
+def unique_container(storage: Storage, **properties: Any) -> Container:
+    container = create(storage, **properties)
+    return storage.replace_container(container, {**container.body, **UNIQUE})
 
 
 def test_a_file_of_another_format_is_refused_in_one_sentence(path: Path) -> None:
