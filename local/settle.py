@@ -1,13 +1,13 @@
 """``python -m local settle``: wait until everything written has been processed and published.
 
-A feed is drained when the lease of every feed range stands at its end, and a lease advances only after its
-invocation has ended; so "drained" means "processed". But processing a feed can write into the container
-behind another one (sources → ``view_state`` → views), and the feeds of one measurement are read side by
-side. Hence the rule: as many measurements in a row as there are monitored containers must find everything
-drained. By the n-th of them, what was written n steps upstream before the first one has arrived.
+It looks where every feed ends now, and waits until all leases are beyond that. A lease advances only after
+its invocation has ended; so what was written before has been processed then. But processing a feed can write
+into the container behind another one (sources → ``view_state`` → views). Hence it does so in rounds, one for
+each monitored container, each to the ends that the feeds have at its beginning: by the n-th round, what was
+written before the first one has been processed n steps downstream.
 
-It waits for a moment of rest: under traffic without a gap as long as the feeds' poll delays there is none,
-and the wait ends with the lag.
+What is written meanwhile is not waited for, so that it ends under constant traffic as well. A document that
+is written again meanwhile counts as written then: the feed has its latest version only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from rich.table import Table
 
 from local.connection import Connection
 from local.console import output
-from local.host.lag import FeedLag, LagMeter
+from local.host.feed import RangeSplitError
+from local.host.lag import FeedEnds, FeedLag, LagMeter
 from local.processes import ROOT
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -73,32 +74,41 @@ async def settle_feeds(connection: Connection, *, timeout: float) -> Settlement:
         The function app or its settings are not usable.
     """
     os.environ.update(connection.settings)  # where the function app looks for them
+    async with LagMeter(ROOT) as meter:
+        return await settle_with(meter, timeout=timeout)
+
+
+async def settle_with(meter: LagMeter, *, timeout: float) -> Settlement:
+    """Wait as :func:`settle_feeds` does, with a meter that is open."""
     started = monotonic()
     feeds: tuple[FeedLag, ...] = ()
-    error: str | None = None
-    drained_in_a_row, pause = 0, SHORTEST_PAUSE
-    async with LagMeter(ROOT) as meter:
-        while True:
-            try:
-                measured, error = tuple(await meter.measure()), None
-            except AzureError as failure:  # the database may be back at the next measurement
-                measured, error = (), f"{type(failure).__name__}: {failure.message}"
-            if measured and all(feed.drained for feed in measured):
-                drained_in_a_row += 1
-                if drained_in_a_row >= passes_needed(measured):
-                    return Settlement(True, measured, monotonic() - started)
-                feeds, pause = measured, SHORTEST_PAUSE
-                continue
-            drained_in_a_row = 0
-            if monotonic() - started >= timeout:
-                return Settlement(False, measured or feeds, monotonic() - started, error)
-            pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
-            feeds = measured or feeds
-            await asyncio.sleep(pause)
+    ends: FeedEnds | None = None
+    rounds, pause = 0, SHORTEST_PAUSE
+    while True:
+        measured: tuple[FeedLag, ...] = ()
+        error: str | None = None
+        try:
+            ends = await meter.ends() if ends is None else ends
+            measured = tuple(await meter.measure(ends))
+        except AzureError as failure:  # the database may be back at the next measurement
+            error = f"{type(failure).__name__}: {failure.message}"
+        except RangeSplitError as failure:  # the next measurement sees its parts
+            error = f"{type(failure).__name__}: {failure}"
+        if measured and all(feed.drained for feed in measured):
+            rounds += 1
+            if rounds >= rounds_needed(measured):
+                return Settlement(True, measured, monotonic() - started)
+            feeds, ends, pause = measured, None, SHORTEST_PAUSE
+            continue
+        if monotonic() - started >= timeout:
+            return Settlement(False, measured or feeds, monotonic() - started, error)
+        pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
+        feeds = measured or feeds
+        await asyncio.sleep(pause)
 
 
-def passes_needed(feeds: tuple[FeedLag, ...]) -> int:
-    """Return how many measurements in a row must find every feed drained: the longest possible chain."""
+def rounds_needed(feeds: tuple[FeedLag, ...]) -> int:
+    """Return how many rounds follow everything to its end: the longest possible chain of containers."""
     return len({(feed.database, feed.container) for feed in feeds})
 
 

@@ -61,12 +61,9 @@ class CosmosSource:
         prefix = lease_prefix(
             trigger.lease_prefix, connections.host(trigger.connection), database["_rid"], properties["_rid"]
         )
-        return cls(
-            spec.name,
-            trigger,
-            ChangeFeed(monitored, str(properties["_rid"])),
-            LeaseStore(leases, prefix=prefix, owner=owner, process=process),
-        )
+        feed = ChangeFeed(monitored, str(properties["_rid"]))
+        store = LeaseStore(leases, prefix=prefix, owner=owner, process=process, range_by_id=feed.range_by_id)
+        return cls(spec.name, trigger, feed, store)
 
 
 async def _create_lease_container(function: str, trigger: CosmosTrigger, connections: Connections) -> None:

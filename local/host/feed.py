@@ -13,7 +13,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from local.host.leases import FeedRange
 
-Start = datetime | Literal["Beginning"]
+Start = datetime | Literal["Beginning", "Now"]
 """Where a lease without a position begins."""
 
 
@@ -29,7 +29,13 @@ class FeedPage:
     continuation: str
     """The position after these documents: an etag, as leases store it."""
     pending_after: int
-    """Estimate of the changes that follow, from log sequence numbers; 0 after the last one."""
+    """Transactions between the last document and the end of the partition's log; 0 after the last one."""
+
+    @property
+    def first_lsn(self) -> int | None:
+        """The log sequence number of the first document, if there is one and it has one."""
+        number = self.documents[0].get("_lsn") if self.documents else None
+        return number if isinstance(number, int) else None
 
 
 class ChangeFeed:
@@ -43,6 +49,33 @@ class ChangeFeed:
         """Return the feed ranges of the physical partitions as they are now."""
         found = self._container.read_feed_ranges(force_refresh=True)
         return [FeedRange.from_json(item) async for item in found]
+
+    async def range_by_id(self, range_id: str) -> FeedRange | None:
+        """Return the range of a partition key range id; of one that was split, what its parts make up.
+
+        The SDK has no public call that tells ids; this one is what it fills its own cache with.
+        """
+        connection = self._container.client_connection
+        found = connection._ReadPartitionKeyRanges(self._container.container_link)
+        parts = [
+            FeedRange(str(item["minInclusive"]), str(item["maxExclusive"]))
+            async for item in found
+            if range_id == item["id"] or range_id in (item.get("parents") or ())
+        ]
+        if not parts:
+            return None
+        return FeedRange(min(part.min for part in parts), max(part.max for part in parts))
+
+    async def end(self, feed_range: FeedRange) -> int:
+        """Return the log sequence number that the feed of a range has reached.
+
+        Raises
+        ------
+        RangeSplitError
+            The range lies on several physical partitions, which count on their own.
+        """
+        page = await self.read(feed_range, None, "Now", 1)
+        return position_lsn(page.continuation)
 
     async def read(
         self, feed_range: FeedRange, continuation: str | None, start: Start, max_items: int
@@ -105,6 +138,11 @@ def _position(state: str) -> str:
     return str(parts[0]["token"])
 
 
+def position_lsn(continuation: str) -> int:
+    """Return the log sequence number of a position; it means something within one physical partition only."""
+    return int(continuation.strip('"'))
+
+
 def latest_lsn(session_token: str | None) -> int | None:
     """Return the log sequence number in a session token (``0:-1#42#...`` or ``0:42``), or None."""
     if not session_token:
@@ -116,7 +154,10 @@ def latest_lsn(session_token: str | None) -> int | None:
 
 
 def _pending(answer: Mapping[str, str], documents: list[dict[str, Any]]) -> int:
-    """Estimate what follows a page as the .NET estimator does: from log sequence numbers."""
+    """Estimate what follows a page as the .NET estimator does: from the partition's log sequence numbers.
+
+    All items of a transactional batch share one number, so it counts transactions rather than items.
+    """
     if not documents:
         return 0
     latest = latest_lsn(answer.get("x-ms-session-token"))

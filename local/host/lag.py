@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import TracebackType
 from local.host.bindings import CosmosTrigger
 from local.host.connections import Connections
 from local.host.cosmos_source import CosmosSource, start_of
-from local.host.feed import RangeSplitError
+from local.host.feed import FeedPage, RangeSplitError
 from local.host.lease_store import utc_now
 from local.host.leases import FeedRange, Lease, covers
 from local.host.loading import load_functions
@@ -20,6 +21,12 @@ from local.host.settings import export_settings, load_app_settings, load_host_js
 
 PARALLEL_READS = 8
 """Feeds read at the same time by one measurement."""
+
+RangeEnd = tuple[FeedRange, int]
+"""The feed range of a physical partition and the log sequence number that it had reached."""
+
+FeedEnds = Mapping[str, tuple[RangeEnd, ...]]
+"""Where the feeds ended at some moment, by function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +37,9 @@ class LeaseLag:
     owner: str | None
     continuation: str | None
     pending: int
-    """Estimate of the changes that wait, from log sequence numbers; at least 1 if any waits."""
+    """Estimate of the transactions that wait, from log sequence numbers; at least 1 if any waits."""
     drained: bool
-    """Whether nothing waits: exact at the time of the measurement."""
+    """Whether nothing waits, or nothing up to the given ends: exact at the time of the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class FeedLag:
 
     @property
     def drained(self) -> bool:
-        """Whether every feed range has a lease and nothing waits in any.
+        """Whether every feed range has a lease and nothing waits in any (up to the given ends).
 
         A lease advances only after its invocation has ended, so drained means processed.
         """
@@ -96,21 +103,47 @@ class LagMeter:
     ) -> None:
         await self._exit.aclose()
 
-    async def measure(self) -> list[FeedLag]:
+    async def ends(self) -> FeedEnds:
+        """Return where all feeds end now, for :meth:`measure`; it writes nothing.
+
+        Raises
+        ------
+        azure.core.exceptions.AzureError
+            The database does not answer.
+        RangeSplitError
+            A physical partition was split at this moment; ask again.
+        """
+        found = await asyncio.gather(*(self._ends(source) for source in self._sources))
+        return dict(zip((source.function for source in self._sources), found, strict=True))
+
+    async def _ends(self, source: CosmosSource) -> tuple[RangeEnd, ...]:
+        async def end(feed_range: FeedRange) -> RangeEnd:
+            async with self._reading:
+                return feed_range, await source.feed.end(feed_range)
+
+        return tuple(await asyncio.gather(*(end(found) for found in await source.feed.ranges())))
+
+    async def measure(self, up_to: FeedEnds | None = None) -> list[FeedLag]:
         """Measure all triggers now; it writes nothing.
+
+        Parameters
+        ----------
+        up_to
+            Count as drained what has handled everything up to there, whatever was written since.
 
         Raises
         ------
         azure.core.exceptions.AzureError
             The database does not answer.
         """
-        return list(await asyncio.gather(*(self._measure(source) for source in self._sources)))
+        return list(await asyncio.gather(*(self._measure(source, up_to) for source in self._sources)))
 
-    async def _measure(self, source: CosmosSource) -> FeedLag:
+    async def _measure(self, source: CosmosSource, up_to: FeedEnds | None) -> FeedLag:
         ranges = await source.feed.ranges()
         leases = await source.store.list()
         covered = [lease.feed_range for lease in leases]
-        lags = await asyncio.gather(*(self._measure_lease(source, lease) for lease in leases))
+        ends = None if up_to is None else up_to[source.function]
+        lags = await asyncio.gather(*(self._measure_lease(source, lease, ends) for lease in leases))
         return FeedLag(
             function=source.function,
             database=source.trigger.database,
@@ -119,7 +152,9 @@ class LagMeter:
             uncovered=tuple(found for found in ranges if not covers(covered, found)),
         )
 
-    async def _measure_lease(self, source: CosmosSource, lease: Lease) -> LeaseLag:
+    async def _measure_lease(
+        self, source: CosmosSource, lease: Lease, ends: tuple[RangeEnd, ...] | None
+    ) -> LeaseLag:
         trigger = source.trigger
         pending, drained = 0, True
         if lease.continuation is None and not trigger.start_from_beginning and not trigger.start_from_time:
@@ -130,8 +165,8 @@ class LagMeter:
             try:
                 async with self._reading:
                     page = await source.feed.read(lease.feed_range, lease.continuation, start, 1)
-                if page.documents:
-                    pending, drained = page.pending_after + len(page.documents), False
+                pending = pending_transactions(page)
+                drained = not page.documents or _starts_behind(page, lease.feed_range, ends)
             except RangeSplitError:
                 drained = False
         return LeaseLag(
@@ -141,6 +176,29 @@ class LagMeter:
             pending=pending,
             drained=drained,
         )
+
+
+def pending_transactions(page: FeedPage) -> int:
+    """Estimate what waits from the first page behind a lease's position, as the .NET estimator does.
+
+    It counts the physical partition's log sequence numbers from the first document that waits. Deletions and
+    versions that were written over have numbers too; the items of a transactional batch share one.
+    """
+    last = page.documents[-1].get("_lsn") if page.documents else None
+    if not isinstance(last, int) or page.first_lsn is None:
+        return len(page.documents)
+    return page.pending_after + last - page.first_lsn + 1
+
+
+def _starts_behind(page: FeedPage, feed_range: FeedRange, ends: tuple[RangeEnd, ...] | None) -> bool:
+    """Say whether all of a page was written after the given ends.
+
+    The parts of a split partition go on counting where it stopped, so that its end holds for each of them.
+    """
+    if ends is None or page.first_lsn is None:
+        return False
+    numbers = [lsn for found, lsn in ends if found.intersection(feed_range) is not None]
+    return bool(numbers) and page.first_lsn > max(numbers)
 
 
 async def measure_lag(app_dir: Path) -> list[FeedLag]:

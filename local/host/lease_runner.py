@@ -16,6 +16,7 @@ from local.host.cosmos_source import CosmosSource
 from local.host.feed import FeedPage, RangeSplitError, Start
 from local.host.invoke import Invoker, wait_for
 from local.host.lease_store import HeldLease, LeaseLostError, utc_now
+from local.host.leases import covers
 from local.host.logs import describe, feed_log
 
 TRANSIENT = (AzureError, TimeoutError, OSError)
@@ -60,7 +61,7 @@ class LeaseRunner:
         except LeaseLostError as error:
             self._report_lost(str(error))
         except RangeSplitError:
-            await self._divide()
+            await self._divide_if_held()
         finally:
             renewer.cancel()
             await asyncio.gather(renewer, return_exceptions=True)
@@ -133,14 +134,29 @@ class LeaseRunner:
                 if age > trigger.expiration_interval:
                     self._report_lost("it could not be renewed before it expired")
 
+    async def _divide_if_held(self) -> None:
+        """Divide the lease, unless somebody else has it by now and divides it."""
+        try:
+            await self._divide()
+        except LeaseLostError as error:
+            self._report_lost(str(error))
+        except TRANSIENT as error:
+            # Given back as it is; whoever takes it next finds the split as well and ends this.
+            self._log(feed_log.warning, "lease_division_failed", **describe(error))
+
     async def _divide(self) -> None:
         """Replace the lease of a split range by one lease per new range, at the same position."""
         lease = self._held.lease
-        for found in await self._source.feed.ranges():
-            part = lease.feed_range.intersection(found)
-            if part is not None and part != lease.feed_range:
-                await self._source.store.create(part, lease.continuation)
-                self._log(feed_log.info, "lease_divided", child=part.token)
+        overlaps = (lease.feed_range.intersection(found) for found in await self._source.feed.ranges())
+        parts = [part for part in overlaps if part is not None]
+        if len(parts) < 2 or not covers(parts, lease.feed_range):
+            self._log(feed_log.warning, "lease_not_divided", parts=[part.token for part in parts])
+            return
+        # A ghost must not bring back, at an old position, leases that have been advanced and divided since.
+        await self._held.renew()
+        for part in parts:
+            await self._source.store.create(part, lease.continuation)
+            self._log(feed_log.info, "lease_divided", child=part.token)
         await self._source.store.delete(lease)
         self.divided = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from local.host.leases import FeedRange, Lease, covers
+from local.host.leases import FeedRange, Lease, covers, range_id
 from local.host.logs import feed_log
 
 LOCK_SECONDS = 5
@@ -35,11 +35,28 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class LeaseStore:
-    """The lease documents of one processor (one prefix) in one container."""
+RangeById = Callable[[str], Awaitable[FeedRange | None]]
+"""Finds the range of a partition key range id; None if there never was such an id."""
 
-    def __init__(self, container: ContainerProxy, *, prefix: str, owner: str, process: str) -> None:
+
+class LeaseStore:
+    """The lease documents of one processor (one prefix) in one container.
+
+    ``range_by_id`` reads leases older than feed ranges: they name a partition key range by its id. Like the
+    .NET processor, an owner adds the range to the lease that it takes.
+    """
+
+    def __init__(
+        self,
+        container: ContainerProxy,
+        *,
+        prefix: str,
+        owner: str,
+        process: str,
+        range_by_id: RangeById | None = None,
+    ) -> None:
         self._container = container
+        self._range_by_id = range_by_id
         self.prefix = prefix
         self.owner = owner
         self.process = process
@@ -77,7 +94,7 @@ class LeaseStore:
         leases = []
         async for item in items:
             try:
-                leases.append(Lease.from_document(item))
+                leases.append(await self._lease(item))
             except ValueError as error:
                 feed_log.error("lease_unreadable", lease=item.get("id"), error=str(error))
         return leases
@@ -89,7 +106,6 @@ class LeaseStore:
             token=feed_range.token,
             feed_range=feed_range,
             continuation=continuation,
-            timestamp=utc_now(),
         )
         await self._create_if_absent(lease.to_document())
 
@@ -117,7 +133,7 @@ class LeaseStore:
     async def read(self, lease_id: str) -> Lease | None:
         """Read one lease, or None if it is gone."""
         try:
-            return Lease.from_document(await self._container.read_item(lease_id, lease_id))
+            return await self._lease(await self._container.read_item(lease_id, lease_id))
         except CosmosResourceNotFoundError:
             return None
 
@@ -127,6 +143,11 @@ class LeaseStore:
             lease.id, lease.to_document(), etag=lease.etag, match_condition=MatchConditions.IfNotModified
         )
         return Lease.from_document(written)
+
+    async def _lease(self, document: Mapping[str, Any]) -> Lease:
+        number = range_id(document)
+        missing = None if number is None or self._range_by_id is None else await self._range_by_id(number)
+        return Lease.from_document(document, missing)
 
     async def delete(self, lease: Lease) -> None:
         """Delete a lease whose range was split."""

@@ -1,4 +1,4 @@
-"""Lease documents in the .NET change feed processor's format, range-based (version 1); nothing that acts."""
+"""Lease documents in the .NET change feed processor's format, of both versions; nothing that acts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,32 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 RANGE_BASED = 1
-"""``version`` of a lease for a range of effective partition keys (0: for a partition key range id)."""
+"""``version`` of a lease for a range of effective partition keys: what this host creates."""
+
+PARTITION_BASED = 0
+"""``version`` of a lease for a partition key range id, also of one without a version."""
+
+LATEST_VERSION = "Incremental Feed"
+"""``Mode`` of a lease of the change feed's latest versions."""
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""``timestamp`` of a lease that no owner has written yet; null in its document."""
 
 PROCESS_PROPERTY = "process"
 """Key in ``properties`` that tells two processes of one instance name apart: a restart from its ghost."""
 
 _FRACTION = re.compile(r"\.(\d{6})\d+")
-_KNOWN = ("id", "_etag", "LeaseToken", "FeedRange", "Owner", "ContinuationToken", "properties", "timestamp")
+_KNOWN = (
+    "id",
+    "version",
+    "LeaseToken",
+    "FeedRange",
+    "Owner",
+    "ContinuationToken",
+    "properties",
+    "timestamp",
+    "Mode",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,10 +92,12 @@ class Lease:
     owner: str | None = None
     continuation: str | None = None
     """The feed's etag (quoted log sequence number) up to which everything has been handled."""
-    timestamp: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    timestamp: datetime = NEVER
     """When the owner last wrote; a lease expires counting from here."""
     etag: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    version: int = RANGE_BASED
+    mode: str | None = LATEST_VERSION
     rest: Mapping[str, Any] = field(default_factory=dict)
     """Every other property of the document, written back untouched."""
 
@@ -100,44 +121,69 @@ class Lease:
 
     def to_document(self) -> dict[str, Any]:
         """Return the lease as a document, properties in the .NET processor's order."""
-        return {
+        document = {
             "id": self.id,
-            "version": RANGE_BASED,
+            "version": self.version,
             **self.rest,
             "LeaseToken": self.token,
             "FeedRange": {"Range": {"min": self.feed_range.min, "max": self.feed_range.max}},
             "Owner": self.owner,
             "ContinuationToken": self.continuation,
             "properties": dict(self.properties),
-            "timestamp": self.timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+            "timestamp": None if self.timestamp == NEVER else _write_timestamp(self.timestamp),
         }
+        return document if self.mode is None else {**document, "Mode": self.mode}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Lease:
+    def from_document(cls, document: Mapping[str, Any], missing_range: FeedRange | None = None) -> Lease:
         """Read a lease document.
+
+        Parameters
+        ----------
+        missing_range
+            The range of a lease that has no ``FeedRange``; see :func:`range_id`.
 
         Raises
         ------
         ValueError
-            It has no ``FeedRange``: a lease of a processor older than feed ranges.
+            It has no ``FeedRange``, and none is given.
         """
-        feed_range = document.get("FeedRange")
-        if not isinstance(feed_range, Mapping):
+        found = document.get("FeedRange")
+        feed_range = FeedRange.from_json(found) if isinstance(found, Mapping) else missing_range
+        if feed_range is None:
             raise ValueError(f"the lease {document.get('id')!r} has no FeedRange")
         rest = {
             name: value for name, value in document.items() if name not in _KNOWN and not name.startswith("_")
         }
         return cls(
             id=str(document["id"]),
-            token=str(document["LeaseToken"]),
-            feed_range=FeedRange.from_json(feed_range),
+            token=_token(document),
+            feed_range=feed_range,
             owner=document.get("Owner"),
             continuation=document.get("ContinuationToken"),
             timestamp=_read_timestamp(document),
             etag=document.get("_etag"),
             properties=dict(document.get("properties") or {}),
+            version=int(document.get("version", PARTITION_BASED)),
+            mode=document.get("Mode"),
             rest=rest,
         )
+
+
+def range_id(document: Mapping[str, Any]) -> str | None:
+    """Return the partition key range id that tells the range of a lease without ``FeedRange``, else None."""
+    return None if isinstance(document.get("FeedRange"), Mapping) else _token(document)
+
+
+def _token(document: Mapping[str, Any]) -> str:
+    """Return the lease token; before version 3 of the processor it was called ``PartitionId``."""
+    return str(document.get("LeaseToken") or document["PartitionId"])
+
+
+def _write_timestamp(moment: datetime) -> str:
+    """Write a time as .NET does: a fraction without trailing zeros, none if it is zero."""
+    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text.rstrip("0").rstrip(".") + "Z"
 
 
 def _read_timestamp(document: Mapping[str, Any]) -> datetime:

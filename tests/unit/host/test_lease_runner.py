@@ -37,8 +37,10 @@ class Feed:
         self._answers = list(answers)
         self.positions: list[str | None] = []
 
+    parts = (FeedRange("", "80"), FeedRange("80", "FF"))
+
     async def ranges(self) -> list[FeedRange]:
-        return [FeedRange("", "80"), FeedRange("80", "FF")]
+        return list(self.parts)
 
     async def read(self, feed_range: FeedRange, position: str | None, start: Any, count: int) -> FeedPage:
         self.positions.append(position)
@@ -167,6 +169,35 @@ async def test_a_split_range_is_divided_at_the_same_position(invoker: Invoker) -
     assert store.deleted == ["id"]
     assert made.divided
     assert not held.released
+
+
+async def test_a_lease_that_was_taken_meanwhile_is_not_divided(invoker: Invoker) -> None:
+    held, store, work = Held(LeaseLostError("stolen")), Store(), Work(9)
+    made = runner(work, Feed(RangeSplitError("two")), held, store, invoker)
+    await made.run()
+    assert (store.created, store.deleted, made.divided, held.released) == ([], [], False, False)
+
+
+@pytest.mark.parametrize("parts", [(WHOLE,), (FeedRange("", "40"), FeedRange("80", "FF")), ()])
+async def test_a_lease_is_kept_unless_its_parts_make_up_the_whole(
+    invoker: Invoker, parts: tuple[FeedRange, ...]
+) -> None:
+    held, store, feed = Held(), Store(), Feed(RangeSplitError("two"))
+    feed.parts = parts  # type: ignore[assignment]
+    made = runner(Work(9), feed, held, store, invoker)
+    await made.run()
+    assert (store.created, store.deleted, made.divided, held.released) == ([], [], False, True)
+
+
+async def test_a_division_that_fails_is_left_to_the_next_owner(invoker: Invoker) -> None:
+    class Away(Store):
+        async def create(self, feed_range: FeedRange, continuation: str | None) -> None:
+            raise ServiceRequestError("down")
+
+    held, store = Held(), Away()
+    made = runner(Work(9), Feed(RangeSplitError("two")), held, store, invoker)
+    await made.run()
+    assert (store.deleted, made.divided, held.released) == ([], False, True)
 
 
 async def test_a_cancellation_while_the_lease_is_given_back_does_not_keep_it(invoker: Invoker) -> None:

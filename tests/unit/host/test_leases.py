@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.host.leases import FeedRange, Lease, covers, lease_prefix
+from local.host.leases import FeedRange, Lease, covers, lease_prefix, range_id
 
 WRITTEN_BY_DOTNET = {
     "id": "fold-acct.documents.azure.com_q0oIAA==_q0oIALS6YvQ=..-1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
@@ -48,7 +48,7 @@ def test_what_is_written_back_differs_only_where_it_was_changed() -> None:
         "Owner": "host-2",
         "ContinuationToken": '"4217"',
         "properties": {"custom": "kept", "process": "p"},
-        "timestamp": "2026-01-02T04:00:00.0000000Z",
+        "timestamp": "2026-01-02T04:00:00Z",
         "Mode": "Incremental Feed",
     }
 
@@ -58,9 +58,59 @@ def test_without_timestamp_the_services_own_counts() -> None:
     assert Lease.from_document(document).timestamp == datetime.fromtimestamp(1767323045, UTC)
 
 
-def test_a_lease_without_feed_range_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [(0, "04:05Z"), (120_000, "04:05.12Z"), (123_456, "04:05.123456Z"), (50, "04:05.00005Z")],
+)
+def test_a_time_is_written_as_dotnet_does(microseconds: int, text: str) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, microseconds, tzinfo=UTC)
+    lease = Lease("a", "t", FeedRange("", "FF"), timestamp=moment)
+    document = lease.to_document()
+    assert document["timestamp"] == f"2026-01-02T03:{text}"
+    assert Lease.from_document(document).timestamp == moment
+
+
+def test_a_new_lease_has_every_property_of_the_processors() -> None:
+    part = FeedRange("", "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF")
+    assert Lease("p..t", part.token, part).to_document() == {
+        "id": "p..t",
+        "version": 1,
+        "LeaseToken": "-1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+        "FeedRange": {"Range": {"min": "", "max": "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"}},
+        "Owner": None,
+        "ContinuationToken": None,
+        "properties": {},
+        "timestamp": None,
+        "Mode": "Incremental Feed",
+    }
+
+
+OLDER = {"id": "p..7", "LeaseToken": "7", "Owner": "host-1", "ContinuationToken": '"9"', "_ts": 1767323045}
+"""Written by a processor that knew neither versions nor feed ranges."""
+
+
+def test_a_lease_without_feed_range_is_refused_unless_the_range_is_known() -> None:
     with pytest.raises(ValueError, match="no FeedRange"):
-        Lease.from_document({**WRITTEN_BY_DOTNET, "FeedRange": None})
+        Lease.from_document(OLDER)
+    assert range_id(OLDER) == "7"
+    assert range_id(WRITTEN_BY_DOTNET) is None
+    lease = Lease.from_document(OLDER, FeedRange("10", "20"))
+    assert lease.to_document() == {
+        "id": "p..7",
+        "version": 0,
+        "LeaseToken": "7",
+        "FeedRange": {"Range": {"min": "10", "max": "20"}},
+        "Owner": "host-1",
+        "ContinuationToken": '"9"',
+        "properties": {},
+        "timestamp": "2026-01-02T03:04:05Z",
+    }
+
+
+def test_before_version_3_the_token_was_the_partition_id() -> None:
+    document = {name: value for name, value in OLDER.items() if name != "LeaseToken"} | {"PartitionId": "7"}
+    written = Lease.from_document(document, FeedRange("10", "20")).to_document()
+    assert (written["LeaseToken"], written["PartitionId"]) == ("7", "7")
 
 
 def test_a_lease_is_free_without_owner_or_after_its_expiration() -> None:

@@ -10,9 +10,10 @@ from azure.core.exceptions import ServiceRequestError
 
 from local import settle
 from local.connection import Connection
-from local.host.lag import FeedLag, LeaseLag
+from local.host.feed import RangeSplitError
+from local.host.lag import FeedEnds, FeedLag, LeaseLag
 from local.host.leases import FeedRange
-from local.settle import Settlement, passes_needed, print_lag, settle_feeds
+from local.settle import Settlement, print_lag, rounds_needed, settle_feeds
 
 CONNECTION = Connection({}, "a test")
 Measurement = tuple[FeedLag, ...] | Exception
@@ -34,6 +35,7 @@ class ScriptedMeter:
     def __init__(self, measurements: Iterable[Measurement]) -> None:
         self.left = list(measurements)
         self.measured = 0
+        self.rounds = 0
 
     async def __aenter__(self) -> ScriptedMeter:
         return self
@@ -41,8 +43,13 @@ class ScriptedMeter:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def measure(self) -> list[FeedLag]:
+    async def ends(self) -> FeedEnds:
+        self.rounds += 1
+        return {"round": ((FeedRange("", "FF"), self.rounds),)}
+
+    async def measure(self, up_to: FeedEnds) -> list[FeedLag]:
         self.measured += 1
+        assert up_to == {"round": ((FeedRange("", "FF"), self.rounds),)}
         now = self.left.pop(0) if len(self.left) > 1 else self.left[0]
         if isinstance(now, Exception):
             raise now
@@ -61,18 +68,18 @@ def measurements(monkeypatch: pytest.MonkeyPatch):
     return script
 
 
-async def test_one_drained_measurement_is_not_enough_for_a_chain_of_two(measurements) -> None:
+async def test_one_round_is_not_enough_for_a_chain_of_two(measurements) -> None:
     # Both look drained at first; then what the source's invocation wrote shows up downstream.
-    meter = measurements(both(0, 0), both(0, 7), both(0, 0), both(0, 0))
+    meter = measurements(both(0, 0), both(0, 7), both(0, 0))
     settled = await settle_feeds(CONNECTION, timeout=60)
     assert settled.drained
-    assert meter.measured == 4
+    assert (meter.rounds, meter.measured) == (2, 3)
 
 
 async def test_a_feed_that_is_behind_is_waited_for(measurements) -> None:
     meter = measurements(both(5, 0), both(2, 3), both(0, 1), both(0, 0), both(0, 0))
     assert (await settle_feeds(CONNECTION, timeout=60)).drained
-    assert meter.measured == 5
+    assert (meter.rounds, meter.measured) == (2, 5)
 
 
 async def test_the_time_over_the_last_lag_is_returned(measurements) -> None:
@@ -104,9 +111,14 @@ async def test_a_database_that_stays_away_is_named_with_the_last_known_lag(measu
     assert settled.feeds == both(4, 0)
 
 
-def test_as_many_measurements_are_needed_as_containers_are_monitored() -> None:
-    assert passes_needed((feed("a", 0), feed("a", 0))) == 1
-    assert passes_needed(both(0, 0)) == 2
+async def test_a_split_while_it_measures_is_measured_again(measurements) -> None:
+    measurements(RangeSplitError("the range lies on 2 partitions"), both(0, 0))
+    assert (await settle_feeds(CONNECTION, timeout=60)).drained
+
+
+def test_as_many_rounds_are_needed_as_containers_are_monitored() -> None:
+    assert rounds_needed((feed("a", 0), feed("a", 0))) == 1
+    assert rounds_needed(both(0, 0)) == 2
 
 
 def test_the_lag_is_printed_per_feed(capsys: pytest.CaptureFixture[str]) -> None:
