@@ -102,6 +102,37 @@ class InteractionFact:
         return cls(user_id=user_id, **values)
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Stands on the ledger for a document whose current version cannot be read.
+
+    It counts in no view. It remembers the version, so that an older one that can be read, and is delivered
+    late, is not counted in its place. ``at`` is when it was written, in milliseconds since the epoch.
+    """
+
+    user_id: str
+    at: Millis
+
+    @property
+    def hour(self) -> EventHour:
+        """The UTC hour it was written in."""
+        return event_hour(self.at)
+
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which a ledger page stores it."""
+        return {_WITHDRAWN: self.at}
+
+
+_WITHDRAWN = "withdrawn"
+
+
+def decode_fact(user_id: str, stored: Mapping[str, Any]) -> InteractionFact | Withdrawn:
+    """Read what a fact's ``encode`` wrote on the page of ``user_id``."""
+    if _WITHDRAWN in stored:
+        return Withdrawn(user_id, stored[_WITHDRAWN])
+    return InteractionFact.decode(user_id, stored)
+
+
 _SHORT = {
     "at": "t",
     "answered": "ok",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.facts import InteractionFact
+from shared.facts import InteractionFact, Withdrawn
 from shared.ledger import (
     Entry,
     Loaded,
@@ -31,6 +31,8 @@ class Verdict(Enum):
 
     ADDED = "added"
     REPLACED = "replaced"
+    WITHDRAWN = "withdrawn"
+    """Its newest version cannot be read: what was counted of the document is taken back."""
     SAME = "same"
     """This version has been counted."""
     OLDER = "older"
@@ -46,20 +48,30 @@ class Change:
     user_id: str
     document_id: str
     version: Version
-    fact: InteractionFact
+    fact: InteractionFact | Withdrawn
     live: bool = False
     """Read from the source just now, rather than delivered: newer than anything of the same second."""
     corrects: bool = False
     """The same version counted differently, under new prices say: replaces its fact and nothing else."""
 
 
-def contribute(fact: Fact, into: Contributions) -> None:
+def keys(fact: Fact | Withdrawn) -> list[PartialKey]:
+    """Return the partials that one fact contributes to."""
+    if isinstance(fact, Withdrawn):
+        return [PartialKey(user_activity.NAME, fact.user_id)]
+    return [PartialKey(name, key) for name, view in VIEWS.items() for key in view.keys(fact)]
+
+
+def contribute(fact: Fact | Withdrawn, into: Contributions) -> None:
     """Add what one fact means for all views."""
+    if isinstance(fact, Withdrawn):
+        user_activity.withdraw(fact.user_id, into)
+        return
     for view in VIEWS.values():
         view.contribute(fact, into)
 
 
-def retract(fact: Fact, into: Contributions) -> None:
+def retract(fact: Fact | Withdrawn, into: Contributions) -> None:
     """Take back what one fact meant for all views."""
     contributions = Contributions()
     contribute(fact, contributions)
@@ -95,11 +107,7 @@ class Working:
         needed: set[str] = set()
         for change in changes:
             needed.add(page_id(self.source, change.fact.hour))
-            needed.update(
-                partial_id(PartialKey(name, key))
-                for name, view in VIEWS.items()
-                for key in view.keys(change.fact)
-            )
+            needed.update(map(partial_id, keys(change.fact)))
         return needed - self.loaded.keys()
 
     def needed_parts(self, changes: Iterable[Change]) -> set[str]:
@@ -132,7 +140,7 @@ class Working:
                 return Verdict.OLDER  # counted under another version by now, and that at today's prices
             self._put_new(change)
             contribute(change.fact, self.contributions)
-            return Verdict.ADDED
+            return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.ADDED
         page, entry = found
         order = change.version.order_against(entry.version)
         if order is Order.UNKNOWN and change.live:
@@ -141,6 +149,8 @@ class Working:
             if order is not Order.SAME:
                 return Verdict.OLDER
             order = Order.SAME if change.fact == entry.fact else Order.NEWER
+        if order is Order.SAME and isinstance(entry.fact, Withdrawn) and change.fact != entry.fact:
+            order = Order.NEWER  # this release reads what the one before could not
         match order:
             case Order.SAME:
                 return Verdict.SAME
@@ -150,10 +160,10 @@ class Working:
                 return Verdict.UNKNOWN
             case Order.NEWER:
                 self._replace(page, entry, change)
-                return Verdict.REPLACED
+                return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.REPLACED
 
     def _replace(self, page: Page, entry: Entry, change: Change) -> None:
-        if page.hour == change.fact.hour:
+        if page.hour == change.fact.hour or isinstance(change.fact, Withdrawn):
             counted = Entry(change.version, change.fact)
             self._edit(page.id).put(change.user_id, change.document_id, counted)
         else:

@@ -24,7 +24,7 @@ from shared.price_book import PriceBook
 from shared.pricing import PriceTable
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
-from shared.sources import SOURCES, Source
+from shared.sources import SOURCES, Source, withdrawal
 from shared.store import ConflictError
 
 POISON_CONCURRENCY = 16
@@ -48,8 +48,13 @@ class IngestReport:
 
     @property
     def counted(self) -> int:
-        """Documents that changed the state: new ones and new versions."""
+        """Documents that were counted: new ones and new versions."""
         return self.folded.verdicts[Verdict.ADDED] + self.folded.verdicts[Verdict.REPLACED]
+
+    @property
+    def changed(self) -> int:
+        """Documents that changed the state: those that were counted, and those taken back."""
+        return self.counted + self.folded.verdicts[Verdict.WITHDRAWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,8 @@ class Ingest:
                 if blames_service(again) or isinstance(again, ConflictError):
                     raise
                 error = again
+        if isinstance(error, DocumentError):
+            await self._withdraw(source, failure.raw, live, report)
         row_id = await self._poison.record(
             source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts
         )
@@ -190,6 +197,12 @@ class Ingest:
             error_type=type(error).__name__,
             field=error.field if isinstance(error, DocumentError) else None,
         )
+
+    async def _withdraw(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
+        """Take back what an earlier version counted for: this one, which stands now, counts for nothing."""
+        change = withdrawal(raw, live)
+        if change is not None:
+            report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
 
     def _shard(self, change: Change) -> ShardId:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)

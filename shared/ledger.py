@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 from xxhash import xxh3_64_hexdigest
 
 from shared.catalogue import DAY, YEAR
-from shared.facts import InteractionFact
+from shared.facts import InteractionFact, Withdrawn, decode_fact
 from shared.shards import ShardId
 from shared.tally import Tally
 from shared.units import EventHour
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     """What a page says of one document: the version that was counted, and the fact it was counted as."""
 
     version: Version
-    fact: InteractionFact
+    fact: InteractionFact | Withdrawn
 
 
 def page_id(source: str, hour: EventHour, part: int = 0) -> str:
@@ -90,7 +90,7 @@ class Page:
         stored = self.entries.get(user_id, {}).get(document_id)
         if stored is None:
             return None
-        return Entry(Version.decode(stored["v"]), InteractionFact.decode(user_id, stored["f"]))
+        return Entry(Version.decode(stored["v"]), decode_fact(user_id, stored["f"]))
 
     def put(self, user_id: str, document_id: str, entry: Entry) -> None:
         """Set the entry of a document."""
@@ -116,7 +116,7 @@ class Page:
         """Yield user id, document id and entry of everything on the page."""
         for user_id, documents in self.entries.items():
             for document_id, stored in documents.items():
-                fact = InteractionFact.decode(user_id, stored["f"])
+                fact = decode_fact(user_id, stored["f"])
                 yield user_id, document_id, Entry(Version.decode(stored["v"]), fact)
 
     @property

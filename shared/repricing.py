@@ -12,7 +12,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.cosmos import record_charge
-from shared.facts import USER_INTERACTIONS
+from shared.facts import USER_INTERACTIONS, Withdrawn
 from shared.fold import Change, Verdict
 from shared.folding import ShardFolder
 from shared.ledger import Page
@@ -117,6 +117,8 @@ class Repricer:
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:
     for user_id, document_id, (version, fact) in page:
+        if isinstance(fact, Withdrawn):
+            continue
         cost = table.cost(fact.model, fact.at, fact.tokens_in, fact.tokens_out)
         if cost != fact.cost:
             yield Change(user_id, document_id, version, replace(fact, cost=cost), corrects=True)

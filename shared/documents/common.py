@@ -102,7 +102,13 @@ Numeral = Annotated[str, BeforeValidator(_numeral), Field(max_length=64)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A time; one without a zone is UTC."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
-Identifier = Annotated[str, Field(min_length=1, max_length=255)]
+MAX_IDENTIFIER_CHARACTERS = 255
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)]
+
+
+def identifier(value: object) -> str | None:
+    """Return a value that is an :data:`Identifier`, None for any other."""
+    return value if isinstance(value, str) and 1 <= len(value) <= MAX_IDENTIFIER_CHARACTERS else None
 
 
 class Block(BaseModel):

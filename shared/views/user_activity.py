@@ -11,6 +11,11 @@ from shared.views.base import Contributions, Fact, Scope, Stamp
 NAME = "user_activity"
 
 
+def withdraw(user_id: str, into: Contributions) -> None:
+    """Note that the ledger has an entry of the person that counts in no view."""
+    into.to(NAME, user_id).add("withdrawn", 1)
+
+
 class UserActivity:
     """One partial per person; its key is the user id.
 
