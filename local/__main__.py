@@ -137,7 +137,7 @@ def cosmos(
     ready_fd: ReadyFd = None,
 ) -> None:
     """Start the database server alone; print one JSON line when it serves."""
-    from local.cosmos.server import ConfigurationError, ServerConfig, ServerInfo, serve
+    from local.cosmos.server import ConfigurationError, ServerConfig, ServerInfo, run
 
     reporter = Reporter(ready_fd)
 
@@ -153,7 +153,7 @@ def cosmos(
     with _failures_as_sentences(reporter):
         config = ServerConfig(port=port, data_dir=data, tls=tls, partitions=partitions)
         try:
-            asyncio.run(serve(config, on_ready=ready))
+            run(config, on_ready=ready)
         except ConfigurationError as error:
             raise StackError(str(error)) from None
 

@@ -14,6 +14,7 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
 from local.processes import StackError
+from shared.cosmos import endpoint_of, transport
 
 DEFAULT_DATA = Path(".local/data")
 DEFAULT_DATABASE = "vimarsh-multi-personality"
@@ -84,12 +85,14 @@ class Connection:
         """Open a client; ``purpose`` is what request charges are booked under."""
         async with AsyncExitStack() as stack:
             secret = self.settings.get("CosmosDb")
+            options: dict[str, Any] = {"user_agent_suffix": purpose}
             if secret:
-                opened = CosmosClient.from_connection_string(secret, user_agent_suffix=purpose)
+                options["transport"] = transport(endpoint_of(secret))
+                opened = CosmosClient.from_connection_string(secret, **options)
             else:
                 credential = await stack.enter_async_context(DefaultAzureCredential())
                 endpoint = self.settings["CosmosDb__accountEndpoint"]
-                opened = CosmosClient(endpoint, credential, user_agent_suffix=purpose)
+                opened = CosmosClient(endpoint, credential, transport=transport(endpoint), **options)
             yield await stack.enter_async_context(opened)
 
 

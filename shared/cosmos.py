@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponseError
 from azure.identity.aio import DefaultAzureCredential
@@ -34,6 +37,33 @@ ATTEMPTS = 6
 """Tries of one operation within an invocation, about 10 s in all; then the function's policy takes over."""
 
 
+def transport(endpoint: str) -> AioHttpTransport:
+    """Return the HTTP transport for a client of the account at ``endpoint``; closing the client closes it.
+
+    At its default the SDK asks the environment for a proxy and ``~/.netrc`` for a password before every
+    request, each in a thread. Whether the environment names a proxy for the account does not change, so it is
+    asked once, here; only behind a proxy the SDK goes on asking. Up to 100 connections are pooled.
+    """
+    address = urlsplit(endpoint)
+    proxied = address.scheme in getproxies() and not proxy_bypass(address.hostname or "")
+    return AioHttpTransport(use_env_settings=proxied)
+
+
+def endpoint_of(connection_string: str) -> str:
+    """Return the endpoint in a connection string.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    for part in connection_string.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip() == "AccountEndpoint" and value:
+            return value.strip()
+    raise ValueError("the connection string has no AccountEndpoint")
+
+
 def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
     """Return a client for the account that the settings name. Makes no connection yet.
 
@@ -53,8 +83,11 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
         "connection_timeout": REQUEST_TIMEOUT_SECONDS,
     }
     if settings.cosmos_connection_string:
+        text = settings.cosmos_connection_string
         try:
-            return CosmosClient.from_connection_string(settings.cosmos_connection_string, **options)
+            return CosmosClient.from_connection_string(
+                text, transport=transport(endpoint_of(text)), **options
+            )
         except (ValueError, KeyError):
             raise SettingsError(
                 "The setting CosmosDb is not a connection string of the form "
@@ -62,7 +95,8 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
             ) from None
     if not settings.cosmos_account_endpoint:
         raise SettingsError("The setting CosmosDb or CosmosDb__accountEndpoint must be set.")
-    return CosmosClient(settings.cosmos_account_endpoint, DefaultAzureCredential(), **options)
+    endpoint = settings.cosmos_account_endpoint
+    return CosmosClient(endpoint, DefaultAzureCredential(), transport=transport(endpoint), **options)
 
 
 def is_transient(error: BaseException) -> bool:

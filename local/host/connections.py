@@ -14,6 +14,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFo
 from azure.identity.aio import DefaultAzureCredential
 
 from local.host.errors import HostStartError
+from shared.cosmos import transport
 
 CONNECT_SECONDS = 30
 """How long the first answer of an account may take. A database that still starts is not waited for longer."""
@@ -51,7 +52,9 @@ class Connections:
         if name in self._clients:
             return self._clients[name]
         endpoint, credential, options = self._resolve(name)
-        client = CosmosClient(endpoint, credential, user_agent_suffix=self._suffix, **options)
+        client = CosmosClient(
+            endpoint, credential, user_agent_suffix=self._suffix, transport=transport(endpoint), **options
+        )
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await client.__aenter__()
