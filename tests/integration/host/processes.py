@@ -76,6 +76,14 @@ class HostProcess:
         await self._process.wait()
         await self._reader
 
+    def pause(self) -> None:
+        """Let it stand still, as on a machine that sleeps."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        self._process.send_signal(signal.SIGCONT)
+
     def ask_to_stop(self) -> None:
         """Send SIGTERM and go on."""
         self._process.send_signal(signal.SIGTERM)
