@@ -1,8 +1,10 @@
-"""The real database server as a process of its own, which a test can kill."""
+"""The real database server as a process of its own: a test can kill it, and it does not outlive the tests."""
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.processes import die_with_parent
+
 ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
 STOP_SECONDS = 20
 
 
@@ -36,9 +41,9 @@ class ServerProcess:
         self.process.wait()
 
     def stop(self) -> int:
-        """Stop it as an operator would; return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_SECONDS)
+        """Stop it as an operator would; return its exit code. One that does not stop in time is killed."""
+        _end(self.process)
+        return int(self.process.returncode)
 
     def local(self, method: str, name: str, body: dict[str, Any] | None = None) -> Any:
         """Call the admin surface; return what it answers."""
@@ -57,18 +62,47 @@ class ServerProcess:
 def running_server(data_dir: Path, *, port: int = 0, partitions: int = 4) -> Iterator[ServerProcess]:
     """Start a server on ``data_dir``; stop it at the end unless it is dead by then."""
     command = [sys.executable, "-m", "local", "cosmos", "--port", str(port), "--data", str(data_dir)]
+    command += ["--partitions", str(partitions)]
+    die_too = die_with_parent()
+    if die_too is None:
+        command = [sys.executable, "-m", "local.guard", str(os.getpid()), *command]
     process = subprocess.Popen(
-        [*command, "--partitions", str(partitions)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=die_too,
     )
+    try:
+        ready = _ready(process)
+        yield ServerProcess(process, ready["endpoint"], ready["port"], ready["connection_string"])
+    finally:
+        try:
+            _end(process)
+        finally:
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _ready(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
+    if not select.select([process.stdout], [], [], START_SECONDS)[0]:
+        raise RuntimeError(f"the server did not start within {START_SECONDS} s")
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"the server did not start: exit code {process.wait()}")
-    ready = json.loads(line)
-    server = ServerProcess(process, ready["endpoint"], ready["port"], ready["connection_string"])
+        raise RuntimeError(f"the server did not start: exit code {process.wait(STOP_SECONDS)}")
+    ready: dict[str, Any] = json.loads(line)
+    return ready
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Stop the server, and kill it if it does not stop: nothing may be left of it."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
     try:
-        yield server
-    finally:
-        if process.poll() is None:
-            server.stop()
-        process.stdout.close()
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
