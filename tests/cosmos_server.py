@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from local.processes import die_with_parent
 
@@ -59,16 +59,27 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data_dir: Path, *, port: int = 0, partitions: int = 4) -> Iterator[ServerProcess]:
-    """Start a server on ``data_dir``; stop it at the end unless it is dead by then."""
+def running_server(
+    data_dir: Path,
+    *,
+    port: int = 0,
+    partitions: int = 4,
+    options: Sequence[str] = (),
+    log: IO[str] | None = None,
+) -> Iterator[ServerProcess]:
+    """Start a server on ``data_dir``; stop it at the end unless it is dead by then.
+
+    Its standard error goes to ``log``, or to ours.
+    """
     command = [sys.executable, "-m", "local", "cosmos", "--port", str(port), "--data", str(data_dir)]
-    command += ["--partitions", str(partitions)]
+    command += ["--partitions", str(partitions), *options]
     die_too = die_with_parent()
     if die_too is None:
         command = [sys.executable, "-m", "local.guard", str(os.getpid()), *command]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
+        stderr=log,
         text=True,
         cwd=ROOT,
         preexec_fn=die_too,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ _UNSUPPORTED = {
     "clientencryptionkeys": "Client encryption keys",
     "operations": "Deleting a logical partition in one request",
 }
+_NO_LINGER = struct.pack("ii", 1, 0)
 _CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
 
 
@@ -103,7 +106,7 @@ class App:
         except QueryError as error:
             reply = Reply(400, bad_request(str(error)).body(activity), charges.METADATA)
         except DropConnection:
-            _drop(scope, send)
+            await _drop(scope, receive, send)
             return
         except _ClientGoneError:
             return
@@ -343,9 +346,15 @@ async def _answer(send: Send, reply: Reply, activity: str) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _drop(scope: Scope, send: Send) -> None:
-    """Break the connection under the request, as a network does."""
+async def _drop(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reset the connection under the request, as a network does."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
         raise RuntimeError(f"no transport to drop for {scope['path']}")
+    # Closed without lingering, a connection ends with a reset instead of the polite end of a stream.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+    # The HTTP server takes an application that ends without an answer for a broken one, unless it knows by
+    # then that the connection has gone.
+    while (await receive())["type"] != "http.disconnect":
+        pass

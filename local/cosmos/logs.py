@@ -6,6 +6,7 @@ and a full pipe would stop the server.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -21,3 +22,21 @@ log: Any = structlog.wrap_logger(
     ],
     wrapper_class=structlog.BoundLogger,
 )
+
+
+class Forwarder(logging.Handler):
+    """Turns what libraries log (an invalid HTTP request, a callback that failed) into lines of this log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        level = logging.getLevelName(record.levelno).lower()
+        write = getattr(log, level, log.error)
+        write("library_message", logger=record.name, message=record.getMessage(), exc_info=record.exc_info)
+
+
+def take_over_libraries() -> None:
+    """Send the warnings and errors of the HTTP server and the event loop to this log, and nowhere else."""
+    for name in ("uvicorn", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [Forwarder(logging.WARNING)]
+        logger.propagate = False

@@ -17,7 +17,7 @@ import uvloop
 
 from local.cosmos.app import App
 from local.cosmos.auth import load_or_create_key
-from local.cosmos.logs import log
+from local.cosmos.logs import log, take_over_libraries
 from local.cosmos.storage import Storage, StorageError
 
 PURGE_SECONDS = 1.0
@@ -76,6 +76,7 @@ def run(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None]) -> None
     ConfigurationError
         As :func:`serve`.
     """
+    take_over_libraries()
     uvloop.run(serve(config, on_ready=on_ready))
 
 
