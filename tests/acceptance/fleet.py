@@ -19,6 +19,7 @@ from local.seed.traffic import TrafficPlan, writes
 from local.settle import Settlement, settle_feeds
 from local.stack import Stack, StackConfig, running_stack
 from tests.acceptance.commands import PATIENCE, ROOT, environment
+from tests.corrections import answered_by_another, at_another_time
 from tests.cosmos_server import ServerProcess
 from tests.independent import Document, assert_views_equal, is_malformed
 
@@ -163,16 +164,6 @@ def unreliable_history(plan: TrafficPlan) -> Iterator[Document]:
             case 2:
                 yield old  # an upsert that changes nothing but the etag
             case 4:
-                yield old | {"timestamp": _shifted(old["timestamp"], number)}
+                yield at_another_time(old, number)
             case 6 if old.get("cost_data"):
-                tokens = {"input_tokens": number * 997 % 400_000, "output_tokens": number}
-                usage = old["cost_data"] | {"model_used": "gemini-2.5-pro", **tokens}
-                response = (old.get("response_metadata") or {}) | {"personality_used": "socrates"}
-                yield old | {"cost_data": usage, "response_metadata": response, "user_rating": 1 + number % 5}
-
-
-def _shifted(timestamp: str, number: int) -> str:
-    """Move a time to another hour, day or month of 2025 before September."""
-    if timestamp[8:10] > "28":
-        return timestamp  # not a day of every month
-    return f"2025-{1 + number % 8:02d}{timestamp[7:11]}{number % 24:02d}{timestamp[13:]}"
+                yield answered_by_another(old, number)
