@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-from urllib.parse import urlsplit
 
 import typer
 from azure.core.exceptions import AzureError
@@ -142,13 +141,14 @@ def cosmos(
     reporter = Reporter(ready_fd)
 
     def ready(info: ServerInfo) -> None:
-        reporter.ready(
-            {
-                "endpoint": info.endpoint,
-                "port": urlsplit(info.endpoint).port,
-                "connection_string": info.connection_string,
-            }
-        )
+        report = {
+            "endpoint": info.endpoint,
+            "port": info.port,
+            "connection_string": info.connection_string,
+        }
+        if info.certificate is not None:
+            report["certificate"] = str(info.certificate)
+        reporter.ready(report)
 
     with _failures_as_sentences(reporter):
         config = ServerConfig(port=port, data_dir=data, tls=tls, partitions=partitions)

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -30,6 +31,7 @@ class ServerProcess:
     endpoint: str
     port: int
     connection_string: str
+    certificate: str | None = None
 
     @property
     def key(self) -> str:
@@ -53,7 +55,8 @@ class ServerProcess:
             data=json.dumps(body).encode() if body is not None else None,
             headers={"x-local-key": self.key},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        context = ssl.create_default_context(cafile=self.certificate) if self.certificate else None
+        with urllib.request.urlopen(request, timeout=10, context=context) as response:  # noqa: S310
             content = response.read()
         return json.loads(content) if content else None
 
@@ -86,7 +89,8 @@ def running_server(
     )
     try:
         ready = _ready(process)
-        yield ServerProcess(process, ready["endpoint"], ready["port"], ready["connection_string"])
+        found = {name: ready.get(name) for name in ("endpoint", "port", "connection_string", "certificate")}
+        yield ServerProcess(process, **found)
     finally:
         try:
             _end(process)

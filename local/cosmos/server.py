@@ -19,6 +19,7 @@ from local.cosmos.app import App
 from local.cosmos.auth import load_or_create_key
 from local.cosmos.logs import log, take_over_libraries
 from local.cosmos.storage import Storage, StorageError
+from local.cosmos.tls import KeyPair, load_or_create_key_pair
 
 PURGE_SECONDS = 1.0
 """How often expired items are removed. They are invisible from the moment they expire."""
@@ -38,9 +39,11 @@ class ServerConfig:
     port
         0 picks a free one.
     data_dir
-        Holds the database file and the key.
+        Holds the database file, the key and the certificate.
     partitions
         Physical partitions of a new container.
+    tls
+        Serve HTTPS with a certificate of the server's own.
     """
 
     port: int
@@ -57,6 +60,8 @@ class ServerInfo:
     endpoint: str
     port: int
     key: str
+    certificate: Path | None = None
+    """What clients must trust; None without TLS."""
 
     @property
     def connection_string(self) -> str:
@@ -88,8 +93,6 @@ async def serve(config: ServerConfig, *, on_ready: Callable[[ServerInfo], None])
     ConfigurationError
         The port is taken, or an option is not supported.
     """
-    if config.tls:
-        raise ConfigurationError("--tls is not supported by the local server yet: leave it out.")
     if not 1 <= config.partitions <= 100:
         raise ConfigurationError(f"--partitions {config.partitions} is not between 1 and 100.")
     try:
@@ -105,28 +108,37 @@ async def _serve(
 ) -> None:
     try:
         key = load_or_create_key(config.data_dir / "cosmos.key")
+        pair = load_or_create_key_pair(config.data_dir) if config.tls else None
         storage = Storage(config.data_dir / "cosmos.sqlite3")
     except (OSError, ValueError, StorageError, sqlite3.DatabaseError) as error:
         raise ConfigurationError(f"--data {config.data_dir} cannot be used: {error}") from None
     port = listener.getsockname()[1]
-    info = ServerInfo(f"http://{config.host}:{port}/", port, key)
+    scheme = "https" if pair else "http"
+    info = ServerInfo(
+        f"{scheme}://{config.host}:{port}/", port, key, pair.certificate.resolve() if pair else None
+    )
     try:
         app = App(storage, key=key, partitions=config.partitions, endpoint=lambda: info.endpoint)
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_keep_alive=120,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-                backlog=BACKLOG,
-            )
-        )
-        await _run(server, listener, storage, lambda: on_ready(info))
+        await _run(_http_server(app, pair), listener, storage, lambda: on_ready(info))
     finally:
         storage.close()
+
+
+def _http_server(app: App, pair: KeyPair | None) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            backlog=BACKLOG,
+            ssl_certfile=pair.certificate if pair else None,
+            ssl_keyfile=pair.key if pair else None,
+        )
+    )
 
 
 @contextlib.contextmanager

@@ -47,7 +47,6 @@ def test_a_key_that_was_cut_short_is_replaced_or_refused_and_never_used(tmp_path
     [
         ({"partitions": 0}, "--partitions 0"),
         ({"partitions": 101}, "--partitions 101"),
-        ({"tls": True}, "--tls"),
         ({"data_dir": Path("/dev/null/data")}, "--data /dev/null/data"),
     ],
 )
