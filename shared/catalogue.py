@@ -262,9 +262,9 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=FLEET,
         autoscale_max=4_000,
         default_ttl=NO_EXPIRY_UNLESS_ITEM_SAYS_SO,
-        # /ids finds the page that holds a document whose time was corrected; /view and /key find the
+        # /ids finds the page that holds a document whose time was corrected; /aggregate and /key find the
         # partials that a publication merges. The state itself is never queried, so never indexed.
-        indexing=Indexing(included=("/kind/?", "/ids/[]/?", "/view/?", "/key/?", "/hour/?")),
+        indexing=Indexing(included=("/kind/?", "/ids/[]/?", "/aggregate/?", "/key/?", "/hour/?")),
     ),
     Container(
         name="fleet_state",

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
+from shared.aggregates.base import Changed, Contributions, Fact, PartialKey, PersonChange
 from shared.facts import InteractionFact, Withdrawn
 from shared.ledger import (
     Entry,
@@ -20,10 +22,8 @@ from shared.ledger import (
 )
 from shared.shards import ShardId
 from shared.tally import Tally
-from shared.units import EventHour
+from shared.units import EventHour, Month
 from shared.version import Order, Version
-from shared.views import VIEWS, user_activity
-from shared.views.base import Contributions, Fact, PartialKey, Scope
 
 
 class Verdict(Enum):
@@ -58,21 +58,21 @@ class Change:
 def keys(fact: Fact | Withdrawn) -> list[PartialKey]:
     """Return the partials that one fact contributes to."""
     if isinstance(fact, Withdrawn):
-        return [PartialKey(user_activity.NAME, fact.user_id)]
-    return [PartialKey(name, key) for name, view in VIEWS.items() for key in view.keys(fact)]
+        return [PartialKey(person.NAME, fact.user_id)]
+    return [PartialKey(name, key) for name, counted in AGGREGATES.items() for key in counted.keys(fact)]
 
 
 def contribute(fact: Fact | Withdrawn, into: Contributions) -> None:
-    """Add what one fact means for all views."""
+    """Add what one fact means for all aggregates."""
     if isinstance(fact, Withdrawn):
-        user_activity.withdraw(fact.user_id, into)
+        person.withdraw(fact.user_id, into)
         return
-    for view in VIEWS.values():
-        view.contribute(fact, into)
+    for aggregate in AGGREGATES.values():
+        aggregate.contribute(fact, into)
 
 
 def retract(fact: Fact | Withdrawn, into: Contributions) -> None:
-    """Take back what one fact meant for all views."""
+    """Take back what one fact meant for all aggregates."""
     contributions = Contributions()
     contribute(fact, contributions)
     into.merge(contributions, -1)
@@ -190,13 +190,35 @@ class Working:
         } - self.loaded.keys()
 
     def derive(self) -> None:
-        """Add what follows for other views from the change of each person's own partials."""
+        """Add what follows for fleet-wide aggregates from the change of each person's own state."""
         derived = Contributions()
-        for (name, key), delta in self.contributions.deltas.items():
-            view = VIEWS[name]
-            if delta and view.scope is Scope.SHARD:
-                view.derive(key, self._state(PartialKey(name, key)), delta, derived)
+        for change in self._people():
+            for derivation in DERIVATIONS:
+                derivation(change, derived)
         self.contributions.merge(derived)
+
+    def _people(self) -> list[PersonChange]:
+        """Return the people whose own state changes."""
+        months: dict[str, dict[Month, Changed]] = {}
+        for target, delta in self.contributions.deltas.items():
+            if delta and target.aggregate == person.NAME:
+                months.setdefault(target.key, {})
+            elif delta and target.aggregate == person_month.NAME:
+                month, user_id = person_month.split_key(target.key)
+                months.setdefault(user_id, {})[month] = self._changed(target)
+        return [
+            PersonChange(user_id, self._changed(PartialKey(person.NAME, user_id)), changed)
+            for user_id, changed in months.items()
+        ]
+
+    def _changed(self, target: PartialKey) -> Changed:
+        before = self._state(target)
+        delta = self.contributions.deltas.get(target)
+        if not delta:
+            return Changed(before, before)
+        after = before.copy()
+        after.merge(delta)
+        return Changed(before, after)
 
     def writes(self) -> list[Write]:
         """Return the documents that change, each with its next revision."""
@@ -223,7 +245,7 @@ class Working:
         return found.document if found and isinstance(found.document, Partial) else None
 
     def _has_activity(self, user_id: str) -> bool:
-        return bool(self._state(PartialKey(user_activity.NAME, user_id)))
+        return bool(self._state(PartialKey(person.NAME, user_id)))
 
     def _last_part(self, hour: EventHour) -> int:
         first = self._pages.get(page_id(self.source, hour))

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, Self
 
 from xxhash import xxh3_64_hexdigest
 
+from shared.aggregates.base import PartialKey
 from shared.catalogue import DAY, YEAR
 from shared.facts import InteractionFact, Withdrawn, decode_fact
 from shared.shards import ShardId
 from shared.tally import Tally
 from shared.units import EventHour
 from shared.version import Version
-from shared.views.base import PartialKey
 
 LEDGER = "ledger"
 PARTIAL = "partial"
@@ -58,7 +58,7 @@ def partial_id(target: PartialKey) -> str:
     """Return the id of a partial. Keys with characters that ids may not have are hashed."""
     key = target.key
     safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
-    return f"{PARTIAL}|{target.view}|{safe}"
+    return f"{PARTIAL}|{target.aggregate}|{safe}"
 
 
 def fingerprint(source: str, user_id: str, document_id: str) -> str:
@@ -177,7 +177,7 @@ class Page:
 
 @dataclass(slots=True)
 class Partial:
-    """One shard's share of one key of one view."""
+    """One shard's share of one key of one aggregate."""
 
     shard: ShardId
     target: PartialKey
@@ -204,7 +204,7 @@ class Partial:
             "id": self.id,
             "shard": self.shard,
             "kind": PARTIAL,
-            "view": self.target.view,
+            "aggregate": self.target.aggregate,
             "key": self.target.key,
             "revision": self.revision,
             "state": self.state.encode(),
@@ -216,7 +216,7 @@ class Partial:
         """Read a stored document."""
         return cls(
             ShardId(stored["shard"]),
-            PartialKey(stored["view"], stored["key"]),
+            PartialKey(stored["aggregate"], stored["key"]),
             stored["revision"],
             Tally(stored["state"]),
         )

@@ -6,11 +6,15 @@ inverse, and a count that reaches zero is dropped, so that equal states are equa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from math import ceil, log
 
 SUMS = "sums"
 """The map that holds plain sums; the others hold counts by key."""
+
+PART = ":"
+"""Stands between the name of a part and that of a map in it."""
 
 RELATIVE_ERROR = 0.01
 """Histogram buckets grow by (1 + e) / (1 - e): the middle of a bucket is within 1 % of any value in it.
@@ -26,7 +30,37 @@ _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = log(_GAMMA)
 
 
-class Tally:
+class Counting(ABC):
+    """Whatever amounts can be counted into."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def count(self, name: str, key: str, amount: int = 1) -> None:
+        """Add ``amount`` to the count of ``key`` in the map ``name``."""
+
+    def add(self, name: str, amount: int) -> None:
+        """Add ``amount`` to the sum ``name``."""
+        self.count(SUMS, name, amount)
+
+    def observe(self, name: str, value: float, times: int = 1) -> None:
+        """Count ``value``, which is not negative, in the histogram ``name``."""
+        self.count(name, bucket_of(value), times)
+
+    def sample(self, name: str, value: int | None) -> None:
+        """Add a measured value to a mean; None means that it was not measured."""
+        if value is not None:
+            self.add(name, value)
+            self.add(f"{name}#", 1)
+
+    def sample_by(self, name: str, key: str, value: int | None) -> None:
+        """Add a measured value to the mean of ``key``; None means that it was not measured."""
+        if value is not None:
+            self.count(name, key, value)
+            self.count(f"{name}#", key)
+
+
+class Tally(Counting):
     """Sums, counts by key and histograms, all of them integers."""
 
     __slots__ = ("_maps",)
@@ -61,25 +95,18 @@ class Tally:
         if not counts:
             del self._maps[name]
 
-    def add(self, name: str, amount: int) -> None:
-        """Add ``amount`` to the sum ``name``."""
-        self.count(SUMS, name, amount)
+    def into_part(self, part: str) -> Counting:
+        """Return what counts into one part of this tally, which :meth:`part` reads."""
+        return _IntoPart(self, f"{part}{PART}")
 
-    def observe(self, name: str, value: float, times: int = 1) -> None:
-        """Count ``value``, which is not negative, in the histogram ``name``."""
-        self.count(name, bucket_of(value), times)
+    def parts(self) -> set[str]:
+        """Return the names of the parts that hold anything."""
+        return {name.partition(PART)[0] for name in self._maps if PART in name}
 
-    def sample(self, name: str, value: int | None) -> None:
-        """Add a measured value to a mean; None means that it was not measured."""
-        if value is not None:
-            self.add(name, value)
-            self.add(f"{name}#", 1)
-
-    def sample_by(self, name: str, key: str, value: int | None) -> None:
-        """Add a measured value to the mean of ``key``; None means that it was not measured."""
-        if value is not None:
-            self.count(name, key, value)
-            self.count(f"{name}#", key)
+    def part(self, part: str) -> Tally:
+        """Return one part as a tally of its own, empty if it holds nothing."""
+        start = f"{part}{PART}"
+        return Tally({n.removeprefix(start): m for n, m in self._maps.items() if n.startswith(start)})
 
     def merge(self, other: Tally, sign: int = 1) -> None:
         """Add ``other``, or subtract it with ``sign=-1``."""
@@ -127,6 +154,27 @@ class Tally:
     def encode(self) -> dict[str, dict[str, int]]:
         """Return the form in which a partial stores it."""
         return self._maps
+
+
+class _IntoPart(Counting):
+    """Counts into the maps of a tally whose names begin alike."""
+
+    __slots__ = ("_start", "_whole")
+
+    def __init__(self, whole: Tally, start: str) -> None:
+        self._whole = whole
+        self._start = start
+
+    def count(self, name: str, key: str, amount: int = 1) -> None:
+        self._whole.count(f"{self._start}{name}", key, amount)
+
+
+def merged(tallies: Iterable[Tally]) -> Tally:
+    """Return the sum of several tallies."""
+    total = Tally()
+    for tally in tallies:
+        total.merge(tally)
+    return total
 
 
 def bucket_of(value: float) -> str:

@@ -136,9 +136,9 @@ class FakeContainer:
             elif query.startswith("SELECT * FROM c WHERE c.id IN"):
                 if item["id"] in values.values():
                     yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.view = @view AND c.key = @key"):
-                wanted = (values["@view"], values["@key"])
-                if (item.get("view"), item.get("key")) == wanted and item["_ts"] >= values["@since"]:
+            elif query.startswith("SELECT * FROM c WHERE c.aggregate = @aggregate AND c.key = @key"):
+                wanted = (values["@aggregate"], values["@key"])
+                if (item.get("aggregate"), item.get("key")) == wanted and item["_ts"] >= values["@since"]:
                     yield copy.deepcopy(item)
             else:
                 raise AssertionError(f"the fake does not know this query: {query}")

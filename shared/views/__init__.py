@@ -1,11 +1,10 @@
-"""The views, one module each: pure functions from facts to the specification's documents."""
+"""The views, one module each: pure functions from state to the specification's documents."""
 
 from __future__ import annotations
 
 from shared.views.base import View
 from shared.views.daily_metrics import DailyMetrics
-from shared.views.user_activity import UserActivity
 from shared.views.user_analytics import UserAnalytics
 
-VIEWS: dict[str, View] = {view.name: view for view in (DailyMetrics(), UserActivity(), UserAnalytics())}
+VIEWS: dict[str, View] = {view.name: view for view in (DailyMetrics(), UserAnalytics())}
 """Every view, by name."""

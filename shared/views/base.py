@@ -1,54 +1,18 @@
-"""What a view is: which facts concern it, what each adds, and how a state becomes a document."""
+"""What a view is: which states its documents show, and how they become documents."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from shared.facts import InteractionFact
+from shared.aggregates.base import PartialKey
 from shared.tally import Tally
 from shared.units import Month, iso, month_bounds
 
-Fact = InteractionFact
-
 CALCULATION_VERSION = "1.0"
 """Changes when a formula changes, so that a reader can tell figures of different making apart."""
-
-
-class Scope(Enum):
-    """Where the state of one key of a view lives."""
-
-    SHARD = "shard"
-    """All of it in one shard: views about one person."""
-    FLEET = "fleet"
-    """A share of it in every shard: merged when it is published."""
-
-
-class PartialKey(NamedTuple):
-    """A view and one of its keys."""
-
-    view: str
-    key: str
-
-
-class Contributions:
-    """What a change adds to partials, gathered by partial."""
-
-    __slots__ = ("deltas",)
-
-    def __init__(self) -> None:
-        self.deltas: dict[PartialKey, Tally] = {}
-
-    def to(self, view: str, key: str) -> Tally:
-        """Return the tally of what is added to one partial."""
-        return self.deltas.setdefault(PartialKey(view, key), Tally())
-
-    def merge(self, other: Contributions, sign: int = 1) -> None:
-        """Add another set of contributions, or take it back with ``sign=-1``."""
-        for target, delta in other.deltas.items():
-            self.to(*target).merge(delta, sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +26,38 @@ class Stamp:
     """When the latest of them was written. Not the clock: equal states give equal documents."""
 
 
+class States:
+    """The merged states that a document shows."""
+
+    def __init__(self, states: Mapping[PartialKey, Tally]) -> None:
+        self._states = states
+
+    def of(self, aggregate: str, key: str) -> Tally:
+        """Return the state of one key of an aggregate, empty if nothing was counted."""
+        found = self._states.get(PartialKey(aggregate, key))
+        return Tally() if found is None else found
+
+
 class View(Protocol):
-    """One aggregate of the specification."""
+    """A kind of document of the specification."""
 
     name: str
-    scope: Scope
-    container: str | None
-    """Where it is published; None for state that only feeds other views."""
+    container: str
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the keys that one fact concerns."""
+    def shows(self, target: PartialKey) -> Iterable[str]:
+        """Return the keys of the documents that are to be published when a partial changes."""
 
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Add what one fact means for this view."""
-
-    def derive(self, key: str, before: Tally, delta: Tally, into: Contributions) -> None:
-        """Add what a change of this view's partial from ``before`` by ``delta`` means for other views.
-
-        Only for views of :attr:`Scope.SHARD`; partials that are derived into must not derive further.
-        """
+    def inputs(self, key: str) -> Sequence[PartialKey]:
+        """Return the states that a document shows."""
 
     def partition(self, key: str) -> str:
-        """Return the partition key value of the published document."""
+        """Return the partition key value of a document."""
 
     def document_id(self, key: str) -> str:
-        """Return the id of the published document."""
+        """Return the id of a document."""
 
-    def render(self, key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
-        """Return the document that the specification describes for this state."""
+    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
+        """Return the document that the specification describes for these states."""
 
 
 def period_fields(month: Month) -> dict[str, str]:

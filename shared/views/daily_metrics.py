@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from shared.aggregates import day
+from shared.aggregates.base import PartialKey
 from shared.catalogue import container
 from shared.tally import Tally, quantile, ratio
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
-from shared.views.base import Contributions, Fact, Scope, Stamp, stamp_fields
+from shared.views.base import Stamp, States, stamp_fields
 
 NAME = "daily_metrics"
 
@@ -41,43 +43,15 @@ class DailyMetrics:
     """One document per UTC day; its key is the day, ``2025-08-05``."""
 
     name = NAME
-    scope = Scope.FLEET
-    container: str | None = NAME
+    container = NAME
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the interaction's day."""
-        return (fact.day,)
+    def shows(self, target: PartialKey) -> tuple[str, ...]:
+        """Return the day that a partial belongs to."""
+        return (target.key,) if target.aggregate == day.NAME else ()
 
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Count one interaction on its day."""
-        day = into.to(NAME, fact.day)
-        day.add("interactions", 1)
-        day.add("answered", int(fact.answered))
-        day.count("minutes", str(fact.minute_of_day))
-        if fact.response_ms is not None:
-            day.sample("response_ms", fact.response_ms)
-            day.observe("response_ms_histogram", fact.response_ms)
-        for name in (
-            "retrieval_ms", "chunks", "rag_relevance", "rating", "relevance", "citation_accuracy", "safety"
-        ):  # fmt: skip
-            day.sample(name, getattr(fact, name))
-        day.sample("accurate", None if fact.accurate is None else int(fact.accurate))
-        for citation in fact.citations:
-            day.add("citations", 1)
-            day.sample("citation_relevance", citation.relevance)
-            day.count("texts", citation.source)
-            day.count("passages", citation.passage)
-        day.count("persona_requests", fact.persona)
-        day.sample_by("persona_rating", fact.persona, fact.rating)
-        day.sample_by("persona_ms", fact.persona, fact.response_ms)
-        day.count("model_requests", fact.model)
-        day.count("model_tokens_in", fact.model, fact.tokens_in)
-        day.count("model_tokens_out", fact.model, fact.tokens_out)
-        day.sample_by("model_cost", fact.model, fact.cost)
-        day.sample_by("model_relevance", fact.model, fact.relevance)
-
-    def derive(self, key: str, before: Tally, delta: Tally, into: Contributions) -> None:
-        """Add nothing: no view is derived from this one."""
+    def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the day's state."""
+        return (PartialKey(day.NAME, key),)
 
     def partition(self, key: str) -> str:
         """Return the day."""
@@ -87,8 +61,9 @@ class DailyMetrics:
         """Return the specification's id, ``daily_metrics_20250805``."""
         return f"daily_metrics_{key.replace('-', '')}"
 
-    def render(self, key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
         """Return the specification's document for one day."""
+        state = states.of(day.NAME, key)
         interactions, answered = state.total("interactions"), state.total("answered")
         citations = state.total("citations")
         return {

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
+from shared.aggregates import person_month
+from shared.aggregates.base import PartialKey
+from shared.aggregates.person_month import by_day, split_key
 from shared.catalogue import container
-from shared.tally import Tally, ratio, top
-from shared.units import MICROS, Month, iso, to_micro
-from shared.views import daily_metrics
-from shared.views.base import Contributions, Fact, Scope, Stamp, period_fields, stamp_fields
+from shared.tally import merged, ratio, top
+from shared.units import MICROS, Month, iso
+from shared.views.base import Stamp, States, period_fields, stamp_fields
 
 NAME = "user_analytics"
-
-COMPLEXITY = {"low": 0.0, "medium": 0.5, "high": 1.0}
-"""Where a question's complexity lies between simple and hard; other words are not measured."""
 
 INTERESTS = 5
 """How many categories and personas a profile names."""
@@ -33,42 +32,15 @@ class UserAnalytics:
     """One document per person and month; its key is ``202508|<user id>``."""
 
     name = NAME
-    scope = Scope.SHARD
-    container: str | None = NAME
+    container = NAME
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the person's month."""
-        return (f"{fact.month}|{fact.user_id}",)
+    def shows(self, target: PartialKey) -> tuple[str, ...]:
+        """Return the person's month that a partial belongs to."""
+        return (target.key,) if target.aggregate == person_month.NAME else ()
 
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Count one interaction in its person's month."""
-        (key,) = self.keys(fact)
-        month = into.to(NAME, key)
-        day = fact.day[8:]
-        month.add("interactions", 1)
-        month.add("cited", int(bool(fact.citations)))
-        month.count("days", day)
-        month.count("hours", fact.hour[11:])
-        if fact.session_id is not None:
-            month.count("sessions", f"{day}|{fact.session_id}")
-        month.count("personas", fact.persona)
-        if fact.category is not None:
-            month.count("categories", fact.category)
-        complexity = COMPLEXITY.get(fact.complexity or "")
-        month.sample("complexity", None if complexity is None else to_micro(complexity))
-        month.sample("rating", fact.rating)
-        month.sample("cost", fact.cost)
-        for citation in fact.citations:
-            month.count("passages", citation.passage)
-
-    def derive(self, key: str, before: Tally, delta: Tally, into: Contributions) -> None:
-        """Count each of the person's sessions once on every day it was active."""
-        month = split_key(key)[0]
-        sessions = before.counts("sessions")
-        for session, change in delta.counts("sessions").items():
-            was = sessions.get(session, 0)
-            day = f"{month[:4]}-{month[4:]}-{session[:2]}"
-            into.to(daily_metrics.NAME, day).add("sessions", (was + change > 0) - (was > 0))
+    def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the month's state."""
+        return (PartialKey(person_month.NAME, key),)
 
     def partition(self, key: str) -> str:
         """Return the user id."""
@@ -82,11 +54,13 @@ class UserAnalytics:
         month, user_id = split_key(key)
         return f"user_analytics_{re.sub(r'[^A-Za-z0-9_.-]', '_', user_id[:8])}_{month}"
 
-    def render(self, key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
         """Return the specification's document for one person and month."""
         month, user_id = split_key(key)
+        days = by_day(states.of(person_month.NAME, key))
+        state = merged(days.values())
         interactions = state.total("interactions")
-        sessions = len({session[3:] for session in state.counts("sessions")})
+        sessions = len(state.counts("sessions"))
         passages = state.counts("passages")
         citations = sum(passages.values())
         discovery = ratio(len(passages), citations)
@@ -106,7 +80,7 @@ class UserAnalytics:
             "session_metrics": {
                 "total_sessions": sessions,
                 "peak_usage_hour": int(top(hours, 1)[0]) if hours else None,
-                "session_frequency_days": _days_between_sessions(state, month, sessions),
+                "session_frequency_days": _days_between_sessions(days, month, sessions),
                 **dict.fromkeys(
                     ("avg_session_duration_min", "session_completion_rate", "preferred_session_length")
                 ),
@@ -155,18 +129,11 @@ class UserAnalytics:
         }
 
 
-def split_key(key: str) -> tuple[Month, str]:
-    """Return the month and the user id of a key."""
-    month, _, user_id = key.partition("|")
-    return Month(month), user_id
-
-
-def _days_between_sessions(state: Tally, month: Month, sessions: int) -> float | None:
+def _days_between_sessions(days: Collection[str], month: Month, sessions: int) -> float | None:
     """Days from the first active day to the last, by the gaps between sessions."""
-    days = [int(day) for day in state.counts("days")]
     if sessions < 2:
         return None
-    first, last = (date(int(month[:4]), int(month[4:]), day) for day in (min(days), max(days)))
+    first, last = (date(int(month[:4]), int(month[4:]), int(day)) for day in (min(days), max(days)))
     return round((last - first).days / (sessions - 1), 2)
 
 

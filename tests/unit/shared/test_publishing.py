@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from shared import cosmos
+from shared.aggregates.base import PartialKey
 from shared.ledger import Partial
 from shared.poison import PoisonStore
 from shared.publishing import Publisher
 from shared.settings import Settings
 from shared.shards import ShardId
 from shared.tally import Tally
-from shared.views.base import PartialKey
 from tests.fakes import FakeContainer
 
-DAY = PartialKey("daily_metrics", "2025-08-05")
+DAY = PartialKey("day", "2025-08-05")
 
 
 class Database:
@@ -37,7 +37,8 @@ class Database:
 
     async def count(self, shard: str, interactions: int, revision: int, key: PartialKey = DAY) -> Any:
         """Store a partial and return it as the feed delivers it."""
-        state = Tally({"sums": {"interactions": interactions}}) if interactions else Tally()
+        part = "05:" if key.aggregate == "person_month" else ""
+        state = Tally({f"{part}sums": {"interactions": interactions}}) if interactions else Tally()
         partial = Partial(ShardId(shard), key, revision, state)
         return await self.get_container_client("view_state").upsert_item(partial.encode())
 
@@ -92,16 +93,16 @@ async def test_a_delivered_partial_counts_even_if_the_query_does_not_see_it_yet(
 async def test_other_generations_ledger_pages_and_unpublished_views_are_passed_over() -> None:
     database = Database()
     old = await database.count("2:0000", 4, 3)
-    activity = await database.count("1:0000", 4, 3, PartialKey("user_activity", "ann"))
+    activity = await database.count("1:0000", 4, 3, PartialKey("person", "ann"))
     report = await database.publisher().publish([old, activity, {"kind": "ledger", "id": "x"}])
-    assert report.partials == 0
+    assert (report.published, report.current) == (0, 0)
     assert not database.containers["daily_metrics"].items
 
 
 async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
     database = Database()
     good = await database.count("1:0000", 2, 1)
-    bad = await database.count("1:0000", 2, 1, PartialKey("user_analytics", "no-month|ann"))
+    bad = await database.count("1:0000", 2, 1, PartialKey("person_month", "no-month|ann"))
     report = await database.publisher().publish([bad, good])
     assert (report.published, report.poisoned) == (1, 1)
     (row,) = database.containers["poison_messages"].items.values()
@@ -111,7 +112,7 @@ async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
 
 async def test_an_old_delivery_of_a_person_s_month_is_not_published() -> None:
     database = Database()
-    month = PartialKey("user_analytics", "202508|ann")
+    month = PartialKey("person_month", "202508|ann")
     old = await database.count("1:0000", 2, 1, month)
     new = await database.count("1:0000", 3, 2, month)
     assert (await database.publisher().publish([new])).published == 1
@@ -124,7 +125,7 @@ async def test_a_state_that_went_back_is_visible_and_holds_nothing_up() -> None:
     database = Database()
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
     restored = await database.count("1:0000", 2, 1)
-    other = await database.count("1:0000", 1, 1, PartialKey("daily_metrics", "2025-08-06"))
+    other = await database.count("1:0000", 1, 1, PartialKey("day", "2025-08-06"))
     report = await database.publisher().publish([restored, other])
     assert (report.published, report.poisoned) == (1, 1)
     (row,) = database.containers["poison_messages"].items.values()

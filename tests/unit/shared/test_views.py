@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from ops.fields import fields_page
+from shared.aggregates import AGGREGATES, DERIVATIONS
+from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.documents.interactions import parse_interaction
 from shared.facts import InteractionFact, interaction_fact
 from shared.pricing import PriceTable, list_prices
-from shared.tally import Tally
+from shared.tally import Tally, merged
 from shared.views import VIEWS
-from shared.views.base import Contributions, PartialKey, Stamp
+from shared.views.base import Stamp, States
 from shared.views.fields import FIELDS
 
 PRICES = PriceTable(list_prices())
@@ -51,20 +53,31 @@ def states(*facts: InteractionFact) -> dict[PartialKey, Tally]:
     """Contribute facts one by one, with what is derived from each."""
     state: dict[PartialKey, Tally] = {}
     for one in facts:
-        change = Contributions()
-        for view in VIEWS.values():
-            view.contribute(one, change)
-        derived = Contributions()
-        for target, delta in change.deltas.items():
-            VIEWS[target.view].derive(target.key, state.get(target, Tally()), delta, derived)
-        change.merge(derived)
-        for target, delta in change.deltas.items():
+        for target, delta in folded(one, state).deltas.items():
             state.setdefault(target, Tally()).merge(delta)
     return state
 
 
+def folded(one: InteractionFact, state: Mapping[PartialKey, Tally]) -> Contributions:
+    change, derived = Contributions(), Contributions()
+    for aggregate in AGGREGATES.values():
+        aggregate.contribute(one, change)
+
+    def changed(aggregate: str, key: str) -> Changed:
+        target = PartialKey(aggregate, key)
+        before = state.get(target, Tally())
+        return Changed(before, merged((before, change.deltas[target])))
+
+    months = {one.month: changed("person_month", f"{one.month}|{one.user_id}")}
+    person = PersonChange(one.user_id, changed("person", one.user_id), months)
+    for derive in DERIVATIONS:
+        derive(person, derived)
+    change.merge(derived)
+    return change
+
+
 def rendered(view: str, key: str, *facts: InteractionFact) -> dict[str, Any]:
-    return VIEWS[view].render(key, states(*facts)[PartialKey(view, key)], STAMP)
+    return VIEWS[view].render(key, States(states(*facts)), STAMP)
 
 
 def test_daily_metrics_of_the_specification_s_sample() -> None:
@@ -121,14 +134,14 @@ def test_user_analytics_of_a_month() -> None:
 def test_a_person_is_new_on_the_earliest_day_whatever_came_first() -> None:
     early, late = fact(timestamp="2025-07-30T10:00:00Z"), fact()
     state = states(late, early)
-    assert state["daily_metrics", "2025-07-30"].total("new_users") == 1  # type: ignore[index]
-    assert state["daily_metrics", "2025-08-05"].total("new_users") == 0  # type: ignore[index]
+    assert state["day", "2025-07-30"].total("new_users") == 1  # type: ignore[index]
+    assert state["day", "2025-08-05"].total("new_users") == 0  # type: ignore[index]
 
 
 @pytest.mark.parametrize("view", ["daily_metrics", "user_analytics"])
 def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str) -> None:
     one = fact(cost_data={"input_tokens": 1, "output_tokens": 1, "model_used": "other"})
-    keys = {target.key for target in states(one) if target.view == view}
+    keys = {key for target in states(one) for key in VIEWS[view].shows(target)}
     document = rendered(view, keys.pop(), one)
     document["state"]["digest"] = "added by the publisher"
     assert {generic(path) for path in paths(document)} == FIELDS[view].keys()

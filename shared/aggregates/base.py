@@ -1,0 +1,80 @@
+"""What an aggregate is: which facts concern it, and what each adds to its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from shared.facts import InteractionFact
+from shared.tally import Tally
+from shared.units import Month
+
+Fact = InteractionFact
+
+
+class PartialKey(NamedTuple):
+    """An aggregate and one of its keys."""
+
+    aggregate: str
+    key: str
+
+
+class Contributions:
+    """What a change adds to partials, gathered by partial."""
+
+    __slots__ = ("deltas",)
+
+    def __init__(self) -> None:
+        self.deltas: dict[PartialKey, Tally] = {}
+
+    def to(self, aggregate: str, key: str) -> Tally:
+        """Return the tally of what is added to one partial."""
+        return self.deltas.setdefault(PartialKey(aggregate, key), Tally())
+
+    def merge(self, other: Contributions, sign: int = 1) -> None:
+        """Add another set of contributions, or take it back with ``sign=-1``."""
+        for target, delta in other.deltas.items():
+            self.to(*target).merge(delta, sign)
+
+
+class Aggregate(Protocol):
+    """State that is counted from facts: one partial per key, in the shard of the facts' person."""
+
+    name: str
+
+    def person(self, key: str) -> str | None:
+        """Return whose state a key is: it lies whole in that person's shard.
+
+        None if every shard has a share of it; then the shares are merged when it is shown.
+        """
+
+    def keys(self, fact: Fact) -> Iterable[str]:
+        """Return the keys that one fact concerns."""
+
+    def contribute(self, fact: Fact, into: Contributions) -> None:
+        """Add what one fact means for this aggregate."""
+
+
+class Changed(NamedTuple):
+    """A state before and after what is being folded."""
+
+    before: Tally
+    after: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class PersonChange:
+    """How one person's own state changes. What it means for fleet-wide aggregates is derived from it.
+
+    Attributes
+    ----------
+    person
+        The state of ``person``.
+    months
+        The states of ``person_month`` that change.
+    """
+
+    user_id: str
+    person: Changed
+    months: Mapping[Month, Changed]

@@ -1,0 +1,152 @@
+"""Merge the partials of a key: its state over all shards, read again only as far as it changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from shared.aggregates import AGGREGATES
+from shared.aggregates.base import PartialKey
+from shared.cosmos import record_charge
+from shared.ledger import Partial, partial_id
+from shared.settings import Settings
+from shared.shards import ShardId, shard_of
+from shared.tally import Tally, merged
+
+REMEMBERED_KEYS = 256
+"""Keys whose partials an instance keeps: two months of days, the texts and tiers of as many months."""
+
+OVERLAP_SECONDS = 60
+"""A merge reads again what was written this long before the last one: a replica may lag, but not so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPartial:
+    """A partial as read from ``view_state``, with the time of its write in seconds since the epoch."""
+
+    partial: Partial
+    written: int
+
+    @classmethod
+    def decode(cls, item: Mapping[str, Any]) -> StoredPartial:
+        """Read a stored document."""
+        return cls(Partial.decode(item), item["_ts"])
+
+
+@dataclass(slots=True)
+class Merge:
+    """The partials of one key, by shard; of each shard the newest that was seen."""
+
+    partials: dict[ShardId, StoredPartial] = field(default_factory=dict)
+    complete: bool = False
+    """Whether all shards were read once."""
+
+    def see(self, stored: StoredPartial) -> None:
+        """Take a partial unless a newer one of its shard is known."""
+        known = self.partials.get(stored.partial.shard)
+        if known is None or known.partial.revision < stored.partial.revision:
+            self.partials[stored.partial.shard] = stored
+
+    @property
+    def newest(self) -> int:
+        """When the newest partial was written, in seconds since the epoch."""
+        return max((stored.written for stored in self.partials.values()), default=0)
+
+    @property
+    def newest_at(self) -> datetime:
+        """When the newest partial was written."""
+        return datetime.fromtimestamp(self.newest, UTC)
+
+    @property
+    def revision(self) -> int:
+        """Grows with every write to any of the partials."""
+        return sum(stored.partial.revision for stored in self.partials.values())
+
+    def revisions(self) -> list[tuple[ShardId, int]]:
+        """Return the revision of each shard: the same only for the same state."""
+        return sorted((shard, stored.partial.revision) for shard, stored in self.partials.items())
+
+    def state(self) -> Tally:
+        """Return the sum over all shards."""
+        return merged(stored.partial.state for stored in self.partials.values())
+
+
+class Merger:
+    """Reads and remembers the merges of the current generation."""
+
+    def __init__(self, container: ContainerProxy, settings: Settings) -> None:
+        self._state = container
+        self._settings = settings
+        self._merges: OrderedDict[PartialKey, Merge] = OrderedDict()
+
+    def is_current(self, shard: ShardId) -> bool:
+        """Say whether a shard belongs to the current generation."""
+        return shard.startswith(f"{self._settings.generation}:")
+
+    def forget(self, target: PartialKey) -> None:
+        """Read everything again next time."""
+        self._merges.pop(target, None)
+
+    async def merge(
+        self, target: PartialKey, delivered: Sequence[StoredPartial], *, trust_delivered: bool
+    ) -> Merge:
+        """Return the merge of a key.
+
+        Parameters
+        ----------
+        delivered
+            Partials of the key that are known to exist, whatever the replica that is asked knows of them.
+        trust_delivered
+            Of one person's state take what was delivered for the whole, without a read.
+        """
+        person = AGGREGATES[target.aggregate].person(target.key)
+        if person is None:
+            merge = await self._refreshed(target)
+        else:
+            merge = Merge()
+            if not (delivered and trust_delivered):
+                await self._read_one(target, person, merge)
+        for stored in delivered:
+            merge.see(stored)
+        return merge
+
+    async def _refreshed(self, target: PartialKey) -> Merge:
+        merge = self._merges.pop(target) if target in self._merges else Merge()
+        since = merge.newest - OVERLAP_SECONDS if merge.complete else 0
+        async for stored in self._read_shares(target, since):
+            merge.see(stored)
+        merge.complete = True
+        self._merges[target] = merge
+        while len(self._merges) > REMEMBERED_KEYS:
+            self._merges.popitem(last=False)
+        return merge
+
+    async def _read_shares(self, target: PartialKey, since: int) -> AsyncIterator[StoredPartial]:
+        items = self._state.query_items(
+            "SELECT * FROM c WHERE c.aggregate = @aggregate AND c.key = @key AND c._ts >= @since",
+            parameters=[
+                {"name": "@aggregate", "value": target.aggregate},
+                {"name": "@key", "value": target.key},
+                {"name": "@since", "value": since},
+            ],
+            response_hook=record_charge,
+        )
+        async for item in items:
+            stored = StoredPartial.decode(item)
+            if self.is_current(stored.partial.shard):
+                yield stored
+
+    async def _read_one(self, target: PartialKey, person: str, merge: Merge) -> None:
+        shard = shard_of(person, shards=self._settings.shards, generation=self._settings.generation)
+        try:
+            item = await self._state.read_item(partial_id(target), shard, response_hook=record_charge)
+        except CosmosResourceNotFoundError as error:
+            record_charge(error.headers or {})
+        else:
+            merge.see(StoredPartial.decode(item))
