@@ -22,6 +22,7 @@ from local.host.bindings import (
 )
 from local.host.errors import HostStartError
 from local.host.retry import parse_retry_policy
+from shared.settings import SettingsError
 
 SCRIPT = "function_app.py"
 PARSERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trigger]] = {
@@ -62,7 +63,9 @@ def _import_app(app_dir: Path) -> FunctionRegister:
     sys.modules["function_app"] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except SettingsError as error:  # a sentence of its own, which names the setting
+        raise HostStartError(str(error)) from error
+    except (Exception, SystemExit) as error:
         raise HostStartError(f"{script} cannot be imported: {type(error).__name__}: {error}") from error
     apps = {id(value): value for value in vars(module).values() if isinstance(value, FunctionRegister)}
     if len(apps) != 1:

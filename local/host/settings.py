@@ -15,8 +15,8 @@ from local.host.errors import HostStartError
 PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 TIME_SPAN = re.compile(r"^(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,7}))?$")
 
-DEFAULT_FUNCTION_TIMEOUT = 30 * 60.0
-"""Seconds; what host.json gets on the Premium and Dedicated plans when it says nothing."""
+DEFAULT_FUNCTION_TIMEOUT = 5 * 60.0
+"""Seconds; the Consumption plan's default, the shortest of all: what needs longer has to say so."""
 
 LOG_LEVELS: Mapping[str, str] = {
     "trace": "DEBUG",
@@ -90,7 +90,10 @@ def resolve_placeholders(value: str, settings: Mapping[str, str], *, where: str)
         name = match.group(1)
         found = settings.get(name)
         if found is None or found == "":
-            raise HostStartError(f"The setting {name} is not set; {where} needs it ('{value}').")
+            raise HostStartError(
+                f"The setting {name} is not set; {where} is '{value}', and what stands between % signs has "
+                "to be an app setting (a default in the app's own code does not count, here as in Azure)."
+            )
         return found
 
     return PLACEHOLDER.sub(replace, value)

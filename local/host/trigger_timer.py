@@ -8,10 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import azure.functions as func
 from azure.core.exceptions import AzureError
 from azure.functions.meta import Datum
-from azure.functions.timer import TimerRequestConverter
+from azure.functions.timer import TimerRequest, TimerRequestConverter
 
 from local.host.bindings import FunctionSpec, TimerTrigger
 from local.host.invoke import Invoker, wait_for
@@ -25,7 +24,7 @@ NEVER = "0001-01-01T00:00:00+00:00"
 """What the platform says of a timer that has not run yet."""
 
 
-def timer_request(trigger: TimerTrigger, *, past_due: bool, status: TimerStatus) -> func.TimerRequest:
+def timer_request(trigger: TimerTrigger, *, past_due: bool, status: TimerStatus) -> TimerRequest:
     """Build what a timer function receives, with the converter of the package itself.
 
     Without monitoring there is no schedule status, as on the platform.
@@ -35,7 +34,7 @@ def timer_request(trigger: TimerTrigger, *, past_due: bool, status: TimerStatus)
         last = status.last.astimezone(trigger.zone).isoformat() if status.last else NEVER
         following = status.next.astimezone(trigger.zone).isoformat()
         info["ScheduleStatus"] = {"Last": last, "Next": following, "LastUpdated": last}
-    found: func.TimerRequest = TimerRequestConverter.decode(
+    found: TimerRequest = TimerRequestConverter.decode(
         Datum(json.dumps(info), "json"), trigger_metadata=None
     )
     return found

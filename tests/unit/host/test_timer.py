@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import azure.functions as func
 import pytest
+from azure.functions.timer import TimerRequest
 
 from local.host.bindings import FunctionSpec, TimerTrigger
 from local.host.invoke import Invoker
@@ -53,7 +53,7 @@ class FakeLock:
 
 
 def make(
-    call: Callable[[func.TimerRequest], Awaitable[None]],
+    call: Callable[[TimerRequest], Awaitable[None]],
     lock: FakeLock,
     schedule: Any,
     *,
@@ -88,12 +88,12 @@ class Calls:
     """Collects what a timer function received, and lets a test wait for a number of calls."""
 
     def __init__(self) -> None:
-        self.requests: list[func.TimerRequest] = []
+        self.requests: list[TimerRequest] = []
         self.new = asyncio.Condition()
         self.inside = 0
         self.most_inside = 0
 
-    async def __call__(self, timer: func.TimerRequest) -> None:
+    async def __call__(self, timer: TimerRequest) -> None:
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
         for _ in range(5):  # the next occurrence is due by now; it would begin if it could
@@ -158,7 +158,7 @@ async def test_run_on_startup() -> None:
 async def test_stopping_lets_the_invocation_end_and_stores_it() -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def slow(timer: func.TimerRequest) -> None:
+    async def slow(timer: TimerRequest) -> None:
         entered.set()
         await leave.wait()
 
@@ -195,7 +195,7 @@ async def test_an_invocation_longer_than_the_schedule_is_followed_at_once_by_one
     calls, lock = Calls(), FakeLock()
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def long(timer: func.TimerRequest) -> None:
+    async def long(timer: TimerRequest) -> None:
         if not calls.requests:
             entered.set()
             await leave.wait()
