@@ -75,9 +75,11 @@ def print_account(account: Account, console: Console) -> None:
             console.print(f"  {count} × {reason}", markup=False)
     console.print(_checks(account))
     if account.holds:
-        console.print("[green]Nothing lost, nothing double, memory flat.[/green]")
+        judged = any(one.flat() for one in account.series)
+        memory = "memory flat" if judged else "too short to judge the memory"
+        console.print(f"[green]Nothing lost, nothing double, {memory}.[/green]")
     else:
-        console.print(f"[red]The soak found something.[/red] Seed {account.seed}.")
+        console.print("[red]The soak found something.[/red]")
 
 
 def _table(title: str, *columns: str, numeric: int = 0) -> Table:
@@ -88,7 +90,8 @@ def _table(title: str, *columns: str, numeric: int = 0) -> Table:
 
 
 def _writes(account: Account) -> Table:
-    title = f"{account.book.writes:,} writes in {account.seconds:g} s, {len(account.book.stands):,} documents"
+    documents = len(account.book.stands)
+    title = f"{account.book.writes:,} writes in {account.seconds:g} s, {documents:,} documents, seed {account.seed}"
     table = _table(title, "kind", "acknowledged", numeric=1)
     for kind, count in account.book.acknowledged.most_common():
         table.add_row(str(kind), f"{count:,}")

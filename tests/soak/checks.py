@@ -166,17 +166,25 @@ def check_ends(crew: Crew) -> Check:
     return verdict("hosts end when SIGTERM asks them to", crew.bad_ends)
 
 
-def check_memory(series: Iterable[Series]) -> Check:
-    """Check the trends of those processes that lived long enough."""
+def check_memory(series: Iterable[Series], required: Iterable[str] = ()) -> Check:
+    """Check the trends of those processes that lived long enough.
+
+    Parameters
+    ----------
+    required
+        Processes of which at least one life must have been long enough.
+    """
     all_of_them = list(series)
     judged = [one for one in all_of_them if one.flat() is not None]
-    grew = [
+    wrong = [
         f"{one.name}: {one.trend():.2f} MB per minute, more than {one.bound:g}"
         for one in judged
         if not one.flat()
     ]
+    long_lived = {one.name.partition(".")[0] for one in judged}
+    wrong += [f"{name}: no life was long enough to be judged" for name in required if name not in long_lived]
     short = len(all_of_them) - len(judged)
-    return verdict("memory is flat", grew, f"{len(judged)} processes; {short} lived too short to be judged")
+    return verdict("memory is flat", wrong, f"{len(judged)} processes; {short} lived too short to be judged")
 
 
 def check_logs(logs: LogAccount) -> Check:
