@@ -31,7 +31,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def main(
     minutes: Annotated[float, typer.Option(min=0.2, max=600, help="How long to disturb.")] = 10.0,
     seed: Annotated[int | None, typer.Option(help="Of a soak that is to be repeated.")] = None,
-    hosts: Annotated[int, typer.Option(min=2, max=8, help="Functions hosts.")] = 4,
+    hosts: Annotated[int, typer.Option(min=3, max=8, help="Functions hosts.")] = 4,
     users: Annotated[int, typer.Option(min=1, max=10_000, help="People who ask.")] = 40,
     rate: Annotated[float, typer.Option(min=0.1, max=500, help="Writes per second.")] = 15.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,

@@ -90,12 +90,13 @@ def _table(title: str, *columns: str, numeric: int = 0) -> Table:
 
 
 def _writes(account: Account) -> Table:
-    documents = len(account.book.stands)
-    title = f"{account.book.writes:,} writes in {account.seconds:g} s, {documents:,} documents, seed {account.seed}"
+    book = account.book
+    documents = f"{len(book.stands):,} documents (seed {account.seed})"
+    title = f"{book.writes:,} writes in {account.seconds:g} s, {documents}"
     table = _table(title, "kind", "acknowledged", numeric=1)
-    for kind, count in account.book.acknowledged.most_common():
+    for kind, count in book.acknowledged.most_common():
         table.add_row(str(kind), f"{count:,}")
-    table.add_row("(attempts repeated)", f"{account.book.repeated:,}")
+    table.add_row("(attempts repeated)", f"{book.repeated:,}")
     return table
 
 
