@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.host.errors import HostStartError
+from local.host.host_json import check_host_json
 
 PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 TIME_SPAN = re.compile(r"^(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,7}))?$")
@@ -151,6 +152,7 @@ def load_host_json(app_dir: Path) -> HostJson:
     document = read_json_object(path)
     if document.get("version") != "2.0":
         raise HostStartError(f"'version' in {path} is {document.get('version')!r}; it must be \"2.0\".")
+    check_host_json(document, path)
     http = _section(document, path, "extensions", "http")
     cosmos = _section(document, path, "extensions", "cosmosDB")
     return HostJson(
