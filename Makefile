@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint types imports unit bench clean
+.PHONY: help setup run demo test lint types imports unit bench soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,9 @@ unit: setup
 
 bench: setup  ## Measure the fleet against the specification's own processor
 	@exec $(BIN)/python -m bench $(ARGS)
+
+soak: setup  ## Disturb a fleet for ten minutes: faults, kills, splits; then everything must add up
+	@exec $(BIN)/python -m tests.soak $(ARGS)
 
 clean:  ## Remove what setup installed, caches and the stack's data
 	rm -rf $(VENV) node_modules .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

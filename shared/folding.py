@@ -89,8 +89,9 @@ class ShardFolder:
         working.take(await store.load(shard, working.needed_parts(changes)))
         missing = working.missing(changes)
         if missing:
-            pages = set(await store.find_pages(shard, missing)) - working.loaded.keys()
-            working.take(await store.load(shard, pages))
+            # A page that is cached as it was before the document came onto it would hide the document.
+            pages = await store.find_pages(shard, missing)
+            working.take(await store.load(shard, pages, pages))
         decided = working.decide(changes)
         working.take(await store.load(shard, working.needed_partials()))
         working.derive()

@@ -113,13 +113,21 @@ class ShardStore:
         """Drop what is cached of a shard: after a conflict, or a commit whose outcome is unknown."""
         self._cache.forget(shard)
 
-    async def load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
-        """Return the documents with these ids, as cached or as stored."""
+    async def load(
+        self, shard: ShardId, ids: Collection[str], etags: Mapping[str, str] | None = None
+    ) -> dict[str, Loaded]:
+        """Return the documents with these ids, as cached or as stored.
+
+        Parameters
+        ----------
+        etags
+            What the etags are known to be now: a document that is cached with another one is read again.
+        """
         known: dict[str, Loaded] = {}
         absent: list[str] = []
         for document_id in ids:
             cached = self._cache.get(shard, document_id)
-            if cached is None:
+            if cached is None or (etags and cached.loaded.etag != etags.get(document_id)):
                 absent.append(document_id)
             else:
                 known[document_id] = cached.loaded
@@ -129,20 +137,19 @@ class ShardStore:
             known[document_id] = read.loaded
         return known
 
-    async def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> list[str]:
-        """Return the ids of the ledger pages on which documents with these fingerprints may stand."""
-        found: set[str] = set()
+    async def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Return the ledger pages on which documents with these fingerprints may stand: ids with etags."""
+        found: dict[str, str] = {}
         for start in range(0, len(fingerprints), IDS_PER_QUERY):
             chunk = fingerprints[start : start + IDS_PER_QUERY]
             anyone = " OR ".join(f"ARRAY_CONTAINS(c.ids, @f{n})" for n in range(len(chunk)))
-            found.update(
-                await self._query(
-                    f"SELECT VALUE c.id FROM c WHERE c.kind = 'ledger' AND ({anyone})",  # noqa: S608
-                    [{"name": f"@f{n}", "value": value} for n, value in enumerate(chunk)],
-                    shard,
-                )
-            )
-        return sorted(found)
+            for page in await self._query(
+                f"SELECT c.id, c._etag FROM c WHERE c.kind = 'ledger' AND ({anyone})",  # noqa: S608
+                [{"name": f"@f{n}", "value": value} for n, value in enumerate(chunk)],
+                shard,
+            ):
+                found[page["id"]] = page["_etag"]
+        return found
 
     async def commit(self, shard: ShardId, writes: Iterable[Write]) -> None:
         """Write the documents in one transaction, each only if it is still as its guard says.

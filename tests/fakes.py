@@ -130,9 +130,9 @@ class FakeContainer:
         for (key, _id), item in sorted(self.items.items()):
             if partition_key is not None and key != partition_key:
                 continue
-            if query.startswith("SELECT VALUE c.id FROM c WHERE c.kind = 'ledger'"):
+            if query.startswith("SELECT c.id, c._etag FROM c WHERE c.kind = 'ledger'"):
                 if item["kind"] == "ledger" and set(values.values()) & set(item["ids"]):
-                    yield item["id"]
+                    yield {"id": item["id"], "_etag": item["_etag"]}
             elif query.startswith("SELECT * FROM c WHERE c.id IN"):
                 if item["id"] in values.values():
                     yield copy.deepcopy(item)

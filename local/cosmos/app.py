@@ -1,15 +1,12 @@
-"""The HTTP surface: which request means which operation, and how the answer looks on the wire."""
+"""The HTTP surface: what is done for a request, what befalls it, and how the answer looks on the wire."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,13 +14,14 @@ from local.cosmos import charges
 from local.cosmos.auth import Authenticator
 from local.cosmos.charges import ChargeBook
 from local.cosmos.documents import Documents
-from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large, unsupported
-from local.cosmos.faults import DropConnection, Faults, Strike, parse_rules
+from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large
+from local.cosmos.faults import DropConnection, Faults, Strike, crash, parse_rules
 from local.cosmos.logs import log
 from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.query import QueryError
 from local.cosmos.resources import Resources, partition_key_ranges, public
+from local.cosmos.routing import Target, client_name, operation_name, parse_target
 from local.cosmos.splitting import split
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request
@@ -33,45 +31,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
-_PATHS = re.compile(r"(dbs(/[^/]+(/colls(/[^/]+(/(docs|pkranges)(/[^/]+)?)?)?)?)?|offers(/[^/]+)?)?")
-_UNSUPPORTED = {
-    "sprocs": "Stored procedures",
-    "triggers": "Triggers",
-    "udfs": "User-defined functions",
-    "users": "Database users",
-    "permissions": "Permissions",
-    "conflicts": "The conflicts feed",
-    "clientencryptionkeys": "Client encryption keys",
-    "operations": "Deleting a logical partition in one request",
-}
 _NO_LINGER = struct.pack("ii", 1, 0)
-_CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a path names."""
-
-    segments: tuple[str, ...]
-
-    @property
-    def resource_type(self) -> str:
-        """The type of the resource: the last or last but one segment."""
-        count = len(self.segments)
-        return "" if not count else self.segments[-1 if count % 2 else -2]
-
-    @property
-    def link(self) -> str:
-        """The link that is signed: the resource, or the parent of a feed; an offer by its id alone."""
-        if self.resource_type == "offers":
-            return self.segments[-1].lower() if len(self.segments) == 2 else ""
-        kept = self.segments[:-1] if len(self.segments) % 2 else self.segments
-        return "/".join(kept)
-
-    @property
-    def container(self) -> str:
-        """The container's name, for the account of charges."""
-        return self.segments[3] if len(self.segments) > 3 and self.segments[2] == "colls" else ""
 
 
 class App:
@@ -117,25 +77,21 @@ class App:
         await _answer(send, reply, activity)
 
     async def _serve(self, path: str, request: Request) -> Reply:
-        path = path.strip("/")
-        target = Target(tuple(path.split("/")) if path else ())
+        target = parse_target(path)
         kind = target.resource_type
-        if kind in _UNSUPPORTED:
-            raise unsupported(_UNSUPPORTED[kind])
-        if not _PATHS.fullmatch(path):
-            raise not_found(f"The path {path!r} names no resource.")
         self._auth.check(request.method, kind, target.link, request.headers)
-        operation = _operation(kind, target, request)
-        client = _client_name(request.header("user-agent"))
+        operation = operation_name(target, request)
+        client = client_name(request.header("user-agent"))
         strike = self._faults.strike(operation, target.container, client)
         if strike is not None:
             await _before(strike)
         try:
-            reply = self._dispatch(kind, target, request)
+            reply = self._execute(kind, target, request, strike)
         except ServiceError as error:
             self._book.add(
                 client, target.container, operation, units=error.charge, received=len(request.body), sent=0
             )
+            _after(strike)
             raise
         self._book.add(
             client,
@@ -145,9 +101,17 @@ class App:
             received=len(request.body),
             sent=len(reply.body),
         )
-        if strike is not None and strike.drop == "after":
-            raise DropConnection
+        _after(strike)
         return reply
+
+    def _execute(self, kind: str, target: Target, request: Request, strike: Strike | None) -> Reply:
+        if strike is None or strike.crash != "inside":
+            return self._dispatch(kind, target, request)
+        self._storage.before_commit = crash
+        try:
+            return self._dispatch(kind, target, request)
+        finally:
+            self._storage.before_commit = None
 
     def _dispatch(self, kind: str, target: Target, request: Request) -> Reply:
         match kind:
@@ -265,7 +229,7 @@ class App:
                 self._faults.set(rules, seed)
                 return Reply.json(200, {"rules": len(rules)})
             case "GET", "faults":
-                return Reply.json(200, {"struck": self._faults.struck})
+                return Reply.json(200, {"struck": self._faults.struck, "rules": self._faults.rows()})
             case "DELETE", "faults":
                 self._faults.set([], None)
                 return Reply(204, b"", 0.0)
@@ -277,39 +241,25 @@ def _matching(resources: list[dict[str, Any]], request: Request) -> list[dict[st
     return compiled(text).run(resources, parameters)
 
 
-def _operation(kind: str, target: Target, request: Request) -> str:
-    """Name the operation, for faults and the account of charges."""
-    if kind != "docs":
-        return f"{request.method.lower()}_{kind or 'account'}"
-    if request.is_batch:
-        return "batch"
-    if request.is_query_plan:
-        return "query_plan"
-    if request.is_query:
-        return "query"
-    if request.method == "GET" and len(target.segments) == 5:
-        return "change_feed" if request.header("a-im") else "read_feed"
-    if request.method == "POST":
-        return "upsert" if request.is_upsert else "create"
-    return {"GET": "read", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}.get(
-        request.method, "other"
-    )
-
-
-@lru_cache(maxsize=256)
-def _client_name(user_agent: str) -> str:
-    match = _CLIENT.fullmatch(user_agent)
-    suffix = (match.group(1) if match else "") or ""
-    return suffix.strip()[:64] or "unknown"
-
-
 async def _before(strike: Strike) -> None:
     if strike.latency_seconds:
         await asyncio.sleep(strike.latency_seconds)
+    if strike.crash == "before":
+        crash()
     if strike.drop == "before":
         raise DropConnection
     if strike.error is not None:
         raise strike.error
+
+
+def _after(strike: Strike | None) -> None:
+    """Lose the answer, whatever it is: the request was executed."""
+    if strike is None:
+        return
+    if strike.crash == "after":
+        crash()
+    if strike.drop == "after":
+        raise DropConnection
 
 
 class _ClientGoneError(Exception):

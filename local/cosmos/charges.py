@@ -13,13 +13,17 @@ def read(size: int) -> float:
     return round(1 + 0.0909 * max(0.0, size / KILOBYTE - 1), 2)
 
 
-def write(size: int, index_terms: int) -> float:
-    """Create, replace, upsert or patch: 5 RU for 1 KB, about 50 for 100 KB, and what the index takes."""
-    return round(5 + 0.4545 * max(0.0, size / KILOBYTE - 1) + 0.05 * index_terms, 2)
+def write(size: int, index_terms: int, *, replaces: bool = False) -> float:
+    """Create, or replace, upsert and patch of an item that is there, which cost twice as much.
+
+    5 RU for 1 KB, about 50 for 100 KB, and what the index takes.
+    """
+    inserted = 5 + 0.4545 * max(0.0, size / KILOBYTE - 1) + 0.5 * index_terms
+    return round(inserted * (2 if replaces else 1), 2)
 
 
 def delete(size: int, index_terms: int) -> float:
-    """Delete: as a write."""
+    """Delete: as an insert."""
     return write(size, index_terms)
 
 
@@ -27,9 +31,9 @@ def query(partitions: int, loaded_bytes: int, returned_bytes: int, loaded_items:
     """Query: a floor per physical partition, what was loaded to evaluate it, and what it returned."""
     return round(
         2.3 * max(1, partitions)
-        + 0.01 * loaded_items
-        + 0.05 * loaded_bytes / KILOBYTE
-        + 0.04 * returned_bytes / KILOBYTE,
+        + 0.05 * loaded_items
+        + 0.0026 * loaded_bytes / KILOBYTE
+        + 0.083 * returned_bytes / KILOBYTE,
         2,
     )
 

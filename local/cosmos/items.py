@@ -180,7 +180,8 @@ class Items:
             self._storage.write.insert(container, stamp.partition, item, document, terms)
         else:
             self._storage.write.update(container, current, item, document, terms)
-        return Written(status, charges.write(len(body), container.index.count(document, terms)), item)
+        count = container.index.count(document, terms)
+        return Written(status, charges.write(len(body), count, replaces=current is not None), item)
 
     def _new_rid(self, container: Container) -> str:
         return resource_id(*container.body["_numbers"], self._storage.next_rid(container))

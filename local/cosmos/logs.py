@@ -17,6 +17,7 @@ log: Any = structlog.wrap_logger(
     processors=[
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.set_exc_info,  # log.exception() takes the traceback by itself
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,8 @@ class Storage:
         self.containers: dict[tuple[str, str], Container] = {}
         self._reserved: list[tuple[Counter, int]] = []
         self._stamps: dict[tuple[int, str], Stamp] = {}
+        self.before_commit: Callable[[], None] | None = None
+        """Called when everything is written and nothing is committed; a fault rule ends the process here."""
         self._load()
 
     def _open(self, path: Path) -> None:
@@ -106,6 +108,8 @@ class Storage:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            if self.before_commit is not None:
+                self.before_commit()
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

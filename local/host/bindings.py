@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 
 from local.host.errors import HostStartError
-from local.host.ncrontab import Schedule, parse_schedule
+from local.host.ncrontab import Schedule, parse_schedule, parse_time_zone
 from local.host.retry import RetryPolicy
 from local.host.settings import resolve_placeholders
 
@@ -46,8 +46,11 @@ class TimerTrigger:
 
     schedule: Schedule
     expression: str
+    """The schedule as text, with the time zone if it is not UTC: it changes when the due times do."""
     run_on_startup: bool = False
     use_monitor: bool = True
+    zone: tzinfo = UTC
+    """``WEBSITE_TIME_ZONE``: the times that the function is told are in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +191,22 @@ def parse_timer_trigger(
     """Read a ``timerTrigger`` binding; :class:`HostStartError` where it cannot be used."""
     values = Attributes(function, binding, settings)
     expression = values.text("schedule")
+    zone = settings.get("WEBSITE_TIME_ZONE", "")
     try:
-        schedule = parse_schedule(expression)
+        where = parse_time_zone(zone)
+    except ValueError as error:
+        raise HostStartError(f"The setting WEBSITE_TIME_ZONE cannot be used: {error}.") from error
+    try:
+        schedule = parse_schedule(expression, where)
     except ValueError as error:
         raise HostStartError(f"The schedule of function {function} cannot be used: {error}.") from error
     return TimerTrigger(
         schedule=schedule,
-        expression=expression,
+        expression=f"{expression} {zone}" if zone else expression,
         run_on_startup=values.flag("runOnStartup", False),
         # The platform switches monitoring off for timers that are due more often than once a minute.
         use_monitor=values.flag("useMonitor", True) and not schedule.shorter_than_a_minute,
+        zone=where,
     )
 
 

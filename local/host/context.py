@@ -12,9 +12,9 @@ from azure.functions._abc import RetryContext, RpcException, TraceContext
 
 
 class InvocationError(RpcException):
-    """The error of the attempt before, for a retried invocation."""
+    """The error of the attempt before; empty for the first attempt, as the worker gives it."""
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException | None) -> None:
         self._error = error
 
     @property
@@ -25,12 +25,12 @@ class InvocationError(RpcException):
     @property
     def stack_trace(self) -> str:
         """The traceback as text."""
-        return "".join(traceback.format_tb(self._error.__traceback__))
+        return "" if self._error is None else "".join(traceback.format_tb(self._error.__traceback__))
 
     @property
     def message(self) -> str:
         """The error's type and text."""
-        return f"{type(self._error).__name__}: {self._error}"
+        return "" if self._error is None else f"{type(self._error).__name__}: {self._error}"
 
 
 class InvocationRetry(RetryContext):
@@ -52,9 +52,9 @@ class InvocationRetry(RetryContext):
         return self._max_retry_count
 
     @property
-    def exception(self) -> Any:
-        """The error of the attempt before, None for the first."""
-        return None if self._error is None else InvocationError(self._error)
+    def exception(self) -> InvocationError:
+        """The error of the attempt before; its texts are empty for the first."""
+        return InvocationError(self._error)
 
 
 class InvocationTrace(TraceContext):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionRegister
 
 from local.host.bindings import (
@@ -22,6 +21,8 @@ from local.host.bindings import (
 )
 from local.host.errors import HostStartError
 from local.host.retry import parse_retry_policy
+from local.host.worker_rules import check_functions
+from shared.settings import SettingsError
 
 SCRIPT = "function_app.py"
 PARSERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trigger]] = {
@@ -38,15 +39,17 @@ def load_functions(app_dir: Path, settings: Mapping[str, str]) -> list[FunctionS
     Raises
     ------
     HostStartError
-        The app cannot be imported, registers no function app or two, or uses a binding that this host
-        does not run; the message names function and binding.
+        The app cannot be imported, registers no function app or two, uses a binding that this host does not
+        run, or breaks a rule of the platform's own worker; the message names function and fault.
     """
     register = _import_app(app_dir)
     try:
         functions = register.get_functions()
     except (ValueError, TypeError, KeyError) as error:
         raise HostStartError(f"The functions of {app_dir / SCRIPT} cannot be indexed: {error}") from error
-    return [_read_function(function, app_dir, settings) for function in functions]
+    specs = [_read_function(function, app_dir, settings) for function in functions]
+    check_functions(functions)
+    return specs
 
 
 def _import_app(app_dir: Path) -> FunctionRegister:
@@ -62,7 +65,9 @@ def _import_app(app_dir: Path) -> FunctionRegister:
     sys.modules["function_app"] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except SettingsError as error:  # a sentence of its own, which names the setting
+        raise HostStartError(str(error)) from error
+    except (Exception, SystemExit) as error:
         raise HostStartError(f"{script} cannot be imported: {type(error).__name__}: {error}") from error
     apps = {id(value): value for value in vars(module).values() if isinstance(value, FunctionRegister)}
     if len(apps) != 1:
@@ -81,6 +86,7 @@ def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str
         if kind in PARSERS:
             trigger = PARSERS[kind](name, binding, settings)
             argument = str(binding["name"])
+            _check_converted(name, kind, argument, function.get_user_function())
         elif not (kind == "http" and binding.get("name") == "$return"):
             raise HostStartError(
                 f"Function {name} uses the binding {kind} ({binding.get('name')}), which this host does not "
@@ -89,31 +95,22 @@ def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str
     if trigger is None:
         raise HostStartError(f"Function {name} has no trigger.")
     call = function.get_user_function()
-    context_argument = _check_signature(name, call, argument)
     return FunctionSpec(
         name=name,
         call=call,
         is_async=inspect.iscoroutinefunction(call),
         argument=argument,
-        context_argument=context_argument,
+        context_argument="context" if "context" in inspect.signature(call).parameters else None,
         trigger=trigger,
         retry=parse_retry_policy(name, function.get_settings_dict("retry_policy")),
         directory=app_dir,
     )
 
 
-def _check_signature(name: str, call: Any, argument: str) -> str | None:
-    """Hold the parameters against the bindings, as the worker does; return the context parameter's name."""
-    parameters = dict(inspect.signature(call).parameters)
-    context = None
-    for parameter in parameters.values():
-        annotated = parameter.annotation
-        if parameter.name == "context" or annotated is func.Context or annotated == "func.Context":
-            context = parameter.name
-    expected = {argument} | ({context} if context else set())
-    if set(parameters) != expected:
+def _check_converted(name: str, kind: str, argument: str, call: Callable[..., Any]) -> None:
+    annotated = inspect.signature(call).parameters.get(argument)
+    if annotated is not None and annotated.annotation in (str, bytes, "str", "bytes"):
         raise HostStartError(
-            f"Function {name} takes the parameters {sorted(parameters)}, but its bindings supply "
-            f"{sorted(expected)}."
+            f"Function {name} asks for its {kind} as plain {argument}: {annotated.annotation}, which this "
+            "host does not give; use the type of azure.functions."
         )
-    return context

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 from croniter.croniter import CroniterError
@@ -22,10 +23,10 @@ _NAME = re.compile(r"[A-Za-z]+")
 
 
 class Schedule(Protocol):
-    """When a timer is due. All times are in UTC."""
+    """When a timer is due."""
 
     def next_after(self, moment: datetime) -> datetime:
-        """Return the first occurrence later than ``moment``."""
+        """Return the first occurrence later than ``moment``, in UTC."""
         ...
 
     @property
@@ -36,22 +37,56 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CronSchedule:
-    """Occurrences of a NCRONTAB expression. Day of month and day of week must both match, as in NCRONTAB."""
+    """Occurrences of a NCRONTAB expression. Day of month and day of week must both match, as in NCRONTAB.
+
+    The expression speaks of the wall clock of ``zone``. Where that clock is put forward or back, the rules
+    are those of ``CronSchedule.GetNextOccurrence`` in the platform's timer extension.
+    """
 
     expression: str
+    zone: tzinfo = UTC
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether it repeats within the day, so that the repeated hour in autumn counts twice."""
+        return any(sign in part for part in self.expression.split()[:3] for sign in "*-/")
 
     def next_after(self, moment: datetime) -> datetime:
-        """Return the first occurrence later than ``moment``."""
-        cron = croniter(self.expression, moment.astimezone(UTC), second_at_beginning=True, day_or=False)
+        """Return the first occurrence later than ``moment``, in UTC: clocks of a zone do not compare."""
+        now = moment.astimezone(self.zone)
+        wall = self._on_the_wall(now.replace(tzinfo=None))
+        # A time that is skipped in spring counts from the old offset, so it falls into the hour after it. A
+        # time that exists twice in autumn is the second one, unless the lines below say otherwise.
+        following = wall.replace(tzinfo=self.zone, fold=1 if self._is_repeated(wall) else 0)
+        moved = _offset(following) - _offset(now)
+        if self.is_interval:
+            if moved and (self._is_repeated(now) or self._is_repeated(following)):
+                following = (following.astimezone(UTC) + moved).astimezone(self.zone)
+        elif self._is_repeated(following):
+            if moved:
+                following = following.replace(fold=0)
+            else:  # in the second of the two hours: it has run in the first
+                while self._is_repeated(wall):
+                    wall = self._on_the_wall(wall)
+                following = wall.replace(tzinfo=self.zone)
+        return following.astimezone(UTC)
+
+    def _on_the_wall(self, wall: datetime) -> datetime:
+        cron = croniter(self.expression, wall.replace(tzinfo=UTC), second_at_beginning=True, day_or=False)
         found: datetime = cron.get_next(datetime)
-        return found
+        return found.replace(tzinfo=None)
+
+    def _is_repeated(self, moment: datetime) -> bool:
+        """Whether a clock of the zone shows this time twice."""
+        first, second = (moment.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1))
+        return _offset(first) > _offset(second)
 
     @property
     def shorter_than_a_minute(self) -> bool:
         """Whether the next five occurrences hold two that are less than a minute apart."""
-        moment = datetime(2024, 1, 1, tzinfo=UTC)
+        moment = datetime(2024, 1, 1)
         for _ in range(5):
-            following = self.next_after(moment)
+            following = self._on_the_wall(moment)
             if following - moment < timedelta(minutes=1):
                 return True
             moment = following
@@ -74,8 +109,28 @@ class IntervalSchedule:
         return self.seconds < 60
 
 
-def parse_schedule(text: str) -> Schedule:
-    """Read a timer's ``schedule``.
+def _offset(moment: datetime) -> timedelta:
+    return moment.utcoffset() or timedelta(0)
+
+
+def parse_time_zone(name: str) -> tzinfo:
+    """Return the zone of ``WEBSITE_TIME_ZONE``, a name of the IANA database as on Linux; empty is UTC.
+
+    Raises
+    ------
+    ValueError
+        There is no such zone; the message says what to write.
+    """
+    if not name:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone of the IANA database, like Europe/Berlin") from None
+
+
+def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
+    """Read a timer's ``schedule``, which speaks of the time in ``zone``.
 
     Raises
     ------
@@ -101,7 +156,7 @@ def parse_schedule(text: str) -> Schedule:
         raise ValueError(f"{text!r}: days of the week go from 0 (Sunday) to 6")
     expression = " ".join(_short_names(part) for part in fields)
     try:
-        schedule = CronSchedule(expression)
+        schedule = CronSchedule(expression, zone)
         schedule.next_after(datetime(2024, 1, 1, tzinfo=UTC))
     except (CroniterError, KeyError) as error:
         raise ValueError(f"{text!r} is not NCRONTAB: {error}") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from local.host.errors import HostStartError
-from local.host.settings import parse_time_span
 
 UNLIMITED = -1
+CLOCK_TIME = re.compile(r"^([01]?\d|2[0-3]):([0-5]?\d):([0-5]?\d)$")
+"""How the Python worker reads an interval (``convert_to_seconds``): whole seconds, less than a day."""
 RANDOMIZATION = 0.2
 """Spread of an exponential pause, as in the WebJobs SDK: between 0.8 and 1.2 times its increment."""
 
@@ -86,7 +88,11 @@ def _seconds(function: str, setting: Mapping[str, Any], name: str) -> float:
     value = setting.get(name)
     if value is None:
         raise HostStartError(f"The retry policy of function {function} needs {name}, like '00:00:05'.")
-    try:
-        return parse_time_span(str(value))
-    except ValueError as error:
-        raise HostStartError(f"The retry policy of function {function}: {name} {error}.") from error
+    match = CLOCK_TIME.match(str(value))
+    if match is None:
+        raise HostStartError(
+            f"The retry policy of function {function}: {name} is {str(value)!r}; the Python worker reads "
+            "hours:minutes:seconds below a day, like '00:00:05', and no fractions."
+        )
+    hours, minutes, seconds = (int(part) for part in match.groups())
+    return float(hours * 3_600 + minutes * 60 + seconds)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from local.host.errors import HostStartError
+from local.host.host_json import check_host_json
 
 PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 TIME_SPAN = re.compile(r"^(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,7}))?$")
 
-DEFAULT_FUNCTION_TIMEOUT = 30 * 60.0
-"""Seconds; what host.json gets on the Premium and Dedicated plans when it says nothing."""
+DEFAULT_FUNCTION_TIMEOUT = 5 * 60.0
+"""Seconds; the Consumption plan's default, the shortest of all: what needs longer has to say so."""
 
 LOG_LEVELS: Mapping[str, str] = {
     "trace": "DEBUG",
@@ -90,7 +91,10 @@ def resolve_placeholders(value: str, settings: Mapping[str, str], *, where: str)
         name = match.group(1)
         found = settings.get(name)
         if found is None or found == "":
-            raise HostStartError(f"The setting {name} is not set; {where} needs it ('{value}').")
+            raise HostStartError(
+                f"The setting {name} is not set; {where} is '{value}', and what stands between % signs has "
+                "to be an app setting (a default in the app's own code does not count, here as in Azure)."
+            )
         return found
 
     return PLACEHOLDER.sub(replace, value)
@@ -148,6 +152,7 @@ def load_host_json(app_dir: Path) -> HostJson:
     document = read_json_object(path)
     if document.get("version") != "2.0":
         raise HostStartError(f"'version' in {path} is {document.get('version')!r}; it must be \"2.0\".")
+    check_host_json(document, path)
     http = _section(document, path, "extensions", "http")
     cosmos = _section(document, path, "extensions", "cosmosDB")
     return HostJson(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-import azure.functions as func
 from azure.core.exceptions import AzureError
 from azure.functions.meta import Datum
-from azure.functions.timer import TimerRequestConverter
+from azure.functions.timer import TimerRequest, TimerRequestConverter
 
 from local.host.bindings import FunctionSpec, TimerTrigger
 from local.host.invoke import Invoker, wait_for
@@ -19,17 +20,21 @@ from local.host.timer_store import TimerLock, TimerLockLostError, TimerStatus
 
 LONGEST_SLEEP = 60.0
 """Seconds; a longer pause is slept in parts, so that a clock that is set or a suspended laptop is noticed."""
+NEVER = "0001-01-01T00:00:00+00:00"
+"""What the platform says of a timer that has not run yet."""
 
 
-def timer_request(*, past_due: bool, status: TimerStatus) -> func.TimerRequest:
-    """Build what a timer function receives, with the converter of the package itself."""
-    last = status.last.isoformat() if status.last else "0001-01-01T00:00:00+00:00"
-    info = {
-        "Schedule": {"AdjustForDST": True},
-        "ScheduleStatus": {"Last": last, "Next": status.next.isoformat(), "LastUpdated": last},
-        "IsPastDue": past_due,
-    }
-    found: func.TimerRequest = TimerRequestConverter.decode(
+def timer_request(trigger: TimerTrigger, *, past_due: bool, status: TimerStatus) -> TimerRequest:
+    """Build what a timer function receives, with the converter of the package itself.
+
+    Without monitoring there is no schedule status, as on the platform.
+    """
+    info: dict[str, Any] = {"Schedule": {"AdjustForDST": True}, "IsPastDue": past_due}
+    if trigger.use_monitor:
+        last = status.last.astimezone(trigger.zone).isoformat() if status.last else NEVER
+        following = status.next.astimezone(trigger.zone).isoformat()
+        info["ScheduleStatus"] = {"Last": last, "Next": following, "LastUpdated": last}
+    found: TimerRequest = TimerRequestConverter.decode(
         Datum(json.dumps(info), "json"), trigger_metadata=None
     )
     return found
@@ -50,6 +55,8 @@ class TimerListener:
         self._quit = asyncio.Event()
         self._lost = False
         self._started = False
+        self.clock: Callable[[], datetime] = utc_now
+        """Tells the time in UTC; tests set it."""
         self.holds = False
         """Whether this instance runs the timer."""
 
@@ -90,11 +97,11 @@ class TimerListener:
                 log.info("timer_lock_released", function=self.spec.name)
 
     async def _run_while_held(self) -> None:
-        status, past_due = self._first_status(utc_now())
+        status, past_due = self._first_status(self.clock())
         if self._trigger.use_monitor:
             await self._lock.save(status)
         if self._trigger.run_on_startup and not self._started:
-            status = await self._invoke(status, past_due=past_due)
+            status = await self._invoke(status, past_due=past_due, planned=False)
             past_due = False
         self._started = True
         while not self._quit.is_set():
@@ -106,29 +113,39 @@ class TimerListener:
     def _first_status(self, now: datetime) -> tuple[TimerStatus, bool]:
         """Return where the schedule stands, and whether an occurrence passed while nobody ran the timer."""
         stored = self._lock.status if self._trigger.use_monitor else None
-        if stored is None or stored.schedule != self._trigger.expression:
-            last = stored.last if stored else None
-            return TimerStatus(self._trigger.expression, last, self._trigger.schedule.next_after(now)), False
-        return stored, stored.next <= now
+        schedule = self._trigger.schedule
+        if stored is None:
+            return TimerStatus(self._trigger.expression, None, schedule.next_after(now)), False
+        if stored.schedule != self._trigger.expression:  # a new schedule does not make up for the old one
+            following = schedule.next_after(stored.last or now)
+            if following < now:
+                following = schedule.next_after(now)
+            return TimerStatus(self._trigger.expression, None, following), False
+        return stored, stored.next < now
 
-    async def _invoke(self, status: TimerStatus, *, past_due: bool) -> TimerStatus:
-        """Run one occurrence to its end and plan the next from then: occurrences never overlap or pile up."""
-        began = utc_now()
+    async def _invoke(self, status: TimerStatus, *, past_due: bool, planned: bool = True) -> TimerStatus:
+        """Run one occurrence to its end and plan the next from its beginning.
+
+        Occurrences never overlap. Where one takes longer than its schedule, the next begins at its end; what
+        was due in between is not made up for one by one.
+        """
+        began = self.clock()
         await self._invoker.deliver(
             self.spec,
-            lambda: timer_request(past_due=past_due, status=status),
+            lambda: timer_request(self._trigger, past_due=past_due, status=status),
             abandon=self._quit,
             fields={"past_due": past_due, "late_ms": round((began - status.next).total_seconds() * 1_000)},
         )
-        following = self._trigger.schedule.next_after(utc_now())
-        status = TimerStatus(self._trigger.expression, began, following)
+        # A clock that is a little behind may fire early; the occurrence must not come a second time.
+        last = max(began, status.next) if planned and not past_due else began
+        status = TimerStatus(self._trigger.expression, last, self._trigger.schedule.next_after(last))
         if self._trigger.use_monitor and not self._lost:
             await self._lock.save(status)
         return status
 
     async def _wait_until(self, due: datetime) -> bool:
         """Sleep until ``due``; False if the lock is lost or the host stops before."""
-        while (left := (due - utc_now()).total_seconds()) > 0:
+        while (left := (due - self.clock()).total_seconds()) > 0:
             if await wait_for(self._quit, min(left, LONGEST_SLEEP)):
                 return False
         return not self._quit.is_set()

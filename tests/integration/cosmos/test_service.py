@@ -170,6 +170,23 @@ async def test_charges_are_booked_by_client_container_and_operation(
     assert 5 <= created[0] <= 7
 
 
+async def test_a_write_costs_twice_as_much_where_there_is_an_item(container: ContainerProxy) -> None:
+    spent: list[float] = []
+
+    def note(headers: Any, _: object) -> None:
+        spent.append(float(headers["x-ms-request-charge"]))
+
+    item = {"id": "a", "pk": "p", "n": 1}
+    await container.upsert_item(item, response_hook=note)
+    await container.upsert_item(item, response_hook=note)
+    await container.replace_item("a", item, response_hook=note)
+    await container.patch_item("a", "p", [{"op": "incr", "path": "/n", "value": 1}], response_hook=note)
+    await container.delete_item("a", "p", response_hook=note)
+    created, *replaced, deleted = spent
+    assert replaced == [2 * created] * 3
+    assert deleted == created
+
+
 async def test_faults_strike_what_they_name_and_nothing_else(
     server: ServerProcess, container: ContainerProxy
 ) -> None:

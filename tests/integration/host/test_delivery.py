@@ -22,7 +22,7 @@ from tests.integration.host.conftest import (
 )
 from tests.integration.host.recorder import Recorder, Seen
 
-RETRY = '@app.retry(strategy="fixed_delay", max_retry_count="{count}", delay_interval="00:00:00.01")'
+RETRY = '@app.retry(strategy="fixed_delay", max_retry_count="{count}", delay_interval="00:00:00")'
 IDS = [f"d{n}" for n in range(40)]
 
 
@@ -185,7 +185,7 @@ async def test_a_stop_during_a_retry_pause_saves_nothing(
         raise ValueError("not now")
 
     recorder.behave = fail
-    forever = RETRY.format(count=-1).replace("00:00:00.01", "01:00:00")
+    forever = RETRY.format(count=-1).replace("00:00:00", "01:00:00")
     folder = app(trigger(decorators=forever))
     await database.write("d0")
     async with asyncio.timeout(10), hosting(folder):

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from tests.integration.host.conftest import (
     trigger,
     until,
 )
-from tests.integration.host.processes import host_process
+from tests.integration.host.processes import HostProcess, host_process
 from tests.integration.host.recorder import Recorder
 
 PARTITIONS = 10
@@ -137,9 +136,9 @@ async def test_the_leases_of_a_dead_instance_are_taken_once_they_expired_and_not
         await victim.kill()
         left = await leases(database)
         async with host_process(folder, "heir") as heir:
-            await until(lambda: _all_owned_by(database, "heir"))
+            await until(lambda: _logged(heir, "lease_acquired", PARTITIONS))
             taken = [line for line in heir.log() if line["event"] == "lease_acquired"]
-            assert {line["lease"] for line in taken} == set(left)
+            assert sorted(line["lease"] for line in taken) == sorted(left)
             assert {line["previous_owner"] for line in taken} == {"victim"}
             waited = [
                 datetime.fromisoformat(line["timestamp"]) - left[line["lease"]].timestamp for line in taken
@@ -174,7 +173,7 @@ async def test_a_paused_instance_cannot_advance_what_it_lost(
             ghost.resume()
             # It ends what it had begun, but may not save it: each of its leases is the heir's.
             await ghost.until(lambda: len(ghost.printed("ended")) >= PARTITIONS)
-            await until(lambda: _lost(ghost, PARTITIONS))
+            await until(lambda: _logged(ghost, "lease_lost", PARTITIONS))
             after = {token: _number(lease) for token, lease in (await leases(database)).items()}
             assert all(after[token] >= before[token] for token in before)
             again = {one for ids in ghost.printed("began") for one in ids}
@@ -185,8 +184,9 @@ async def test_a_paused_instance_cannot_advance_what_it_lost(
             assert "afterwards" in ended
 
 
-async def _lost(host: Any, count: int) -> bool:
-    return len({line["lease"] for line in host.log() if line["event"] == "lease_lost"}) == count
+async def _logged(host: HostProcess, event: str, leases: int) -> bool:
+    """Say whether a host has logged an event for so many leases."""
+    return len({line["lease"] for line in host.log() if line["event"] == event}) == leases
 
 
 def _number(lease: Lease) -> int:

@@ -291,6 +291,14 @@ async def test_signatures_that_are_refused(
         [{"rate": 1, "latency_ms": 10**9}],
         [{"rate": 1, "retries": 3}],
         [{"rate": 1, "container": 7, "status": 503}],
+        [{"rate": 1, "crash": "perhaps"}],
+        [{"rate": 1, "crash": "inside"}],
+        [{"rate": 1, "crash": "inside", "operation": "read"}],
+        [{"rate": 1, "crash": "after", "drop": "after"}],
+        [{"rate": 1, "status": 503, "skip": -1}],
+        [{"rate": 1, "status": 503, "skip": True}],
+        [{"rate": 1, "status": 503, "times": 0}],
+        [{"rate": 1, "status": 503, "times": 1.5}],
     ],
 )
 async def test_fault_rules_that_are_refused(client: Client, rules: Any) -> None:

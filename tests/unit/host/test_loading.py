@@ -147,6 +147,7 @@ def test_a_timer_more_frequent_than_a_minute_is_not_monitored(tmp_path: Path) ->
     ("code", "words"),
     [
         ("raise RuntimeError('broken')", ["cannot be imported", "RuntimeError: broken"]),
+        ("import sys\nsys.exit(3)", ["cannot be imported", "SystemExit: 3"]),
         ("app = None", ["exactly one FunctionApp", "defines 0"]),
         ("other = func.FunctionApp()", ["exactly one FunctionApp", "defines 2"]),
         (
@@ -209,3 +210,13 @@ def test_documents_keep_their_system_properties() -> None:
     assert isinstance(documents, func.DocumentList)
     assert isinstance(documents[0], func.Document)
     assert documents[0].to_dict() == {"id": "a", "_lsn": 17, "_ts": 5, "_etag": '"e"', "text": "नमस्ते"}
+
+
+def test_a_setting_that_the_fleet_refuses_is_named_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_app(tmp_path, "from shared.settings import load_settings\nload_settings()")
+    monkeypatch.setenv("CosmosDb", "AccountEndpoint=https://localhost;AccountKey=a2V5;")
+    monkeypatch.setenv("FLEET_SHARDS", "many")
+    with pytest.raises(HostStartError, match=r"^The setting FLEET_SHARDS is not usable: .*\.$"):
+        load_functions(tmp_path, {})

@@ -60,6 +60,9 @@ def test_no_setting_is_no_policy() -> None:
         ({"minimum_interval": None}, "minimum_interval"),
         ({"maximum_interval": "soon"}, "soon"),
         ({"minimum_interval": "00:02:00"}, "minimum_interval"),
+        ({"minimum_interval": "00:00:00.5"}, "no fractions"),
+        ({"maximum_interval": "1.00:00:00"}, "below a day"),
+        ({"maximum_interval": "24:00:00"}, "below a day"),
     ],
 )
 def test_errors_name_function_and_value(change: dict[str, Any], word: str) -> None:

@@ -50,7 +50,8 @@ def test_placeholders() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"DB": ""}])
 def test_a_missing_setting_is_named_with_its_use(settings: dict[str, str]) -> None:
-    with pytest.raises(HostStartError, match="The setting DB is not set; databaseName of function fold"):
+    sentence = r"The setting DB is not set; databaseName of function fold is '%DB%'.*has to be an app setting"
+    with pytest.raises(HostStartError, match=sentence):
         resolve_placeholders("%DB%", settings, where="databaseName of function fold")
 
 
@@ -72,7 +73,7 @@ def write(folder: Path, document: Any) -> Path:
 
 def test_host_json_defaults(tmp_path: Path) -> None:
     read = load_host_json(write(tmp_path, {"version": "2.0"}))
-    assert (read.route_prefix, read.function_timeout, read.log_levels) == ("api", 1_800, {"default": "INFO"})
+    assert (read.route_prefix, read.function_timeout, read.log_levels) == ("api", 300, {"default": "INFO"})
 
 
 def test_host_json_values(tmp_path: Path) -> None:

@@ -284,6 +284,19 @@ async def test_a_good_version_that_comes_after_a_newer_malformed_one_is_not_coun
     assert_counted_once(container, [])
 
 
+@pytest.mark.parametrize("change", [{"malformed": True}, {"hours": 25}])
+async def test_a_page_that_another_instance_wrote_to_hides_nothing(change: dict[str, Any]) -> None:
+    container = FakeContainer()
+    one, two = Instance(container), Instance(container)
+    person, other = (u for u in ("ann", "bob", "cid") if shard_of(u, shards=2, generation=1) == "1:0001")
+    neighbour = written(PLAIN | {"user_id": other}, 1, 1)
+    await one.take([neighbour])  # now it has the page of the hour in its cache
+    await two.take([written(PLAIN | {"user_id": person}, 2, 2)])
+    final = written(PLAIN | {"user_id": person} | change, 3, 3)
+    await one.take([final])
+    assert_counted_once(container, [neighbour] if "malformed" in change else [neighbour, final])
+
+
 async def test_two_instances_fold_into_one_shard_at_the_same_time() -> None:
     container = FakeContainer()
     history = [

@@ -1,0 +1,94 @@
+"""What a request names: the resource in its path, the operation on it, and the client that asks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from local.cosmos.errors import not_found, unsupported
+from local.cosmos.wire import Request
+
+_PATHS = re.compile(r"(dbs(/[^/]+(/colls(/[^/]+(/(docs|pkranges)(/[^/]+)?)?)?)?)?|offers(/[^/]+)?)?")
+_UNSUPPORTED = {
+    "sprocs": "Stored procedures",
+    "triggers": "Triggers",
+    "udfs": "User-defined functions",
+    "users": "Database users",
+    "permissions": "Permissions",
+    "conflicts": "The conflicts feed",
+    "clientencryptionkeys": "Client encryption keys",
+    "operations": "Deleting a logical partition in one request",
+}
+_CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path names."""
+
+    segments: tuple[str, ...]
+
+    @property
+    def resource_type(self) -> str:
+        """The type of the resource: the last or last but one segment."""
+        count = len(self.segments)
+        return "" if not count else self.segments[-1 if count % 2 else -2]
+
+    @property
+    def link(self) -> str:
+        """The link that is signed: the resource, or the parent of a feed; an offer by its id alone."""
+        if self.resource_type == "offers":
+            return self.segments[-1].lower() if len(self.segments) == 2 else ""
+        kept = self.segments[:-1] if len(self.segments) % 2 else self.segments
+        return "/".join(kept)
+
+    @property
+    def container(self) -> str:
+        """The container's name, for the account of charges."""
+        return self.segments[3] if len(self.segments) > 3 and self.segments[2] == "colls" else ""
+
+
+def parse_target(path: str) -> Target:
+    """Return what a path names.
+
+    Raises
+    ------
+    ServiceError
+        404: nothing; or 400: something that the local server does not support.
+    """
+    path = path.strip("/")
+    target = Target(tuple(path.split("/")) if path else ())
+    if target.resource_type in _UNSUPPORTED:
+        raise unsupported(_UNSUPPORTED[target.resource_type])
+    if not _PATHS.fullmatch(path):
+        raise not_found(f"The path {path!r} names no resource.")
+    return target
+
+
+def operation_name(target: Target, request: Request) -> str:
+    """Name the operation, for faults and the account of charges."""
+    kind = target.resource_type
+    if kind != "docs":
+        return f"{request.method.lower()}_{kind or 'account'}"
+    if request.is_batch:
+        return "batch"
+    if request.is_query_plan:
+        return "query_plan"
+    if request.is_query:
+        return "query"
+    if request.method == "GET" and len(target.segments) == 5:
+        return "change_feed" if request.header("a-im") else "read_feed"
+    if request.method == "POST":
+        return "upsert" if request.is_upsert else "create"
+    return {"GET": "read", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}.get(
+        request.method, "other"
+    )
+
+
+@lru_cache(maxsize=256)
+def client_name(user_agent: str) -> str:
+    """Return the ``user_agent_suffix`` of an SDK's client."""
+    match = _CLIENT.fullmatch(user_agent)
+    suffix = (match.group(1) if match else "") or ""
+    return suffix.strip()[:64] or "unknown"

@@ -1,0 +1,143 @@
+"""The account of a soak: what was written, what was done to the fleet, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from local.settle import Settlement
+from tests.soak.checks import Check
+from tests.soak.conductor import Deed
+from tests.soak.logs import LogAccount
+from tests.soak.memory import Series
+from tests.soak.traffic import Book
+
+
+@dataclass(slots=True)
+class Account:
+    """Everything that is told at the end."""
+
+    seed: int
+    seconds: float
+    """How long traffic and disturbances were to last."""
+    book: Book = field(default_factory=Book)
+    deeds: list[Deed] = field(default_factory=list)
+    struck: int = 0
+    settlement: Settlement | None = None
+    checks: list[Check] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
+    logs: LogAccount = field(default_factory=LogAccount)
+    starts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything does."""
+        return bool(self.checks) and all(check.holds for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "holds": self.holds,
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "writes": {str(kind): count for kind, count in sorted(self.book.acknowledged.items())},
+            "writes_repeated": self.book.repeated,
+            "documents": len(self.book.stands),
+            "actions": [
+                {"at": round(deed.at, 1), "kind": str(deed.kind), "what": deed.what} for deed in self.deeds
+            ],
+            "requests_struck": self.struck,
+            "settled": self.settlement.as_json() if self.settlement else None,
+            "checks": [check.as_json() for check in self.checks],
+            "memory": [one.as_json() for one in self.series],
+            "errors_expected": dict(self.logs.expected.most_common()),
+            "errors_unexpected": dict(self.logs.unexpected.most_common()),
+            "warnings": dict(self.logs.warnings.most_common()),
+            "repaired_by_the_auditor_meanwhile": self.logs.repaired,
+            **self.starts,
+        }
+
+
+def print_account(account: Account, console: Console) -> None:
+    """Print it for people."""
+    console.print(_writes(account))
+    console.print(_deeds(account))
+    console.print(_memory(account))
+    console.print(_errors(account))
+    if account.starts.get("failed_starts"):
+        console.print("Hosts that faults kept from starting, and that were started again:")
+        for reason, count in account.starts["failed_starts"].items():
+            console.print(f"  {count} × {reason}", markup=False)
+    console.print(_checks(account))
+    if account.holds:
+        judged = any(one.flat() for one in account.series)
+        memory = "memory flat" if judged else "too short to judge the memory"
+        console.print(f"[green]Nothing lost, nothing double, {memory}.[/green]")
+    else:
+        console.print("[red]The soak found something.[/red]")
+
+
+def _table(title: str, *columns: str, numeric: int = 0) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index >= len(columns) - numeric else "left")
+    return table
+
+
+def _writes(account: Account) -> Table:
+    book = account.book
+    documents = f"{len(book.stands):,} documents (seed {account.seed})"
+    title = f"{book.writes:,} writes in {account.seconds:g} s, {documents}"
+    table = _table(title, "kind", "acknowledged", numeric=1)
+    for kind, count in book.acknowledged.most_common():
+        table.add_row(str(kind), f"{count:,}")
+    table.add_row("(attempts repeated)", f"{book.repeated:,}")
+    return table
+
+
+def _deeds(account: Account) -> Table:
+    title = f"{len(account.deeds)} disturbances, {account.struck:,} requests struck by faults"
+    table = _table(title, "kind", "times", numeric=1)
+    for kind, count in Counter(deed.kind for deed in account.deeds).most_common():
+        table.add_row(str(kind), str(count))
+    return table
+
+
+def _memory(account: Account) -> Table:
+    judged = [one for one in account.series if one.flat() is not None]
+    short = len(account.series) - len(judged)
+    table = _table(
+        f"Memory, of the processes that lived long enough ({short} more did not)",
+        "process", "seconds", "first MB", "peak MB", "last MB", "MB per minute", "at most", numeric=6,
+    )  # fmt: skip
+    for one in (series.as_json() for series in judged):
+        names = ("seconds", "first_mb", "peak_mb", "last_mb", "mb_per_minute", "bound_mb_per_minute")
+        table.add_row(one["process"], *(str(one[name]) for name in names))
+    return table
+
+
+def _errors(account: Account) -> Table:
+    table = _table("Logged errors and warnings", "event", "kind", "times", numeric=1)
+    for kind, counts in (
+        ("unexpected error", account.logs.unexpected),
+        ("expected error", account.logs.expected),
+        ("warning", account.logs.warnings),
+    ):
+        for event, count in counts.most_common():
+            table.add_row(escape(event), kind, f"{count:,}")
+    if account.logs.repaired:
+        table.add_row("repaired by the auditor's timer meanwhile", "", f"{account.logs.repaired:,}")
+    return table
+
+
+def _checks(account: Account) -> Table:
+    table = _table("Does it hold?", "", "", "")
+    for check in account.checks:
+        mark = "[green]yes[/green]" if check.holds else "[red]no[/red]"
+        table.add_row(check.what, mark, escape(check.detail))
+    return table

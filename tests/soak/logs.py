@@ -1,0 +1,112 @@
+"""What the processes logged: errors by event, and which of them a soak explains."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SERVICE_ERRORS = frozenset(
+    {
+        "CosmosHttpResponseError",
+        "CosmosClientTimeoutError",
+        "ServiceRequestError",
+        "ServiceResponseError",
+        "ServiceResponseTimeoutError",
+        "IncompleteReadError",
+    }
+)
+"""How an invocation fails when the database throttles, is away or breaks connections."""
+
+EXAMPLES = 3
+LONGEST_EXAMPLE = 600
+
+
+@dataclass(slots=True)
+class LogAccount:
+    """Lines of all logs, counted."""
+
+    expected: Counter[str] = field(default_factory=Counter)
+    """Errors that the soak caused: faults, and malformed documents."""
+    unexpected: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """The first unexpected lines of each event."""
+    repaired: int = 0
+    """What the auditor repaired while the soak ran."""
+
+    def take(self, source: str, lines: Iterable[str], *, frozen: bool = False) -> None:
+        """Count the lines of one process; ``frozen``: it was stopped for a while, its event loop too."""
+        for line in lines:
+            text = line.strip()
+            if not text:
+                continue
+            entry = parsed(text)
+            if entry is None:
+                self._strange(f"{source}: not a JSON line", text)
+                continue
+            if entry.get("event") == "feed_audited":
+                self.repaired += int(entry.get("repaired", 0))
+            match entry.get("level"):
+                case "error" | "critical":
+                    name = named(entry)
+                    if is_expected(entry, frozen=frozen):
+                        self.expected[name] += 1
+                    else:
+                        self._strange(name, text)
+                case "warning":
+                    self.warnings[named(entry)] += 1
+
+    def _strange(self, name: str, text: str) -> None:
+        self.unexpected[name] += 1
+        shown = self.examples.setdefault(name, [])
+        if len(shown) < EXAMPLES:
+            shown.append(text[:LONGEST_EXAMPLE])
+
+
+def parsed(text: str) -> dict[str, Any] | None:
+    """Return a line as an object, None if it is not one."""
+    if not text.startswith("{"):
+        return None
+    try:
+        entry: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return entry
+
+
+def named(entry: dict[str, Any]) -> str:
+    """Return the event with the kind of error."""
+    event, kind = str(entry.get("event"))[:80], entry.get("error_type")
+    return f"{event} ({kind})" if kind else event
+
+
+def is_expected(entry: dict[str, Any], *, frozen: bool) -> bool:
+    """Say whether the soak explains an error."""
+    match entry.get("event"):
+        case "invocation_failed":
+            return entry.get("error_type") in SERVICE_ERRORS
+        case "document_poisoned":
+            return entry.get("error_type") == "DocumentError"
+        case "event_loop_blocked" | "event_loop_free":
+            return frozen
+    return False
+
+
+def read_logs(folder: Path, frozen: Iterable[str]) -> LogAccount:
+    """Count what database server and hosts logged. Azurite's log is its own."""
+    account, stopped = LogAccount(), set(frozen)
+    for path in sorted(folder.glob("*.log")):
+        if path.stem == "azurite":
+            continue
+        with path.open(errors="replace") as lines:
+            account.take(path.stem, whole(lines), frozen=path.stem in stopped)
+    return account
+
+
+def whole(lines: Iterable[str]) -> Iterable[str]:
+    """Leave out a last line that a kill cut off."""
+    return (line for line in lines if line.endswith("\n"))

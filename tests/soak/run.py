@@ -1,0 +1,152 @@
+"""One soak from beginning to end: traffic and disturbances together, then calm, then the comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import NoReturn
+
+from azure.core.exceptions import AzureError
+
+from local.connection import DEFAULT_DATABASE
+from local.host.feed import RangeSplitError
+from local.host.lag import LagMeter
+from local.processes import ROOT, StackError
+from local.settle import settle_feeds
+from local.stack import Stack
+from tests.acceptance.fleet import RunningFleet
+from tests.soak import checks
+from tests.soak.account import Account
+from tests.soak.checks import Check
+from tests.soak.conductor import Conductor, Deed
+from tests.soak.crew import WITNESS, Crew, running_crew
+from tests.soak.logs import read_logs
+from tests.soak.plan import TRAFFIC, make_plan
+from tests.soak.traffic import SoakTraffic
+from tests.soak.writer import RefusedError, Writer
+
+SAMPLE_EVERY = 2.0
+PROGRESS_EVERY = 10.0
+LONGEST_MEASUREMENT = 8.0
+SETTLE_SECONDS = 300.0
+"""Seconds in which everything has to come right after the disturbances."""
+
+JUDGED_FROM = 300.0
+"""Seconds a soak must last for the memory of its long-lived processes to have to be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoakConfig:
+    """What to run."""
+
+    data: Path
+    seconds: float
+    seed: int
+    hosts: int
+    users: int
+    per_second: float
+
+
+async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> Account:
+    """Run a soak and return its account; what fails in it is in the account.
+
+    Raises
+    ------
+    StackError
+        The stack cannot start.
+    """
+    account = Account(config.seed, config.seconds)
+    async with running_crew(config.data, config.hosts, config.seed) as (stack, crew):
+        os.environ.update(stack.settings)  # where measuring lag looks for them
+        soak = _Soak(config, stack, crew, account, tell)
+        try:
+            await soak.run()
+        except* (StackError, RefusedError) as failures:
+            account.checks.append(
+                checks.verdict("the soak ran to its end", [str(one) for one in failures.exceptions])
+            )
+        account.series, account.starts = crew.series, crew.summary()
+        frozen = crew.frozen_logs
+    # After the hosts have ended: what they log on the way out counts as well.
+    account.logs = read_logs(config.data / "logs", frozen)
+    long_lived = (WITNESS, "cosmos", "azurite") if config.seconds >= JUDGED_FROM else ()
+    account.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
+    account.checks.append(checks.check_logs(account.logs))
+    return account
+
+
+class _Soak:
+    def __init__(
+        self, config: SoakConfig, stack: Stack, crew: Crew, account: Account, tell: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._stack = stack
+        self._crew = crew
+        self._account = account
+        self._tell = tell
+
+    async def run(self) -> None:
+        async with self._stack.connection.client(TRAFFIC) as client:
+            fleet = RunningFleet(self._stack, client.get_database_client(DEFAULT_DATABASE))
+            async with asyncio.TaskGroup() as group:
+                watching = [group.create_task(self._sample()), group.create_task(self._progress())]
+                await self._disturb(fleet)
+                await self._compare(fleet)
+                for task in watching:
+                    task.cancel()
+
+    async def _disturb(self, fleet: RunningFleet) -> None:
+        config, account = self._config, self._account
+        traffic = SoakTraffic(config.users, config.seed, until=round(time() * 1000))
+        writer = Writer(fleet.interactions, traffic, account.book, config.seed)
+        conductor = Conductor(fleet, self._crew, seed=config.seed, tell=self._told)
+        account.deeds = conductor.deeds
+        async with asyncio.TaskGroup() as group:
+            group.create_task(writer.run(config.seconds, config.per_second))
+            group.create_task(conductor.run(make_plan(config.seed, config.seconds), config.seconds))
+        await conductor.calm()
+        account.struck = conductor.struck
+        account.checks.append(checks.check_deeds(conductor))
+
+    async def _compare(self, fleet: RunningFleet) -> None:
+        account = self._account
+        self._tell("traffic and disturbances are over; waiting until every feed is drained and published")
+        account.settlement = settled = await settle_feeds(self._stack.connection, timeout=SETTLE_SECONDS)
+        detail = f"after {settled.seconds:.1f} s" if settled.drained else str(settled.as_json())
+        account.checks.append(Check("every feed is drained and published", settled.drained, detail))
+        self._tell("comparing")
+        account.checks += await checks.check_data(fleet, account.book)
+        account.checks.append(await checks.check_audit(fleet))
+        account.checks.append(await checks.check_leases(self._crew))
+
+    async def _sample(self) -> NoReturn:
+        while True:
+            self._crew.sample()
+            await asyncio.sleep(SAMPLE_EVERY)
+
+    async def _progress(self) -> NoReturn:
+        async with LagMeter(ROOT) as meter:
+            while True:
+                await asyncio.sleep(PROGRESS_EVERY)
+                lag = await measured(meter)
+                account = self._account
+                self._tell(
+                    f"{account.book.writes:,} writes of {len(account.book.stands):,} documents,"
+                    f" {len(account.deeds)} actions, lag {lag}"
+                )
+
+    def _told(self, deed: Deed) -> None:
+        self._tell(deed.what)
+
+
+async def measured(meter: LagMeter) -> str:
+    """Return the lag of all feeds in words: changes that wait, by function."""
+    try:
+        feeds = await asyncio.wait_for(meter.measure(), LONGEST_MEASUREMENT)
+    except (AzureError, RangeSplitError, TimeoutError) as error:
+        return f"unknown ({type(error).__name__})"
+    return ", ".join(f"{feed.function} {feed.pending}" for feed in feeds)

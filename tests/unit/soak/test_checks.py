@@ -1,0 +1,78 @@
+"""Each check finds what it is there for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.host.lag import FeedLag, LeaseLag
+from local.host.leases import FeedRange
+from tests.soak.checks import check_memory, lease_discrepancies, poison_discrepancies, verdict
+from tests.soak.memory import MEGABYTE, Series
+from tests.soak.traffic import key_of
+
+GOOD = {
+    "id": "good", "user_id": "u", "timestamp": "2025-08-05T14:39:15Z", "_etag": "e1", "_ts": 1_760_000_000,
+}  # fmt: skip
+BAD = GOOD | {"id": "bad", "user_rating": 9}
+
+
+def row(document: dict[str, Any], **change: Any) -> dict[str, Any]:
+    return {
+        "source_container": "user_interactions",
+        "original_document": document,
+        "source_etag": document["_etag"],
+        "status": "pending",
+        "error_type": "DocumentError",
+        "error_message": "user_rating: 9",
+        **change,
+    }
+
+
+def lines(*rows: dict[str, Any], damaged: tuple[dict[str, Any], ...] = ()) -> str:
+    return "\n".join(poison_discrepancies(rows, [GOOD, BAD], set(map(key_of, damaged))))
+
+
+def test_one_row_for_each_malformed_document_is_right() -> None:
+    assert lines(row(BAD)) == ""
+    assert lines(row(BAD), row(GOOD | {"user_rating": 7}), damaged=(GOOD,)) == ""
+
+
+def test_poison_that_is_missing_double_old_or_without_reason_shows() -> None:
+    assert "has no row" in lines()
+    assert "has 2 rows" in lines(row(BAD), row(BAD))
+    assert "another version" in lines(row(BAD, source_etag="e0"))
+    assert "never malformed" in lines(row(BAD), row(GOOD))
+    assert "is not there" in lines(row(BAD), row(BAD | {"id": "unknown"}))
+    assert "a row of view_state" in lines(row(BAD), row(BAD, source_container="view_state"))
+
+
+def feed(*owners: str | None, uncovered: tuple[FeedRange, ...] = ()) -> FeedLag:
+    leases = tuple(LeaseLag(str(n), owner, None, 0, True) for n, owner in enumerate(owners))
+    return FeedLag("fold", "d", "c", leases, uncovered)
+
+
+def test_leases_are_owned_by_hosts_that_live_and_shared_evenly() -> None:
+    hosts = {"host-1", "host-2"}
+    assert lease_discrepancies([feed("host-1", "host-2", "host-1")], hosts) == []
+    assert lease_discrepancies([feed("host-1", "host-1")], hosts) == ["fold: host-1 has 2 leases"]
+    assert lease_discrepancies([feed("host-1", "host-3")], hosts) == ["fold: 1 leases of host-3"]
+    assert lease_discrepancies([feed("host-1", None)], hosts) == ["fold: 1 leases of None"]
+    assert len(lease_discrepancies([feed("host-1", uncovered=(FeedRange("", "FF"),))], hosts)) == 1
+
+
+def grown(name: str, per_sample: int) -> Series:
+    return Series(name, 1, 5.0, [(float(2 * n), 100 * MEGABYTE + n * per_sample) for n in range(100)])
+
+
+def test_memory_that_grows_or_cannot_be_judged_shows() -> None:
+    assert check_memory([grown("host-1.1", 0)], ["host-1"]).holds
+    assert "more than 5" in check_memory([grown("host-1.1", MEGABYTE)]).detail
+    assert "cosmos: no life" in check_memory([grown("host-1.1", 0)], ["host-1", "cosmos"]).detail
+    assert check_memory([Series("host-1.1", 1, 5.0)]).holds
+
+
+def test_a_verdict_lists_a_bounded_number_of_findings() -> None:
+    shown = verdict("x", [f"finding {n}" for n in range(100)])
+    assert not shown.holds
+    assert shown.detail.startswith("100 found:")
+    assert shown.detail.endswith("… and 88 more")
