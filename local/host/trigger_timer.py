@@ -34,9 +34,7 @@ def timer_request(trigger: TimerTrigger, *, past_due: bool, status: TimerStatus)
         last = status.last.astimezone(trigger.zone).isoformat() if status.last else NEVER
         following = status.next.astimezone(trigger.zone).isoformat()
         info["ScheduleStatus"] = {"Last": last, "Next": following, "LastUpdated": last}
-    found: TimerRequest = TimerRequestConverter.decode(
-        Datum(json.dumps(info), "json"), trigger_metadata=None
-    )
+    found: TimerRequest = TimerRequestConverter.decode(Datum(json.dumps(info), "json"), trigger_metadata=None)
     return found
 
 

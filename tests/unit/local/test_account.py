@@ -14,13 +14,14 @@ from local.account import Account, Check, Outcome, checks, models
 from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
 from local.seed.writer import SeedSummary, account_for
+from shared.aggregates.base import Contributions
 from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
 from shared.facts import interaction_fact
 from shared.fold import contribute
 from shared.pricing import PriceTable, list_prices
 from shared.views import VIEWS
-from shared.views.base import Contributions, Stamp
+from shared.views.base import Stamp, States
 
 PLAN = TrafficPlan(users=8, interactions=400, days=6, seed=9, malformed_share=0.02)
 STAMP = Stamp(generation=1, revision=1, as_of=datetime(2025, 9, 1, tzinfo=UTC))
@@ -42,9 +43,10 @@ def published(documents: list[dict]) -> Account:
             continue
         contribute(fact, contributions)
     rendered = defaultdict(list)
-    for (view, key), tally in sorted(contributions.deltas.items(), key=lambda item: item[0]):
-        if VIEWS[view].container:
-            rendered[view].append(VIEWS[view].render(key, tally, STAMP))
+    states = States(contributions.deltas)
+    for name, view in VIEWS.items():
+        for key in sorted({key for target in contributions.deltas for key in view.shows(target)}):
+            rendered[name].append(view.render(key, states, STAMP))
     return Account(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
 
 

@@ -195,7 +195,7 @@ faults = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     specs=st.lists(documents, min_size=1, max_size=14),
     seconds=st.lists(st.integers(0, 2), min_size=14, max_size=14),

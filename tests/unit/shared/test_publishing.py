@@ -12,7 +12,7 @@ from shared.ledger import Partial
 from shared.poison import PoisonStore
 from shared.publishing import Publisher
 from shared.settings import Settings
-from shared.shards import ShardId
+from shared.shards import ShardId, shard_of
 from shared.tally import Tally
 from tests.fakes import FakeContainer
 
@@ -113,8 +113,9 @@ async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
 async def test_an_old_delivery_of_a_person_s_month_is_not_published() -> None:
     database = Database()
     month = PartialKey("person_month", "202508|ann")
-    old = await database.count("1:0000", 2, 1, month)
-    new = await database.count("1:0000", 3, 2, month)
+    shard = shard_of("ann", shards=Settings().shards, generation=1)
+    old = await database.count(shard, 2, 1, month)
+    new = await database.count(shard, 3, 2, month)
     assert (await database.publisher().publish([new])).published == 1
     assert (await database.publisher().publish([old])).current == 1
     (document,) = database.containers["user_analytics"].items.values()
