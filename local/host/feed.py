@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from azure.cosmos.aio import ContainerProxy
 
 from local.host.leases import FeedRange
 
+Result = TypeVar("Result")
+
 Start = datetime | Literal["Beginning", "Now"]
 """Where a lease without a position begins."""
+
+
+async def gather_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:
+    """Await calls side by side, each to its end, before the first error of any is raised.
+
+    What goes on after its caller has given up would use connections that are closed by then.
+    """
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 class RangeSplitError(Exception):

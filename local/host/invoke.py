@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from local.host.bindings import FunctionSpec
+import azure.functions as func
+
+from local.host.bindings import FunctionSpec, HttpTrigger
 from local.host.context import InvocationContext, InvocationRetry
 from local.host.logs import describe, function_log
 from local.host.threads import DaemonThreads
@@ -37,6 +39,10 @@ class InvocationCancelledError(Exception):
 
 class InvocationExitError(Exception):
     """The function's code tried to end the process."""
+
+
+class InvocationResultError(Exception):
+    """The function returned what the Python worker cannot hand on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ class Invoker:
                     directory=spec.directory,
                     retry=InvocationRetry(retry, policy.max_retry_count if policy else 0, previous),
                 )
-            outcome = Outcome(value=await self._run(spec, arguments))
+            outcome = Outcome(value=_checked(spec, await self._run(spec, arguments)))
         except Exception as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
             outcome = Outcome(error=error)
         finally:
@@ -193,11 +199,24 @@ class Invoker:
         return work.result()
 
 
+def _checked(spec: FunctionSpec, value: Any) -> Any:
+    """Return a result that the worker would hand on; it fails the invocation otherwise."""
+    kind = type(value).__name__
+    if isinstance(spec.trigger, HttpTrigger):
+        if not isinstance(value, str | func.HttpResponse):
+            raise InvocationResultError(f"{spec.name} returned {kind}, not a str or func.HttpResponse")
+    elif value is not None:
+        raise InvocationResultError(f"{spec.name} returned {kind}, but has no binding $return to take it")
+    return value
+
+
 async def _call_async(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
     try:
         return await spec.call(**arguments)
     except SystemExit as error:  # inside a task it would end the event loop, and with it the host
         raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        raise InvocationExitError(f"{spec.name} raised {type(error).__name__}") from error
 
 
 def _call_sync(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
@@ -205,3 +224,5 @@ def _call_sync(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
         return spec.call(**arguments)
     except SystemExit as error:
         raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        raise InvocationExitError(f"{spec.name} raised {type(error).__name__}") from error

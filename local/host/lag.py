@@ -13,7 +13,7 @@ from types import TracebackType
 from local.host.bindings import CosmosTrigger
 from local.host.connections import Connections
 from local.host.cosmos_source import CosmosSource, start_of
-from local.host.feed import FeedPage, RangeSplitError
+from local.host.feed import FeedPage, RangeSplitError, gather_all
 from local.host.lease_store import utc_now
 from local.host.leases import FeedRange, Lease, covers
 from local.host.loading import load_functions
@@ -113,7 +113,7 @@ class LagMeter:
         RangeSplitError
             A physical partition was split at this moment; ask again.
         """
-        found = await asyncio.gather(*(self._ends(source) for source in self._sources))
+        found = await gather_all(self._ends(source) for source in self._sources)
         return dict(zip((source.function for source in self._sources), found, strict=True))
 
     async def _ends(self, source: CosmosSource) -> tuple[RangeEnd, ...]:
@@ -121,7 +121,7 @@ class LagMeter:
             async with self._reading:
                 return feed_range, await source.feed.end(feed_range)
 
-        return tuple(await asyncio.gather(*(end(found) for found in await source.feed.ranges())))
+        return tuple(await gather_all(end(found) for found in await source.feed.ranges()))
 
     async def measure(self, up_to: FeedEnds | None = None) -> list[FeedLag]:
         """Measure all triggers now; it writes nothing.
@@ -136,14 +136,14 @@ class LagMeter:
         azure.core.exceptions.AzureError
             The database does not answer.
         """
-        return list(await asyncio.gather(*(self._measure(source, up_to) for source in self._sources)))
+        return await gather_all(self._measure(source, up_to) for source in self._sources)
 
     async def _measure(self, source: CosmosSource, up_to: FeedEnds | None) -> FeedLag:
         ranges = await source.feed.ranges()
         leases = await source.store.list()
         covered = [lease.feed_range for lease in leases]
         ends = None if up_to is None else up_to[source.function]
-        lags = await asyncio.gather(*(self._measure_lease(source, lease, ends) for lease in leases))
+        lags = await gather_all(self._measure_lease(source, lease, ends) for lease in leases)
         return FeedLag(
             function=source.function,
             database=source.trigger.database,

@@ -29,6 +29,15 @@ RELEASE_SECONDS = 5.0
 """How long giving back one lease may take at the end; an unreachable database must not hold the exit."""
 
 
+async def _wait_or_cancel(task: asyncio.Task[None], seconds: float) -> None:
+    """Let a task end what it does: a request that is cut off leaves its outcome and its connection open."""
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def decode_documents(documents: list[dict[str, Any]]) -> func.DocumentList:
     """Turn feed items into what a function receives, with the converter of the package itself."""
     datum = Datum(orjson.dumps(documents).decode(), "json")
@@ -47,6 +56,7 @@ class LeaseRunner:
         self._held = held
         self._invoker = invoker
         self._lost = False
+        self._ended = asyncio.Event()
         self.quit = asyncio.Event()
         """Set to end the runner: the host stops, or the lease was lost."""
         self.divided = False
@@ -63,10 +73,12 @@ class LeaseRunner:
         except RangeSplitError:
             await self._divide_if_held()
         finally:
-            renewer.cancel()
-            await asyncio.gather(renewer, return_exceptions=True)
-            if not self._lost and not self.divided:
-                await self._release_even_if_cancelled()
+            self._ended.set()
+            try:
+                await _wait_or_cancel(renewer, RELEASE_SECONDS)
+            finally:
+                if not self._lost and not self.divided:
+                    await self._release_even_if_cancelled()
 
     async def _pump(self) -> None:
         position = self._held.lease.continuation
@@ -121,7 +133,8 @@ class LeaseRunner:
         trigger = self._source.trigger
         while not self._lost:
             age = (utc_now() - self._held.lease.timestamp).total_seconds()
-            await asyncio.sleep(max(trigger.renew_interval - age, trigger.renew_interval / 4))
+            if await wait_for(self._ended, max(trigger.renew_interval - age, trigger.renew_interval / 4)):
+                return
             if (utc_now() - self._held.lease.timestamp).total_seconds() < trigger.renew_interval / 2:
                 continue  # a checkpoint has just renewed it
             try:

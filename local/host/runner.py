@@ -17,6 +17,7 @@ from azure.core.exceptions import AzureError
 
 from local.host.bindings import CosmosTrigger, FunctionSpec, TimerTrigger
 from local.host.connections import Connections
+from local.host.cors import load_cors
 from local.host.cosmos_source import CosmosSource
 from local.host.errors import HostStartError
 from local.host.http_server import HttpServer
@@ -249,6 +250,7 @@ class Host:
             max_concurrent=host_json.max_concurrent_requests,
             max_outstanding=host_json.max_outstanding_requests,
             status=self.status,
+            cors=load_cors(self._config.app_dir),
         )
 
     async def _guard(self, listener: CosmosListener | TimerListener) -> None:

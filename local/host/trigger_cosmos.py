@@ -9,6 +9,7 @@ from contextlib import suppress
 from local.host.balancing import select_leases_to_take
 from local.host.bindings import FunctionSpec
 from local.host.cosmos_source import CosmosSource, start_of
+from local.host.feed import gather_all
 from local.host.invoke import Invoker, wait_for
 from local.host.lease_runner import TRANSIENT, LeaseRunner
 from local.host.lease_store import LeaseLostError, utc_now
@@ -82,7 +83,7 @@ class CosmosListener:
             for lease in leases
             if lease.held_by(store.owner, store.process) and lease.id not in self._runners
         ]
-        await asyncio.gather(*(self._take(lease) for lease in wanted if lease.id not in self._runners))
+        await gather_all(self._take(lease) for lease in wanted if lease.id not in self._runners)
 
     async def _take(self, lease: Lease) -> None:
         acquiring = asyncio.ensure_future(self._source.store.acquire(lease))

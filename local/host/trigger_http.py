@@ -13,6 +13,7 @@ from azure.functions.http import HttpRequestConverter
 from azure.functions.meta import Datum
 
 from local.host.bindings import FunctionSpec
+from local.host.cors import CorsPolicy, is_preflight
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys
 from local.host.logs import log
@@ -31,6 +32,10 @@ class BodyTooLargeError(Exception):
     """The request's body is above the limit."""
 
 
+class ClientGoneError(Exception):
+    """The client went away before its request was complete."""
+
+
 class HttpApp:
     """The HTTP side of the host: its functions under the route prefix, and its status under ``/admin``."""
 
@@ -45,6 +50,7 @@ class HttpApp:
         max_concurrent: int,
         max_outstanding: int,
         status: Callable[[], dict[str, Any]],
+        cors: CorsPolicy | None = None,
     ) -> None:
         self._router = router
         self._invoker = invoker
@@ -55,12 +61,26 @@ class HttpApp:
         self._max_outstanding = max_outstanding
         self._outstanding = 0
         self._status = status
+        self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI entry point)."""
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
-        path, method = str(scope["path"]), str(scope["method"]).upper()
+        method = str(scope["method"]).upper()
+        headers = _join((name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"])
+        if self._cors is None:
+            await self._respond(scope, method, headers, receive, send)
+        elif is_preflight(method, headers):
+            await _answer(send, 204, headers=self._cors.preflight(headers))
+        else:
+            allowed = _encode(self._cors.headers_for(headers.get("origin")))
+            await self._respond(scope, method, headers, receive, _adding(allowed, send))
+
+    async def _respond(
+        self, scope: Scope, method: str, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        path = str(scope["path"])
         if path == "/admin/host/status" and method in ("GET", "HEAD"):
             await _answer(send, 200, orjson.dumps(self._status()), [("content-type", "application/json")])
             return
@@ -72,7 +92,6 @@ class HttpApp:
             await _answer(send, 404)
             return
         route, values = found
-        headers = _join((name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"])
         query = _join(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         if not self._keys.allows(
             route.trigger.auth_level, headers.get("x-functions-key") or query.get("code")
@@ -91,6 +110,8 @@ class HttpApp:
                 await self._invoke(route.spec, request, send)
         except BodyTooLargeError:
             await _answer(send, 413, f"The body may have at most {self._body_limit} bytes.".encode())
+        except ClientGoneError:
+            log.info("http_client_gone", function=route.spec.name)
         finally:
             self._outstanding -= 1
 
@@ -103,14 +124,10 @@ class HttpApp:
         if outcome.error is not None:
             await _answer(send, 500)
         elif isinstance(outcome.value, func.HttpResponse):
-            await _answer_response(send, outcome.value)
-        elif isinstance(outcome.value, str):
-            await _answer(send, 200, outcome.value.encode(), [("content-type", "text/plain; charset=utf-8")])
-        elif outcome.value is None:
-            await _answer(send, 204)
+            await _answer_response(send, spec, outcome.value)
         else:
-            log.error("http_result_unusable", function=spec.name, result_type=type(outcome.value).__name__)
-            await _answer(send, 500)
+            body = str(outcome.value).encode(errors="replace")
+            await _answer(send, 200, body, [("content-type", "text/plain; charset=utf-8")])
 
 
 def _join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -159,7 +176,7 @@ async def _read_body(receive: Receive, headers: dict[str, str], limit: int) -> b
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ClientGoneError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -169,17 +186,46 @@ async def _read_body(receive: Receive, headers: dict[str, str], limit: int) -> b
     return b"".join(parts)
 
 
-async def _answer_response(send: Send, response: func.HttpResponse) -> None:
-    headers = [(str(name), str(value)) for name, value in response.headers]
+async def _answer_response(send: Send, spec: FunctionSpec, response: func.HttpResponse) -> None:
+    headers = [
+        (str(name), str(value))
+        for name, value in response.headers
+        if str(name).lower() not in ("content-length", "transfer-encoding")  # the server counts itself
+    ]
     if not any(name.lower() == "content-type" for name, _ in headers):
         charset = f"; charset={response.charset}" if response.mimetype.startswith("text/") else ""
         headers.append(("content-type", f"{response.mimetype}{charset}"))
+    bad = [name for name, value in headers if not _is_sendable(name + value)]
+    if bad:
+        log.error("http_header_unusable", function=spec.name, headers=bad)
+        await _answer(send, 500)
+        return
     await _answer(send, response.status_code, response.get_body() or b"", headers)
 
 
+def _is_sendable(text: str) -> bool:
+    """Whether a header may hold a text: Latin-1 without line breaks, which would begin another header."""
+    return all(32 <= ord(character) < 256 or character == "\t" for character in text)
+
+
+def _encode(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _adding(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
+    """Return a ``send`` that adds headers to the answer."""
+
+    async def wrapped(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *headers]
+        await send(message)
+
+    return wrapped
+
+
 async def _answer(send: Send, status: int, body: bytes = b"", headers: Headers = ()) -> None:
-    named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    if status not in (204, 304) and not any(name == b"content-length" for name, _ in named):
+    named = _encode(headers)
+    if status not in (204, 304):
         named.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": named})
     await send({"type": "http.response.body", "body": b"" if status in (204, 304) else body})

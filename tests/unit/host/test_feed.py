@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from azure.cosmos._change_feed.change_feed_state import ChangeFeedState, ChangeFeedStateV2
 
-from local.host.feed import ChangeFeed, RangeSplitError, encode_state, latest_lsn
+from local.host.feed import ChangeFeed, RangeSplitError, encode_state, gather_all, latest_lsn
 from local.host.leases import FeedRange
 
 RANGE = FeedRange("10", "20")
@@ -88,3 +89,20 @@ async def test_a_split_range_is_reported_and_nothing_of_it_is_used() -> None:
     paged = Paged([{"id": "a", "_lsn": 1}], 2, "0:-1#5")
     with pytest.raises(RangeSplitError, match="2 partitions"):
         await ChangeFeed(paged, "rid=").read(RANGE, '"3"', "Beginning", 1)  # type: ignore[arg-type]
+
+
+async def test_an_error_of_one_call_is_raised_once_all_have_ended() -> None:
+    ended = []
+
+    async def call(name: str) -> str:
+        await asyncio.sleep(0)
+        if name == "fails":
+            raise ValueError(name)
+        await asyncio.sleep(0)
+        ended.append(name)
+        return name
+
+    with pytest.raises(ValueError, match="fails"):
+        await gather_all(call(name) for name in ("a", "fails", "b"))
+    assert ended == ["a", "b"]
+    assert await gather_all(call(name) for name in ("c", "d")) == ["c", "d"]

@@ -12,6 +12,8 @@ import azure.functions as func
 import pytest
 
 from local.host.bindings import AuthLevel, FunctionSpec, HttpTrigger
+from local.host.cors import CorsPolicy, load_cors
+from local.host.errors import HostStartError
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys
 from local.host.routes import Router
@@ -20,8 +22,13 @@ from local.host.trigger_http import HttpApp
 KEYS = HostKeys(master="master-key", function="function-key")
 
 
-def function(call: Callable[..., Any], route: str, level: AuthLevel = "anonymous") -> FunctionSpec:
-    trigger = HttpTrigger(route, None, level)
+def function(
+    call: Callable[..., Any],
+    route: str,
+    level: AuthLevel = "anonymous",
+    methods: frozenset[str] | None = None,
+) -> FunctionSpec:
+    trigger = HttpTrigger(route, methods, level)
     is_async = asyncio.iscoroutinefunction(call)
     return FunctionSpec(route, call, is_async, "req", None, trigger, None, Path())
 
@@ -29,7 +36,13 @@ def function(call: Callable[..., Any], route: str, level: AuthLevel = "anonymous
 class Client:
     """Sends one request at a time to the application."""
 
-    def __init__(self, *functions: FunctionSpec, body_limit: int = 100, max_outstanding: int = 10) -> None:
+    def __init__(
+        self,
+        *functions: FunctionSpec,
+        body_limit: int = 100,
+        max_outstanding: int = 10,
+        cors: CorsPolicy | None = None,
+    ) -> None:
         self.app = HttpApp(
             Router(list(functions)),
             Invoker(timeout=None, threads=1),
@@ -39,6 +52,7 @@ class Client:
             max_concurrent=1,
             max_outstanding=max_outstanding,
             status=lambda: {"state": "Running"},
+            cors=cors,
         )
 
     async def send(
@@ -129,8 +143,12 @@ async def test_keys(level: AuthLevel, query: str, headers: list[tuple[str, str]]
     ("result", "status", "body"),
     [
         ("text", 200, b"text"),
-        (None, 204, b""),
+        (None, 500, b""),  # as the worker: it can encode text and responses only
         (func.HttpResponse("made", status_code=201), 201, b"made"),
+        (func.HttpResponse(status_code=204), 204, b""),
+        (func.HttpResponse("x", headers={"Content-Length": "99", "Transfer-Encoding": "chunked"}), 200, b"x"),
+        (func.HttpResponse("x", headers={"X-Name": "नमस्ते"}), 500, b""),
+        ("\ud800", 200, b"?"),
         ({"not": "a response"}, 500, b""),
     ],
 )
@@ -187,3 +205,131 @@ async def test_the_status_page_needs_no_key() -> None:
         "application/json",
         {"state": "Running"},
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", 200), ("POST", 404), ("HEAD", 404), ("OPTIONS", 404), ("DELETE", 404)]
+)
+async def test_a_method_that_no_function_answers_is_unknown_as_on_the_platform(
+    method: str, status: int
+) -> None:
+    client = Client(function(echo, "x", methods=frozenset({"GET"})))
+    assert (await client.send("/api/x", method=method))[0] == status
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "DELETE"])
+async def test_a_function_without_methods_answers_all(method: str) -> None:
+    status, _, body = await Client(function(echo, "x")).send("/api/x", method=method)
+    assert (status, json.loads(body)["method"]) == (200, method)
+
+
+async def test_a_request_that_its_client_broke_off_never_reaches_the_function() -> None:
+    calls: list[str] = []
+    client = Client(function(lambda req: calls.append("called"), "x"))
+    messages = [
+        {"type": "http.request", "body": b"half of", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nobody listens")
+
+    scope = {"type": "http", "method": "POST", "path": "/api/x", "query_string": b"", "headers": []}
+    await client.app(scope, receive, send)
+    assert calls == []
+    assert (await client.send("/api/x"))[0] == 500  # the slot is free again
+
+
+PAGE = "https://page.example"
+
+
+async def test_a_preflight_request_is_answered_by_the_host() -> None:
+    client = Client(function(echo, "x", "function"), cors=CorsPolicy(frozenset({PAGE}), credentials=True))
+    asked = [
+        ("origin", PAGE),
+        ("access-control-request-method", "PUT"),
+        ("access-control-request-headers", "x-one,x-two"),
+    ]
+    status, headers, body = await client.send("/api/x", method="OPTIONS", headers=asked)
+    assert (status, body) == (204, b"")
+    assert headers == {
+        "access-control-allow-origin": PAGE,
+        "access-control-allow-credentials": "true",
+        "access-control-allow-methods": "PUT",
+        "access-control-allow-headers": "x-one,x-two",
+    }
+
+
+async def test_a_preflight_request_of_a_stranger_gets_no_permission() -> None:
+    client = Client(function(echo, "x"), cors=CorsPolicy(frozenset({PAGE})))
+    asked = [("origin", "https://other.example"), ("access-control-request-method", "PUT")]
+    assert await client.send("/api/x", method="OPTIONS", headers=asked) == (204, {}, b"")
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "expected"),
+    [
+        ({PAGE}, PAGE, {"access-control-allow-origin": PAGE}),
+        ({PAGE, "http://b"}, PAGE, {"access-control-allow-origin": PAGE, "vary": "Origin"}),
+        ({"*"}, "https://any.example", {"access-control-allow-origin": "*"}),
+        ({PAGE}, "https://other.example", {}),
+        ({PAGE}, None, {}),
+    ],
+)
+async def test_an_answer_says_which_page_may_read_it(
+    origins: set[str], origin: str | None, expected: dict[str, str]
+) -> None:
+    client = Client(function(echo, "x"), cors=CorsPolicy(frozenset(origins)))
+    for path, status in (("/api/x", 200), ("/api/unknown", 404)):
+        answer = await client.send(path, headers=[("origin", origin)] if origin else [])
+        assert answer[0] == status
+        found = {name: text for name, text in answer[1].items() if name.startswith(("access", "vary"))}
+        assert found == expected
+
+
+async def test_without_a_policy_options_is_a_method_like_others() -> None:
+    asked = [("origin", PAGE), ("access-control-request-method", "PUT")]
+    status, headers, _ = await Client(function(echo, "x")).send("/api/x", method="OPTIONS", headers=asked)
+    assert status == 200
+    assert not any(name.startswith("access-control") for name in headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "policy"),
+    [
+        ({}, None),
+        ({"CORS": ""}, None),
+        ({"LocalHttpPort": 7071, "CORS": "*"}, CorsPolicy(frozenset({"*"}))),
+        (
+            {"CORS": "https://A.example/, http://localhost:3000", "CORSCredentials": True},
+            CorsPolicy(frozenset({"https://a.example", "http://localhost:3000"}), True),
+        ),
+    ],
+)
+def test_cors_comes_from_the_local_settings(tmp_path: Path, host: Any, policy: CorsPolicy | None) -> None:
+    assert load_cors(tmp_path) is None
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Host": host}))
+    assert load_cors(tmp_path) == policy
+
+
+@pytest.mark.parametrize(
+    ("host", "word"),
+    [
+        ({"CORS": "*", "CORSCredentials": True}, "name the origins"),
+        ({"CORS": "page.example"}, "page.example"),
+        ({"CORS": ["*"]}, "separated by commas"),
+        ({"CORS": "*", "CORSCredentials": "yes"}, "CORSCredentials"),
+        ([], None),
+        (["x"], "'Host'"),
+    ],
+)
+def test_cors_that_cannot_be_used_is_named(tmp_path: Path, host: Any, word: str | None) -> None:
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Host": host}))
+    if word is None:
+        assert load_cors(tmp_path) is None
+        return
+    with pytest.raises(HostStartError, match=word):
+        load_cors(tmp_path)

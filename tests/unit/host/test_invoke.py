@@ -6,21 +6,24 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 import pytest
 
-from local.host.bindings import FunctionSpec, HttpTrigger
+from local.host.bindings import FunctionSpec, HttpTrigger, TimerTrigger
 from local.host.invoke import (
     InjectedLossError,
     InvocationCancelledError,
     InvocationExitError,
+    InvocationResultError,
     InvocationTimeoutError,
     Invoker,
 )
 from local.host.logs import configure_logging
+from local.host.ncrontab import IntervalSchedule
 from local.host.retry import RetryPolicy
 
 AT_ONCE = RetryPolicy("fixed_delay", 2, delay=0)
@@ -36,7 +39,7 @@ def spec(
     call: Callable[..., Any], retry: RetryPolicy | None = None, context: str | None = None
 ) -> FunctionSpec:
     is_async = asyncio.iscoroutinefunction(call)
-    trigger = HttpTrigger("x", None, "anonymous")
+    trigger = TimerTrigger(IntervalSchedule(3_600), "text")
     return FunctionSpec("work", call, is_async, "value", context, trigger, retry, Path("/app"))
 
 
@@ -47,10 +50,12 @@ async def deliver(invoker: Invoker, function: FunctionSpec, abandon: asyncio.Eve
 
 
 async def test_a_sync_function_runs_in_a_thread(invoker: Invoker) -> None:
+    threads: list[threading.Thread] = []
     outcome = await invoker.invoke(
-        spec(lambda value: threading.current_thread() is threading.main_thread()), lambda: 1, fields={}
+        spec(lambda value: threads.append(threading.current_thread())), lambda: 1, fields={}
     )
-    assert outcome.value is False
+    assert outcome.error is None
+    assert threads != [threading.main_thread()]
 
 
 async def test_the_context_tells_the_attempt_and_the_error_before(invoker: Invoker) -> None:
@@ -70,6 +75,43 @@ async def test_the_context_tells_the_attempt_and_the_error_before(invoker: Invok
     assert seen[0].function_name == "work"
     assert seen[0].function_directory == "/app"
     assert len({context.invocation_id for context in seen}) == 3
+
+
+@pytest.mark.parametrize(
+    ("trigger", "result", "fails"),
+    [
+        (None, None, False),
+        (None, "text", True),
+        (None, [], True),
+        (HttpTrigger("x", None, "anonymous"), "text", False),
+        (HttpTrigger("x", None, "anonymous"), func.HttpResponse(), False),
+        (HttpTrigger("x", None, "anonymous"), None, True),
+        (HttpTrigger("x", None, "anonymous"), {"a": 1}, True),
+    ],
+)
+async def test_a_result_that_the_worker_cannot_hand_on_is_a_failure(
+    invoker: Invoker, trigger: HttpTrigger | None, result: Any, fails: bool
+) -> None:
+    function = spec(lambda value: result)
+    if trigger is not None:
+        function = replace(function, trigger=trigger)
+    outcome = await invoker.invoke(function, lambda: 1, fields={})
+    assert isinstance(outcome.error, InvocationResultError) is fails
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_exception_that_is_for_the_interpreter_ends_the_invocation_only(
+    invoker: Invoker, error: type[BaseException], is_async: bool
+) -> None:
+    def work(value: Any) -> None:
+        raise error
+
+    async def work_async(value: Any) -> None:
+        raise error
+
+    outcome = await invoker.invoke(spec(work_async if is_async else work), lambda: 1, fields={})
+    assert isinstance(outcome.error, InvocationExitError)
 
 
 async def test_each_attempt_gets_a_fresh_value(invoker: Invoker) -> None:

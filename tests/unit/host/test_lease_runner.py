@@ -200,6 +200,29 @@ async def test_a_division_that_fails_is_left_to_the_next_owner(invoker: Invoker)
     assert (store.deleted, made.divided, held.released) == ([], False, True)
 
 
+async def test_a_renewal_under_way_at_the_end_is_not_cut_off(invoker: Invoker) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+    order = []
+
+    class Slow(Held):
+        async def renew(self) -> None:
+            entered.set()
+            await leave.wait()
+            order.append("renewed")
+
+        async def release(self) -> None:
+            order.append("released")
+
+    made = runner(Work(9), Feed(), Slow(), Store(), invoker)
+    task = asyncio.create_task(made.run())
+    await entered.wait()
+    made.quit.set()
+    await asyncio.sleep(0)
+    leave.set()
+    await task
+    assert order == ["renewed", "released"]
+
+
 async def test_a_cancellation_while_the_lease_is_given_back_does_not_keep_it(invoker: Invoker) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
