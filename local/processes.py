@@ -62,11 +62,11 @@ class Child:
             return False
         return True
 
-    def failure(self) -> StackError:
-        """Describe that the process ended although nobody asked it to."""
+    def failure(self, doing: str = "") -> StackError:
+        """Describe that the process ended although nobody asked it to, and what it was doing, if known."""
+        end = f"({exit_text(self.process.returncode)}) {doing}".strip()
         return StackError(
-            f"{self.name} stopped unexpectedly ({exit_text(self.process.returncode)}).\n"
-            f"The end of {self.log}:\n{log_tail(self.log)}"
+            f"{self.name} stopped unexpectedly {end}.\nThe end of {self.log}:\n{log_tail(self.log)}"
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from local import azurite
 from local.connection import DEFAULT_DATABASE, Connection, stack_file
+from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
 from shared.provisioning import ProvisioningReport, apply_catalogue
@@ -100,7 +101,9 @@ class Stack:
             for task in waits:
                 task.cancel()
         # If several ended, the one that was started first is the likelier cause.
-        raise next(child for task, child in waits.items() if task in done).failure()
+        child = next(child for task, child in waits.items() if task in done)
+        dead = find_dead(self.config.data.resolve() / "host", child.pid)
+        raise child.failure(dead.doing if dead else "")
 
     async def alongside(self, work: Coroutine[Any, Any, T]) -> T:
         """Do ``work`` while the stack is watched.

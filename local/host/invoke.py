@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import azure.functions as func
 from local.host.bindings import FunctionSpec, HttpTrigger
 from local.host.context import InvocationContext, InvocationRetry
 from local.host.logs import describe, function_log
+from local.host.observe import Observer
 from local.host.threads import DaemonThreads
 
 CANCEL_GRACE = 5.0
@@ -75,11 +76,13 @@ class Invoker:
         timeout: float | None,
         threads: int | None = None,
         lose_batches: Mapping[str, int] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._timeout = timeout
         workers = threads or min(32, (os.cpu_count() or 1) + 4)
         self._threads = DaemonThreads(workers)
         self._to_lose = dict(lose_batches or {})
+        self._observer = observer
         self._spread = random.Random()
         self.active: Counter[str] = Counter()
         """Invocations in progress, per function."""
@@ -157,7 +160,8 @@ class Invoker:
                     directory=spec.directory,
                     retry=InvocationRetry(retry, policy.max_retry_count if policy else 0, previous),
                 )
-            outcome = Outcome(value=_checked(spec, await self._run(spec, arguments)))
+            with self._observed(spec.name, invocation_id):
+                outcome = Outcome(value=_checked(spec, await self._run(spec, arguments)))
         except Exception as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
             outcome = Outcome(error=error)
         finally:
@@ -168,6 +172,9 @@ class Invoker:
             else:
                 bound.error("invocation_failed", duration_ms=duration, **describe(outcome.error))
         return outcome
+
+    def _observed(self, function: str, invocation_id: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._observer is None else self._observer.invocation(function, invocation_id)
 
     def _lose_if_asked(self, spec: FunctionSpec) -> None:
         left = self._to_lose.get(spec.name, 0)

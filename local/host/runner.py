@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import signal
 import time
@@ -21,12 +22,17 @@ from local.host.cors import load_cors
 from local.host.cosmos_source import CosmosSource
 from local.host.errors import HostStartError
 from local.host.http_server import HttpServer
+from local.host.inflight import in_flight_file, take_dead
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys, load_or_create_keys
+from local.host.leftovers import Leftovers, noting_tasks
 from local.host.loading import load_functions
 from local.host.logs import configure_logging, describe, log
+from local.host.memory import DEFAULT_LIMIT, MIB, MemoryWatch
+from local.host.observe import Observer
 from local.host.routes import Router
 from local.host.settings import HostJson, export_settings, load_app_settings, load_host_json
+from local.host.start_checks import known_losses, number_or, timer_place
 from local.host.timer_store import TimerLock
 from local.host.trigger_cosmos import CosmosListener
 from local.host.trigger_http import DEFAULT_BODY_LIMIT, HttpApp
@@ -46,7 +52,7 @@ class HostConfig:
     """Port for HTTP functions and the status page; 0 picks a free one, None serves no HTTP."""
     http_host: str = "127.0.0.1"
     data_dir: Path | None = None
-    """Where the keys file lies; None means ``.local`` in the app's folder."""
+    """Where the keys and the invocations in flight are written; None means ``.local`` in the app's folder."""
     drain_seconds: float = 30.0
     """How long invocations in flight may go on after SIGTERM. What has not ended by then is redelivered."""
     timer_lock_seconds: float = 15.0
@@ -76,6 +82,7 @@ class Host:
     def __init__(self, config: HostConfig) -> None:
         self._config = config
         self._process = uuid.uuid4().hex
+        self._data_dir = config.data_dir or config.app_dir / ".local"
         self._started = time.monotonic()
         self._state = "Starting"
         self._exit = contextlib.AsyncExitStack()
@@ -104,12 +111,13 @@ class Host:
         configure_logging(host_json.log_levels)
         export_settings(settings)
         self._functions = load_functions(app_dir, settings)
-        self._invoker = Invoker(
-            timeout=host_json.function_timeout,
-            threads=_threads(settings),
-            lose_batches=_known(config.lose_batches, self._functions),
-        )
         try:
+            self._invoker = Invoker(
+                timeout=host_json.function_timeout,
+                threads=number_or(settings, "PYTHON_THREADPOOL_THREAD_COUNT", 0) or None,
+                lose_batches=known_losses(config.lose_batches, self._functions),
+                observer=self._observer(settings),
+            )
             connections = await self._exit.enter_async_context(
                 Connections(settings, host_json.user_agent_suffix)
             )
@@ -128,7 +136,13 @@ class Host:
         self._tasks = [asyncio.create_task(self._guard(listener)) for listener in self._listeners]
         self._state = "Running"
         names = tuple(spec.name for spec in self._functions)
-        log.info("host_started", instance=config.instance, functions=names, http_port=self.http_port)
+        log.info(
+            "host_started",
+            instance=config.instance,
+            pid=os.getpid(),
+            functions=names,
+            http_port=self.http_port,
+        )
         return HostReady(config.instance, names, self.http_port, keys_file)
 
     async def stop(self) -> None:
@@ -179,6 +193,25 @@ class Host:
             "triggers": triggers,
         }
 
+    def _observer(self, settings: Mapping[str, str]) -> Observer:
+        """Say of which functions earlier hosts died, and watch those of this one."""
+        for dead in take_dead(self._data_dir):
+            functions = [flight.function for flight in dead.flights]
+            invocations = [flight.invocation_id for flight in dead.flights]
+            log.error(
+                "host_died",
+                instance=dead.instance,
+                pid=dead.pid,
+                functions=functions,
+                invocations=invocations,
+            )
+        in_flight = self._exit.enter_context(
+            in_flight_file(self._data_dir, self._config.instance, self._process)
+        )
+        self._exit.enter_context(noting_tasks(asyncio.get_running_loop()))
+        limit = number_or(settings, "HOST_MEMORY_GROWTH_MB", DEFAULT_LIMIT // MIB) * MIB
+        return Observer(in_flight, MemoryWatch(limit), Leftovers())
+
     async def _open_cosmos(self, connections: Connections, invoker: Invoker) -> None:
         seen: dict[tuple[str, str], str] = {}
         for spec in self._functions:
@@ -204,7 +237,13 @@ class Host:
         timers = [spec for spec in self._functions if isinstance(spec.trigger, TimerTrigger)]
         if not timers:
             return
-        place = _timer_place(self._config, self._functions, settings)
+        place = timer_place(
+            self._functions,
+            settings,
+            connection=self._config.state_connection,
+            database_setting=self._config.state_database_setting,
+            container=self._config.state_container,
+        )
         container, _ = await connections.container(*place, asked_by="it holds the locks of the timers")
         seconds = self._config.timer_lock_seconds
         for spec in timers:
@@ -226,7 +265,7 @@ class Host:
             if len(router):
                 log.warning("http_not_served", reason="no port given", functions=len(router))
             return None, None
-        keys_file = (config.data_dir or config.app_dir / ".local") / "host-keys.json"
+        keys_file = self._data_dir / "host-keys.json"
         keys = load_or_create_keys(keys_file)
         app = self._http_app(router, host_json, settings, invoker, keys)
         self._server = HttpServer(app, config.http_host, config.http_port, config.drain_seconds)
@@ -246,7 +285,7 @@ class Host:
             invoker,
             keys,
             prefix=host_json.route_prefix,
-            body_limit=_number(settings, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT),
+            body_limit=number_or(settings, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT),
             max_concurrent=host_json.max_concurrent_requests,
             max_outstanding=host_json.max_outstanding_requests,
             status=self.status,
@@ -277,49 +316,6 @@ class Host:
         await self._exit.aclose()
 
 
-def _timer_place(
-    config: HostConfig, functions: list[FunctionSpec], settings: Mapping[str, str]
-) -> tuple[str, str, str]:
-    """Say where timer locks lie: beside the leases of the first Cosmos DB trigger, or as configured."""
-    for spec in functions:
-        if isinstance(spec.trigger, CosmosTrigger):
-            trigger = spec.trigger
-            return trigger.lease_connection, trigger.lease_database, trigger.lease_container
-    database = settings.get(config.state_database_setting)
-    if not database:
-        raise HostStartError(
-            f"The setting {config.state_database_setting} is not set; the timers of this app need a database "
-            "for their locks."
-        )
-    return config.state_connection, database, config.state_container
-
-
-def _threads(settings: Mapping[str, str]) -> int | None:
-    name = "PYTHON_THREADPOOL_THREAD_COUNT"
-    return _number(settings, name, 0) or None
-
-
-def _number(settings: Mapping[str, str], name: str, default: int) -> int:
-    text = settings.get(name)
-    if not text:
-        return default
-    if not text.isdigit() or int(text) < 1:
-        raise HostStartError(f"The setting {name} is {text!r}; it must be a positive whole number.")
-    return int(text)
-
-
-def _known(lose_batches: Mapping[str, int], functions: list[FunctionSpec]) -> Mapping[str, int]:
-    names = {spec.name for spec in functions}
-    for name, count in lose_batches.items():
-        if name not in names:
-            raise HostStartError(
-                f"lose_batches names the function {name}, which does not exist; there are {sorted(names)}."
-            )
-        if count < 0:
-            raise HostStartError(f"lose_batches of {name} is {count}; it must not be negative.")
-    return lose_batches
-
-
 async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; then drain, release the leases and return.
 
@@ -330,6 +326,8 @@ async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None])
     HostStartError
         The instance cannot start. The message is one sentence for the user.
     """
+    if not faulthandler.is_enabled():
+        faulthandler.enable()  # a crash in native code leaves the functions' lines on standard error
     loop = asyncio.get_running_loop()
     asked, insisted = asyncio.Event(), asyncio.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import azure.functions as func
 import pytest
@@ -220,3 +221,18 @@ def test_a_setting_that_the_fleet_refuses_is_named_in_one_sentence(
     monkeypatch.setenv("FLEET_SHARDS", "many")
     with pytest.raises(HostStartError, match=r"^The setting FLEET_SHARDS is not usable: .*\.$"):
         load_functions(tmp_path, {})
+
+
+def test_a_timer_in_a_time_zone(tmp_path: Path) -> None:
+    write_app(
+        tmp_path,
+        "@app.timer_trigger(arg_name='t', schedule='0 30 9 * * *')\ndef f(t: func.TimerRequest): pass",
+    )
+    [spec] = load_functions(tmp_path, {"WEBSITE_TIME_ZONE": "Asia/Kolkata"})
+    assert isinstance(spec.trigger, TimerTrigger)
+    assert spec.trigger.zone == ZoneInfo("Asia/Kolkata")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert spec.trigger.schedule.next_after(start) == datetime(2026, 1, 1, 4, 0, tzinfo=UTC)
+    assert spec.trigger.expression == "0 30 9 * * * Asia/Kolkata"
+    with pytest.raises(HostStartError, match=r"WEBSITE_TIME_ZONE.*'India Standard Time'.*IANA"):
+        load_functions(tmp_path, {"WEBSITE_TIME_ZONE": "India Standard Time"})
