@@ -58,6 +58,8 @@ class Account:
             "errors_expected": dict(self.logs.expected.most_common()),
             "errors_unexpected": dict(self.logs.unexpected.most_common()),
             "warnings": dict(self.logs.warnings.most_common()),
+            "invocations": dict(self.logs.invocations),
+            "invocations_cut_short": dict(self.logs.cut_short),
             "repaired_by_the_auditor_meanwhile": self.logs.repaired,
             **self.starts,
         }

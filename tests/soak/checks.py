@@ -194,3 +194,10 @@ def check_logs(logs: LogAccount) -> Check:
         for event, count in logs.unexpected.most_common()
     ]
     return verdict("no error that the disturbances do not explain", wrong)
+
+
+def check_cut_short(logs: LogAccount) -> Check:
+    """See that kills hit hosts at work: otherwise nothing had to be delivered again."""
+    wrong = [] if logs.cut_short.total() else ["no invocation was cut short by a kill"]
+    total, cut = logs.invocations.total(), logs.cut_short.total()
+    return verdict("kills cut invocations short", wrong, f"{cut} of {total:,}")

@@ -37,9 +37,14 @@ class LogAccount:
     """The first unexpected lines of each event."""
     repaired: int = 0
     """What the auditor repaired while the soak ran."""
+    invocations: Counter[str] = field(default_factory=Counter)
+    """Invocations that ended, by function."""
+    cut_short: Counter[str] = field(default_factory=Counter)
+    """Invocations that a kill cut short, by function: their batches came again."""
 
     def take(self, source: str, lines: Iterable[str], *, frozen: bool = False) -> None:
         """Count the lines of one process; ``frozen``: it was stopped for a while, its event loop too."""
+        under_way: dict[str, str] = {}
         for line in lines:
             text = line.strip()
             if not text:
@@ -48,8 +53,7 @@ class LogAccount:
             if entry is None:
                 self._strange(f"{source}: not a JSON line", text)
                 continue
-            if entry.get("event") == "feed_audited":
-                self.repaired += int(entry.get("repaired", 0))
+            self._follow(entry, under_way)
             match entry.get("level"):
                 case "error" | "critical":
                     name = named(entry)
@@ -59,6 +63,17 @@ class LogAccount:
                         self._strange(name, text)
                 case "warning":
                     self.warnings[named(entry)] += 1
+        self.cut_short.update(under_way.values())
+
+    def _follow(self, entry: dict[str, Any], under_way: dict[str, str]) -> None:
+        match entry.get("event"):
+            case "feed_audited":
+                self.repaired += int(entry.get("repaired", 0))
+            case "invocation_started":
+                under_way[str(entry.get("invocation_id"))] = str(entry.get("function"))
+            case "invocation_succeeded" | "invocation_failed":
+                self.invocations[str(entry.get("function"))] += 1
+                under_way.pop(str(entry.get("invocation_id")), None)
 
     def _strange(self, name: str, text: str) -> None:
         self.unexpected[name] += 1

@@ -16,6 +16,9 @@ SHORTEST_SERIES = 60.0
 
 FEWEST_SAMPLES = 10
 
+SHOWN_EVERY = 10
+"""Of so many samples the account has one."""
+
 MEGABYTE = 1_000_000
 
 
@@ -59,6 +62,7 @@ class Series:
             "pid": self.pid,
             "seconds": round(self.samples[-1][0], 1) if self.samples else 0.0,
             "samples": len(self.samples),
+            "mb": [round(size / MEGABYTE, 1) for _, size in self.samples[::SHOWN_EVERY]],
             "first_mb": round(sizes[0] / MEGABYTE, 1) if sizes else None,
             "last_mb": round(sizes[-1] / MEGABYTE, 1) if sizes else None,
             "peak_mb": round(max(sizes) / MEGABYTE, 1) if sizes else None,

@@ -86,11 +86,23 @@ FAULT_SETS: dict[str, list[dict[str, Any]]] = {
         {"client": TRAFFIC, "rate": 0.03, "drop": "after"},
     ],
 }
+OUTAGE = "outage"
+FAULT_SETS[OUTAGE] = [
+    {"client": FLEET, "operation": "batch", "rate": 1.0, "status": 503},
+    {"client": FLEET, "operation": "upsert", "rate": 0.5, "drop": "before"},
+]
+"""Nothing can be committed: the functions' own retries run out, and their policy has to hold the lease."""
+
+OUTAGE_SECONDS = 15.0
+
 FAULT_SETS["storm"] = [
     rule | {"rate": rule["rate"] / 2}
     for name in ("throttled", "unavailable", "slow", "broken")
     for rule in FAULT_SETS[name]
 ]
+
+DRAWN_SETS = [name for name in FAULT_SETS if name != OUTAGE]
+"""An outage happens once, or nothing else would be done."""
 
 WEIGHTS = {Kind.FAULTS: 30, Kind.KILL_HOST: 40, Kind.STOP_HOST: 18, Kind.KILL_DATABASE: 8, Kind.KILL_BOTH: 4}
 """How often each is drawn, beside what happens in every soak."""
@@ -113,7 +125,9 @@ def _musts(random: Random, seconds: float) -> list[Step]:
     steps.append(Step(at, Kind.SPLIT_AND_KILL, again, random.uniform(0.2, 2)))
     for share, kind in ((0.1, Kind.KILL_HOST), (0.3, Kind.KILL_DATABASE), (0.5, Kind.STOP_HOST)):
         steps.append(Step(seconds * share, kind, None, random.uniform(0.2, 2)))
-    steps += [Step(seconds * random.random(), Kind.FAULTS, name) for name in FAULT_SETS]
+    steps += [Step(seconds * random.random(), Kind.FAULTS, name) for name in DRAWN_SETS]
+    outage = random.uniform(0.1, 0.6) * seconds
+    steps += [Step(outage, Kind.FAULTS, OUTAGE), Step(outage + OUTAGE_SECONDS, Kind.FAULTS, "none")]
     if seconds >= FREEZE_FROM:
         frozen = seconds * random.uniform(0.1, 0.5)
         steps += [Step(frozen, Kind.FREEZE_HOST), Step(frozen + FREEZE_SECONDS, Kind.THAW_HOST)]
@@ -124,5 +138,5 @@ def _drawn(random: Random, at: float, *, late: bool) -> Step:
     kinds = [kind for kind in WEIGHTS if not (late and kind in KILLS_DATABASE)]
     kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
     if kind is Kind.FAULTS:
-        return Step(at, kind, random.choice(list(FAULT_SETS)))
+        return Step(at, kind, random.choice(DRAWN_SETS))
     return Step(at, kind, None, random.uniform(0, 3), random.random() < 0.4)

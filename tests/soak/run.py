@@ -75,7 +75,7 @@ async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> Account:
     account.logs = read_logs(config.data / "logs", frozen)
     long_lived = (WITNESS, "cosmos", "azurite") if config.seconds >= JUDGED_FROM else ()
     account.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
-    account.checks.append(checks.check_logs(account.logs))
+    account.checks += [checks.check_logs(account.logs), checks.check_cut_short(account.logs)]
     return account
 
 

@@ -66,3 +66,11 @@ def test_logs_are_read_without_lines_that_a_kill_cut_off(tmp_path: Path) -> None
     (tmp_path / "host-2.1.log").write_text(line("event_loop_blocked"))
     (tmp_path / "azurite.log").write_text("its own words\n")
     assert read_logs(tmp_path, frozen=["host-2.1"]).unexpected == {"request_failed": 1}
+
+
+def test_invocations_that_a_kill_cut_short_are_those_without_an_end() -> None:
+    def began(name: str, event: str = "invocation_started") -> str:
+        return line(event, "info", function="fold", invocation_id=name)
+
+    account = taken(began("a"), began("b"), began("a", "invocation_succeeded"), began("c"))
+    assert (account.invocations, account.cut_short) == ({"fold": 1}, {"fold": 2})
