@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import json
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
-from tests.integration.host.conftest import AppWriter, Database, drained, hosting, trigger
+from tests.integration.host.conftest import AppWriter, Database, drained, hosting, trigger, until
 from tests.integration.host.processes import HostProcess, host_process
-from tests.integration.host.recorder import Recorder
+from tests.integration.host.recorder import Recorder, Seen
 
 # The Cosmos DB trigger gives the timer a place for its lock.
 TIMER = """
@@ -59,6 +61,35 @@ async def test_a_timer_runs_on_one_host_only_and_moves_when_it_is_killed(
         await one.kill()
         await two.until(lambda: len(two.printed("tick")) >= 2)
     seconds = [int(moment) for host in (one, two) for moment in host.printed("tick")]
+    assert len(seconds) == len(set(seconds))  # no occurrence twice
+
+
+async def test_of_four_hosts_one_runs_the_timer_and_another_takes_over(
+    database: Database, app: AppWriter
+) -> None:
+    folder = app(trigger(), timer("*/1 * * * * *"))
+    async with AsyncExitStack() as running:
+        names = ("one", "two", "three", "four")
+        hosts = await asyncio.gather(
+            *(running.enter_async_context(host_process(folder, name)) for name in names)
+        )
+
+        def ticking() -> list[HostProcess]:
+            return [host for host in hosts if host.printed("tick")]
+
+        async def somebody_ticks_twice() -> bool:
+            return any(len(host.printed("tick")) >= 2 for host in hosts)
+
+        await until(somebody_ticks_twice)
+        [first] = ticking()
+        await first.kill()
+
+        async def another_ticks_twice() -> bool:
+            return any(len(host.printed("tick")) >= 2 for host in hosts if host is not first)
+
+        await until(another_ticks_twice)
+        assert len(ticking()) == 2
+    seconds = [int(moment) for host in hosts for moment in host.printed("tick")]
     assert len(seconds) == len(set(seconds))  # no occurrence twice
 
 
@@ -169,3 +200,121 @@ async def test_a_blocking_sync_function_does_not_hold_up_the_feed(
         module.LEAVE.set()
         async with await request as answer:
             assert await answer.text() == "done"
+
+
+async def test_a_client_that_goes_away_harms_nobody(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
+) -> None:
+    folder = app(WEB)
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession() as web,
+    ):
+        module = sys.modules["function_app"]
+        _, writer = await asyncio.open_connection("127.0.0.1", host.http_port)
+        writer.write(b"GET /api/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await module.ENTERED.wait()
+        writer.transport.abort()
+        module.LEAVE.set()  # the function ends as if its client were there, as on the platform
+
+        async def is_idle() -> bool:
+            return bool(host.status()["invocations"] == 0)
+
+        await until(is_idle)
+        _, writer = await asyncio.open_connection("127.0.0.1", host.http_port)
+        writer.write(b"POST /api/open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
+        await writer.drain()
+        writer.transport.abort()
+        async with web.post(f"http://127.0.0.1:{host.http_port}/api/open", data="whole") as answer:
+            assert (answer.status, await answer.text()) == (200, "whole")
+
+
+async def test_head_options_preflight_and_limits_over_a_socket(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = app(WEB, host_json={"extensions": {"http": {"maxOutstandingRequests": 1}}})
+    (folder / "local.settings.json").write_text(json.dumps({"Host": {"CORS": "https://page.example"}}))
+    monkeypatch.setenv("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "1000")
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession(f"http://127.0.0.1:{host.http_port}") as web,
+    ):
+        async with web.head("/api/open", data=b"text") as answer:
+            assert (answer.status, answer.headers["content-length"], await answer.read()) == (200, "4", b"")
+        asked = {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
+        async with web.options("/api/open", headers=asked) as answer:
+            assert answer.status == 204
+            assert answer.headers["access-control-allow-origin"] == "https://page.example"
+            assert answer.headers["access-control-allow-methods"] == "POST"
+        async with web.options("/api/open", data=b"text") as answer:
+            assert (answer.status, await answer.text()) == (200, "text")  # the function's own
+        async with web.post("/api/open", data=b"x" * 1_001) as answer:
+            assert answer.status == 413
+        async with web.post("/api/items/7") as answer:
+            assert answer.status == 404
+        module = sys.modules["function_app"]
+        request = asyncio.create_task(web.get("/api/slow"))
+        await module.ENTERED.wait()
+        async with web.post("/api/open") as answer:
+            assert (answer.status, answer.headers["retry-after"]) == (429, "1")
+        module.LEAVE.set()
+        async with await request as answer:
+            assert answer.status == 200
+
+
+async def test_failures_in_one_trigger_of_each_kind_leave_the_others_alone(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
+) -> None:
+    forever = '@app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:00")'
+    folder = app(
+        trigger("good", 'lease_container_prefix="good-"'),
+        trigger("bad", 'lease_container_prefix="bad-"', forever),
+        WEB,
+        """
+        TICKS = []
+
+        @app.route(route="broken", auth_level="anonymous")
+        async def broken(req: func.HttpRequest) -> str:
+            raise ValueError("http")
+
+        @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *")
+        async def broken_timer(timer: func.TimerRequest) -> None:
+            TICKS.append("broken")
+            raise ValueError("timer")
+
+        @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *")
+        async def tick(timer: func.TimerRequest) -> None:
+            TICKS.append("good")
+        """,
+    )
+
+    async def behave(seen: Seen) -> None:
+        if seen.function == "bad":
+            raise ValueError("cosmos")
+
+    recorder.behave = behave
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession(f"http://127.0.0.1:{host.http_port}") as web,
+    ):
+        ticks = sys.modules["function_app"].TICKS
+        for number in range(3):
+            await database.write(f"d{number}")
+
+            async def arrived(one: str = f"d{number}") -> bool:
+                return one in recorder.ids("good")
+
+            await until(arrived)
+            async with web.get("/api/broken") as answer:
+                assert (answer.status, await answer.text()) == (500, "")
+            async with web.post("/api/open", data=b"text") as answer:
+                assert (answer.status, await answer.text()) == (200, "text")
+
+        async def both_timers_went_on() -> bool:
+            return bool(ticks.count("good") >= 2 and ticks.count("broken") >= 2)
+
+        await until(both_timers_went_on)
+        failed = [seen for seen in recorder.all if seen.function == "bad"]
+        assert len(failed) > 3  # it was tried again and again meanwhile
+        assert recorder.ids("bad") == []
+        assert host.status()["state"] == "Running"

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.host.inflight import FOLDER, InFlight, find_dead, in_flight_file, take_dead
+from local.processes import StackError, start_child
+from local.stack import Stack, StackConfig
+
+DIES = """
+import os, sys
+from pathlib import Path
+from local.host.inflight import in_flight_file
+
+with in_flight_file(Path(sys.argv[1]) / "host", "host-1", "x") as file:
+    file.begin("fold", "id-1")
+    os._exit(7)
+"""
 
 
 def die(data: Path, instance: str, *flights: tuple[str, str]) -> None:
@@ -77,3 +90,13 @@ def test_what_an_interrupted_write_left_behind_the_first_object_is_ignored(tmp_p
     [path] = (tmp_path / FOLDER).iterdir()
     path.write_bytes(path.read_bytes() + b'", "since": 1}]}\n')
     assert [dead.instance for dead in take_dead(tmp_path)] == ["one"]
+
+
+async def test_the_stack_says_which_function_a_host_died_of(tmp_path: Path) -> None:
+    stack = Stack(StackConfig(tmp_path))
+    command = [sys.executable, "-c", DIES, str(tmp_path)]
+    host = await start_child("host-1", command, log=tmp_path / "host-1.log", environment=os.environ)
+    stack.host_processes.append(host)
+    sentence = r"^host-1 stopped unexpectedly \(exit code 7\) while running fold \(invocation id-1\)\."
+    with pytest.raises(StackError, match=sentence):
+        await stack.watch()
