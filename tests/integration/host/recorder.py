@@ -16,6 +16,7 @@ class Seen:
     ids: tuple[str, ...]
     retry: int
     documents: Any = field(repr=False)
+    context: Any = field(repr=False, compare=False, default=None)
 
 
 async def _succeed(seen: Seen) -> None:
@@ -34,7 +35,7 @@ class Recorder:
     async def handle(self, function: str, documents: Any, context: Any) -> None:
         """Called by the app."""
         ids = tuple(str(document["id"]) for document in documents)
-        seen = Seen(function, ids, context.retry_context.retry_count, documents)
+        seen = Seen(function, ids, context.retry_context.retry_count, documents, context)
         await self._note(self.all, seen)
         await self.behave(seen)
         await self._note(self.done, seen)

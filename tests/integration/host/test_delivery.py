@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import azure.functions as func
+import pytest
 
 from local.host.lag import measure_lag
 from local.host.lease_store import utc_now
@@ -123,6 +125,60 @@ async def test_used_up_retries_move_on(database: Database, recorder: Recorder, a
     async with hosting(folder):
         await drained(folder)
     assert [seen.retry for seen in recorder.all] == [0, 1, 2]
+
+
+async def test_a_time_limit_from_host_json_cancels_the_function_and_the_policy_tries_again(
+    database: Database, recorder: Recorder, app: AppWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cancelled = []
+
+    async def hang_once(seen: Seen) -> None:
+        if seen.retry == 0:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(seen.ids)
+                raise
+
+    recorder.behave = hang_once
+    folder = app(trigger(decorators=RETRY.format(count=1)), host_json={"functionTimeout": "00:00:01"})
+    await database.write("d0")
+    async with hosting(folder):
+        await drained(folder)
+    assert cancelled == [("d0",)]
+    assert recorder.ids() == ["d0"]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    [failed] = [line for line in lines if line["event"] == "invocation_failed"]
+    assert (failed["error_type"], failed["error"]) == (
+        "InvocationTimeoutError",
+        "work took longer than 1 s",
+    )
+
+
+async def test_exponential_pauses_and_what_the_context_says_of_the_attempts(
+    database: Database, recorder: Recorder, app: AppWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[int, int, str]] = []
+    policy = (
+        '@app.retry(strategy="exponential_backoff", max_retry_count="-1", '
+        'minimum_interval="00:00:01", maximum_interval="00:00:01")'
+    )
+
+    async def fail_twice(seen: Seen) -> None:
+        context = seen.context.retry_context
+        told.append((context.retry_count, context.max_retry_count, context.exception.message))
+        if seen.retry < 2:
+            raise ValueError(f"attempt {seen.retry}")
+
+    recorder.behave = fail_twice
+    folder = app(trigger(decorators=policy))
+    await database.write("d0")
+    async with hosting(folder):
+        await drained(folder)
+    assert told == [(0, -1, ""), (1, -1, "ValueError: attempt 0"), (2, -1, "ValueError: attempt 1")]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    pauses = [line["pause_ms"] for line in lines if line["event"] == "invocation_retrying"]
+    assert pauses == [1_000, 1_000]  # the minimum, then what the maximum leaves of twice as much
 
 
 async def test_an_injected_loss_loses_the_batch_in_spite_of_the_policy(
