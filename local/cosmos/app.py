@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
@@ -50,7 +50,7 @@ class App:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        activity = str(uuid.uuid4())
+        activity = _activity_id()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = unquote(scope["raw_path"].decode("latin-1").partition("?")[0])
         try:
@@ -250,6 +250,12 @@ async def _before(strike: Strike) -> None:
         raise DropConnection
     if strike.error is not None:
         raise strike.error
+
+
+def _activity_id() -> str:
+    """Return an id in the form of a GUID; it names a request in messages and need not be unguessable."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _after(strike: Strike | None) -> None:

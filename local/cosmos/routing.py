@@ -28,12 +28,8 @@ class Target:
     """What a path names."""
 
     segments: tuple[str, ...]
-
-    @property
-    def resource_type(self) -> str:
-        """The type of the resource: the last or last but one segment."""
-        count = len(self.segments)
-        return "" if not count else self.segments[-1 if count % 2 else -2]
+    resource_type: str
+    """The type of the resource: the last or last but one segment."""
 
     @property
     def link(self) -> str:
@@ -58,12 +54,13 @@ def parse_target(path: str) -> Target:
         404: nothing; or 400: something that the local server does not support.
     """
     path = path.strip("/")
-    target = Target(tuple(path.split("/")) if path else ())
-    if target.resource_type in _UNSUPPORTED:
-        raise unsupported(_UNSUPPORTED[target.resource_type])
+    segments = tuple(path.split("/")) if path else ()
+    kind = segments[-1 if len(segments) % 2 else -2] if segments else ""
+    if kind in _UNSUPPORTED:
+        raise unsupported(_UNSUPPORTED[kind])
     if not _PATHS.fullmatch(path):
         raise not_found(f"The path {path!r} names no resource.")
-    return target
+    return Target(segments, kind)
 
 
 def operation_name(target: Target, request: Request) -> str:

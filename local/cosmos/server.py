@@ -132,6 +132,8 @@ def _http_server(app: App, pair: KeyPair | None) -> _Server:
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,
+            ws="none",
             timeout_keep_alive=120,
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=BACKLOG,
