@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
-from shared.aggregates.base import Changed, Contributions, Fact, PartialKey, PersonChange
+from shared.aggregates.base import (
+    RENEWAL,
+    Changed,
+    Contributions,
+    Fact,
+    PartialKey,
+    PersonChange,
+)
 from shared.facts import InteractionFact, Withdrawn
 from shared.ledger import (
     Entry,
@@ -94,6 +101,10 @@ class Working:
         self._pages: dict[str, Page] = {}
         """Every page at hand, the edited copy in place of the loaded one."""
         self._edited: set[str] = set()
+        self._newest: dict[PartialKey, int] = {}
+        """Partials that an entry concerns, with the time of its newest version."""
+        self._moved: set[str] = set()
+        """People with an entry that was put onto a page, or taken from one."""
 
     def take(self, documents: Mapping[str, Loaded]) -> None:
         """Take documents as they are stored."""
@@ -139,12 +150,13 @@ class Working:
             if change.corrects:
                 return Verdict.OLDER  # counted under another version by now, and that at today's prices
             self._put_new(change)
+            self._note(change)
             contribute(change.fact, self.contributions)
             return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.ADDED
         page, entry = found
         order = change.version.order_against(entry.version)
-        if order is Order.UNKNOWN and change.live:
-            order = Order.NEWER
+        if change.live and order is not Order.SAME:
+            order = Order.NEWER  # whatever the clock says: it was read from the source just now
         if change.corrects:
             if order is not Order.SAME:
                 return Verdict.OLDER
@@ -163,17 +175,25 @@ class Working:
                 return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.REPLACED
 
     def _replace(self, page: Page, entry: Entry, change: Change) -> None:
-        if page.hour == change.fact.hour or isinstance(change.fact, Withdrawn):
-            counted = Entry(change.version, change.fact)
+        counted = Entry(change.version, change.fact)
+        stays = page.hour == change.fact.hour or isinstance(change.fact, Withdrawn)
+        if stays and page.holds(counted):
             self._edit(page.id).put(change.user_id, change.document_id, counted)
         else:
             self._edit(page.id).remove(change.user_id, change.document_id)
             self._put_new(change)
+        self._note(change)
         if entry.fact != change.fact:
             retract(entry.fact, self.contributions)
             contribute(change.fact, self.contributions)
 
+    def _note(self, change: Change) -> None:
+        """Remember which partials count this version: they must outlive it."""
+        for target in keys(change.fact):
+            self._newest[target] = max(self._newest.get(target, 0), change.version.ts)
+
     def _put_new(self, change: Change) -> None:
+        self._moved.add(change.user_id)
         hour = change.fact.hour
         part = self._last_part(hour)
         page = self._edit(page_id(self.source, hour, part), hour, part)
@@ -223,18 +243,32 @@ class Working:
     def writes(self) -> list[Write]:
         """Return the documents that change, each with its next revision."""
         pages: list[StateDocument] = [self._pages[key] for key in sorted(self._edited)]
-        partials = [self._next(target, delta) for target, delta in self.contributions.deltas.items() if delta]
+        changing = dict.fromkeys(target for target, delta in self.contributions.deltas.items() if delta)
+        # Whoever puts or moves an entry writes its person, even if nothing changes there: two writers that
+        # put one document onto two pages then meet in its etag.
+        changing |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._moved))
+        changing |= dict.fromkeys(target for target in self._newest if self._is_due_for_renewal(target))
+        partials = [self._next(target) for target in changing]
         return [
             Write(document, self.loaded[document.id].etag if document.id in self.loaded else None)
             for document in (*pages, *partials)
         ]
 
-    def _next(self, target: PartialKey, delta: Tally) -> Partial:
+    def _next(self, target: PartialKey) -> Partial:
         current = self._partial(target)
-        partial = current.copy() if current else Partial(self.shard, target)
-        partial.state.merge(delta)
+        partial = (
+            current.copy() if current else Partial(self.shard, target, ttl=AGGREGATES[target.aggregate].ttl)
+        )
+        delta = self.contributions.deltas.get(target)
+        if delta:
+            partial.state.merge(delta)
+        partial.newest = max(partial.newest, self._newest.get(target, 0))
         partial.revision += 1
         return partial
+
+    def _is_due_for_renewal(self, target: PartialKey) -> bool:
+        current = self._partial(target)
+        return current is not None and self._newest[target] - current.newest > RENEWAL
 
     def _state(self, target: PartialKey) -> Tally:
         current = self._partial(target)

@@ -39,10 +39,17 @@ class ShardFolder:
     def __init__(self, store: ShardStore) -> None:
         self._store = store
 
-    async def fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> FoldResult:
+    async def fold(
+        self, shard: ShardId, source: str, changes: Sequence[Change], into: FoldResult | None = None
+    ) -> FoldResult:
         """Fold changes into their shard, exactly once each, whatever was counted before.
 
         Too many changes for one transaction are split; each part carries its own ledger entries.
+
+        Parameters
+        ----------
+        into
+            Takes what became of the changes, part by part: of those too that were committed before an error.
 
         Raises
         ------
@@ -52,17 +59,19 @@ class ShardFolder:
             The service kept failing, or others kept winning, through all retries. What was committed stays
             counted; folding the same changes again adds nothing twice.
         """
+        result = FoldResult() if into is None else into
         try:
-            return await self._fold(shard, source, changes)
+            result.merge(await self._fold(shard, source, changes))
         except TooLargeError:
             if len(changes) == 1:
                 raise
+        else:
+            return result
         # Neighbours by person: halves then share as few partials as can be.
         ordered = sorted(changes, key=lambda change: change.user_id)
         middle = len(ordered) // 2
-        result = await self.fold(shard, source, ordered[:middle])
-        result.merge(await self.fold(shard, source, ordered[middle:]))
-        return result
+        await self.fold(shard, source, ordered[:middle], result)
+        return await self.fold(shard, source, ordered[middle:], result)
 
     async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> FoldResult:
         conflicts = 0

@@ -30,6 +30,10 @@ from shared.store import ConflictError
 POISON_CONCURRENCY = 16
 """Bad documents of one batch that are tried and written down at the same time."""
 
+FEWEST_TO_REFUSE = 5
+"""Documents that can be read but not folded: from so many in a batch on, if they are most of it, the batch is
+held instead."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -104,7 +108,11 @@ class Ingest:
             # What cannot be read waits for its attempts while the rest is folded.
             failed = asyncio.ensure_future(self._fold_all(source, good, report))
             await finish_all(failed, self._retry_or_bury(source, bad, live, report))
+            _refuse_to_bury_most(failed.result(), len(good))
             await self._retry_or_bury(source, failed.result(), live, report)
+            if live:
+                for _, change in good:
+                    await self._fold_live(source, self._shard(change), change, change.version.etag, report)
         report.request_units, report.requests = charge.request_units, charge.requests
         report.seconds = time.monotonic() - started
         _log_batch(source, raws, report)
@@ -128,19 +136,21 @@ class Ingest:
         self, source: Source, shard: ShardId, pairs: list[tuple[object, Change]], report: IngestReport
     ) -> list[_Failure]:
         """Fold one shard's changes; if they fail through their own fault, find out which of them does."""
+        result, failure = FoldResult(), None
         try:
-            result = await self._folder.fold(shard, source.name, [change for _, change in pairs])
+            await self._folder.fold(shard, source.name, [change for _, change in pairs], result)
         except Exception as error:
             if blames_service(error) or isinstance(error, ConflictError):
                 raise
-            if len(pairs) == 1:
-                return [_Failure(pairs[0][0], error)]
-        else:
-            unknown = result.unknown
-            result.unknown = []
+            failure = error
+        finally:
+            unknown, result.unknown = result.unknown, []
             report.folded.merge(result)
-            await self._resolve(source, shard, unknown, report)
+        await self._resolve(source, shard, unknown, report)
+        if failure is None:
             return []
+        if len(pairs) == 1:
+            return [_Failure(pairs[0][0], failure)]
         middle = len(pairs) // 2
         return [
             *await self._fold_isolating(source, shard, pairs[:middle], report),
@@ -150,17 +160,33 @@ class Ingest:
     async def _resolve(
         self, source: Source, shard: ShardId, unknown: Sequence[Change], report: IngestReport
     ) -> None:
-        """Fold the live documents where versions of one second could not be told apart."""
-        container = self._database.get_container_client(source.name)
+        """Fold the live documents where versions could not be told apart."""
         for change in unknown:
-            raw = await read_live(container, change.document_id, change.user_id)
-            if raw is None:
-                continue
+            await self._fold_live(source, shard, change, None, report)
+
+    async def _fold_live(
+        self, source: Source, shard: ShardId, of: Change, folded: str | None, report: IngestReport
+    ) -> None:
+        """Fold a document as it stands now, until it still stands so afterwards.
+
+        What is read live goes before everything that was counted; so a version that came in between, and was
+        counted elsewhere, must not be left overwritten by this older one.
+
+        Parameters
+        ----------
+        folded
+            Etag of the version that was folded already.
+        """
+        container = self._database.get_container_client(source.name)
+        while (raw := await read_live(container, of.document_id, of.user_id)) is not None:
+            if raw["_etag"] == folded:
+                return
+            folded = raw["_etag"]
             try:
-                current = source.to_change(raw, await self._prices.table(), True)
+                change = source.to_change(raw, await self._prices.table(), True)
             except DocumentError:
-                continue  # the feed delivers this version too, and it fails there with all that belongs to it
-            report.folded.merge(await self._folder.fold(shard, source.name, [current]))
+                return  # the feed delivers this version too, and it fails there with all that belongs to it
+            report.folded.merge(await self._folder.fold(shard, source.name, [change]))
 
     async def _retry_or_bury(
         self, source: Source, bad: Sequence[_Failure], live: bool, report: IngestReport
@@ -199,10 +225,18 @@ class Ingest:
         )
 
     async def _withdraw(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
-        """Take back what an earlier version counted for: this one, which stands now, counts for nothing."""
-        change = withdrawal(raw, live)
-        if change is not None:
-            report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
+        """Take back what an earlier version counted for: this one, which stands now, counts for nothing.
+
+        If that fails through no fault of the service, the row in poison is all the more needed.
+        """
+        try:
+            change = withdrawal(raw, live)
+            if change is not None:
+                report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
+        except Exception as error:
+            if blames_service(error) or isinstance(error, ConflictError):
+                raise
+            _log.exception("withdrawal_failed", source=source.name, error_type=type(error).__name__)
 
     def _shard(self, change: Change) -> ShardId:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
@@ -217,6 +251,22 @@ async def read_live(
     except CosmosResourceNotFoundError as error:
         record_charge(error.headers or {})
         return None
+
+
+def _refuse_to_bury_most(failures: Sequence[_Failure], documents: int) -> None:
+    """Raise what made most of a batch's good documents fail: that is not the fault of each of them.
+
+    A container that differs from the catalogue, say, or an error of ours: the lease then stays where it is,
+    and the lag is seen, instead of a whole feed in poison.
+    """
+    if len(failures) >= FEWEST_TO_REFUSE and 2 * len(failures) > documents:
+        _log.error(
+            "most_of_batch_failed",
+            failed=len(failures),
+            documents=documents,
+            error_type=type(failures[0].error).__name__,
+        )
+        raise failures[0].error
 
 
 def _parsed(

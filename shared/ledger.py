@@ -7,16 +7,16 @@ corrected since it was counted.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, NamedTuple, Self
 
 from xxhash import xxh3_64_hexdigest
 
-from shared.aggregates.base import PartialKey
-from shared.catalogue import DAY, YEAR
+from shared.aggregates.base import STATE_TTL, PartialKey
 from shared.facts import InteractionFact, Withdrawn, decode_fact
 from shared.shards import ShardId
 from shared.tally import Tally
@@ -26,18 +26,18 @@ from shared.version import Version
 LEDGER = "ledger"
 PARTIAL = "partial"
 
-STATE_TTL = YEAR + 35 * DAY
-"""Seconds that state outlives its last write. Interactions expire a year after theirs, which is never later
-than the write of their page; the rest is room for a feed that lags behind."""
-
 PAGE_ENTRIES = 160
+PAGE_BYTES = 96 * 1024
 """A page is rewritten whole for every batch that touches its hour. 160 facts of some 400 bytes are 64 KB,
 whose write costs about 33 RU; beyond that, which in 64 shards is 10,000 documents an hour, the hour takes
-further parts instead of dearer writes. The largest facts, with 200 citations each, still fit into 2 MB."""
+further parts instead of dearer writes. Facts with many citations fill a page sooner."""
+
+MAX_PAGE_BYTES = 512 * 1024
+"""What a page may grow to when entries on it become larger; from there they move to another part."""
 
 _ENVELOPE_BYTES = 400
-_ENTRY_BYTES = 600
-"""What an entry takes with its ids, version and fact; one with many citations takes more."""
+_ENTRY_OVERHEAD = 60
+"""What an entry takes beside its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
@@ -66,6 +66,11 @@ def fingerprint(source: str, user_id: str, document_id: str) -> str:
     return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
 
 
+def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
+    """Return how many bytes an entry adds to its page, roughly."""
+    return len(json.dumps(stored, separators=(",", ":"))) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
+
+
 @dataclass(slots=True)
 class Page:
     """One part of one hour of one source in one shard."""
@@ -79,6 +84,8 @@ class Page:
     revision: int = 0
     entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """By user and document id, as stored; decoded when asked for."""
+    size: int = 0
+    """Bytes of the entries, roughly."""
 
     @property
     def id(self) -> str:
@@ -94,10 +101,12 @@ class Page:
 
     def put(self, user_id: str, document_id: str, entry: Entry) -> None:
         """Set the entry of a document."""
-        self.entries.setdefault(user_id, {})[document_id] = {
-            "v": entry.version.encode(),
-            "f": entry.fact.encode(),
-        }
+        documents = self.entries.setdefault(user_id, {})
+        stored = {"v": entry.version.encode(), "f": entry.fact.encode()}
+        if document_id in documents:
+            self.size -= entry_size(user_id, document_id, documents[document_id])
+        self.size += entry_size(user_id, document_id, stored)
+        documents[document_id] = stored
 
     def remove(self, user_id: str, document_id: str) -> None:
         """Drop the entry of a document.
@@ -108,7 +117,7 @@ class Page:
             The page has no such entry.
         """
         documents = self.entries[user_id]
-        del documents[document_id]
+        self.size -= entry_size(user_id, document_id, documents.pop(document_id))
         if not documents:
             del self.entries[user_id]
 
@@ -122,12 +131,16 @@ class Page:
     @property
     def full(self) -> bool:
         """Whether new entries belong on the next part."""
-        return sum(map(len, self.entries.values())) >= PAGE_ENTRIES
+        return self.size >= PAGE_BYTES or sum(map(len, self.entries.values())) >= PAGE_ENTRIES
+
+    def holds(self, entry: Entry) -> bool:
+        """Say whether an entry may be put here, in the place of an older version of it."""
+        return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
 
     @property
     def weight(self) -> int:
         """Roughly how many bytes the stored document has."""
-        return _ENVELOPE_BYTES + _ENTRY_BYTES * sum(map(len, self.entries.values()))
+        return _ENVELOPE_BYTES + self.size
 
     def copy(self) -> Page:
         """Return a page whose entries can be changed without changing this one's."""
@@ -139,6 +152,7 @@ class Page:
             self.parts,
             self.revision,
             {user_id: dict(documents) for user_id, documents in self.entries.items()},
+            self.size,
         )
 
     def encode(self) -> dict[str, Any]:
@@ -157,6 +171,7 @@ class Page:
                 for user_id, documents in self.entries.items()
                 for document_id in documents
             ),
+            "size": self.size,
             "entries": self.entries,
             "ttl": STATE_TTL,
         }
@@ -172,6 +187,7 @@ class Page:
             stored["parts"],
             stored["revision"],
             stored["entries"],
+            stored["size"],
         )
 
 
@@ -183,6 +199,9 @@ class Partial:
     target: PartialKey
     revision: int = 0
     state: Tally = field(default_factory=Tally)
+    ttl: int = STATE_TTL
+    newest: int = 0
+    """When the newest version that changed or renewed it was written, in seconds since the epoch."""
 
     @property
     def id(self) -> str:
@@ -196,7 +215,7 @@ class Partial:
 
     def copy(self) -> Partial:
         """Return a partial whose state can be changed without changing this one's."""
-        return Partial(self.shard, self.target, self.revision, self.state.copy())
+        return replace(self, state=self.state.copy())
 
     def encode(self) -> dict[str, Any]:
         """Return the stored document."""
@@ -208,7 +227,8 @@ class Partial:
             "key": self.target.key,
             "revision": self.revision,
             "state": self.state.encode(),
-            "ttl": STATE_TTL,
+            "newest": self.newest,
+            "ttl": self.ttl,
         }
 
     @classmethod
@@ -219,6 +239,8 @@ class Partial:
             PartialKey(stored["aggregate"], stored["key"]),
             stored["revision"],
             Tally(stored["state"]),
+            stored["ttl"],
+            stored["newest"],
         )
 
 

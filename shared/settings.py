@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     """How many shards of one batch are folded at the same time."""
 
     cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
-    """Bound on the state documents an instance keeps in memory, in bytes of JSON."""
+    """Bound on the memory that state documents take in an instance, in bytes, roughly."""
 
     audit_delay_seconds: Annotated[
         int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")

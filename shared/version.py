@@ -15,15 +15,16 @@ class Order(Enum):
     OLDER = "older"
     NEWER = "newer"
     UNKNOWN = "unknown"
-    """Written within the same second, and one of the two has no ``_lsn``: only the live document can tell."""
+    """A sequence number is missing, or contradicts the time: only the live document can tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version of a document as the service stamps it.
 
-    ``ts`` is in whole seconds; ``lsn`` orders the writes of one physical partition and is present only on
-    documents that came through a change feed; ``etag`` is different for every write.
+    ``ts`` is in whole seconds, of a clock that may be set back, as when another replica takes over; ``lsn``
+    orders the writes of one physical partition, goes on over its splits, begins anew in a restored container,
+    and is present only on documents that came through a change feed; ``etag`` is different for every write.
     """
 
     ts: int
@@ -48,11 +49,14 @@ class Version:
         """Say how this version, just delivered, relates to the ``counted`` one."""
         if self.etag == counted.etag:
             return Order.SAME
-        if self.ts != counted.ts:
-            return Order.NEWER if self.ts > counted.ts else Order.OLDER
+        if not self.etag:
+            return Order.OLDER
         if self.lsn is None or counted.lsn is None:
             return Order.UNKNOWN
-        return Order.NEWER if self.lsn > counted.lsn else Order.OLDER
+        number, later = _compared(self.lsn, counted.lsn), _compared(self.ts, counted.ts)
+        if number == 0 or later == -number:  # one transaction wrote both; or a clock was set back
+            return Order.UNKNOWN
+        return Order.NEWER if number > 0 else Order.OLDER
 
     def encode(self) -> list[int | str | None]:
         """Return the form in which a ledger page stores it."""
@@ -63,3 +67,7 @@ class Version:
         """Read what :meth:`encode` wrote."""
         ts, lsn, etag = stored
         return cls(ts=ts, lsn=lsn, etag=etag)
+
+
+def _compared(one: int, other: int) -> int:
+    return (one > other) - (one < other)

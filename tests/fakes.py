@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import itertools
 import json
@@ -47,7 +48,8 @@ class FakeContainer:
         self._key = key
         self._clock = itertools.count(1)
 
-    def _begin(self, operation: str) -> None:
+    async def _begin(self, operation: str) -> None:
+        await asyncio.sleep(0)  # as on a network, others come between
         self.requests.append(operation)
         self.fault(operation, "before")
 
@@ -58,7 +60,7 @@ class FakeContainer:
         return Stored(copy.deepcopy(stored))
 
     async def read_item(self, item_id: str, partition_key: str, **_: Any) -> dict[str, Any]:
-        self._begin("read")
+        await self._begin("read")
         found = self.items.get((partition_key, item_id))
         self.fault("read", "after")
         if found is None:
@@ -66,7 +68,7 @@ class FakeContainer:
         return copy.deepcopy(found)
 
     async def create_item(self, item: dict[str, Any], **_: Any) -> dict[str, Any]:
-        self._begin("create")
+        await self._begin("create")
         if (item[self._key], item["id"]) in self.items:
             raise CosmosResourceExistsError(status_code=409, message="exists")
         stored = self._store(item)
@@ -74,7 +76,7 @@ class FakeContainer:
         return stored
 
     async def upsert_item(self, item: dict[str, Any], **_: Any) -> dict[str, Any]:
-        self._begin("upsert")
+        await self._begin("upsert")
         stored = self._store(item)
         self.fault("upsert", "after")
         return stored
@@ -82,7 +84,7 @@ class FakeContainer:
     async def replace_item(
         self, item_id: str, item: dict[str, Any], *, etag: str, **_: Any
     ) -> dict[str, Any]:
-        self._begin("replace")
+        await self._begin("replace")
         current = self.items.get((item[self._key], item_id))
         if current is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
@@ -95,7 +97,7 @@ class FakeContainer:
     async def execute_item_batch(
         self, operations: list[tuple[Any, ...]], partition_key: str, **_: Any
     ) -> list[dict[str, Any]]:
-        self._begin("batch")
+        await self._begin("batch")
         if len(operations) > BATCH_LIMIT:
             raise CosmosHttpResponseError(status_code=400, message="too many operations")
         for index, operation in enumerate(operations):
@@ -125,7 +127,7 @@ class FakeContainer:
     async def query_items(
         self, query: str, *, parameters: list[dict[str, Any]], partition_key: str | None = None, **_: Any
     ) -> AsyncIterator[Any]:
-        self._begin("query")
+        await self._begin("query")
         values = {parameter["name"]: parameter["value"] for parameter in parameters}
         for (key, _id), item in sorted(self.items.items()):
             if partition_key is not None and key != partition_key:

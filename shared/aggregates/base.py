@@ -6,11 +6,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.catalogue import DAY, YEAR
 from shared.facts import InteractionFact
 from shared.tally import Tally
 from shared.units import Month
 
 Fact = InteractionFact
+
+FOREVER = -1
+
+STATE_TTL = YEAR + 70 * DAY
+"""Seconds that state outlives the newest version of what it counts. Interactions expire a year after
+theirs; the rest is room for a feed that lags behind, and for :data:`RENEWAL`."""
+
+RENEWAL = 30 * DAY
+"""A partial is written again, unchanged, when a document it counts was written again so much later."""
 
 
 class PartialKey(NamedTuple):
@@ -42,6 +52,9 @@ class Aggregate(Protocol):
     """State that is counted from facts: one partial per key, in the shard of the facts' person."""
 
     name: str
+    ttl: int
+    """Seconds that a partial outlives what it counts, -1 for ever. State that is only derived is not renewed
+    by the facts behind it, and what says whether a person has entries may never be missing: both live on."""
 
     def person(self, key: str) -> str | None:
         """Return whose state a key is: it lies whole in that person's shard.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import Contributions, Fact, PersonChange
+from shared.aggregates.base import STATE_TTL, Contributions, Fact, PersonChange
 from shared.tally import Tally
 from shared.units import Day, Month
 
@@ -14,6 +14,7 @@ class DayAggregate:
     """One key per UTC day, ``2025-08-05``."""
 
     name = NAME
+    ttl = STATE_TTL
 
     def person(self, key: str) -> None:
         """Return None: every shard has a share."""

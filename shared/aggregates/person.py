@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import Contributions, Fact
+from shared.aggregates.base import FOREVER, Contributions, Fact
 from shared.tally import Tally
 from shared.units import Day
 
@@ -17,6 +17,7 @@ class Person:
     """
 
     name = NAME
+    ttl = FOREVER
 
     def person(self, key: str) -> str:
         """Return the user id."""

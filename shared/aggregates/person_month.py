@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import Contributions, Fact
+from shared.aggregates.base import STATE_TTL, Contributions, Fact
 from shared.tally import Tally
 from shared.units import Month, to_micro
 
@@ -16,6 +16,7 @@ class PersonMonth:
     """One partial per person and month, with a part per day; its key is ``202508|<user id>``."""
 
     name = NAME
+    ttl = STATE_TTL
 
     def person(self, key: str) -> str:
         """Return the user id."""
