@@ -25,3 +25,9 @@ class UnsupportedError(QueryError):
 
     def __init__(self, construct: str, location: tuple[int, int] | None = None) -> None:
         super().__init__(f"{construct} is not supported by the local server.", location)
+
+
+def near_error(near: str, start: int, hint: str = "") -> QueryError:
+    """Return the service's syntax error, with the place in the text."""
+    message = f"Syntax error, incorrect syntax near '{near}' at character {start}.{hint}"
+    return QueryError(message, (start, start + len(near)))

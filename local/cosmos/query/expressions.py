@@ -5,13 +5,9 @@ A compiled expression takes a *row* — the values of the sources in scope, by s
 
 from __future__ import annotations
 
-import math
-import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from local.cosmos.query import (
     functions_math,
@@ -22,10 +18,8 @@ from local.cosmos.query import syntax as s
 from local.cosmos.query.aggregates import AGGREGATES
 from local.cosmos.query.errors import QueryError, UnsupportedError
 from local.cosmos.query.functions import FUNCTIONS
-from local.cosmos.query.values import UNDEFINED, identity, is_number, number, rank, same
-
-if TYPE_CHECKING:
-    from local.cosmos.query.selection import Selection
+from local.cosmos.query.operators import BINARY, UNARY, equal, like_pattern
+from local.cosmos.query.values import UNDEFINED, identity, is_number
 
 # Importing them registers their functions.
 _REGISTERED = (functions_math, functions_text, functions_time)
@@ -33,6 +27,13 @@ _REGISTERED = (functions_math, functions_text, functions_time)
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 Evaluate = Callable[[Row, Parameters], Any]
+
+
+class Subselection(Protocol):
+    """A compiled subquery."""
+
+    def produce(self, row: Row, parameters: Parameters) -> Iterator[Any]:
+        """Yield its results for one row of the query around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Scope:
     be used, ``aggregates`` collects them, and their results are in the slot ``aggregate_slot``.
     """
 
-    subquery: Callable[[s.Select, Scope], Selection]
+    subquery: Callable[[s.Select, Scope], Subselection]
     names: tuple[str, ...] = ()
     aggregates: dict[s.Call, int] | None = field(default=None, compare=False)
     aggregate_slot: int = -1
@@ -160,93 +161,14 @@ def _object(node: s.ObjectOf, scope: Scope) -> Evaluate:
 
 
 def _unary(node: s.Unary, scope: Scope) -> Evaluate:
-    operand, compute = compile_node(node.operand, scope), _UNARY[node.operator]
+    operand, compute = compile_node(node.operand, scope), UNARY[node.operator]
     return lambda row, parameters: compute(operand(row, parameters))
-
-
-def _not(value: Any) -> Any:
-    return not value if type(value) is bool else UNDEFINED
-
-
-_UNARY: dict[str, Callable[[Any], Any]] = {
-    "NOT": _not,
-    "-": lambda value: number(-value) if is_number(value) else UNDEFINED,
-    "+": lambda value: value if is_number(value) else UNDEFINED,
-    "~": lambda value: ~_int32(value) if is_number(value) else UNDEFINED,
-}
 
 
 def _binary(node: s.Binary, scope: Scope) -> Evaluate:
     left, right = compile_node(node.left, scope), compile_node(node.right, scope)
-    compute = _BINARY[node.operator]
+    compute = BINARY[node.operator]
     return lambda row, parameters: compute(left(row, parameters), right(row, parameters))
-
-
-def _equal(left: Any, right: Any) -> Any:
-    if type(left) is str and type(right) is str:
-        return left == right
-    if left is UNDEFINED or right is UNDEFINED:
-        return UNDEFINED
-    return same(left, right)
-
-
-def _unequal(left: Any, right: Any) -> Any:
-    return _not(_equal(left, right))
-
-
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
-    def evaluate(left: Any, right: Any) -> Any:
-        place = rank(left)
-        if place != rank(right) or not 1 <= place <= 4:
-            return UNDEFINED
-        return compare(left, right) if left is not None else compare(0, 0)
-
-    return evaluate
-
-
-def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def evaluate(left: Any, right: Any) -> Any:
-        if not (is_number(left) and is_number(right)):
-            return UNDEFINED
-        try:
-            return number(compute(left, right))
-        except (ZeroDivisionError, OverflowError, ValueError):
-            # a division by zero, or a result beyond a double
-            return UNDEFINED
-
-    return evaluate
-
-
-def _int32(value: float) -> int:
-    bits = int(value) & 0xFFFFFFFF
-    return bits - 2**32 if bits >= 2**31 else bits
-
-
-def _bitwise(compute: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
-    return _arithmetic(lambda left, right: compute(_int32(left), _int32(right)))
-
-
-def _concatenated(left: Any, right: Any) -> Any:
-    return left + right if type(left) is str and type(right) is str else UNDEFINED
-
-
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "=": _equal,
-    "!=": _unequal,
-    "<": _ordered(operator.lt),
-    "<=": _ordered(operator.le),
-    ">": _ordered(operator.gt),
-    ">=": _ordered(operator.ge),
-    "+": _arithmetic(operator.add),
-    "-": _arithmetic(operator.sub),
-    "*": _arithmetic(operator.mul),
-    "/": _arithmetic(operator.truediv),
-    "%": _arithmetic(math.fmod),
-    "&": _bitwise(operator.and_),
-    "|": _bitwise(operator.or_),
-    "^": _bitwise(operator.xor),
-    "||": _concatenated,
-}
 
 
 def _all(node: s.All, scope: Scope) -> Evaluate:
@@ -324,7 +246,7 @@ def _among(node: s.Among, scope: Scope) -> Evaluate:
         value = operand(row, parameters)
         if value is UNDEFINED:
             return UNDEFINED
-        return any(_equal(value, choice(row, parameters)) is True for choice in choices)
+        return any(equal(value, choice(row, parameters)) is True for choice in choices)
 
     return evaluate
 
@@ -379,34 +301,6 @@ def _between(node: s.Between, scope: Scope) -> Evaluate:
     return _all(s.All((above, below)), scope)
 
 
-@lru_cache(1024)
-def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
-    parts: list[str] = []
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        position += 1
-        if escape and character == escape and position < len(pattern):
-            parts.append(re.escape(pattern[position]))
-            position += 1
-        elif character == "%":
-            parts.append(".*")
-        elif character == "_":
-            parts.append(".")
-        elif character == "[" and (end := pattern.find("]", position + 1)) > 0:
-            body = pattern[position:end]
-            negated = "^" if body.startswith("^") else ""
-            body = body[len(negated) :].replace("\\", r"\\").replace("[", r"\[")
-            parts.append(f"[{negated}{body}]")
-            position = end + 1
-        else:
-            parts.append(re.escape(character))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error as error:
-        raise QueryError(f"The LIKE pattern {pattern!r} is not valid: {error}.") from None
-
-
 def _like(node: s.Like, scope: Scope) -> Evaluate:
     operand, pattern = compile_node(node.operand, scope), compile_node(node.pattern, scope)
     escape = node.escape
@@ -415,7 +309,7 @@ def _like(node: s.Like, scope: Scope) -> Evaluate:
         text, wanted = operand(row, parameters), pattern(row, parameters)
         if type(text) is not str or type(wanted) is not str:
             return UNDEFINED
-        return _like_pattern(wanted, escape).fullmatch(text) is not None
+        return like_pattern(wanted, escape).fullmatch(text) is not None
 
     return evaluate
 

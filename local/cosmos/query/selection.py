@@ -9,7 +9,15 @@ from typing import Any
 from local.cosmos.query import syntax as s
 from local.cosmos.query.aggregates import AGGREGATES
 from local.cosmos.query.errors import QueryError, UnsupportedError
-from local.cosmos.query.expressions import Evaluate, Parameters, Row, Scope, compile_node, object_of
+from local.cosmos.query.expressions import (
+    Evaluate,
+    Parameters,
+    Row,
+    Scope,
+    Subselection,
+    compile_node,
+    object_of,
+)
 from local.cosmos.query.values import UNDEFINED, identity, sort_key
 
 Expand = Callable[[Row, Parameters], Iterator[Row]]
@@ -238,7 +246,7 @@ def _expander(path: Evaluate, iterated: bool) -> Expand:
     return each if iterated else whole
 
 
-def _subquery_expander(selection: Selection, iterated: bool) -> Expand:
+def _subquery_expander(selection: Subselection, iterated: bool) -> Expand:
     def expand(row: Row, parameters: Parameters) -> Iterator[Row]:
         for value in selection.produce(row, parameters):
             if not iterated:
