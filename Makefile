@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint types imports unit bench soak clean
+.PHONY: help setup run demo sdk-tests test lint types imports unit bench soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ NODE_STAMP := node_modules/.installed
 ARGS ?=
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Options of the commands go into ARGS: make demo ARGS='--users 200 --interactions 20000'"
 
@@ -58,6 +58,9 @@ bench: setup  ## Measure the fleet against the specification's own processor
 
 soak: setup  ## Disturb a fleet for ten minutes: faults, kills, splits; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)
+
+sdk-tests: setup  ## Run the SDK's own published tests against the local database server
+	@exec $(BIN)/python -m tests.sdk $(ARGS)
 
 clean:  ## Remove what setup installed, caches and the stack's data
 	rm -rf $(VENV) node_modules .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
