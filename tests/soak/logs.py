@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ LONGEST_EXAMPLE = 600
 class LogAccount:
     """Lines of all logs, counted."""
 
+    killed: Collection[int] = ()
+    """Process ids of hosts that the soak killed: others say of them that they died."""
     expected: Counter[str] = field(default_factory=Counter)
     """Errors that the soak caused: faults, and malformed documents."""
     unexpected: Counter[str] = field(default_factory=Counter)
@@ -57,7 +59,7 @@ class LogAccount:
             match entry.get("level"):
                 case "error" | "critical":
                     name = named(entry)
-                    if is_expected(entry, frozen=frozen):
+                    if is_expected(entry, killed=self.killed, frozen=frozen):
                         self.expected[name] += 1
                     else:
                         self._strange(name, text)
@@ -99,21 +101,23 @@ def named(entry: dict[str, Any]) -> str:
     return f"{event} ({kind})" if kind else event
 
 
-def is_expected(entry: dict[str, Any], *, frozen: bool) -> bool:
+def is_expected(entry: dict[str, Any], *, killed: Collection[int], frozen: bool) -> bool:
     """Say whether the soak explains an error."""
     match entry.get("event"):
         case "invocation_failed":
             return entry.get("error_type") in SERVICE_ERRORS
         case "document_poisoned":
             return entry.get("error_type") == "DocumentError"
+        case "host_died":
+            return entry.get("pid") in killed
         case "event_loop_blocked" | "event_loop_free":
             return frozen
     return False
 
 
-def read_logs(folder: Path, frozen: Iterable[str]) -> LogAccount:
+def read_logs(folder: Path, *, frozen: Iterable[str], killed: Collection[int]) -> LogAccount:
     """Count what database server and hosts logged. Azurite's log is its own."""
-    account, stopped = LogAccount(), set(frozen)
+    account, stopped = LogAccount(killed), set(frozen)
     for path in sorted(folder.glob("*.log")):
         if path.stem == "azurite":
             continue

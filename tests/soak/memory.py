@@ -11,7 +11,7 @@ from typing import Any
 WARM_UP_SECONDS = 60.0
 """Seconds of a process's life that are left out: modules are loaded, caches filled, pools opened."""
 
-SHORTEST_SERIES = 60.0
+SHORTEST_SERIES = 180.0
 """Seconds after warm-up that a series must cover to be judged."""
 
 FEWEST_SAMPLES = 10

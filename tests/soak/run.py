@@ -35,7 +35,7 @@ LONGEST_MEASUREMENT = 8.0
 SETTLE_SECONDS = 300.0
 """Seconds in which everything has to come right after the disturbances."""
 
-JUDGED_FROM = 300.0
+JUDGED_FROM = 480.0
 """Seconds a soak must last for the memory of its long-lived processes to have to be judged."""
 
 
@@ -70,9 +70,8 @@ async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> Account:
                 checks.verdict("the soak ran to its end", [str(one) for one in failures.exceptions])
             )
         account.series, account.starts = crew.series, crew.summary()
-        frozen = crew.frozen_logs
     # After the hosts have ended: what they log on the way out counts as well.
-    account.logs = read_logs(config.data / "logs", frozen)
+    account.logs = read_logs(config.data / "logs", frozen=crew.frozen_logs, killed=crew.killed)
     long_lived = (WITNESS, "cosmos", "azurite") if config.seconds >= JUDGED_FROM else ()
     account.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
     account.checks += [checks.check_logs(account.logs), checks.check_cut_short(account.logs)]
@@ -108,6 +107,7 @@ class _Soak:
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.run(config.seconds, config.per_second))
             group.create_task(conductor.run(make_plan(config.seed, config.seconds), config.seconds))
+        self._crew.measuring = False
         await conductor.calm()
         account.struck = conductor.struck
         account.checks.append(checks.check_deeds(conductor))

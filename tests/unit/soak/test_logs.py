@@ -65,7 +65,7 @@ def test_logs_are_read_without_lines_that_a_kill_cut_off(tmp_path: Path) -> None
     (tmp_path / "host-1.1.log").write_text(line("request_failed") + '{"event": "half')
     (tmp_path / "host-2.1.log").write_text(line("event_loop_blocked"))
     (tmp_path / "azurite.log").write_text("its own words\n")
-    assert read_logs(tmp_path, frozen=["host-2.1"]).unexpected == {"request_failed": 1}
+    assert read_logs(tmp_path, frozen=["host-2.1"], killed=[]).unexpected == {"request_failed": 1}
 
 
 def test_invocations_that_a_kill_cut_short_are_those_without_an_end() -> None:
@@ -74,3 +74,9 @@ def test_invocations_that_a_kill_cut_short_are_those_without_an_end() -> None:
 
     account = taken(began("a"), began("b"), began("a", "invocation_succeeded"), began("c"))
     assert (account.invocations, account.cut_short) == ({"fold": 1}, {"fold": 2})
+
+
+def test_a_host_may_only_have_died_that_was_killed() -> None:
+    account = LogAccount(killed={7})
+    account.take("host-1", [line("host_died", pid=7), line("host_died", pid=8)])
+    assert (account.expected, account.unexpected) == ({"host_died": 1}, {"host_died": 1})
