@@ -27,13 +27,13 @@ START_ATTEMPTS = 8
 HOST_SETTINGS = {
     # The auditor's timer must not repair, before anybody has looked, what a soak is there to find.
     "FLEET_AUDIT_DELAY_SECONDS": "86400",
-    # Full within minutes: documents are dropped and read again, and a leak can be told from a cache that fills.
+    # Full within minutes: documents are dropped and read again, and a leak is told from a cache that fills.
     "FLEET_CACHE_BYTES": str(8 * 1024 * 1024),
 }
 
 HOST_BOUND, DATABASE_BOUND, AZURITE_BOUND = 4.0, 4.0, 2.0
-"""Megabytes per minute that the memory of a process may grow after its warm-up, at the default rate of writes:
-the database's page cache (64 MB) and a host's memory of what is published fill with the data."""
+"""Megabytes per minute that the memory of a process may grow after warm-up, at the default rate of writes: the
+database's page cache (64 MB) and a host's memory of what is published fill with the data."""
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ def test_leases_are_owned_by_hosts_that_live_and_shared_evenly() -> None:
 
 
 def grown(name: str, per_sample: int) -> Series:
-    return Series(name, 1, 5.0, [(float(2 * n), 100 * MEGABYTE + n * per_sample) for n in range(100)])
+    return Series(name, 1, 5.0, [(float(2 * n), 100 * MEGABYTE + n * per_sample) for n in range(200)])
 
 
 def test_memory_that_grows_or_cannot_be_judged_shows() -> None:
