@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from local.cosmos.errors import bad_request
 from local.cosmos.model import Container
 from local.cosmos.partitioning import Range
-from local.cosmos.query import AnyOf, Bounds, Seek
+from local.cosmos.query import AnyOf, Bounds, Seek, SortPath
 from local.cosmos.reading import Reader
 
 _IDS = "/id/?"
@@ -52,10 +53,43 @@ def _most_selective(
 def served_by_service(container: Container, seeks: Sequence[Seek]) -> bool:
     """Say whether the service would find the matches by its index, whatever this server has to do."""
 
-    def served(path: str) -> bool:
-        return path in (_IDS, _TIME) or container.index.includes(path)
+    return any(all(_is_indexed(container, path) for path in _paths(seek)) for seek in seeks)
 
-    return any(all(map(served, _paths(seek))) for seek in seeks)
+
+def check_sort(container: Container, keys: Sequence[SortPath]) -> None:
+    """Refuse to sort where the service has no index to sort by.
+
+    Raises
+    ------
+    ServiceError
+        400: one path, and the policy excludes it; several, and no composite index has just these.
+    """
+    if len(keys) > 1 and not container.index.composite(keys):
+        raise bad_request(
+            "The order by query does not have a corresponding composite index that it can be served from."
+        )
+    if len(keys) == 1 and not _is_indexed(container, keys[0].path):
+        raise bad_request("The index path corresponding to the specified order-by item is excluded.")
+
+
+def indexes_of(
+    container: Container, keys: Range, seeks: Sequence[Seek], sorted_by: Sequence[SortPath]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the paths that serve a query in the service, those that could, and the composite indexes."""
+    paths = [f"{path}/?" for path in container.key_paths] if keys.is_point else []
+    sought = sorted({path for seek in seeks for path in _paths(seek)})
+    if len(sorted_by) == 1:
+        sought.append(sorted_by[0].path)
+    for path in sought:
+        if path not in paths:
+            paths.append(path)
+    utilized = [path for path in paths if _is_indexed(container, path)]
+    composite = container.index.composite(sorted_by) if len(sorted_by) > 1 else None
+    return utilized, [path for path in paths if path not in utilized], [composite] if composite else []
+
+
+def _is_indexed(container: Container, path: str) -> bool:
+    return path in (_IDS, _TIME) or container.index.includes(path)
 
 
 def _paths(seek: Seek) -> set[str]:

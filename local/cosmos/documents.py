@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import orjson
 
 from local.cosmos import batch, charges
 from local.cosmos.changefeed import DEFAULT_PAGE, read_page
 from local.cosmos.errors import (
     COLLECTION_RID_MISMATCH,
+    PARTITION_KEY_MISMATCH,
     PARTITION_KEY_RANGE_GONE,
     ServiceError,
     bad_request,
@@ -44,7 +47,12 @@ class Documents:
         if request.method == "GET" or request.is_query:
             check_session(partition, request.header("x-ms-session-token"))
         reply = self._item(container, rest[0], request) if rest else self._feed(container, request)
-        reply.headers.setdefault("x-ms-session-token", session_token(partition))
+        reply.headers |= {
+            "x-ms-session-token": session_token(partition),
+            "x-ms-documentdb-partitionkeyrangeid": partition.id,
+            "x-ms-alt-content-path": f"dbs/{quote(container.database)}/colls/{quote(container.id)}",
+            "lsn": str(partition.lsn.value),
+        }
         return reply
 
     def _served_by(self, container: Container, request: Request) -> PhysicalPartition:
@@ -125,6 +133,10 @@ class Documents:
         reply.headers["x-ms-item-count"] = str(len(page.results))
         if page.continuation:
             reply.headers["x-ms-continuation"] = page.continuation
+        if request.flag("x-ms-documentdb-populatequerymetrics"):
+            reply.headers["x-ms-documentdb-query-metrics"] = page.measured.metrics()
+        if request.flag("x-ms-cosmos-populateindexmetrics"):
+            reply.headers["x-ms-cosmos-index-utilization"] = page.measured.indexes()
         return reply
 
     @staticmethod
@@ -156,7 +168,7 @@ class Documents:
             modified_since=request.headers.get("if-modified-since"),
             limit=request.page_size(DEFAULT_PAGE),
         )
-        headers = {"etag": page.etag, "x-ms-item-count": str(len(page.items)), "lsn": str(page.latest)}
+        headers = {"etag": page.etag, "x-ms-item-count": str(len(page.items))}
         if not page.items:
             return Reply(304, b"", charges.feed(0, 0), headers)
         bodies = page.bodies()
@@ -171,7 +183,9 @@ class Documents:
         key = parse_header(header)
         if len(key) != len(container.key_paths):
             raise bad_request(
-                f"The partition key has {len(key)} components, the container {len(container.key_paths)}."
+                "Partition key provided either doesn't correspond to definition in the collection or doesn't "
+                "match partition key field values specified in the document.",
+                PARTITION_KEY_MISMATCH,
             )
         return key
 

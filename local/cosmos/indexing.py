@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from local.cosmos.errors import bad_request
+from local.cosmos.query.ordering import SortPath
 
 ALL = "/*"
 _PATH = re.compile(r'/(\*|\?|(("[^"]+"|[^/"?*\[\]]+|\[\])(/("[^"]+"|[^/"?*\[\]]+|\[\]))*(/[*?])?))')
@@ -56,8 +57,9 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
         included, excluded = DEFAULT_POLICY["includedPaths"], list(DEFAULT_POLICY["excludedPaths"])
     for entry in (*included, *excluded):
         path = entry.get("path") if isinstance(entry, Mapping) else None
-        if not isinstance(path, str) or not _PATH.fullmatch(path):
+        if not isinstance(path, str) or (path != "/" and not _PATH.fullmatch(path)):
             raise bad_request(f"The indexing path {path!r} is not valid.")
+    included, excluded = [_rooted(entry) for entry in included], [_rooted(entry) for entry in excluded]
     roots = [sum(entry["path"] == ALL for entry in paths) for paths in (included, excluded)]
     if sum(roots) != 1:
         raise bad_request(
@@ -70,6 +72,11 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     if policy.get("compositeIndexes"):
         stored["compositeIndexes"] = [_checked_composite(index) for index in policy["compositeIndexes"]]
     return stored
+
+
+def _rooted(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of the policy, with the older ``/`` for everything as ``/*``."""
+    return {**entry, "path": ALL if entry["path"] == "/" else entry["path"]}
 
 
 def _checked_composite(index: Any) -> list[dict[str, str]]:
@@ -122,9 +129,18 @@ class Index:
         The paths whose values are kept as terms: those included by name, where nothing else is.
     """
 
-    def __init__(self, paths: tuple[str, ...], root: _Node, *, everything: bool, named: bool) -> None:
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        root: _Node,
+        composites: tuple[tuple[SortPath, ...], ...],
+        *,
+        everything: bool,
+        named: bool,
+    ) -> None:
         self.everything = everything
         self.paths = paths
+        self._composites = composites
         self._root = root
         self._named = not everything and named
         self._extractors = [(path, _steps(path)) for path in paths]
@@ -141,7 +157,27 @@ class Index:
         everything = ALL in included
         kept = () if everything else tuple(sorted({path for path in included if path.endswith("/?")}))
         named = all(path.endswith("/?") for path in included)
-        return cls(kept, root, everything=everything, named=named)
+        composites = tuple(
+            tuple(
+                SortPath(tuple(_steps(f"{entry['path']}/?")), entry["order"] == "descending")
+                for entry in index
+            )
+            for index in policy.get("compositeIndexes", [])
+        )
+        return cls(kept, root, composites, everything=everything, named=named)
+
+    def composite(self, keys: Sequence[SortPath]) -> str | None:
+        """Return the composite index that serves ORDER BY with several keys, as text; None if there is none.
+
+        It has just these paths in this sequence, each in the direction asked for, or each in the other one.
+        """
+        reverse = [SortPath(key.steps, not key.descending) for key in keys]
+        for index in self._composites:
+            if list(index) in (list(keys), reverse):
+                return ", ".join(
+                    f"{key.path.removesuffix('/?')} {'DESC' if key.descending else 'ASC'}" for key in index
+                )
+        return None
 
     def includes(self, path: str) -> bool:
         """Say whether the policy includes the scalars at a path such as ``/kind/?``."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from time import perf_counter
 from typing import Any
 
 import orjson
 
 from local.cosmos import charges
-from local.cosmos.candidates import narrowed, served_by_service
+from local.cosmos.candidates import check_sort, indexes_of, narrowed, served_by_service
+from local.cosmos.continuations import Kept, Position, Result, ResultCache, brief, fingerprint
 from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
 from local.cosmos.model import Container, Item
-from local.cosmos.partitioning import Range
+from local.cosmos.partitioning import PhysicalPartition, Range
 from local.cosmos.query import Query, QueryError, Seek, compile_query
+from local.cosmos.query_metrics import Measured
 from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 1_000
@@ -39,6 +38,28 @@ class Page:
     results: list[bytes]
     continuation: str | None
     charge: float
+    measured: Measured
+
+
+class QueryRefusedError(ServiceError):
+    """A query that is wrong, in the form that the service gives its errors of the language."""
+
+    def __init__(self, error: QueryError) -> None:
+        super().__init__(400, str(error))
+        self._error = error
+
+    def body(self, activity_id: str) -> bytes:
+        """Return the response body."""
+        described: dict[str, Any] = {"severity": "Error"}
+        if self._error.location is not None:
+            start, end = self._error.location
+            described["location"] = {"start": start, "end": end}
+        if self._error.code:
+            described["code"] = self._error.code
+        described["message"] = self._error.message
+        errors = orjson.dumps({"errors": [described]}).decode()
+        message = f"Message: {errors}\r\nActivityId: {activity_id}"
+        return orjson.dumps({"code": "BadRequest", "message": message})
 
 
 def parse_request(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -71,7 +92,7 @@ def compiled(text: str) -> Query:
     try:
         return compile_query(text)
     except QueryError as error:
-        raise bad_request(f"Syntax error or unsupported construct, {error}") from None
+        raise QueryRefusedError(error) from None
 
 
 def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict[str, Any]:
@@ -97,7 +118,7 @@ def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict
     try:
         return query.plan(parameters)
     except QueryError as error:
-        raise bad_request(str(error)) from None
+        raise QueryRefusedError(error) from None
 
 
 @dataclass(slots=True)
@@ -114,13 +135,13 @@ class _Execution:
     charged: int = 0
     charged_bytes: int = 0
     matches_only: bool = field(init=False)
-    _seeks: tuple[Seek, ...] = field(init=False)
+    seeks: tuple[Seek, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._seeks = self.query.seek(self.parameters)
+        self.seeks = self.query.seek(self.parameters)
         # Where the service's index serves the filter, what this server had to look at besides is not
         # charged: the charge does not depend on how this server finds its results.
-        self.matches_only = served_by_service(self.container, self._seeks)
+        self.matches_only = served_by_service(self.container, self.seeks)
 
     @property
     def is_full(self) -> bool:
@@ -129,7 +150,7 @@ class _Execution:
 
     def candidates(self, after: tuple[str, str] = ("", "")) -> Iterator[Item]:
         """Yield the items that may match, in the order of key and id."""
-        numbers = narrowed(self.storage.read, self.container, self.keys, self._seeks)
+        numbers = narrowed(self.storage.read, self.container, self.keys, self.seeks)
         if numbers is None:
             return self.storage.read.scan(self.container, self.keys, after=after)
         return self.storage.read.load(self.container, self.keys, numbers, after=after)
@@ -142,7 +163,7 @@ class _Execution:
             self.charged += 1
             self.charged_bytes += len(item.body)
 
-    def documents(self) -> Iterator[dict[str, Any]]:
+    def kept(self) -> Iterator[tuple[Item, dict[str, Any]]]:
         """Yield what a query that needs all its matches at once is to work on."""
         holds_all = "OrderBy" in self.query.features
         held = 0
@@ -159,7 +180,16 @@ class _Execution:
                     f"The query sorts more than {MAX_SORTED_BYTES // 2**20} MB of items, which is not "
                     "supported by the local server: filter them, or sort in the client."
                 )
-            yield document
+            yield item, document
+
+    def all_results(self, position: Position) -> list[Result]:
+        """Sort, group or count over everything; a sorted query goes on behind its place."""
+        if not self.query.resumable:
+            found = self.query.run((document for _, document in self.kept()), self.parameters)
+            return [(orjson.dumps(result), None) for result in found]
+        named = (((item.epk, item.id), document) for item, document in self.kept())
+        sorted_ = self.query.resume(named, self.parameters, after=position.place, returned=position.skip)
+        return [(orjson.dumps(result), place) for place, result in sorted_]
 
 
 class Queries:
@@ -167,7 +197,7 @@ class Queries:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._results = _ResultCache()
+        self._results = ResultCache()
 
     def execute(
         self,
@@ -184,175 +214,114 @@ class Queries:
         Raises
         ------
         ServiceError
-            400: it cannot be parsed; or it sorts, groups or counts over several physical partitions, which
-            is the client's part (sub-status 1004).
+            400: it cannot be parsed; there is no index to sort by; or it sorts, groups or counts over
+            several physical partitions, which is the client's part (sub-status 1004).
         """
+        started = perf_counter()
         query = compiled(text)
-        ranges = [part for p in container.partitions if (part := p.range.overlap(keys))]
-        if not query.streaming and len(ranges) > 1:
+        check_sort(container, query.sort_paths)
+        parts = container.overlapping(keys)
+        if not query.streaming and len(parts) > 1:
             raise ServiceError(
                 400,
                 "Cross partition query only supports filters and projections here; ask for a query plan.",
                 sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
             )
         execution = _Execution(self._storage, container, keys, query, parameters)
-        of = _fingerprint(container, text, parameters)
-        position = _Position.read(continuation, of, keys, divisible=query.streaming)
+        of = fingerprint(container, text, parameters)
+        position = Position.read(continuation, of, keys, divisible=query.streaming or query.resumable)
         run = _stream if query.streaming else self._whole
         try:
-            results, following = run(execution, position, limit)
+            results, following, visited = run(execution, position, limit)
         except QueryError as error:
-            raise bad_request(str(error)) from None
-        charge = charges.query(
-            len(ranges), execution.charged_bytes, sum(map(len, results)), execution.charged
+            raise QueryRefusedError(error) from None
+        returned = sum(map(len, results))
+        charge = charges.query(visited, execution.charged_bytes, returned, execution.charged)
+        utilized, potential, composites = indexes_of(container, keys, execution.seeks, query.sort_paths)
+        by_index = query.counts_only and (not query.filters or execution.matches_only)
+        measured = Measured(
+            milliseconds=(perf_counter() - started) * 1_000,
+            loaded=0 if by_index else execution.charged,
+            loaded_bytes=0 if by_index else execution.charged_bytes,
+            returned=len(results),
+            returned_bytes=returned,
+            utilized=utilized,
+            potential=potential,
+            composites=composites,
         )
-        return Page(results, following.text() if following else None, charge)
+        return Page(results, following.text() if following else None, charge, measured)
 
     def _whole(
-        self, execution: _Execution, position: _Position, limit: int
-    ) -> tuple[list[bytes], _Position | None]:
+        self, execution: _Execution, position: Position, limit: int
+    ) -> tuple[list[bytes], Position | None, int]:
         """Sort, group or count over everything; go on behind as many results as were returned before."""
-        everything = self._results.get(position.cached)
+        # Sorted results are good as long as nothing was written: a later page shows what there is then.
+        state: Hashable = (execution.keys.low, execution.keys.high)
+        if execution.query.resumable:
+            parts = execution.container.overlapping(execution.keys)
+            state = (state, *((part.id, part.lsn.value) for part in parts))
+        kept = self._results.get(position.cached, state)
         name = position.cached
-        if everything is None:
-            found = execution.query.run(execution.documents(), execution.parameters)
-            everything = [orjson.dumps(result) for result in found]
-            name = self._results.keep(everything) if len(everything) > limit else ""
-        page = _bounded(everything[position.skip : position.skip + limit])
-        behind = position.skip + len(page)
-        if behind >= len(everything):
-            return page, None
-        return page, replace(position, skip=behind, cached=name)
+        if kept is None:
+            results = execution.all_results(position)
+            kept = Kept(results, position.skip if position.place else 0, state)
+            name = self._results.keep(kept) if len(results) > limit else ""
+        first = position.skip - kept.first
+        page = _bounded(kept.results[first : first + limit])
+        behind = first + len(page)
+        bodies = [body for body, _ in page]
+        if behind >= len(kept.results):
+            return bodies, None, 1
+        place = brief(page[-1][1]) if page else position.place
+        return bodies, replace(position, skip=kept.first + behind, place=place, cached=name), 1
 
 
-def _stream(execution: _Execution, position: _Position, limit: int) -> tuple[list[bytes], _Position | None]:
+def _stream(
+    execution: _Execution, position: Position, limit: int
+) -> tuple[list[bytes], Position | None, int]:
     """Filter and project item by item; go on behind the last item of the page before.
 
-    ``skip`` counts the results of the next item that have been returned: with JOIN one has many.
+    A page has results of one physical partition, as in the service. The number of partitions that it looked
+    at is returned too.
     """
+    parts = execution.container.overlapping(execution.keys)
+    number = started = _number_of(parts, position.after[0])
     results: list[bytes] = []
-    size, skip = 0, position.skip
+    size = 0
     after = position.after
     for item in execution.candidates(after):
+        while item.epk >= parts[number].range.high:
+            if results:
+                following = replace(position, after=after, within=("", ""), skip=0)
+                return results, following, number - started + 1
+            number += 1
         found = execution.query.results(item.document(), execution.parameters)
         execution.count(item, matches=bool(found))
-        for index, result in enumerate(found[skip:], skip):
+        name = (item.epk, item.id)
+        # With JOIN an item has many results. Another one may be in the place of the one that was begun.
+        returned = position.skip if name == position.within else 0
+        for index, result in enumerate(found[returned:], returned):
             if len(results) >= limit or size >= MAX_PAGE_BYTES:
-                return results, replace(position, after=after, skip=index)
+                following = replace(position, after=after, within=name, skip=index)
+                return results, following, number - started + 1
             results.append(orjson.dumps(result))
             size += len(results[-1])
-        after, skip = (item.epk, item.id), 0
+        after = name
         if len(results) >= limit or size >= MAX_PAGE_BYTES or execution.is_full:
-            return results, replace(position, after=after, skip=0)
-    return results, None
+            following = replace(position, after=after, within=("", ""), skip=0)
+            return results, following, number - started + 1
+    return results, None, len(parts) - started
 
 
-def _bounded(results: list[bytes]) -> list[bytes]:
+def _number_of(parts: Sequence[PhysicalPartition], epk: str) -> int:
+    return next((number for number, part in enumerate(parts) if epk < part.range.high), len(parts) - 1)
+
+
+def _bounded(results: Sequence[Result]) -> Sequence[Result]:
     """Return as many as a page may have bytes, and at least one."""
     size = 0
-    for count, result in enumerate(results):
-        size += len(result)
+    for count, (body, _) in enumerate(results):
+        size += len(body)
         if size > MAX_PAGE_BYTES and count:
             return results[:count]
     return results
-
-
-@dataclass(frozen=True, slots=True)
-class _Position:
-    """Where a query goes on; in the hands of the client between two pages.
-
-    Attributes
-    ----------
-    of
-        Fingerprint of the query it belongs to.
-    low, high
-        The range it belongs to. It is good for a part of it too, as after a split, but for no other range:
-        there it would leave out items.
-    after
-        Key and id of the last item that was dealt with.
-    skip
-        Results that were returned behind it.
-    cached
-        Name under which the server may still have all results.
-    """
-
-    of: str
-    low: str
-    high: str
-    after: tuple[str, str] = ("", "")
-    skip: int = 0
-    cached: str = ""
-
-    def text(self) -> str:
-        """Return the continuation."""
-        fields = [self.of, self.low, self.high, *self.after, self.skip, self.cached]
-        return base64.urlsafe_b64encode(orjson.dumps(fields)).decode()
-
-    @classmethod
-    def read(cls, continuation: str | None, of: str, keys: Range, *, divisible: bool) -> _Position:
-        """Read a continuation.
-
-        Parameters
-        ----------
-        divisible
-            The query can go on in a part of its range.
-
-        Raises
-        ------
-        ServiceError
-            400: it is not one of this query and range.
-        """
-        if not continuation:
-            return cls(of, keys.low, keys.high)
-        try:
-            given, low, high, epk, item_id, skip, cached = orjson.loads(
-                base64.urlsafe_b64decode(continuation)
-            )
-        except (ValueError, TypeError):
-            given, low, high, epk, item_id, skip, cached = "", "", "", "", "", 0, ""
-        texts = (low, high, epk, item_id, cached)
-        if given != of or not isinstance(skip, int) or skip < 0 or not all(isinstance(t, str) for t in texts):
-            raise bad_request("The continuation token is malformed, or belongs to another query.")
-        part = low <= keys.low and keys.high <= high
-        if not part or ((low, high) != (keys.low, keys.high) and not divisible):
-            raise bad_request("The continuation token belongs to another range of this query.")
-        return cls(of, keys.low, keys.high, (epk, item_id), skip, cached)
-
-
-def _fingerprint(container: Container, text: str, parameters: Mapping[str, Any]) -> str:
-    named = orjson.dumps([container.number, text, sorted(parameters.items())])
-    return blake2b(named, digest_size=9).hexdigest()
-
-
-class _ResultCache:
-    """Results of queries that are being paged, so that a page does not sort everything again.
-
-    A result that is gone is computed again: the cache saves time and decides nothing.
-    """
-
-    MOST = 32
-    MOST_BYTES = 64 * 1024 * 1024
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, list[bytes]] = OrderedDict()
-        self._size = 0
-
-    def get(self, name: str) -> list[bytes] | None:
-        """Return the results kept under a name."""
-        found = self._kept.get(name)
-        if found is not None:
-            self._kept.move_to_end(name)
-        return found
-
-    def keep(self, results: list[bytes]) -> str:
-        """Keep results, at the cost of the oldest; return their name, empty if they are too many."""
-        size = sum(map(len, results))
-        if size > self.MOST_BYTES:
-            return ""
-        name = secrets.token_urlsafe(9)
-        self._kept[name] = results
-        self._size += size
-        while len(self._kept) > self.MOST or self._size > self.MOST_BYTES:
-            _, oldest = self._kept.popitem(last=False)
-            self._size -= sum(map(len, oldest))
-        return name

@@ -10,12 +10,24 @@ from functools import lru_cache
 from typing import Any
 
 from local.cosmos.query.errors import QueryError, UnsupportedError
+from local.cosmos.query.ordering import Place, SortPath, sort_paths
 from local.cosmos.query.parser import parse
-from local.cosmos.query.plan import features_of, plan_of
+from local.cosmos.query.plan import counts_only, features_of, plan_of
 from local.cosmos.query.seek import AnyOf, Bounds, Seek, Seeker, Term
 from local.cosmos.query.selection import compile_select
 
-__all__ = ["AnyOf", "Bounds", "Query", "QueryError", "Seek", "Term", "UnsupportedError", "compile_query"]
+__all__ = [
+    "AnyOf",
+    "Bounds",
+    "Place",
+    "Query",
+    "QueryError",
+    "Seek",
+    "SortPath",
+    "Term",
+    "UnsupportedError",
+    "compile_query",
+]
 
 
 class Query:
@@ -30,6 +42,14 @@ class Query:
         As it was given.
     streaming
         Only filter and projection: it can be paged document by document with ``results``.
+    resumable
+        It is sorted, and ``resume`` goes on behind the place of any result.
+    sort_paths
+        What it sorts by.
+    filters
+        It has a filter.
+    counts_only
+        It counts the items that its filter leaves, and needs none of them.
     features
         What a client must be able to merge to run it across partitions: ``OrderBy``, ``GroupBy``, ….
     """
@@ -40,6 +60,10 @@ class Query:
         self._compiled = compile_select(self._select)
         self._seeker = Seeker(self._select)
         self.streaming = self._compiled.streaming
+        self.resumable = self._compiled.resumable
+        self.sort_paths = sort_paths(self._select)
+        self.filters = self._select.where is not None
+        self.counts_only = counts_only(self._select)
         self.features = features_of(self._select)
 
     def results(self, document: dict[str, Any], parameters: Mapping[str, Any]) -> list[Any]:
@@ -63,6 +87,33 @@ class Query:
         starts = ((document,) for document in documents) if self._select.sources else ((),)
         # a copy, so that a mapping that was changed since the last execution is not taken for the same
         return list(self._compiled.produce_all(starts, dict(parameters)))
+
+    def resume(
+        self,
+        documents: Iterable[tuple[tuple[str, str], dict[str, Any]]],
+        parameters: Mapping[str, Any],
+        *,
+        after: Place | None,
+        returned: int,
+    ) -> list[tuple[Place, Any]]:
+        """Return the results of a sorted query behind a place, each with its own.
+
+        Parameters
+        ----------
+        documents
+            Key and id of an item, and the item, in the order of key and id.
+        after
+            Place of the last result that was returned, None for all results.
+        returned
+            How many results were returned up to there.
+
+        Raises
+        ------
+        QueryError
+            As :meth:`run`.
+        """
+        starts = ((name, (document,)) for name, document in documents)
+        return list(self._compiled.resume(starts, dict(parameters), after, returned))
 
     def keeps(self, document: dict[str, Any], parameters: Mapping[str, Any]) -> bool:
         """Say whether the filter lets a document, or a row that it is joined to, through.

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+SYNTAX_ERROR = "SC1001"
+UNKNOWN_NAME = "SC2001"
+UNKNOWN_FUNCTION = "SC2005"
+ORDER_IN_SUBQUERY = "SC2202"
+LIMIT_IN_SUBQUERY = "SC2204"
+UNSORTABLE = "SC2206"
+
+_SYNTAX = "Syntax error, incorrect syntax"
+
 
 class QueryError(Exception):
     """The query is wrong: a syntax error, an unknown name, a missing parameter. The service's 400.
@@ -12,12 +21,15 @@ class QueryError(Exception):
         What is wrong, for the client.
     location
         Where in the query's text, as its first character and the one after its last, if it is known.
+    code
+        The service's code for it, such as SC1001 for a syntax error; empty where it gives none.
     """
 
-    def __init__(self, message: str, location: tuple[int, int] | None = None) -> None:
+    def __init__(self, message: str, location: tuple[int, int] | None = None, code: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.location = location
+        self.code = code
 
 
 class UnsupportedError(QueryError):
@@ -29,5 +41,4 @@ class UnsupportedError(QueryError):
 
 def near_error(near: str, start: int, hint: str = "") -> QueryError:
     """Return the service's syntax error, with the place in the text."""
-    message = f"Syntax error, incorrect syntax near '{near}' at character {start}.{hint}"
-    return QueryError(message, (start, start + len(near)))
+    return QueryError(f"{_SYNTAX} near '{near}'.{hint}", (start, start + len(near)), SYNTAX_ERROR)

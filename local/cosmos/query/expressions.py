@@ -16,7 +16,7 @@ from local.cosmos.query import (
 )
 from local.cosmos.query import syntax as s
 from local.cosmos.query.aggregates import AGGREGATES
-from local.cosmos.query.errors import QueryError, UnsupportedError
+from local.cosmos.query.errors import UNKNOWN_NAME, QueryError, UnsupportedError
 from local.cosmos.query.functions import FUNCTIONS
 from local.cosmos.query.operators import BINARY, UNARY, equal, like_pattern
 from local.cosmos.query.values import UNDEFINED, identity, is_number
@@ -55,7 +55,9 @@ class Scope:
             if self.names[slot] == name:
                 return slot
         known = ", ".join(repr(name) for name in self.names if name) or "none"
-        raise QueryError(f"Identifier '{name}' could not be resolved; the names in scope: {known}.")
+        raise QueryError(
+            f"Identifier '{name}' could not be resolved; the names in scope: {known}.", None, UNKNOWN_NAME
+        )
 
     def having(self, *names: str) -> Scope:
         """Return the scope with further slots, and without aggregates."""

@@ -10,7 +10,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from local.cosmos.query import syntax as s
 from local.cosmos.query.building import Builder
-from local.cosmos.query.errors import QueryError, near_error
+from local.cosmos.query.errors import SYNTAX_ERROR, QueryError, near_error
 from local.cosmos.query.grammar import parser
 
 LONGEST_QUERY = 512 * 1024
@@ -48,11 +48,14 @@ def parse(text: str) -> s.Select:
 
 def _syntax_error(text: str, error: UnexpectedInput) -> QueryError:
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
-        return QueryError("Syntax error, unexpected end of the query.", (len(text), len(text)))
+        end = (len(text), len(text))
+        return QueryError("Syntax error, unexpected end of the query.", end, SYNTAX_ERROR)
     start = error.pos_in_stream if error.pos_in_stream is not None else len(text)
     if isinstance(error, UnexpectedCharacters) and text[start] in "'\"":
         return QueryError(
-            f"Syntax error, the string that starts at character {start} has no end.", (start, len(text))
+            f"Syntax error, the string that starts at character {start} has no end.",
+            (start, len(text)),
+            SYNTAX_ERROR,
         )
     word = re.compile(r"\w+|.", re.DOTALL).match(text, start)
     near = word.group() if word else ""

@@ -88,6 +88,13 @@ def features_of(select: s.Select) -> frozenset[str]:
     return frozenset(name for name, needed in features.items() if needed)
 
 
+def counts_only(select: s.Select) -> bool:
+    """Say whether a query counts items and needs nothing of them, as COUNT(1) over one source does."""
+    calls = aggregates_of(select)
+    counts = all(call.name == "COUNT" and isinstance(call.arguments[0], s.Literal) for call in calls)
+    return bool(calls) and counts and not select.group and len(select.sources) == 1
+
+
 def _reach(select: s.Select, parameters: Mapping[str, Any]) -> str:
     """Return the LIMIT under which a partition gives all that the merged page may need of it."""
     if select.limit is None or select.offset is None:

@@ -5,17 +5,15 @@ A seek never decides: whatever it lets through is filtered again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from local.cosmos.query import syntax as s
+from local.cosmos.query.ordering import indexed_step
 from local.cosmos.query.values import UNDEFINED, is_number, is_primitive
 
 Scalar = str | int | float | bool | None
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ class _Finder:
             key = node.key
             if not isinstance(key, s.Literal) or type(key.value) is not str or '"' in key.value:
                 return None
-            steps.append(key.value if _PLAIN.fullmatch(key.value) else f'"{key.value}"')
+            steps.append(indexed_step(key.value))
             node = s.bare(node.base)
         if not isinstance(node, s.Identifier) or node.name != self._alias or not steps:
             return None

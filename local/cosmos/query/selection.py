@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from local.cosmos.query import syntax as s
 from local.cosmos.query.aggregates import AGGREGATES
@@ -18,7 +18,10 @@ from local.cosmos.query.expressions import (
     compile_node,
     object_of,
 )
+from local.cosmos.query.ordering import Place, in_order, precedes
 from local.cosmos.query.values import UNDEFINED, identity, sort_key
+
+T = TypeVar("T")
 
 Expand = Callable[[Row, Parameters], Iterator[Row]]
 
@@ -60,6 +63,8 @@ class Selection:
     ----------
     streaming
         Every row stands for itself: no row has to wait for another.
+    resumable
+        It is sorted, and can go on behind a place.
     """
 
     def __init__(self, select: s.Select, scope: Scope, *, outermost: bool) -> None:
@@ -81,6 +86,8 @@ class Selection:
             or select.top is not None
             or select.limit is not None
         )
+
+        self.resumable = bool(select.sources and select.order) and not (self.aggregated or select.distinct)
 
     def _compile_sources(self, select: s.Select, scope: Scope, *, outermost: bool) -> Scope:
         sources = select.sources
@@ -148,6 +155,45 @@ class Selection:
             results = _distinct(results)
         return self._limited(results, parameters)
 
+    def resume(
+        self,
+        starts: Iterable[tuple[tuple[str, str], Row]],
+        parameters: Parameters,
+        after: Place | None,
+        returned: int,
+    ) -> Iterator[tuple[Place, Any]]:
+        """Yield the sorted results behind a place, each with its own.
+
+        Parameters
+        ----------
+        starts
+            Key and id of an item, and the row that starts from it, in the order of key and id.
+        after
+            Place of the last result that was returned, None to begin with the first.
+        returned
+            How many results were returned: TOP, OFFSET and LIMIT count them.
+        """
+        directions = [descending for _, descending in self._order]
+        placed = (
+            entry
+            for entry in self._placed(starts, parameters)
+            if after is None or precedes(after, entry[0], directions)
+        )
+        results = (
+            (place, value)
+            for place, row in in_order(placed, directions)
+            if (value := self._project(row, parameters)) is not UNDEFINED
+        )
+        return self._limited(results, parameters, returned if after else 0)
+
+    def _placed(
+        self, starts: Iterable[tuple[tuple[str, str], Row]], parameters: Parameters
+    ) -> Iterator[tuple[Place, Row]]:
+        for item, start in starts:
+            for number, row in enumerate(self._rows([start], parameters)):
+                keys = tuple(sort_key(key(row, parameters)) for key, _ in self._order)
+                yield Place(keys, item, number), row
+
     def keeps(self, start: Row, parameters: Parameters) -> bool:
         """Say whether a row that starts here passes the filter."""
         return next(self._rows([start], parameters), None) is not None
@@ -165,13 +211,12 @@ class Selection:
                 yield row
 
     def _sorted(self, rows: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
-        ordered = list(rows)
-        # From the last key to the first: the sort is stable.
-        for key, descending in reversed(self._order):
-            keyed = [(sort_key(key(row, parameters)), row) for row in ordered]
-            keyed.sort(key=lambda pair: pair[0], reverse=descending)
-            ordered = [row for _, row in keyed]
-        return iter(ordered)
+        # The rows of all items under one name: they come in their order, and a row number keeps it.
+        placed = (
+            (Place(tuple(sort_key(key(row, parameters)) for key, _ in self._order), ("", ""), number), row)
+            for number, row in enumerate(rows)
+        )
+        return (row for _, row in in_order(placed, [descending for _, descending in self._order]))
 
     def _aggregate(self, rows: Iterable[Row], parameters: Parameters) -> Iterator[Row]:
         groups: dict[Any, tuple[Row, list[Any]]] = {}
@@ -188,13 +233,15 @@ class Selection:
         for row, states in groups.values():
             yield (*row, [state.result() for state in states])
 
-    def _limited(self, results: Iterator[Any], parameters: Parameters) -> Iterator[Any]:
+    def _limited(self, results: Iterator[T], parameters: Parameters, returned: int = 0) -> Iterator[T]:
+        """Apply TOP, or OFFSET and LIMIT, where some results have been returned before."""
         select = self._select
         if select.top is not None:
-            return islice(results, count(select.top, "TOP", parameters))
+            return islice(results, max(0, count(select.top, "TOP", parameters) - returned))
         if select.limit is not None and select.offset is not None:
-            skipped = count(select.offset, "OFFSET", parameters)
-            return islice(results, skipped, skipped + count(select.limit, "LIMIT", parameters))
+            skipped = 0 if returned else count(select.offset, "OFFSET", parameters)
+            kept = max(0, count(select.limit, "LIMIT", parameters) - returned)
+            return islice(results, skipped, skipped + kept)
         return results
 
 

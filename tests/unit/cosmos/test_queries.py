@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.cosmos import candidates as candidates_module
+from local.cosmos import continuations
 from local.cosmos import queries as queries_module
 from local.cosmos.errors import ServiceError
 from local.cosmos.items import Conditions, Items
@@ -179,7 +180,7 @@ def test_pages_of_a_sorted_query_do_not_depend_on_the_cache(
 ) -> None:
     for n in range(10):
         database.write({"id": f"i{n}", "pk": "p", "n": -n})
-    monkeypatch.setattr(queries_module._ResultCache, "MOST_BYTES", 1)
+    monkeypatch.setattr(continuations.ResultCache, "MOST_BYTES", 1)
     assert database.results(database.named, "SELECT VALUE c.n FROM c ORDER BY c.n", limit=3) == [
         *range(-9, 1)
     ]
