@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cosmos.query import syntax as s
+from local.cosmos.query.checks import aggregates_of
 from local.cosmos.query.errors import UnsupportedError
 from local.cosmos.query.grammar import ORDER_BY_FILTER
-from local.cosmos.query.selection import aggregates_of, count
+from local.cosmos.query.selection import count
 
 _AGGREGATE_NAMES = {
     "COUNT": "Count",
@@ -54,8 +55,7 @@ def _bare_info(select: s.Select, parameters: Mapping[str, Any]) -> dict[str, Any
     if not select.sources:
         top = 1 if top is None else min(top, 1)  # no partition has more to say than another
     return {
-        # "Ordered" would save memory, but clients that implement it lose a leading null.
-        "distinctType": "Unordered" if select.distinct else "None",
+        "distinctType": _distinct_type(select),
         "top": top,
         "offset": None if select.offset is None else count(select.offset, "OFFSET", parameters),
         "limit": None if select.limit is None else count(select.limit, "LIMIT", parameters),
@@ -70,6 +70,15 @@ def _bare_info(select: s.Select, parameters: Mapping[str, Any]) -> dict[str, Any
         "dCountInfo": None,
         "hasNonStreamingOrderBy": False,
     }
+
+
+def _distinct_type(select: s.Select) -> str:
+    """Equal results follow each other where the query sorts by all that it selects, and by nothing else."""
+    if not select.distinct:
+        return "None"
+    selected = {s.bare(expression.node) for expression in select.projected}
+    sorted_by = {s.bare(key.expression.node) for key in select.order}
+    return "Ordered" if selected == sorted_by else "Unordered"
 
 
 def features_of(select: s.Select) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from local.cosmos.query import syntax as s
 from local.cosmos.query.aggregates import AGGREGATES
+from local.cosmos.query.checks import aggregates_of, check, check_depth, check_grouped
 from local.cosmos.query.errors import QueryError, UnsupportedError
 from local.cosmos.query.expressions import (
     Evaluate,
@@ -25,35 +26,18 @@ T = TypeVar("T")
 
 Expand = Callable[[Row, Parameters], Iterator[Row]]
 
-DEEPEST_EXPRESSION = 250
-"""Levels of an expression; compiling and evaluating it recurses a frame or two for each."""
-
-
 MOST_ROWS = 10_000_000
 """Rows that one JOIN may make in one execution: products of arrays grow faster than anyone waits."""
 
 
 def compile_select(select: s.Select) -> Selection:
     """Return the outermost query; its rows start from one document each."""
-    _check_depth(select)
+    check_depth(select)
     return Selection(select, Scope(subquery=_inner), outermost=True)
 
 
 def _inner(select: s.Select, scope: Scope) -> Selection:
     return Selection(select, scope.having(), outermost=False)
-
-
-def aggregates_of(select: s.Select) -> list[s.Call]:
-    """Return the aggregates of its SELECT list, those of its subqueries not among them."""
-    found: list[s.Call] = []
-    pending = [expression.node for expression in reversed(select.projected)]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, s.Call) and node.name in AGGREGATES:
-            found.append(node)
-        else:
-            pending.extend(s.children(node))
-    return found
 
 
 class Selection:
@@ -68,7 +52,7 @@ class Selection:
     """
 
     def __init__(self, select: s.Select, scope: Scope, *, outermost: bool) -> None:
-        _check(select)
+        check(select, outermost=outermost)
         self._select = select
         self._expanders: list[Expand] = []
         scope = self._compile_sources(select, scope, outermost=outermost)
@@ -122,7 +106,7 @@ class Selection:
         calls: dict[s.Call, int] = {}
         if self.aggregated:
             for expression in select.projected:
-                _check_grouped(expression.node, {key.node for key in select.group})
+                check_grouped(expression.node, {key.node for key in select.group})
             # The results of the aggregates lie in a slot after those of the sources.
             scope = Scope(base.subquery, (*base.names, ""), calls, len(base.names))
         project = (
@@ -321,70 +305,3 @@ def _distinct(results: Iterable[Any]) -> Iterator[Any]:
         if key not in seen:
             seen.add(key)
             yield value
-
-
-def _check(select: s.Select) -> None:
-    if select.star and not select.sources:
-        raise QueryError("'SELECT *' is not valid if the FROM clause is omitted.")
-    if select.star and len(select.sources) > 1:
-        raise QueryError("'SELECT *' is only valid with a single input set; name what to select.")
-    if select.star and select.group:
-        raise QueryError("'SELECT *' is not valid with GROUP BY; name what to select.")
-    if select.order and (select.group or aggregates_of(select)):
-        raise UnsupportedError("ORDER BY together with GROUP BY or aggregates")
-    if select.distinct and select.group:
-        raise UnsupportedError("DISTINCT together with GROUP BY")
-    aliases = [source.alias for source in select.sources]
-    for alias in aliases:
-        if aliases.count(alias) > 1:
-            raise QueryError(f"The alias '{alias}' is used for two sources of one FROM.")
-    for key in select.order:
-        if not is_path(key.expression.node):
-            raise UnsupportedError(f"ORDER BY {key.expression.text}, which is not the path of a property,")
-
-
-def is_path(node: s.Node) -> bool:
-    """Say whether it is an alias, or a path of properties and array positions from one."""
-    node = s.bare(node)
-    while isinstance(node, s.Step) and isinstance(node.key, s.Literal):
-        node = s.bare(node.base)
-    return isinstance(node, s.Identifier)
-
-
-def _check_grouped(node: s.Node, keys: set[s.Node]) -> None:
-    if node in keys or (isinstance(node, s.Call) and node.name in AGGREGATES):
-        return
-    if isinstance(node, s.Identifier):
-        raise QueryError(
-            f"Property reference '{node.name}' is invalid in the SELECT list because it is contained neither "
-            "in an aggregate function nor in the GROUP BY clause."
-        )
-    if isinstance(node, s.Subquery):
-        raise UnsupportedError("A subquery in the SELECT list of an aggregate query")
-    for child in s.children(node):
-        _check_grouped(child, keys)
-
-
-def _parts_of(select: s.Select) -> list[s.Node]:
-    written = [*select.projected, *select.group, *(key.expression for key in select.order)]
-    nodes = [expression.node for expression in written]
-    if select.where:
-        nodes.append(select.where.node)
-    for source in select.sources:
-        nodes.extend(source.steps)
-        if source.select is not None:
-            nodes.extend(_parts_of(source.select))
-    return nodes
-
-
-def _check_depth(select: s.Select) -> None:
-    level = _parts_of(select)
-    depth = 0
-    while level:
-        depth += 1
-        if depth > DEEPEST_EXPRESSION:
-            raise QueryError(f"An expression is more than {DEEPEST_EXPRESSION} levels deep; make it flatter.")
-        below: list[s.Node] = []
-        for node in level:
-            below.extend(_parts_of(node.select) if isinstance(node, s.Subquery) else s.children(node))
-        level = below

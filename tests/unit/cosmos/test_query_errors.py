@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -54,12 +56,30 @@ def test_what_makes_no_sense(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("SELECT FROM c", "SC1001", "Syntax error, incorrect syntax near 'FROM'"),
+        ("SELECT c.a FROM c GROUP BY c.a HAVING COUNT(1) > 1", "SC1001", "near 'HAVING'"),
+        ("SELECT d.a FROM c", "SC2001", "Identifier 'd' could not be resolved"),
+        ("SELECT VALUE ARRAY(SELECT VALUE t FROM t IN c.a ORDER BY t) FROM c", "SC2202", "in subqueries"),
+        ("SELECT VALUE EXISTS(SELECT t FROM t IN c.a OFFSET 0 LIMIT 1) FROM c", "SC2204", "in subqueries"),
+        ("SELECT * FROM c ORDER BY c.a + 1", "SC2206", "mapped to a document path: c.a + 1"),
+        ("SELECT TOP 1 * FROM c ORDER BY VectorDistance(c.v, [1])", "SC2206", "VectorDistance"),
+        ("SELECT c.a FROM c JOIN t IN c.a ORDER BY t.b", "", "Order-by over correlated collections"),
+    ],
+)
+def test_errors_of_the_service_have_its_code(text: str, code: str, message: str) -> None:
+    with pytest.raises(QueryError, match=re.escape(message)) as caught:
+        compile_query(text)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
     ("text", "construct"),
     [
         ("SELECT VALUE udf.tax(c.a) FROM c", "user-defined function 'tax'"),
         ("SELECT VALUE ST_DISTANCE(c.a, c.b) FROM c", "function ST_DISTANCE"),
-        ("SELECT TOP 1 * FROM c ORDER BY VectorDistance(c.v, [1])", "ORDER BY VectorDistance"),
-        ("SELECT * FROM c ORDER BY c.a + 1", "ORDER BY c.a"),
+        ("SELECT * FROM t IN c.tags ORDER BY t", "ORDER BY together with FROM a part of the items"),
         ("SELECT * FROM (SELECT VALUE c FROM c) AS x", "subquery as the first source of FROM"),
         ("SELECT * FROM c WHERE NOT c.a = 1", "NOT in front of an operand without parentheses"),
         ("SELECT * FROM c WHERE NOT c.a IN (1)", "NOT in front of an operand without parentheses"),

@@ -108,7 +108,7 @@ def at_once(query: Any) -> list[Any]:
         "SELECT c.id, c.kind AS type FROM c ORDER BY c.kind DESC, c.score, c.n DESC",
         "SELECT VALUE c.id FROM c ORDER BY c.n",
         "SELECT VALUE c.tags[1] FROM c ORDER BY c.n",
-        "SELECT c.id, t FROM c JOIN t IN c.tags WHERE t != 'x' ORDER BY c.n DESC, t",
+        "SELECT c.id, t FROM c JOIN t IN c.tags WHERE t != 'x' ORDER BY c.n DESC",
         "SELECT TOP 5 c.id FROM c ORDER BY c.n DESC",
         "SELECT c.id FROM c ORDER BY c.n OFFSET 7 LIMIT 9",
         "SELECT DISTINCT c.kind FROM c ORDER BY c.kind DESC",
