@@ -14,7 +14,7 @@ from local.cosmos.candidates import check_sort, indexes_of, narrowed, served_by_
 from local.cosmos.continuations import Kept, Position, Result, ResultCache, brief, fingerprint
 from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
 from local.cosmos.model import Container, Item
-from local.cosmos.partitioning import PhysicalPartition, Range
+from local.cosmos.partitioning import Range
 from local.cosmos.query import Query, QueryError, Seek, compile_query
 from local.cosmos.query_metrics import Measured
 from local.cosmos.storage import Storage
@@ -232,11 +232,11 @@ class Queries:
         position = Position.read(continuation, of, keys, divisible=query.streaming or query.resumable)
         run = _stream if query.streaming else self._whole
         try:
-            results, following, visited = run(execution, position, limit)
+            results, following = run(execution, position, limit)
         except QueryError as error:
             raise QueryRefusedError(error) from None
         returned = sum(map(len, results))
-        charge = charges.query(visited, execution.charged_bytes, returned, execution.charged)
+        charge = charges.query(1, execution.charged_bytes, returned, execution.charged)
         utilized, potential, composites = indexes_of(container, keys, execution.seeks, query.sort_paths)
         by_index = query.counts_only and (not query.filters or execution.matches_only)
         measured = Measured(
@@ -253,7 +253,7 @@ class Queries:
 
     def _whole(
         self, execution: _Execution, position: Position, limit: int
-    ) -> tuple[list[bytes], Position | None, int]:
+    ) -> tuple[list[bytes], Position | None]:
         """Sort, group or count over everything; go on behind as many results as were returned before."""
         # Sorted results are good as long as nothing was written: a later page shows what there is then.
         state: Hashable = (execution.keys.low, execution.keys.high)
@@ -271,30 +271,25 @@ class Queries:
         behind = first + len(page)
         bodies = [body for body, _ in page]
         if behind >= len(kept.results):
-            return bodies, None, 1
+            return bodies, None
         place = brief(page[-1][1]) if page else position.place
-        return bodies, replace(position, skip=kept.first + behind, place=place, cached=name), 1
+        return bodies, replace(position, skip=kept.first + behind, place=place, cached=name)
 
 
-def _stream(
-    execution: _Execution, position: Position, limit: int
-) -> tuple[list[bytes], Position | None, int]:
+def _stream(execution: _Execution, position: Position, limit: int) -> tuple[list[bytes], Position | None]:
     """Filter and project item by item; go on behind the last item of the page before.
 
-    A page has results of one physical partition, as in the service. The number of partitions that it looked
-    at is returned too.
+    A page is about one physical partition and ends with it, as in the service: it may be empty, and have a
+    continuation.
     """
-    parts = execution.container.overlapping(execution.keys)
-    number = started = _number_of(parts, position.after[0])
+    parts = [part.range for part in execution.container.overlapping(execution.keys)]
+    part, *further = [part for part in parts if position.after[0] < part.high] or parts[-1:]
+    execution.keys = part.overlap(execution.keys) or part
+    following = replace(position, after=(part.high, ""), within=("", ""), skip=0) if further else None
     results: list[bytes] = []
     size = 0
     after = position.after
     for item in execution.candidates(after):
-        while item.epk >= parts[number].range.high:
-            if results:
-                following = replace(position, after=after, within=("", ""), skip=0)
-                return results, following, number - started + 1
-            number += 1
         found = execution.query.results(item.document(), execution.parameters)
         execution.count(item, matches=bool(found))
         name = (item.epk, item.id)
@@ -302,19 +297,13 @@ def _stream(
         returned = position.skip if name == position.within else 0
         for index, result in enumerate(found[returned:], returned):
             if len(results) >= limit or size >= MAX_PAGE_BYTES:
-                following = replace(position, after=after, within=name, skip=index)
-                return results, following, number - started + 1
+                return results, replace(position, after=after, within=name, skip=index)
             results.append(orjson.dumps(result))
             size += len(results[-1])
         after = name
         if len(results) >= limit or size >= MAX_PAGE_BYTES or execution.is_full:
-            following = replace(position, after=after, within=("", ""), skip=0)
-            return results, following, number - started + 1
-    return results, None, len(parts) - started
-
-
-def _number_of(parts: Sequence[PhysicalPartition], epk: str) -> int:
-    return next((number for number, part in enumerate(parts) if epk < part.range.high), len(parts) - 1)
+            return results, replace(position, after=after, within=("", ""), skip=0)
+    return results, following
 
 
 def _bounded(results: Sequence[Result]) -> Sequence[Result]:

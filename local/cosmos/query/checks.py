@@ -50,8 +50,8 @@ def check(select: s.Select, *, outermost: bool) -> None:
         raise QueryError("'SELECT *' is only valid with a single input set; name what to select.")
     if select.star and select.group:
         raise QueryError("'SELECT *' is not valid with GROUP BY; name what to select.")
-    if select.order and (select.group or aggregates_of(select)):
-        raise UnsupportedError("ORDER BY together with GROUP BY or aggregates")
+    if select.order and select.group:
+        raise QueryError("'ORDER BY' cannot be used together with GROUP BY.")
     if select.distinct and select.group:
         raise UnsupportedError("DISTINCT together with GROUP BY")
     aliases = [source.alias for source in select.sources]

@@ -80,6 +80,16 @@ _whole("INTBITOR", lambda left, right: _signed(left | right))
 _whole("INTBITXOR", lambda left, right: _signed(left ^ right))
 
 
+# The other bits of the second operand are left out, as the processors that the service runs on do.
+_whole("INTBITLEFTSHIFT", lambda left, right: _signed(left << (right & 63)))
+_whole("INTBITRIGHTSHIFT", lambda left, right: _signed(left) >> (right & 63))
+
+
+@strict("INTBITNOT", NUMBER)
+def _int_bit_not(value: float) -> Any:
+    return ~int(value) if value == int(value) else UNDEFINED
+
+
 def _divided(left: float, right: float, *, remainder: bool) -> Any:
     if right == 0 or left != int(left) or right != int(right):
         return UNDEFINED

@@ -1,7 +1,7 @@
 """The query language as a LALR grammar.
 
 Operators bind as in the service: ``?:`` loosest, then ``??``, OR, AND, the comparisons with IN, BETWEEN and
-LIKE, then ``|``, ``^``, ``&``, ``+ - ||``, ``* / %``, and the unary operators with NOT among them.
+LIKE, then ``|``, ``^``, ``&``, the shifts, ``+ - ||``, ``* / %``, and the unary operators, NOT among them.
 Chains of one level are flat lists, so that a thousand ORs do not make a tree a thousand levels deep.
 """
 
@@ -54,7 +54,8 @@ limit: OFFSET count LIMIT count
            | comparison NOT? BETWEEN bits AND bits -> between
            | comparison NOT? LIKE bits (ESCAPE STRING)? -> like
 ?bits: masked | masked ((BAR | CARET) masked)+ -> chain
-?masked: sum | sum (AMPERSAND sum)+ -> chain
+?masked: shifted | shifted (AMPERSAND shifted)+ -> chain
+?shifted: sum | sum (SHIFT sum)+ -> chain
 ?sum: term | term ((PLUS | MINUS | CONCATENATE) term)+ -> chain
 ?term: unary | unary ((ASTERISK | SLASH | PERCENT) unary)+ -> chain
 ?unary: primary
@@ -116,6 +117,7 @@ UNDEFINED.2: /undefined\b/i
 COMPARE: "=" | "!=" | "<>" | "<=" | ">=" | "<" | ">"
 BAR: "|"
 CARET: "^"
+SHIFT: "<<" | ">>>" | ">>"
 AMPERSAND: "&"
 PLUS: "+"
 MINUS: "-"

@@ -88,6 +88,9 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "&": _bitwise(operator.and_),
     "|": _bitwise(operator.or_),
     "^": _bitwise(operator.xor),
+    "<<": _bitwise(lambda left, right: _int32(left << (right & 31))),
+    ">>": _bitwise(lambda left, right: left >> (right & 31)),
+    ">>>": _bitwise(lambda left, right: (left & 0xFFFFFFFF) >> (right & 31)),
     "||": _concatenated,
 }
 

@@ -171,6 +171,13 @@ def test_top_offset_limit_and_distinct() -> None:
     assert run("SELECT DISTINCT VALUE t FROM c JOIN t IN c.tags ORDER BY c.age") == ["b", "a"]
 
 
+def test_an_aggregate_is_the_same_in_any_order() -> None:
+    assert run("SELECT VALUE SUM(c.n) FROM c ORDER BY c.n DESC", [{"n": 1}, {"n": 2}]) == [3]
+    plan = compile_query("SELECT VALUE SUM(c.n) FROM c ORDER BY c.n").plan({})["queryInfo"]
+    assert plan["orderBy"] == []
+    assert "ORDER BY" not in plan["rewrittenQuery"]
+
+
 def test_subqueries() -> None:
     assert run("SELECT VALUE c.id FROM c WHERE EXISTS(SELECT VALUE t FROM t IN c.tags WHERE t = 'a')") == [
         "1"
