@@ -64,10 +64,10 @@ def _operations(body: bytes) -> list[dict[str, Any]]:
     except orjson.JSONDecodeError:
         raise bad_request("The batch request is not valid JSON.") from None
     if not isinstance(operations, list) or not operations:
-        raise bad_request("A batch request takes at least one operation.")
+        raise bad_request("Batch request has no operations.")
     if len(operations) > MAX_OPERATIONS:
         raise bad_request(
-            f"Batch request has more operations than what is supported: {len(operations)} > {MAX_OPERATIONS}."
+            f"Batch request has more operations than what is supported. {len(operations)} > {MAX_OPERATIONS}."
         )
     for index, operation in enumerate(operations):
         if not isinstance(operation, dict):

@@ -16,19 +16,10 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """A page of the feed.
-
-    Attributes
-    ----------
-    lsn
-        The sequence number to go on from.
-    latest
-        The one that the physical partition has reached.
-    """
+    """A page of the feed: the items, and the sequence number to go on from."""
 
     items: list[Item]
     lsn: int
-    latest: int
 
     @property
     def etag(self) -> str:
@@ -67,7 +58,7 @@ def read_page(
     """
     partition = _only_partition(container, keys)
     if continuation == "*" and modified_since is None:
-        return FeedPage([], partition.lsn.value, partition.lsn.value)
+        return FeedPage([], partition.lsn.value)
     after = _lsn(continuation)
     if modified_since is not None:
         first = storage.read.first_lsn_at(container, partition, _seconds(modified_since))
@@ -81,8 +72,8 @@ def read_page(
         page.append(item)
     if not page:
         # Nothing new up to here: the next page may begin behind all that has been written.
-        return FeedPage([], max(after, partition.lsn.value), partition.lsn.value)
-    return FeedPage(page, page[-1].lsn, partition.lsn.value)
+        return FeedPage([], max(after, partition.lsn.value))
+    return FeedPage(page, page[-1].lsn)
 
 
 def _only_partition(container: Container, keys: Range) -> PhysicalPartition:

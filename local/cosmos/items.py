@@ -89,15 +89,15 @@ class Items:
         key: tuple[object, ...] | None,
         when: Conditions,
     ) -> Written:
-        """Overwrite an item that exists; its id and partition key cannot change."""
+        """Overwrite an item that exists. Its partition key cannot change; its id can, to one that is free."""
         epk, new_id = self._place(container, document, key)
         current = self._storage.read.get(container, epk, item_id)
         if current is None:
             raise not_found("Entity with the specified id does not exist in the system.")
-        if new_id != item_id:
-            raise bad_request("The id of an item cannot be changed.")
         when.check_write(current)
-        return self._store(container, document, epk, item_id, current, 200)
+        if new_id != item_id and self._storage.read.get(container, epk, new_id) is not None:
+            raise conflict("Entity with the specified id already exists in the system.")
+        return self._store(container, document, epk, new_id, current, 200)
 
     def change(
         self, container: Container, current: Item, document: dict[str, Any], key: tuple[object, ...]
@@ -188,9 +188,9 @@ class Items:
 
 
 def _checked_ttl(document: dict[str, Any]) -> int | None:
-    ttl = document.get("ttl")
-    if ttl is None:
+    if "ttl" not in document:
         return None
+    ttl = document["ttl"]
     if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl == 0 or ttl < -1 or ttl > MAX_TTL:
         raise bad_request(f"The ttl {ttl!r} must be -1 or a positive number of seconds, at most {MAX_TTL}.")
     return ttl

@@ -38,11 +38,7 @@ class Writer:
         try:
             number = self._insert(container, partition, item)
         except sqlite3.IntegrityError:
-            # An expired item with this key is still waiting to be purged.
-            stale = self._item("container = ? AND epk = ? AND id = ?", container.number, item.epk, item.id)
-            if stale is None:
-                raise
-            self.delete(container, stale)
+            self._remove_expired(container, item)
             number = self._insert(container, partition, item)
         self._add_terms(container, number, terms)
         self._take_keys(container, item.epk, number, container.unique.keys(document))
@@ -58,9 +54,11 @@ class Writer:
             409: another item has its unique key.
         """
         number = previous.number
+        if item.id != previous.id:
+            self._remove_expired(container, item)
         self._db.execute(
-            "UPDATE items SET lsn = ?, ts = ?, expires = ?, etag = ?, body = ? WHERE number = ?",
-            (item.lsn, item.ts, item.expires, item.etag, item.body, number),
+            "UPDATE items SET id = ?, lsn = ?, ts = ?, expires = ?, etag = ?, body = ? WHERE number = ?",
+            (item.id, item.lsn, item.ts, item.expires, item.etag, item.body, number),
         )
         if not container.index.paths and not container.unique:
             return
@@ -124,6 +122,12 @@ class Writer:
             ),
         )
         return int(cursor.lastrowid or 0)
+
+    def _remove_expired(self, container: Container, item: Item) -> None:
+        """Make room where an item that has expired is still waiting to be purged."""
+        stale = self._item("container = ? AND epk = ? AND id = ?", container.number, item.epk, item.id)
+        if stale is not None:
+            self.delete(container, stale)
 
     def _item(self, condition: str, *values: object) -> Item | None:
         row = self._db.execute(f"SELECT {COLUMNS} FROM items WHERE {condition}", values).fetchone()  # noqa: S608

@@ -161,7 +161,7 @@ async def test_a_batch_that_is_refused_as_a_whole(client: Client, body: Any) -> 
         {"operationType": "Upsert", "resourceBody": {"pk": "p"}},
         {"operationType": "Upsert", "resourceBody": {"id": "x", "pk": "q"}},
         {"operationType": "Patch", "id": "a", "resourceBody": {}},
-        {"operationType": "Replace", "id": "a", "resourceBody": {"id": "b", "pk": "p"}},
+        {"operationType": "Replace", "id": "a", "resourceBody": {"id": "b", "pk": "q"}},
     ],
 )
 async def test_a_batch_with_a_malformed_operation_fails_with_it(client: Client, operation: Any) -> None:
