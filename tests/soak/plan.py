@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -115,7 +115,17 @@ def make_plan(seed: int, seconds: float) -> list[Step]:
     at = 0.0
     while (at := at + random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE)) < seconds:
         steps.append(_drawn(random, at, late=at > LAST_DATABASE_KILL * seconds))
-    return sorted(steps, key=lambda step: step.at)
+    return sorted(_without_interference(steps), key=lambda step: step.at)
+
+
+def _without_interference(steps: list[Step]) -> list[Step]:
+    """Put off other faults until the outage is over: they would end it."""
+    begin = next(step.at for step in steps if step.subject == OUTAGE)
+    end = begin + OUTAGE_SECONDS
+    return [
+        replace(step, at=end + 0.1) if step.kind is Kind.FAULTS and begin < step.at < end else step
+        for step in steps
+    ]
 
 
 def _musts(random: Random, seconds: float) -> list[Step]:

@@ -11,6 +11,8 @@ from tests.soak.plan import (
     FREEZE_SECONDS,
     KILLS_DATABASE,
     LAST_DATABASE_KILL,
+    OUTAGE,
+    OUTAGE_SECONDS,
     SPLIT_CONTAINERS,
     Kind,
     make_plan,
@@ -43,6 +45,14 @@ def test_a_frozen_host_is_thawed_within_the_soak(seed: int) -> None:
     (frozen,) = (step.at for step in steps if step.kind is Kind.FREEZE_HOST)
     (thawed,) = (step.at for step in steps if step.kind is Kind.THAW_HOST)
     assert thawed == frozen + FREEZE_SECONDS < FREEZE_FROM
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_but_time_ends_the_outage(seed: int) -> None:
+    faults = [step for step in make_plan(seed, 600) if step.kind is Kind.FAULTS]
+    begin = next(index for index, step in enumerate(faults) if step.subject == OUTAGE)
+    assert faults[begin + 1].subject == "none"
+    assert faults[begin + 1].at - faults[begin].at == pytest.approx(OUTAGE_SECONDS)
 
 
 @pytest.mark.parametrize("name", FAULT_SETS)
