@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from local.cosmos.errors import bad_request
+from local.cosmos.errors import bad_request, unsupported
 from local.cosmos.query.ordering import SortPath
 
 ALL = "/*"
@@ -20,6 +20,8 @@ DEFAULT_POLICY: dict[str, Any] = {
     "includedPaths": [{"path": ALL}],
     "excludedPaths": [{"path": '/"_etag"/?'}],
 }
+
+_UNSUPPORTED = {"vectorIndexes": "Vector search", "fullTextIndexes": "Full-text search"}
 
 SYSTEM_PROPERTIES = frozenset({"_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"})
 
@@ -45,6 +47,9 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
         return dict(DEFAULT_POLICY)
     if not isinstance(policy, Mapping):
         raise bad_request(f"The indexing policy is not an object but {type(policy).__name__}.")
+    for name, meaning in _UNSUPPORTED.items():
+        if policy.get(name):
+            raise unsupported(meaning)
     mode = str(policy.get("indexingMode", "consistent")).lower()
     if mode not in ("consistent", "none"):
         raise bad_request(f"The indexing mode {mode!r} is not valid.")
@@ -69,14 +74,16 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     if not any(entry["path"] == '/"_etag"/?' for entry in excluded):
         excluded.append({"path": '/"_etag"/?'})
     stored |= {"includedPaths": included, "excludedPaths": excluded}
+    if policy.get("spatialIndexes"):
+        stored["spatialIndexes"] = policy["spatialIndexes"]  # the functions that would use them are refused
     if policy.get("compositeIndexes"):
         stored["compositeIndexes"] = [_checked_composite(index) for index in policy["compositeIndexes"]]
     return stored
 
 
 def _rooted(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entry of the policy, with the older ``/`` for everything as ``/*``."""
-    return {**entry, "path": ALL if entry["path"] == "/" else entry["path"]}
+    """Return an entry as it is stored: the older ``/`` is ``/*``, and kinds of index are left out."""
+    return {"path": ALL if entry["path"] == "/" else entry["path"]}
 
 
 def _checked_composite(index: Any) -> list[dict[str, str]]:
