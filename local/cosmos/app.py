@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -80,6 +81,8 @@ class App:
         target = parse_target(path)
         kind = target.resource_type
         self._auth.check(request.method, kind, target.link, request.headers)
+        if target.by_rid:
+            target = self._named(target, request)
         operation = operation_name(target, request)
         client = client_name(request.header("user-agent"))
         strike = self._faults.strike(operation, target.container, client)
@@ -103,6 +106,19 @@ class App:
         )
         _after(strike)
         return reply
+
+    def _named(self, target: Target, request: Request) -> Target:
+        """Return a target with names in the place of resource ids."""
+        database, *rest = target.segments[1::2]
+        names = [self._resources.database_name(database)]
+        if rest:
+            names.append(self._resources.container_name(names[0], rest[0]))
+        if rest[1:]:
+            container = self._resources.container(*names)
+            names.append(self._documents.item_id(container, rest[1], request))
+        segments = list(target.segments)
+        segments[1::2] = names
+        return replace(target, segments=tuple(segments))
 
     def _execute(self, kind: str, target: Target, request: Request, strike: Strike | None) -> Reply:
         if strike is None or strike.crash != "inside":

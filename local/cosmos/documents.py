@@ -55,6 +55,19 @@ class Documents:
         }
         return reply
 
+    def item_id(self, container: Container, rid: str, request: Request) -> str:
+        """Return the id of an item by its resource id, within the logical partition that a request names.
+
+        Raises
+        ------
+        ServiceError
+            404.
+        """
+        for item in self._storage.read.scan(container, self._keys(container, request)):
+            if item.rid == rid:
+                return item.id
+        raise not_found("Entity with the specified id does not exist in the system.")
+
     def _served_by(self, container: Container, request: Request) -> PhysicalPartition:
         """Return the physical partition that a request names, by its id or a key, else the first."""
         named = request.header("x-ms-documentdb-partitionkeyrangeid")

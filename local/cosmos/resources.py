@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from local.cosmos.errors import bad_request, conflict, not_found, unsupported
+from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, conflict, not_found, unsupported
 from local.cosmos.indexing import checked_policy
 from local.cosmos.model import Container, Database, resource_id
 from local.cosmos.partitioning import even_partitions
@@ -52,6 +52,32 @@ class Resources:
         if found is None:
             raise not_found(f"The database {name!r} does not exist.")
         return found
+
+    def database_name(self, rid: str) -> str:
+        """Return the name of a database by its resource id.
+
+        Raises
+        ------
+        ServiceError
+            404.
+        """
+        for name, database in self._storage.databases.items():
+            if rid in (name, database.body["_rid"]):
+                return name
+        raise not_found(f"There is no database {rid!r}.")
+
+    def container_name(self, database: str, rid: str) -> str:
+        """Return the name of a container by its resource id.
+
+        Raises
+        ------
+        ServiceError
+            404.
+        """
+        for (parent, name), container in self._storage.containers.items():
+            if parent == database and rid in (name, container.rid):
+                return name
+        raise ServiceError(404, f"There is no container {rid!r}.", sub_status=OWNER_NOT_FOUND)
 
     def create_database(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a database."""

@@ -20,6 +20,7 @@ _UNSUPPORTED = {
     "clientencryptionkeys": "Client encryption keys",
     "operations": "Deleting a logical partition in one request",
 }
+_DATABASE_RID = re.compile(r"[A-Za-z0-9+-]{6}==")
 _CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
 
 
@@ -32,12 +33,17 @@ class Target:
     """The type of the resource: the last or last but one segment."""
 
     @property
+    def by_rid(self) -> bool:
+        """Whether the segments are resource ids, as in an item's ``_self``, rather than names."""
+        return len(self.segments) > 1 and bool(_DATABASE_RID.fullmatch(self.segments[1]))
+
+    @property
     def link(self) -> str:
-        """The link that is signed: the resource, or the parent of a feed; an offer by its id alone."""
+        """The link that is signed: the resource, or the parent of a feed; a resource id stands alone."""
         if self.resource_type == "offers":
             return self.segments[-1].lower() if len(self.segments) == 2 else ""
         kept = self.segments[:-1] if len(self.segments) % 2 else self.segments
-        return "/".join(kept)
+        return kept[-1].lower() if self.by_rid else "/".join(kept)
 
     @property
     def container(self) -> str:
