@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -46,7 +46,7 @@ def kind(value: Any) -> str:
 def canonical(value: Any) -> str:
     """Return a text that two values share if they are equal in JSON."""
     if kind(value) == "number":
-        return repr(float(value))
+        return repr(float(value) + 0.0)  # -0 is 0
     if kind(value) == "array":
         return f"[{','.join(map(canonical, value))}]"
     if kind(value) == "object":
@@ -164,6 +164,20 @@ SORTABLE = [expression for expression in PATHS if expression.text not in ("c.b",
 STRINGS = ["", "a", "A", "ab", "b%", "it's", 'say "so"', "back\\slash", "naïve", "नमस्ते", "😀", "line\nbreak"]
 NUMBERS = [0, 1, -1, 2, 2.5, -0.5, 1e-7, 1e300, -1e300, 2**53, 2**53 - 1]
 SCALARS = st.sampled_from([None, True, False, *NUMBERS, *STRINGS])
+EVERY_KIND = [
+    UNDEFINED,
+    None,
+    True,
+    False,
+    *NUMBERS,
+    *STRINGS,
+    [],
+    [1],
+    [None, "a"],
+    {},
+    {"p": 1},
+    {"p": "a"},
+]
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from("pq"), SCALARS, max_size=2)
 DOCUMENTS = st.lists(
     st.fixed_dictionaries(
@@ -195,11 +209,6 @@ def _binary(
         f"({left.text} {operator} {right.text})",
         lambda document: compute(left.of(document), right.of(document)),
     )
-
-
-def _compared(operands: tuple[str, Expression, Expression]) -> Expression:
-    operator, left, right = operands
-    return _binary(operator, left, right, COMPARISONS[operator])
 
 
 def _between(operands: tuple[Expression, Expression, Expression]) -> Expression:
@@ -269,16 +278,25 @@ def _joined(left: Any, right: Any) -> Any:
     return left + right if (kind(left), kind(right)) == ("string", "string") else UNDEFINED
 
 
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    **COMPARISONS,
+    **{sign: partial(_calculated, sign) for sign in "+-*/%"},
+    "AND": _conjunction,
+    "OR": _disjunction,
+    "??": _or_else,
+    "||": _joined,
+}
+"""What every binary operator makes of two values."""
+
+
+def _combined(operands: tuple[str, Expression, Expression]) -> Expression:
+    operator, left, right = operands
+    return _binary(operator, left, right, BINARY[operator])
+
+
 def _extended(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-    pairs = st.tuples(inner, inner)
-    arithmetic = st.tuples(st.sampled_from("+-*/%"), inner, inner)
     return st.one_of(
-        st.tuples(st.sampled_from(list(COMPARISONS)), inner, inner).map(_compared),
-        pairs.map(lambda p: _binary("AND", *p, _conjunction)),
-        pairs.map(lambda p: _binary("OR", *p, _disjunction)),
-        pairs.map(lambda p: _binary("??", *p, _or_else)),
-        pairs.map(lambda p: _binary("||", *p, _joined)),
-        arithmetic.map(lambda a: _binary(a[0], a[1], a[2], lambda x, y: _calculated(a[0], x, y))),
+        st.tuples(st.sampled_from(list(BINARY)), inner, inner).map(_combined),
         inner.map(lambda o: Expression(f"(NOT ({o.text}))", lambda document: _negated(o.of(document)))),
         st.tuples(inner, inner, inner).map(_between),
         st.tuples(inner, inner, inner).map(_chosen),

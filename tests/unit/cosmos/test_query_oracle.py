@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,20 @@ def run(text: str, documents: list[Document]) -> list[Any]:
 
 def multiset(values: list[Any]) -> Counter[str]:
     return Counter(map(oracle.canonical, values))
+
+
+@pytest.mark.parametrize("operator", oracle.BINARY)
+def test_an_operator_on_every_pair_of_values(operator: str) -> None:
+    pairs = [(left, right) for left in oracle.EVERY_KIND for right in oracle.EVERY_KIND]
+    documents = [
+        {name: value for name, value in zip("ab", pair, strict=True) if value is not UNDEFINED}
+        for pair in pairs
+    ]
+    found = run(f"SELECT c.a {operator} c.b AS x FROM c", documents)  # noqa: S608
+    for pair, result in zip(pairs, found, strict=True):
+        expected = oracle.BINARY[operator](*pair)
+        wanted = {} if expected is UNDEFINED else {"x": expected}
+        assert oracle.canonical(result) == oracle.canonical(wanted), pair
 
 
 @EXAMPLES
