@@ -21,7 +21,7 @@ from local.cosmos.logs import log
 from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.query import QueryError
-from local.cosmos.resources import Resources, partition_key_ranges, public
+from local.cosmos.resources import Resources, partition_key_ranges, public, usage_headers
 from local.cosmos.routing import Target, client_name, operation_name, parse_target
 from local.cosmos.splitting import split
 from local.cosmos.storage import Storage
@@ -139,6 +139,8 @@ class App:
                 return self._containers(target, request)
             case "offers":
                 return self._offers(target, request)
+            case "conflicts":
+                return self._conflicts(self._container(target), target, request)
             case "pkranges":
                 return self._ranges(self._container(target), request)
             case _:
@@ -182,7 +184,7 @@ class App:
             case "POST", 1 if request.is_query:
                 return Reply.listing("Databases", _matching(self._resources.list_databases(), request))
             case "POST", 1:
-                return Reply.json(201, self._resources.create_database(request.json()))
+                return Reply.json(201, self._resources.create_database(request.json(), request.headers))
             case "GET", 2:
                 return Reply.json(200, self._resources.database(target.segments[1]).body)
             case "DELETE", 2:
@@ -203,8 +205,7 @@ class App:
                 created = self._resources.create_container(database, request.json(), request.headers)
                 return Reply.json(201, public(created))
             case "GET", True:
-                self._resources.database(database)
-                return Reply.json(200, public(self._resources.container(database, name)))
+                return self._read_container(self._resources.container(database, name), request)
             case "PUT", True:
                 replaced = self._resources.replace_container(database, name, request.json())
                 return Reply.json(200, public(replaced))
@@ -212,6 +213,22 @@ class App:
                 self._resources.delete_container(database, name)
                 return Reply(204, b"", charges.METADATA)
         raise ServiceError(405, f"{request.method} is not possible here.")
+
+    def _read_container(self, container: Container, request: Request) -> Reply:
+        body = public(container)
+        wanted = ("x-ms-documentdb-populatepartitionstatistics", "x-ms-documentdb-populatequotainfo")
+        if not any(map(request.flag, wanted)):
+            return Reply.json(200, body)
+        counts = self._storage.read.count_by_partition(container)
+        if request.flag(wanted[0]):
+            body["statistics"] = [
+                {"id": partition.id, "documentCount": counts.get(partition.id, 0)}
+                for partition in container.partitions
+            ]
+        reply = Reply.json(200, body)
+        if request.flag(wanted[1]):
+            reply.headers |= usage_headers(sum(counts.values()))
+        return reply
 
     def _offers(self, target: Target, request: Request) -> Reply:
         match request.method, len(target.segments):
@@ -222,6 +239,14 @@ class App:
             case "PUT", 2:
                 return Reply.json(200, self._resources.replace_offer(target.segments[1], request.json()))
         raise ServiceError(405, f"{request.method} is not possible here.")
+
+    def _conflicts(self, container: Container, target: Target, request: Request) -> Reply:
+        """Answer that there are none: a single region has no conflicts."""
+        if len(target.segments) == 6:
+            raise not_found("Entity with the specified id does not exist in the system.")
+        if request.method not in ("GET", "POST"):
+            raise ServiceError(405, f"{request.method} is not possible here.")
+        return Reply.listing("Conflicts", [], rid=container.rid)
 
     def _ranges(self, container: Container, request: Request) -> Reply:
         etag = f'"{container.number}-{container.next_partition_id}"'

@@ -65,6 +65,8 @@ class Database:
     number: int
     id: str
     body: dict[str, Any]
+    offer: dict[str, Any]
+    """Its throughput; empty if it has none, which its containers share."""
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Undefined:
 
 
 UNDEFINED = Undefined()
+
+_STEP = re.compile(r"""/("(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+'|[^/"']+)""")
 
 _HASH_SPACE = 0x40 << 120
 """The two highest bits of a hash are cleared: effective partition keys lie below 40 00 …."""
@@ -184,13 +187,35 @@ def extract(document: Mapping[str, Any], paths: Sequence[str]) -> tuple[object, 
     return tuple(_at(document, path) for path in paths)
 
 
-def _at(document: Mapping[str, Any], path: str) -> object:
-    value: Any = document
-    for name in path.strip("/").split("/"):
-        if not isinstance(value, Mapping) or name.strip('"') not in value:
+@lru_cache(maxsize=1024)
+def steps(path: str) -> tuple[str, ...]:
+    """Return the names that a path goes through, none if it is no path.
+
+    A name is bare, or between quotes of either kind if it holds slashes; quotes in it are escaped.
+    """
+    names = [_unquoted(step) for step in _STEP.findall(path)]
+    return tuple(names) if "".join(f"/{step}" for step in _STEP.findall(path)) == path else ()
+
+
+def _unquoted(step: str) -> str:
+    if step[0] not in "\"'":
+        return step
+    return step[1:-1].replace(f"\\{step[0]}", step[0])
+
+
+def value_at(document: Any, path: str) -> Any:
+    """Return what a document has at a path, :data:`UNDEFINED` if it has nothing there."""
+    value = document
+    for name in steps(path):
+        if not isinstance(value, Mapping) or name not in value:
             return UNDEFINED
-        value = value[name.strip('"')]
-    return value if not isinstance(value, dict | list) else UNDEFINED
+        value = value[name]
+    return value
+
+
+def _at(document: Mapping[str, Any], path: str) -> object:
+    value = value_at(document, path)
+    return UNDEFINED if isinstance(value, dict | list) else value
 
 
 def require_same(given: tuple[object, ...], found: tuple[object, ...]) -> None:

@@ -8,18 +8,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from local.cosmos import offers
 from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, conflict, not_found, unsupported
 from local.cosmos.indexing import checked_policy
 from local.cosmos.model import Container, Database, resource_id
-from local.cosmos.partitioning import even_partitions
+from local.cosmos.partitioning import even_partitions, steps
 from local.cosmos.storage import Storage
 
 _NAME = re.compile(r"[^/\\?#]{1,255}")
-_PATH = re.compile(r'(/("[^"]+"|[^/"]+))+')
 MAX_TTL = 2**31 - 1
-DEFAULT_THROUGHPUT = 400
 
 _REFUSED = {
     "uniqueKeyPolicy": "Unique keys",
@@ -79,8 +76,10 @@ class Resources:
                 return name
         raise ServiceError(404, f"There is no container {rid!r}.", sub_status=OWNER_NOT_FOUND)
 
-    def create_database(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a database."""
+    def create_database(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Create a database, with throughput of its own if the request names any."""
         name = _checked_name(body)
         if name in self._storage.databases:
             raise conflict("Database with the specified id already exists.")
@@ -93,7 +92,12 @@ class Resources:
             "_users": "users/",
             **_stamp(),
         }
-        return self._storage.add_database(name, document).body
+        offer = (
+            offers.offer(rid, document["_self"], offers.requested(headers))
+            if headers and offers.is_asked_for(headers)
+            else {}
+        )
+        return self._storage.add_database(name, document, offer).body
 
     def list_databases(self) -> list[dict[str, Any]]:
         """Return all databases."""
@@ -147,8 +151,12 @@ class Resources:
             **_stamp(),
             "_numbers": [parent.number, number],
         }
-        offer = _offer(rid, document["_self"], _requested_throughput(headers))
-        return self._storage.add_container(database, name, document, offer, even_partitions(self._partitions))
+        content = offers.requested(headers)
+        partitions = even_partitions(max(self._partitions, offers.partitions_for(content)))
+        offer = offers.offer(rid, document["_self"], content)
+        if parent.offer and not offers.is_asked_for(headers):
+            offer = {}  # it shares the database's
+        return self._storage.add_container(database, name, document, offer, partitions)
 
     def replace_container(self, database: str, name: str, body: Mapping[str, Any]) -> Container:
         """Change a container's policies; its id and partition key cannot change."""
@@ -164,26 +172,41 @@ class Resources:
         self._storage.drop_container(self.container(database, name))
 
     def offers(self) -> list[dict[str, Any]]:
-        """Return the throughput of every container."""
-        return [container.offer for _, container in sorted(self._storage.containers.items())]
+        """Return the throughput of every database and container that has its own."""
+        return [owner.offer for owner in self._owners() if owner.offer]
 
     def replace_offer(self, rid: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Change a container's throughput."""
-        for container in self._storage.containers.values():
-            if container.offer["_rid"].lower() == rid.lower():
-                content = body.get("content")
-                if not isinstance(content, Mapping):
-                    raise bad_request("The offer has no content.")
-                maximum = (content.get("offerAutopilotSettings") or {}).get("maxThroughput")
-                settings = _autoscale(maximum) if maximum else _manual(content.get("offerThroughput"))
-                self._storage.save_offer(container, container.offer | {"content": settings} | _stamp())
-                return container.offer
+        """Change the throughput of a database or container; more of it may take more physical partitions."""
+        for owner in self._owners():
+            if owner.offer and owner.offer["_rid"].lower() == rid.lower():
+                content = offers.changed(body)
+                self._storage.save_offer(owner, owner.offer | {"content": content} | _stamp())
+                if isinstance(owner, Container):
+                    self._lay_out(owner, offers.partitions_for(content))
+                return owner.offer
         raise not_found("The offer does not exist.")
+
+    def _owners(self) -> list[Database | Container]:
+        return [*self._storage.databases.values(), *self._storage.containers.values()]
+
+    def _lay_out(self, container: Container, partitions: int) -> None:
+        while len(container.partitions) < partitions:
+            counts = self._storage.read.count_by_partition(container)
+            fullest = max(container.partitions, key=lambda partition: counts.get(partition.id, 0))
+            self._storage.split(container, fullest)
 
 
 def public(container: Container) -> dict[str, Any]:
     """Return a container's properties as clients see them."""
     return {key: value for key, value in container.body.items() if key != "_numbers"}
+
+
+def usage_headers(documents: int) -> dict[str, str]:
+    """Return what a request for a container's usage is told: its items, and that its index is complete."""
+    return {
+        "x-ms-resource-usage": f"documentsCount={documents};",
+        "x-ms-documentdb-collection-index-transformation-progress": "100",
+    }
 
 
 def partition_key_ranges(container: Container) -> list[dict[str, Any]]:
@@ -222,7 +245,7 @@ def _checked_key(key: object) -> dict[str, Any]:
         raise bad_request("The partition key definition is missing.")
     paths, kind = list(key["paths"]), str(key.get("kind", "Hash"))
     for path in paths:
-        if not isinstance(path, str) or not _PATH.fullmatch(path):
+        if not isinstance(path, str) or not steps(path):
             raise bad_request(f"The partition key path {path!r} is not valid.")
     if kind not in ("Hash", "MultiHash") or (kind == "Hash") != (len(paths) == 1 and kind == "Hash"):
         raise bad_request(f"A partition key of kind {kind!r} cannot have {len(paths)} paths.")
@@ -245,51 +268,3 @@ def _checked_properties(body: Mapping[str, Any]) -> dict[str, Any]:
             raise bad_request(f"The defaultTtl {ttl!r} must be -1 or a positive number of seconds.")
         properties["defaultTtl"] = ttl
     return properties
-
-
-def _requested_throughput(headers: Mapping[str, str]) -> dict[str, Any]:
-    autoscale = headers.get("x-ms-cosmos-offer-autopilot-settings")
-    manual = headers.get("x-ms-offer-throughput")
-    if autoscale and manual:
-        raise bad_request("Give a throughput or a maximum of autoscale, not both.")
-    try:
-        if autoscale:
-            return _autoscale(orjson.loads(autoscale)["maxThroughput"])
-        return _manual(int(manual) if manual else DEFAULT_THROUGHPUT)
-    except (ValueError, KeyError, TypeError):
-        raise bad_request(f"The throughput {autoscale or manual!r} cannot be read.") from None
-
-
-def _autoscale(maximum: object) -> dict[str, Any]:
-    if not isinstance(maximum, int) or maximum < 1_000 or maximum % 1_000:
-        raise bad_request(
-            f"The maximum autoscale throughput {maximum!r} must be a multiple of 1000, at least 1000."
-        )
-    return {
-        "offerThroughput": maximum // 10,
-        "offerAutopilotSettings": {"tier": 0, "maximumTierThroughput": maximum, "autoUpgrade": False,
-                                   "maxThroughput": maximum},
-    }  # fmt: skip
-
-
-def _manual(throughput: object) -> dict[str, Any]:
-    if not isinstance(throughput, int) or throughput < DEFAULT_THROUGHPUT or throughput % 100:
-        raise bad_request(
-            f"The throughput {throughput!r} must be a multiple of 100, at least {DEFAULT_THROUGHPUT}."
-        )
-    return {"offerThroughput": throughput}
-
-
-def _offer(container_rid: str, link: str, content: dict[str, Any]) -> dict[str, Any]:
-    rid = f"{container_rid.rstrip('=')}o"
-    return {
-        "id": rid,
-        "_rid": rid,
-        "_self": f"offers/{rid}/",
-        "resource": link,
-        "offerType": "Invalid",
-        "offerResourceId": container_rid,
-        "offerVersion": "V2",
-        "content": content,
-        **_stamp(),
-    }

@@ -9,14 +9,15 @@ from functools import lru_cache
 from local.cosmos.errors import not_found, unsupported
 from local.cosmos.wire import Request
 
-_PATHS = re.compile(r"(dbs(/[^/]+(/colls(/[^/]+(/(docs|pkranges)(/[^/]+)?)?)?)?)?|offers(/[^/]+)?)?")
+_PATHS = re.compile(
+    r"(dbs(/[^/]+(/colls(/[^/]+(/(docs|pkranges|conflicts)(/[^/]+)?)?)?)?)?|offers(/[^/]+)?)?"
+)
 _UNSUPPORTED = {
     "sprocs": "Stored procedures",
     "triggers": "Triggers",
     "udfs": "User-defined functions",
     "users": "Database users",
     "permissions": "Permissions",
-    "conflicts": "The conflicts feed",
     "clientencryptionkeys": "Client encryption keys",
     "operations": "Deleting a logical partition in one request",
 }

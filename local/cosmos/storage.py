@@ -21,12 +21,13 @@ from local.cosmos.partitioning import Counter, PhysicalPartition, Range
 from local.cosmos.reading import Reader
 from local.cosmos.writing import Writer
 
-FORMAT = 3
+FORMAT = 4
 """Version of the schema, kept in the file; another version is refused, not guessed at."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS databases (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+    offer BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS containers (
     number INTEGER PRIMARY KEY AUTOINCREMENT, database TEXT NOT NULL, id TEXT NOT NULL,
     body BLOB NOT NULL, offer BLOB NOT NULL, rids INTEGER NOT NULL, UNIQUE (database, id));
@@ -123,8 +124,8 @@ class Storage:
             self._stamps.clear()
 
     def _load(self) -> None:
-        for number, name, body in self._db.execute("SELECT number, id, body FROM databases"):
-            self.databases[name] = Database(number, name, orjson.loads(body))
+        for number, name, body, offer in self._db.execute("SELECT number, id, body, offer FROM databases"):
+            self.databases[name] = Database(number, name, orjson.loads(body), orjson.loads(offer))
         rows = self._db.execute("SELECT number, database, id, body, offer, rids FROM containers").fetchall()
         for number, database, name, body, offer, rids in rows:
             self.containers[database, name] = Container(
@@ -174,12 +175,13 @@ class Storage:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
         return int(row[0]) + 1 if row else 1
 
-    def add_database(self, name: str, body: dict[str, Any]) -> Database:
+    def add_database(self, name: str, body: dict[str, Any], offer: dict[str, Any]) -> Database:
         """Store a new database."""
         cursor = self._db.execute(
-            "INSERT INTO databases (id, body) VALUES (?, ?)", (name, orjson.dumps(body))
+            "INSERT INTO databases (id, body, offer) VALUES (?, ?, ?)",
+            (name, orjson.dumps(body), orjson.dumps(offer)),
         )
-        database = Database(int(cursor.lastrowid or 0), name, body)
+        database = Database(int(cursor.lastrowid or 0), name, body, offer)
         self.databases[name] = database
         return database
 
@@ -239,12 +241,14 @@ class Storage:
         container.partitions[place : place + 1] = halves
         return halves
 
-    def save_offer(self, container: Container, offer: dict[str, Any]) -> None:
+    def save_offer(self, owner: Database | Container, offer: dict[str, Any]) -> None:
         """Store changed throughput."""
+        table = "containers" if isinstance(owner, Container) else "databases"
         self._db.execute(
-            "UPDATE containers SET offer = ? WHERE number = ?", (orjson.dumps(offer), container.number)
+            f"UPDATE {table} SET offer = ? WHERE number = ?",  # noqa: S608
+            (orjson.dumps(offer), owner.number),
         )
-        container.offer = offer
+        owner.offer = offer
 
     def replace_container(self, container: Container, body: dict[str, Any]) -> Container:
         """Store changed properties; compute terms and expiry anew where they follow from what changed."""

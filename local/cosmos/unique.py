@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import orjson
 
+from local.cosmos.partitioning import UNDEFINED, value_at
+
 
 @dataclass(frozen=True, slots=True)
 class UniqueKeys:
@@ -36,8 +38,8 @@ class UniqueKeys:
 
 
 def _value(document: Mapping[str, Any], path: str) -> Any:
-    value: Any = document
-    for name in path.strip("/").split("/"):
-        value = value.get(name.strip('"')) if isinstance(value, Mapping) else None
+    value = value_at(document, path)
+    if value is UNDEFINED:
+        return None
     # To JSON 1 and 1.0 differ; to the service they are one number.
     return int(value) if isinstance(value, float) and value.is_integer() else value

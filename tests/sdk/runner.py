@@ -17,7 +17,8 @@ from tests.sdk.areas import Reason
 STAND_INS = Path(__file__).with_name("stand_ins")
 TEST_SECONDS = 90
 FILE_SECONDS = 900
-PARTITIONS = 5
+PARTITIONS = 1
+"""Those of a container follow from the throughput that the tests give it."""
 
 
 @dataclass(frozen=True, slots=True)
