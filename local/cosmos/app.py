@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from local.cosmos import charges
 from local.cosmos.auth import Authenticator
 from local.cosmos.charges import ChargeBook
-from local.cosmos.documents import Documents
+from local.cosmos.documents import Documents, check_crosses
 from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large
 from local.cosmos.faults import DropConnection, Faults, Strike, crash, parse_rules
 from local.cosmos.logs import log
@@ -80,7 +80,7 @@ class App:
     async def _serve(self, path: str, request: Request) -> Reply:
         target = parse_target(path)
         kind = target.resource_type
-        self._auth.check(request.method, kind, target.link, request.headers)
+        self._auth.check(request.method, target.signed_type, target.link, request.headers)
         if target.by_rid:
             target = self._named(target, request)
         operation = operation_name(target, request)
@@ -139,6 +139,8 @@ class App:
                 return self._containers(target, request)
             case "offers":
                 return self._offers(target, request)
+            case "partitionkey":
+                return self._documents.delete_partition(self._container(target), request)
             case "conflicts":
                 return self._conflicts(self._container(target), target, request)
             case "pkranges":
@@ -246,6 +248,8 @@ class App:
             raise not_found("Entity with the specified id does not exist in the system.")
         if request.method not in ("GET", "POST"):
             raise ServiceError(405, f"{request.method} is not possible here.")
+        if request.is_query:
+            check_crosses(request)
         return Reply.listing("Conflicts", [], rid=container.rid)
 
     def _ranges(self, container: Container, request: Request) -> Reply:

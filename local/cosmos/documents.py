@@ -16,8 +16,9 @@ from local.cosmos.errors import (
     bad_request,
     not_found,
     precondition_failed,
+    too_large,
 )
-from local.cosmos.items import Conditions, Items, Written
+from local.cosmos.items import MAX_ITEM_BYTES, Conditions, Items, Written
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, PhysicalPartition, Range, effective_key, parse_header, point
 from local.cosmos.patch import patch_item
@@ -54,6 +55,17 @@ class Documents:
             "lsn": str(partition.lsn.value),
         }
         return reply
+
+    def delete_partition(self, container: Container, request: Request) -> Reply:
+        """Remove all items of a logical partition; the service does it in the background."""
+        if request.method != "POST":
+            raise ServiceError(405, f"{request.method} is not possible here.")
+        epk = _epk(container, self._key(container, request))
+        with self._storage.transaction():
+            self._storage.stamp(container, epk)
+            for item in list(self._storage.read.scan(container, point(epk))):
+                self._storage.write.delete(container, item)
+        return Reply(200, b"", charges.METADATA)
 
     def item_id(self, container: Container, rid: str, request: Request) -> str:
         """Return the id of an item by its resource id, within the logical partition that a request names.
@@ -111,8 +123,12 @@ class Documents:
             status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
             return Reply(status, orjson.dumps(results), charge)
         if request.is_query:
-            self._check_crosses(request)
+            check_crosses(request)
             return self._query(container, request, *parse_request(request.body))
+        if len(request.body) > MAX_ITEM_BYTES:
+            raise too_large(
+                f"Request size is too large: {len(request.body)} bytes, of at most {MAX_ITEM_BYTES}."
+            )
         header = request.header("x-ms-documentdb-partitionkey")
         given = parse_header(header) if header else None
         when = Conditions(request.headers.get("if-match"), request.headers.get("if-none-match"))
@@ -151,19 +167,6 @@ class Documents:
         if request.flag("x-ms-cosmos-populateindexmetrics"):
             reply.headers["x-ms-cosmos-index-utilization"] = page.measured.indexes()
         return reply
-
-    @staticmethod
-    def _check_crosses(request: Request) -> None:
-        """Refuse a query over all partitions whose author has not said that it is meant."""
-        scopes = ("partitionkey", "partitionkeyrangeid")
-        if request.flag("x-ms-documentdb-query-enablecrosspartition") or request.header("x-ms-start-epk"):
-            return
-        if not any(request.header(f"x-ms-documentdb-{scope}") for scope in scopes):
-            raise bad_request(
-                "Cross partition query is required but disabled. Please set "
-                "x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, "
-                "or revise your query to avoid this exception."
-            )
 
     def _read_feed(self, container: Container, request: Request) -> Reply:
         return self._query(container, request, "SELECT * FROM c", {})
@@ -226,6 +229,19 @@ class Documents:
                 return partition
         raise ServiceError(
             410, f"The partition key range {name!r} is gone.", sub_status=PARTITION_KEY_RANGE_GONE
+        )
+
+
+def check_crosses(request: Request) -> None:
+    """Refuse a query over all partitions whose author has not said that it is meant."""
+    scopes = ("partitionkey", "partitionkeyrangeid")
+    if request.flag("x-ms-documentdb-query-enablecrosspartition") or request.header("x-ms-start-epk"):
+        return
+    if not any(request.header(f"x-ms-documentdb-{scope}") for scope in scopes):
+        raise bad_request(
+            "Cross partition query is required but disabled. Please set "
+            "x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, "
+            "or revise your query to avoid this exception."
         )
 
 

@@ -17,6 +17,7 @@ from local.cosmos.storage import Storage
 
 _NAME = re.compile(r"[^/\\?#]{1,255}")
 MAX_TTL = 2**31 - 1
+MAX_KEY_PATHS = 3
 
 _REFUSED = {
     "uniqueKeyPolicy": "Unique keys",
@@ -133,13 +134,14 @@ class Resources:
         """Create a container with its physical partitions and throughput."""
         parent = self.database(database)
         name = _checked_name(body)
+        key = _checked_key(body.get("partitionKey"))
         if (database, name) in self._storage.containers:
             raise conflict("Container with the specified id already exists.")
         number = self._storage.next_container_number()
         rid = resource_id(parent.number, number)
         document = {
             "id": name,
-            "partitionKey": _checked_key(body.get("partitionKey")),
+            "partitionKey": key,
             **_checked_properties(body),
             "_rid": rid,
             "_self": f"dbs/{parent.body['_rid']}/colls/{rid}/",
@@ -247,10 +249,10 @@ def _checked_key(key: object) -> dict[str, Any]:
     for path in paths:
         if not isinstance(path, str) or not steps(path):
             raise bad_request(f"The partition key path {path!r} is not valid.")
+    if len(paths) > MAX_KEY_PATHS:
+        raise bad_request(f"Too many partition key paths: {len(paths)}, of at most {MAX_KEY_PATHS}.")
     if kind not in ("Hash", "MultiHash") or (kind == "Hash") != (len(paths) == 1 and kind == "Hash"):
         raise bad_request(f"A partition key of kind {kind!r} cannot have {len(paths)} paths.")
-    if len(paths) > 3:
-        raise bad_request("A hierarchical partition key has at most 3 paths.")
     if key.get("version", 2) != 2:
         raise unsupported("Partition key definition version 1")
     return {"paths": paths, "kind": kind, "version": 2}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from local.cosmos.errors import not_found, unsupported
@@ -19,8 +19,9 @@ _UNSUPPORTED = {
     "users": "Database users",
     "permissions": "Permissions",
     "clientencryptionkeys": "Client encryption keys",
-    "operations": "Deleting a logical partition in one request",
 }
+_PARTITION_KEY = "partitionkey"
+_PARTITION_DELETE = "/operations/partitionkeydelete"
 _DATABASE_RID = re.compile(r"[A-Za-z0-9+-]{6}==")
 _CLIENT = re.compile(r"azsdk-\S+ Python/\S+ \([^)]*\)\s*(.*)")
 
@@ -37,6 +38,11 @@ class Target:
     def by_rid(self) -> bool:
         """Whether the segments are resource ids, as in an item's ``_self``, rather than names."""
         return len(self.segments) > 1 and bool(_DATABASE_RID.fullmatch(self.segments[1]))
+
+    @property
+    def signed_type(self) -> str:
+        """The type that is signed: of a request to delete a logical partition that of its container."""
+        return "colls" if self.resource_type == _PARTITION_KEY else self.resource_type
 
     @property
     def link(self) -> str:
@@ -61,6 +67,8 @@ def parse_target(path: str) -> Target:
         404: nothing; or 400: something that the local server does not support.
     """
     path = path.strip("/")
+    if path.endswith(_PARTITION_DELETE):
+        return replace(parse_target(path.removesuffix(_PARTITION_DELETE)), resource_type=_PARTITION_KEY)
     segments = tuple(path.split("/")) if path else ()
     kind = segments[-1 if len(segments) % 2 else -2] if segments else ""
     if kind in _UNSUPPORTED:
