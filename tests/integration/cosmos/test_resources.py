@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from azure.cosmos import PartitionKey, ThroughputProperties
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
@@ -60,8 +60,8 @@ async def test_a_database_shares_its_throughput(client: CosmosClient) -> None:
     assert (await database.get_throughput()).offer_throughput == 1_000
     assert (await own.get_throughput()).offer_throughput == 600
     await shared.create_item({"id": "a", "pk": "p"})
-    await database.replace_throughput(ThroughputProperties(auto_scale_max_throughput=2_000))
-    assert (await database.get_throughput()).auto_scale_max_throughput == 2_000
+    await database.replace_throughput(2_000)
+    assert (await database.get_throughput()).offer_throughput == 2_000
     await client.delete_database("sharing")
 
 
