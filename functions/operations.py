@@ -10,7 +10,8 @@ from typing import Any
 import azure.functions as func
 
 from functions.runtime import fleet
-from shared.poison import PoisonNotFoundError, Status
+from shared.poison import PoisonNotFoundError
+from shared.poison_rows import Status
 from shared.replay import ReplayError
 
 blueprint = func.Blueprint()

@@ -19,7 +19,8 @@ from rich.table import Table
 from ops.fields import fields_page
 from shared.fleet import Fleet
 from shared.logs import configure_logging
-from shared.poison import PoisonNotFoundError, Status
+from shared.poison import PoisonNotFoundError
+from shared.poison_rows import Status
 from shared.price_book import PriceBook
 from shared.pricing import ModelPrice, PriceError, list_prices, parse_price
 from shared.replay import ReplayError

@@ -8,7 +8,8 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.ingest import Ingest, read_live
-from shared.poison import PoisonStore, Status
+from shared.poison import PoisonStore
+from shared.poison_rows import Status
 from shared.sources import SOURCES
 
 

@@ -62,6 +62,9 @@ def _number(value: object) -> object:
     return value
 
 
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair is no character: no encoding of text can hold it."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
 
 
@@ -108,7 +111,9 @@ Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARAC
 
 def identifier(value: object) -> str | None:
     """Return a value that is an :data:`Identifier`, None for any other."""
-    return value if isinstance(value, str) and 1 <= len(value) <= MAX_IDENTIFIER_CHARACTERS else None
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTIFIER_CHARACTERS:
+        return None
+    return None if _HALF_PAIR.search(value) else value
 
 
 class Block(BaseModel):

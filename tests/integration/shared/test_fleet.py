@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.fleet import Fleet
 from shared.fold import Verdict
-from shared.poison import PoisonNotFoundError, Status
+from shared.poison import PoisonNotFoundError
+from shared.poison_rows import Status
 from shared.pricing import parse_price
 from shared.provisioning import apply_catalogue
 from shared.replay import ReplayError

@@ -1,0 +1,187 @@
+"""What a row of ``poison_messages`` holds: bounded, and made so that it can always be stored.
+
+A row is written after everything else has failed. If it could be too large, or hold something that cannot be
+encoded, its document would stop the feed; so whatever the document is, something of it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from shared.documents.common import DocumentError
+from shared.units import iso
+
+PARTITION = "poison_messages"
+"""The specification gives all poison documents this partition key."""
+
+MAX_ROW_BYTES = 256 * 1024
+"""All rows are in one logical partition, which holds 20 GB: 80,000 rows of this size, or 4 million of the
+usual 5 KB. Replay reads the live document; the copy is for the operator's eyes, and for what is gone."""
+
+MAX_MESSAGE = 1_000
+MAX_TRACE = 8_000
+MAX_REFERENCE = 2_048
+"""What a partition key value may have in bytes; an id has at most 1,023."""
+
+MAX_DEPTH = 64
+"""The service refuses items nested deeper than 128."""
+
+SMALLER = (16_384, 4_096, 1_024, 256, 64)
+"""To how many characters a text, and entries a list or object, are cut until the row fits."""
+
+MAX_INTEGER_BITS = 1_023
+"""The service stores numbers as doubles."""
+
+
+class Status(StrEnum):
+    """What became of a poison document."""
+
+    PENDING = "pending"
+    REPLAYED = "replayed"
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document that could not be processed."""
+
+    source: str
+    handler: str
+    document: object
+    error: Exception
+    attempts: int
+
+
+def poison_id(source: str, handler: str, document: object) -> str:
+    """Return the id of the row: the same document failing in the same handler is one row."""
+    identity: list[object] = [source, handler]
+    if isinstance(document, Mapping) and document.get("id") is not None:
+        identity += [document.get("user_id"), document["id"]]
+    else:
+        identity.append(document)
+    digest = sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:32]
+    return f"poison_{digest}"
+
+
+def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:
+    """Return the row of a failure, with as much of the document as fits into :data:`MAX_ROW_BYTES`."""
+    row = _without_document(failure, now)
+    for limit in (None, *SMALLER):
+        kept = _plain(failure.document, limit)
+        whole = limit is None and kept == failure.document
+        filled = {**row, "original_document": kept, "original_truncated": not whole}
+        if size_of(filled) <= MAX_ROW_BYTES:
+            return filled
+    return smallest_row(failure, now)
+
+
+def smallest_row(failure: Failure, now: datetime) -> dict[str, Any]:
+    """Return a row of a few kilobytes, whatever the document is: whose it is, and how it begins."""
+    kept: dict[str, Any] = {
+        name: value
+        for name in ("id", "user_id", "_ts", "_etag", "_lsn")
+        if (value := _reference(_fields(failure.document).get(name))) is not None
+    }
+    start = json.dumps(_plain(failure.document, SMALLER[-1]))[:MAX_MESSAGE]
+    return {
+        **_without_document(failure, now),
+        "trace": None,
+        "original_document": {**kept, "cut": start},
+        "original_truncated": True,
+    }
+
+
+def size_of(row: Mapping[str, Any]) -> int:
+    """Return the bytes of a row as the client sends it, which is what the service measures."""
+    return len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
+    fields, error = _fields(failure.document), failure.error
+    return {
+        "id": poison_id(failure.source, failure.handler, failure.document),
+        "partition_key": PARTITION,
+        "document_type": "poison_message",
+        "error_message": _text(str(error))[:MAX_MESSAGE],
+        "failed_at": iso(now),
+        "retry_attempts": failure.attempts,
+        "source_container": failure.source,
+        "handler": failure.handler,
+        "document_id": _reference(fields.get("id")),
+        "source_partition_key": _reference(fields.get("user_id")),
+        "source_etag": _reference(fields.get("_etag")),
+        "error_type": type(error).__name__,
+        "error_field": _text(error.field)[:MAX_MESSAGE] if isinstance(error, DocumentError) else None,
+        "trace": _text("".join(traceback.format_exception(error)))[-MAX_TRACE:],
+        "first_failed_at": iso(now),
+        "last_failed_at": iso(now),
+        "attempts": failure.attempts,
+        **status_fields(Status.PENDING),
+    }
+
+
+def status_fields(status: Status, *, by: str | None = None, at: datetime | None = None) -> dict[str, Any]:
+    """Return the fields that say what became of a row."""
+    return {
+        "status": status.value,
+        "status_changed_at": iso(at) if at else None,
+        "status_changed_by": by,
+        "requires_manual_review": status is Status.PENDING,
+    }
+
+
+def _fields(document: object) -> Mapping[str, Any]:
+    return document if isinstance(document, Mapping) else {}
+
+
+def _reference(value: object) -> object:
+    """Return a value that may serve to find the document, None for one that cannot."""
+    if isinstance(value, str):
+        return value if _text(value) == value and len(value.encode()) <= MAX_REFERENCE else None
+    return value if isinstance(value, int | float | bool) and _number(value) == value else None
+
+
+def _plain(value: object, limit: int | None = None, depth: int = 0) -> object:
+    """Return a value as JSON that can be encoded and stored, cut to ``limit``."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    if isinstance(value, str):
+        return _cut(_text(value), limit)
+    if not isinstance(value, Mapping | list | tuple):
+        return type(value).__name__
+    if depth == MAX_DEPTH:
+        return "…"
+    if isinstance(value, Mapping):
+        return {
+            _cut(_text(str(key)), limit): _plain(item, limit, depth + 1)
+            for key, item in list(value.items())[:limit]
+        }
+    return [_plain(item, limit, depth + 1) for item in value[:limit]]
+
+
+def _number(value: float) -> object:
+    if isinstance(value, int):
+        return value if value.bit_length() <= MAX_INTEGER_BITS else f"a number of {value.bit_length()} bits"
+    return value if math.isfinite(value) else repr(value)
+
+
+def _text(value: str) -> str:
+    """Return a text in which halves of surrogate pairs, which UTF-8 cannot encode, are replaced."""
+    if value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _cut(text: str, limit: int | None) -> str:
+    return text if limit is None or len(text) <= limit else f"{text[:limit]}…"
