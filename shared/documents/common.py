@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Never
 
@@ -23,8 +23,10 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far the writer's clock may run ahead of the service's."""
 
-_SHOWN = 64
-"""How much of an offending value an error quotes."""
+_QUOTABLE = re.compile(r"[A-Za-z0-9._\-]{0,32}|\d{4}-\d\d-\d\d[0-9T:.+Z\- ]{0,25}")
+"""A single word, a version or a time: texts that an error may quote, since no sentence or address is one."""
+
+_MOST_DIGITS = 40
 
 
 class DocumentError(Exception):
@@ -35,7 +37,7 @@ class DocumentError(Exception):
     field
         Path of the offending field, ``cost_data.input_tokens``.
     problem
-        What is wrong with it, with the value where it is short and not free text.
+        What is wrong with it, with the value as :func:`shown` gives it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -44,9 +46,20 @@ class DocumentError(Exception):
 
 
 def shown(value: object) -> str:
-    """Return a value as an error quotes it, cut to a bounded length."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+    """Return a value as an error quotes it: of what may be somebody's words, only kind and length."""
+    match value:
+        case str():
+            return repr(value) if _QUOTABLE.fullmatch(value) else f"a text of {len(value)} characters"
+        case list() | tuple():
+            return f"a list of {len(value)} entries"
+        case Mapping():
+            return f"an object of {len(value)} fields"
+        case int() if value.bit_length() > 3 * _MOST_DIGITS:
+            return f"a number of {value.bit_length()} bits"
+        case None | int() | float():
+            return repr(value)
+        case _:
+            return f"a {type(value).__name__}"
 
 
 def _whole(value: object) -> object:
@@ -127,8 +140,13 @@ def millis(moment: datetime) -> Millis:
     return Millis(int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)))
 
 
-def require_object(raw: object) -> Mapping[str, Any]:
+def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
     """Return ``raw`` as a JSON object of bearable size.
+
+    Parameters
+    ----------
+    known
+        Fields that an error may name: the names of others are the document's own.
 
     Raises
     ------
@@ -136,12 +154,13 @@ def require_object(raw: object) -> Mapping[str, Any]:
         It is something else, or larger than :data:`MAX_DOCUMENT_CHARACTERS`.
     """
     if not isinstance(raw, Mapping):
-        raise DocumentError("document", f"is not an object but {type(raw).__name__} {shown(raw)}")
+        raise DocumentError("document", f"is not an object but {shown(raw)}")
     sizes = {name: _characters(value) for name, value in raw.items()}
     if sum(sizes.values()) > MAX_DOCUMENT_CHARACTERS:
         largest = max(sizes, key=lambda name: sizes[name])
+        where, what = (largest, "") if largest in known else ("document", "a field that is not known ")
         raise DocumentError(
-            str(largest), f"holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_CHARACTERS}"
+            where, f"{what}holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_CHARACTERS}"
         )
     return raw
 

@@ -122,7 +122,7 @@ def parse_interaction(raw: object) -> InteractionDocument:
     DocumentError
         It is not an object, lacks its id, user or time, or a field has an impossible value.
     """
-    document: Mapping[str, Any] = require_object(raw)
+    document: Mapping[str, Any] = require_object(raw, InteractionDocument.model_fields)
     require_version(document, NEWEST_VERSION)
     try:
         interaction = InteractionDocument.model_validate(document)

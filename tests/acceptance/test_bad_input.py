@@ -135,10 +135,10 @@ async def test_what_no_container_can_hold_goes_to_poison_too(tmp_path: Path) -> 
     assert (report.counted, again.counted) == (1, 0)
     messages = sorted(row["error_message"] for row in rows)
     assert messages == [
-        "document: is not an object but NoneType None",
-        "document: is not an object but int 7",
-        "document: is not an object but list ['a', 'list']",
-        "document: is not an object but str 'a line of text'",
+        "document: is not an object but 7",
+        "document: is not an object but None",
+        "document: is not an object but a list of 2 entries",
+        "document: is not an object but a text of 14 characters",
         "id: is missing",
     ]
     assert {row["attempts"] for row in rows} == {6}

@@ -52,6 +52,45 @@ def test_error_names_field_and_value(change: dict[str, Any], field: str, value: 
     assert len(str(caught.value)) < 300
 
 
+PRIVATE = "I am Ann Smith, ann@example.com, and my husband does not know"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user_query": [PRIVATE]},
+        {"user_query": {"text": PRIVATE}},
+        {"response_text": [PRIVATE]},
+        {"cost_data": {"input_tokens": PRIVATE}},
+        {"cost_data": PRIVATE},
+        {"cost_data": {"input_tokens": "ann@example.com"}},
+        {"user_rating": {PRIVATE: 1}},
+        {"timestamp": PRIVATE},
+        {"timestamp": f"2025-02-30 {PRIVATE}"},
+        {"schema_version": PRIVATE},
+        {"document_type": PRIVATE},
+        {"id": [PRIVATE]},
+        {"session_id": PRIVATE * 5},
+        {"foundational_texts_used": [PRIVATE]},
+        {PRIVATE: "x" * 1_100_000},
+        {PRIVATE * 20_000: "x" * 1_100_000},
+        {PRIVATE: 1, "user_rating": PRIVATE.encode()},
+    ],
+)
+def test_an_error_quotes_nobody_s_words(change: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | change)
+    for told in (str(caught.value), caught.value.field):
+        assert "Ann" not in told
+        assert "ann@" not in told
+        assert len(told) < 300
+
+
+def test_a_number_without_end_is_not_written_out() -> None:
+    with pytest.raises(DocumentError, match=r"user_rating: a number of \d+ bits"):
+        parse_interaction(MINIMAL | {"user_rating": 10**1_000_000})
+
+
 @pytest.mark.parametrize("raw", [None, 5, "text", ["id"], True])
 def test_what_is_not_an_object_is_refused(raw: object) -> None:
     with pytest.raises(DocumentError, match="document: is not an object"):
