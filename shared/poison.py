@@ -6,7 +6,7 @@ the document came from, which handler failed and how, since when and how often, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,11 +27,18 @@ from shared.poison_rows import PARTITION, Failure, Status, poison_row, smallest_
 SETTLED_TTL = 90 * DAY
 """Seconds a row is kept once it was replayed, resolved or discarded; pending rows stay."""
 
+DECIDED = (*status_fields(Status.PENDING), "ttl")
+"""Fields that say what became of a row: they stay when the same version fails once more."""
+
 _log = structlog.get_logger(__name__)
 
 
 class PoisonNotFoundError(Exception):
     """There is no poison document with this id."""
+
+
+class PoisonChangedError(Exception):
+    """The poison document is not what was decided on. The message says how it failed since."""
 
 
 class PoisonStore:
@@ -71,10 +78,8 @@ class PoisonStore:
         known = await self._container.read_item(row["id"], PARTITION, response_hook=record_charge)
         again = {**row, "first_failed_at": known["first_failed_at"]}
         again["attempts"] = known["attempts"] + row["attempts"]
-        if known["source_etag"] == row["source_etag"]:
-            again |= {key: known[key] for key in ("status", "status_changed_at", "status_changed_by")}
-            if "ttl" in known:
-                again["ttl"] = known["ttl"]
+        if known["source_etag"] == row["source_etag"] is not None:
+            again |= {name: known[name] for name in (*DECIDED, "failed_at") if name in known}
         await self._replace(again, known["_etag"])
 
     async def get(self, row_id: str) -> dict[str, Any]:
@@ -108,17 +113,28 @@ class PoisonStore:
         async for item in items:
             yield item
 
-    async def settle(self, row_id: str, status: Status, *, by: str) -> dict[str, Any]:
+    async def settle(
+        self, row_id: str, status: Status, *, by: str, seen: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Set what became of a row, by whom and when; return the row.
+
+        Parameters
+        ----------
+        seen
+            The row as it was when this was decided.
 
         Raises
         ------
         PoisonNotFoundError
             There is none with this id.
+        PoisonChangedError
+            The document has failed in another version since it was ``seen``.
         """
         async for attempt in retrying(CosmosAccessConditionFailedError):
             with attempt:
                 row = await self.get(row_id)
+                if seen is not None and not _same_failure(row, seen):
+                    raise PoisonChangedError(f"{row_id} has failed again meanwhile: {row['error_message']}")
                 row |= status_fields(status, by=by, at=datetime.now(UTC))
                 row["ttl"] = -1 if status is Status.PENDING else SETTLED_TTL
                 await self._replace(row, row["_etag"])
@@ -133,3 +149,10 @@ class PoisonStore:
             match_condition=MatchConditions.IfNotModified,
             response_hook=record_charge,
         )
+
+
+def _same_failure(row: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Say whether a row still tells of the version it told of; delivered again, that may have failed again."""
+    if row["source_etag"] is None:
+        return bool(row["_etag"] == seen["_etag"])
+    return bool(row["source_etag"] == seen["source_etag"])

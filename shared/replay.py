@@ -7,8 +7,9 @@ from typing import Any
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.fold import Verdict
 from shared.ingest import Ingest, read_live
-from shared.poison import PoisonStore
+from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status
 from shared.sources import SOURCES
 
@@ -44,7 +45,14 @@ class Replayer:
         if report.poisoned:
             again = await self._poison.get(report.poisoned[0])
             raise ReplayError(f"{row_id} failed again: {again['error_message']}")
-        return await self._poison.settle(row_id, Status.REPLAYED, by=by)
+        if report.folded.verdicts[Verdict.OLDER]:
+            raise ReplayError(
+                f"{row_id}: a newer version of the document was counted: resolve or discard it."
+            )
+        try:
+            return await self._poison.settle(row_id, Status.REPLAYED, by=by, seen=row)
+        except PoisonChangedError as error:
+            raise ReplayError(str(error)) from None
 
     async def _document(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
         document_id, user_id = row["document_id"], row["source_partition_key"]

@@ -9,6 +9,7 @@ import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.fleet import Fleet
+from shared.replay import ReplayError
 from tests.integration.shared.conftest import Feed, interaction
 
 LARGEST = 2 * 1024 * 1024 - 4096
@@ -47,3 +48,17 @@ async def test_items_are_sent_as_they_are_measured(fleet: Fleet, monkeypatch: py
     container = fleet.database.get_container_client("user_interactions")
     await container.upsert_item(interaction(user_query="धर्म"))
     assert any("धर्म".encode() in body for body in sent if isinstance(body, bytes))
+
+
+async def test_a_copy_older_than_what_was_counted_is_not_called_replayed(feed: Feed) -> None:
+    await feed.write(interaction(user_rating=9))
+    (row_id,) = (await feed.deliver()).poisoned
+    await feed.write(interaction(user_rating=4))
+    await feed.deliver()
+    await feed.container.delete_item("i1", "ann")
+    row = await feed.fleet.poison.get(row_id)
+    row["original_document"]["user_rating"] = 5
+    await feed.fleet.database.get_container_client("poison_messages").upsert_item(row)
+    with pytest.raises(ReplayError, match="a newer version of the document was counted"):
+        await feed.fleet.replayer.replay(row_id, by="test")
+    assert (await feed.fleet.poison.get(row_id))["status"] == "pending"

@@ -9,8 +9,8 @@ import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.documents.common import DocumentError
-from shared.poison import PoisonStore
-from shared.poison_rows import MAX_ROW_BYTES, SMALLER
+from shared.poison import PoisonChangedError, PoisonStore
+from shared.poison_rows import MAX_ROW_BYTES, SMALLER, Status
 from shared.sources import withdrawal
 from tests.fakes import FakeContainer
 
@@ -116,6 +116,67 @@ async def test_a_row_that_is_refused_all_the_same_is_stored_without_its_document
     row = await recorded(document, limit=8_000)
     assert row["original_document"].keys() == {"id", "user_id", "_etag", "cut"}
     assert (row["original_truncated"], row["trace"], row["status"]) == (True, None, "pending")
+
+
+class Rows:
+    """A store whose rows are those of one document."""
+
+    def __init__(self) -> None:
+        self.container = FakeContainer("partition_key")
+        self.store = PoisonStore(self.container)  # type: ignore[arg-type]
+
+    async def fail(self, **change: Any) -> str:
+        return await self.store.record(
+            source="user_interactions",
+            handler="fold_interactions",
+            document={"id": "i1", "user_id": "ann", "_etag": '"1"', **change},
+            error=ValueError("no"),
+            attempts=3,
+        )
+
+
+async def test_a_discarded_version_that_is_delivered_again_stays_discarded() -> None:
+    rows = Rows()
+    row_id = await rows.fail()
+    decided = await rows.store.settle(row_id, Status.DISCARDED, by="me")
+    await rows.fail()
+    row = await rows.store.get(row_id)
+    for name in (
+        "status",
+        "status_changed_at",
+        "status_changed_by",
+        "requires_manual_review",
+        "ttl",
+        "failed_at",
+    ):
+        assert row[name] == decided[name], name
+    assert (row["requires_manual_review"], row["attempts"]) == (False, 6)
+
+
+async def test_a_failure_without_a_version_is_pending_however_the_last_one_ended() -> None:
+    rows = Rows()
+    row_id = await rows.fail(_etag=None)
+    await rows.store.settle(row_id, Status.REPLAYED, by="me")
+    await rows.fail(_etag=None)
+    row = await rows.store.get(row_id)
+    assert (row["status"], row["requires_manual_review"], "ttl" in row) == ("pending", True, False)
+
+
+@pytest.mark.parametrize("first", ['"1"', None])
+async def test_what_failed_since_it_was_seen_is_not_settled(first: str | None) -> None:
+    rows = Rows()
+    seen = await rows.store.get(await rows.fail(_etag=first))
+    await rows.fail(_etag=first and '"2"')
+    with pytest.raises(PoisonChangedError, match="failed again meanwhile: no"):
+        await rows.store.settle(seen["id"], Status.REPLAYED, by="me", seen=seen)
+    assert (await rows.store.get(seen["id"]))["status"] == "pending"
+
+
+async def test_the_same_version_delivered_again_does_not_hinder() -> None:
+    rows = Rows()
+    seen = await rows.store.get(await rows.fail())
+    await rows.fail()
+    assert (await rows.store.settle(seen["id"], Status.REPLAYED, by="me", seen=seen))["status"] == "replayed"
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:
