@@ -77,7 +77,8 @@ class Storage:
         self.write = Writer(self._db)
         self.databases: dict[str, Database] = {}
         self.containers: dict[tuple[str, str], Container] = {}
-        self._reserved: list[tuple[Counter, int]] = []
+        self._taken: list[tuple[Counter, int, int]] = []
+        """Counters that the current transaction took numbers from, each as it was before."""
         self._stamps: dict[tuple[int, str], Stamp] = {}
         self.before_commit: Callable[[], None] | None = None
         """Called when everything is written and nothing is committed; a fault rule ends the process here."""
@@ -115,12 +116,13 @@ class Storage:
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            # What was set aside inside is not set aside on disk any more.
-            for counter, limit in reversed(self._reserved):
-                counter.limit = limit
+            # What was set aside inside is not set aside on disk any more. And no reader of the feed may go on
+            # from a number that nothing bears: after a crash a write may get it.
+            for counter, value, limit in reversed(self._taken):
+                counter.value, counter.limit = value, limit
             raise
         finally:
-            self._reserved.clear()
+            self._taken.clear()
             self._stamps.clear()
 
     def _load(self) -> None:
@@ -315,8 +317,8 @@ class Storage:
 
     def _take(self, counter: Counter, save: str, *row: object) -> int:
         """Return a counter's next number, inside a transaction."""
+        self._taken.append((counter, counter.value, counter.limit))
         if counter.value >= counter.limit:
-            self._reserved.append((counter, counter.limit))
             counter.limit = counter.value + NUMBER_BLOCK
             self._db.execute(save, (counter.limit, *row))
         counter.value += 1

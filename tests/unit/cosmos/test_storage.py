@@ -80,11 +80,25 @@ def test_a_sequence_number_is_never_given_twice_even_if_a_rolled_back_write_set_
         killed.close()
 
 
+def test_no_reader_goes_on_behind_a_write_that_was_rolled_back(path: Path, opened: Storage) -> None:
+    container = create(opened)
+    for n in range(NUMBER_BLOCK):
+        write(opened, container, id=f"i{n}")
+    with pytest.raises(ServiceError):
+        fail_in_transaction(opened, container)
+    position = container.partition_of(KEY.low).lsn.value  # an empty page of the feed goes on from here
+    killed = Storage(path)
+    try:
+        assert write(killed, killed.containers["d", "c"], id="next").lsn > position
+    finally:
+        killed.close()
+
+
 def test_a_transaction_that_fails_leaves_nothing(opened: Storage) -> None:
     container = create(opened)
     with pytest.raises(ServiceError):
         fail_in_transaction(opened, container)
-    assert write(opened, container, id="b").lsn == 2
+    assert write(opened, container, id="b").lsn == 1
     assert ids(opened.read.scan(container, WHOLE)) == ["b"]
 
 
