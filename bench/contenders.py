@@ -81,7 +81,7 @@ class FleetContender:
             report = await self.fleet.publisher.publish(changed)
             _add(total, report)
             if report.poisoned:
-                raise BenchError(f"the fleet could not publish {report.poisoned} views")
+                raise BenchError(f"the fleet could not publish {len(report.poisoned)} views")
 
     async def count_history(self) -> None:
         """Fold everything in the feed."""

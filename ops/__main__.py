@@ -23,6 +23,7 @@ from shared.poison import PoisonNotFoundError
 from shared.poison_rows import Status
 from shared.price_book import PriceBook
 from shared.pricing import ModelPrice, PriceError, list_prices, parse_price
+from shared.publishing import DocumentKey, PublishReport, UnknownViewError
 from shared.replay import ReplayError
 from shared.settings import SettingsError, load_settings
 
@@ -56,7 +57,7 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
         return asyncio.run(connected())
     except SettingsError as error:
         _fail(str(error), EXIT_SETTINGS)
-    except (PoisonNotFoundError, ReplayError, PriceError) as error:
+    except (PoisonNotFoundError, ReplayError, UnknownViewError, PriceError) as error:
         _fail(str(error), EXIT_REFUSED)
     except AzureError as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -110,7 +111,7 @@ def show_poison(row_id: RowId) -> None:
 
 @poison_cli.command("replay")
 def replay_poison(row_id: RowId, by: By = "") -> None:
-    """Fold the document as it stands now, or its stored copy where it is gone."""
+    """Fold the document as it stands now, or its stored copy where it is gone; publish a view again."""
     row = run(lambda fleet: fleet.replayer.replay(row_id, by=by or getpass.getuser()))
     _out.print(f"{row['id']} {row['status']}")
 
@@ -130,6 +131,24 @@ def discard_poison(row_id: RowId, by: By = "") -> None:
 def _settle(row_id: str, status: Status, by: str) -> None:
     row = run(lambda fleet: fleet.poison.settle(row_id, status, by=by or getpass.getuser()))
     _out.print(f"{row['id']} {row['status']}")
+
+
+@cli.command("publish")
+def publish(
+    view: Annotated[str, typer.Argument(help="Name of the view: daily_metrics, user_analytics.")],
+    keys: Annotated[list[str], typer.Argument(help="Keys of documents: 2025-08-05, or 202508|USER_ID.")],
+) -> None:
+    """Publish documents again from what is counted now, even if they show it already."""
+
+    async def work(fleet: Fleet) -> PublishReport:
+        return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
+
+    report = run(work)
+    _out.print(
+        f"{report.published} published, {report.current} current, {report.absent} with nothing counted"
+    )
+    if report.poisoned:
+        _fail(f"Could not be published, see: {', '.join(report.poisoned)}", EXIT_REFUSED)
 
 
 @cli.command("audit")

@@ -41,7 +41,9 @@ class Fleet:
             database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
         )
         self.publisher = Publisher(database=self.database, poison=self.poison, settings=settings)
-        self.replayer = Replayer(database=self.database, ingest=self.ingest, poison=self.poison)
+        self.replayer = Replayer(
+            database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
+        )
         self.repricer = Repricer(
             database=self.database, store=store, folder=folder, prices=self.prices, settings=settings
         )

@@ -152,7 +152,7 @@ class PoisonStore:
 
 
 def _same_failure(row: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Say whether a row still tells of the version it told of; delivered again, that may have failed again."""
+    """Say whether a row still tells of the version that it told of when it was seen."""
     if row["source_etag"] is None:
         return bool(row["_etag"] == seen["_etag"])
     return bool(row["source_etag"] == seen["source_etag"])

@@ -11,8 +11,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from hashlib import sha256
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 from azure.core import MatchConditions
@@ -22,6 +24,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+from tenacity import AsyncRetrying
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
@@ -40,6 +43,9 @@ CONCURRENCY = 16
 REMEMBERED_DOCUMENTS = 20_000
 """Published documents whose etag an instance keeps, at some 100 bytes each, to save a read per write."""
 
+VIEW_STATE = "view_state"
+"""The container that is published from: the source that poison rows of views name."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -51,6 +57,10 @@ class StaleReadError(Exception):
     """
 
 
+class UnknownViewError(Exception):
+    """There is no such view. The message names those there are."""
+
+
 @dataclass(slots=True)
 class PublishReport:
     """What became of a batch of changed partials."""
@@ -59,7 +69,10 @@ class PublishReport:
     published: int = 0
     current: int = 0
     """Documents that showed this state already."""
-    poisoned: int = 0
+    absent: int = 0
+    """Documents that were asked for and that nothing was counted for."""
+    poisoned: list[str] = field(default_factory=list)
+    """Ids of the poison rows."""
     request_units: float = 0.0
     requests: int = 0
     seconds: float = 0.0
@@ -86,6 +99,10 @@ class _Shown:
 
     merges: Mapping[PartialKey, Merge]
 
+    @property
+    def is_empty(self) -> bool:
+        return not any(merge.partials for merge in self.merges.values())
+
     def stamp(self, generation: int) -> Stamp:
         return Stamp(
             generation=generation,
@@ -108,6 +125,14 @@ class _Batch:
 
     delivered: dict[PartialKey, list[StoredPartial]] = field(default_factory=dict)
     merges: dict[PartialKey, asyncio.Task[Merge]] = field(default_factory=dict)
+    again: bool = False
+    """Documents are written even if they show this state already."""
+
+
+class _Outcome(Enum):
+    PUBLISHED = auto()
+    CURRENT = auto()
+    ABSENT = auto()
 
 
 class Publisher:
@@ -115,11 +140,12 @@ class Publisher:
 
     def __init__(self, *, database: DatabaseProxy, poison: PoisonStore, settings: Settings) -> None:
         self._database = database
-        self._merger = Merger(database.get_container_client("view_state"), settings)
+        self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
         self._poison = poison
         self._generation = settings.generation
         self._documents: OrderedDict[DocumentKey, _Published] = OrderedDict()
-        self._locks: dict[DocumentKey, asyncio.Lock] = {}
+        # A lock lives as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
         """Publish every document that shows what changed.
@@ -135,9 +161,30 @@ class Publisher:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
-        started = time.monotonic()
         batch = self._batch(changes)
-        documents = _showing(batch.delivered)
+        return await self._publish_all(_showing(batch.delivered), batch)
+
+    async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
+        """Publish documents from the state as it stands now, even if they show it already.
+
+        For what a change of state no longer brings about: a document that could not be published when its
+        state last changed, or that an earlier release rendered wrongly.
+
+        Raises
+        ------
+        UnknownViewError
+            There is no such view.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        documents = list(documents)
+        for document in documents:
+            if document.view not in VIEWS:
+                raise UnknownViewError(f"{document.view!r} is not a view: {', '.join(VIEWS)}")
+        return await self._publish_all(documents, _Batch(again=True))
+
+    async def _publish_all(self, documents: Sequence[DocumentKey], batch: _Batch) -> PublishReport:
+        started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
 
         async def one(document: DocumentKey) -> None:
@@ -163,50 +210,55 @@ class Publisher:
         return batch
 
     async def _publish_isolated(self, document: DocumentKey, batch: _Batch, report: PublishReport) -> None:
-        lock = self._locks.setdefault(document, asyncio.Lock())
-        try:
-            async with lock:
-                written = await self._publish_document(document, batch)
-        except Exception as error:
-            if blames_service(error):
-                raise
-            await self._poison.record(
-                source="view_state",
-                handler=f"publish_{document.view}",
-                document={"id": f"{document.view}|{document.key}", **document._asdict()},
-                error=error,
-                attempts=1,
-            )
-            _log.error("view_poisoned", view=document.view, error_type=type(error).__name__)
-            report.poisoned += 1
-        else:
-            report.published += written
-            report.current += not written
-        finally:
-            if not lock.locked():
-                self._locks.pop(document, None)
-
-    async def _publish_document(self, document: DocumentKey, batch: _Batch) -> bool:
-        """Bring one document up to date; return whether it had to be written."""
-        view = VIEWS[document.view]
-        async for attempt in retrying(
+        tries = retrying(
             StaleReadError,
             CosmosAccessConditionFailedError,
             CosmosResourceExistsError,
             CosmosResourceNotFoundError,
-        ):
+        )
+        try:
+            async with self._locks.setdefault(document, asyncio.Lock()):
+                outcome = await self._publish_document(document, batch, tries)
+        except Exception as error:
+            if blames_service(error):
+                raise
+            partition = VIEWS[document.view].partition(document.key)
+            row_id = await self._poison.record(
+                source=VIEW_STATE,
+                handler=f"publish_{document.view}",
+                document={"id": "|".join(document), "partition_key": partition, **document._asdict()},
+                error=error,
+                attempts=tries.statistics.get("attempt_number", 1),
+            )
+            _log.error("view_poisoned", view=document.view, error_type=type(error).__name__)
+            report.poisoned.append(row_id)
+        else:
+            report.published += outcome is _Outcome.PUBLISHED
+            report.current += outcome is _Outcome.CURRENT
+            report.absent += outcome is _Outcome.ABSENT
+
+    async def _publish_document(self, document: DocumentKey, batch: _Batch, tries: AsyncRetrying) -> _Outcome:
+        """Bring one document up to date."""
+        view = VIEWS[document.view]
+        inputs = view.inputs(document.key)
+        if batch.again:
+            self._forget(document, inputs)
+        async for attempt in tries:
             with attempt:
                 first = attempt.retry_state.attempt_number == 1
-                inputs = view.inputs(document.key)
                 try:
                     merges = {target: await self._input(target, batch, first=first) for target in inputs}
-                    return await self._write(view, document, _Shown(merges))
+                    return await self._write(view, document, _Shown(merges), again=batch.again)
                 except Exception:
-                    for target in inputs:
-                        self._merger.forget(target)
-                    self._documents.pop(document, None)
+                    self._forget(document, inputs)
                     raise
         raise AssertionError("the retry policy either returns or raises")
+
+    def _forget(self, document: DocumentKey, inputs: Iterable[PartialKey]) -> None:
+        """Read everything again next time."""
+        for target in inputs:
+            self._merger.forget(target)
+        self._documents.pop(document, None)
 
     async def _input(self, target: PartialKey, batch: _Batch, *, first: bool) -> Merge:
         delivered = batch.delivered.get(target, [])
@@ -218,20 +270,20 @@ class Publisher:
             )
         return await batch.merges[target]
 
-    async def _write(self, view: View, document: DocumentKey, shown: _Shown) -> bool:
+    async def _write(self, view: View, document: DocumentKey, shown: _Shown, *, again: bool) -> _Outcome:
+        if shown.is_empty:
+            return _Outcome.ABSENT
         container = self._database.get_container_client(view.container)
         published = self._documents.get(document) or await self._read_published(container, view, document)
         # Others may add to the merges while this waits; from here to the rendering it does not wait.
         stamp, digest = shown.stamp(self._generation), shown.digest()
         if published is not None:
             there = (published.generation, published.revision)
-            if published.digest == digest and there == (stamp.generation, stamp.revision):
+            same = published.digest == digest and there == (stamp.generation, stamp.revision)
+            if (same and not again) or there[0] > stamp.generation:
                 self._remember(document, published)
-                return False
-            if there[0] > stamp.generation:
-                self._remember(document, published)
-                return False
-            if there >= (stamp.generation, stamp.revision):
+                return _Outcome.CURRENT
+            if there >= (stamp.generation, stamp.revision) and not same:
                 raise StaleReadError(f"{document.view}: {there} is published")
         body = view.render(document.key, shown.states(), stamp)
         body["state"]["digest"] = digest
@@ -248,7 +300,7 @@ class Publisher:
             )
         etag = written.get_response_headers()["etag"]
         self._remember(document, _Published(etag, stamp.generation, stamp.revision, digest))
-        return True
+        return _Outcome.PUBLISHED
 
     async def _read_published(
         self, container: ContainerProxy, view: View, document: DocumentKey
@@ -290,7 +342,7 @@ def _log_batch(report: PublishReport) -> None:
         partials=report.partials,
         published=report.published,
         current=report.current,
-        poisoned=report.poisoned,
+        poisoned=len(report.poisoned),
         requests=report.requests,
         request_units=round(report.request_units, 2),
         duration_ms=round(report.seconds * 1000),

@@ -1,8 +1,11 @@
-"""Replay poison documents: fold the document as it stands now, or the stored copy where it is gone."""
+"""Replay poison documents: fold the document as it stands now, or the stored copy where it is gone.
+
+A view that could not be published is published again, from the state as it stands now.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from azure.cosmos.aio import DatabaseProxy
@@ -11,6 +14,7 @@ from shared.fold import Verdict
 from shared.ingest import Ingest, read_live
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status
+from shared.publishing import VIEW_STATE, DocumentKey, Publisher, UnknownViewError
 from shared.sources import SOURCES
 
 
@@ -21,38 +25,61 @@ class ReplayError(Exception):
 class Replayer:
     """Replays single rows of ``poison_messages``."""
 
-    def __init__(self, *, database: DatabaseProxy, ingest: Ingest, poison: PoisonStore) -> None:
+    def __init__(
+        self, *, database: DatabaseProxy, ingest: Ingest, publisher: Publisher, poison: PoisonStore
+    ) -> None:
         self._database = database
         self._ingest = ingest
+        self._publisher = publisher
         self._poison = poison
 
     async def replay(self, row_id: str, *, by: str) -> dict[str, Any]:
-        """Fold the document of a row and mark the row as replayed; return the row.
+        """Fold or publish what a row stands for, as it is now, and mark it as replayed; return the row.
 
         Raises
         ------
         PoisonNotFoundError
             There is no such row.
         ReplayError
-            It failed again, or its document is gone and the stored copy is not whole.
+            It failed again, or its document is gone and the stored copy is of no use.
         """
         row = await self._poison.get(row_id)
-        source = row["source_container"]
-        if source not in SOURCES:
-            raise ReplayError(f"{row_id} comes from {source!r}, which is published again on its next change.")
-        document, live = await self._document(row)
-        report = await self._ingest.take(source, [document], live=live)
-        if report.poisoned:
-            again = await self._poison.get(report.poisoned[0])
-            raise ReplayError(f"{row_id} failed again: {again['error_message']}")
-        if report.folded.verdicts[Verdict.OLDER]:
+        if row["source_container"] == VIEW_STATE:
+            await self._publish(row)
+        elif row["source_container"] in SOURCES:
+            await self._fold(row)
+        else:
             raise ReplayError(
-                f"{row_id}: a newer version of the document was counted: resolve or discard it."
+                f"{row_id} comes from {row['source_container']!r}: this release does not read that."
             )
         try:
             return await self._poison.settle(row_id, Status.REPLAYED, by=by, seen=row)
         except PoisonChangedError as error:
             raise ReplayError(str(error)) from None
+
+    async def _fold(self, row: Mapping[str, Any]) -> None:
+        document, live = await self._document(row)
+        report = await self._ingest.take(row["source_container"], [document], live=live)
+        await self._require_success(row, report.poisoned)
+        if report.folded.verdicts[Verdict.OLDER]:
+            raise ReplayError(
+                f"{row['id']}: a newer version of the document was counted: resolve or discard it."
+            )
+
+    async def _publish(self, row: Mapping[str, Any]) -> None:
+        document = row["original_document"]
+        try:
+            report = await self._publisher.publish_again([DocumentKey(document["view"], document["key"])])
+        except UnknownViewError as error:
+            raise ReplayError(f"{row['id']}: {error}") from None
+        await self._require_success(row, report.poisoned)
+        if report.absent:
+            raise ReplayError(f"{row['id']}: nothing is counted for it any more: resolve or discard it.")
+
+    async def _require_success(self, row: Mapping[str, Any], poisoned: Sequence[str]) -> None:
+        if poisoned:
+            again = await self._poison.get(poisoned[0])
+            raise ReplayError(f"{row['id']} failed again: {again['error_message']}")
 
     async def _document(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
         document_id, user_id = row["document_id"], row["source_partition_key"]

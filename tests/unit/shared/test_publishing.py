@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from shared import cosmos
 from shared.aggregates.base import PartialKey
 from shared.ledger import Partial
 from shared.poison import PoisonStore
-from shared.publishing import Publisher
+from shared.publishing import DocumentKey, Publisher, UnknownViewError
+from shared.replay import Replayer, ReplayError
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
 from shared.tally import Tally
+from shared.views.daily_metrics import DailyMetrics
 from tests.fakes import FakeContainer
 
 DAY = PartialKey("day", "2025-08-05")
@@ -34,6 +37,20 @@ class Database:
     def publisher(self) -> Publisher:
         poison = PoisonStore(self.get_container_client("poison_messages"))
         return Publisher(database=self, poison=poison, settings=Settings())  # type: ignore[arg-type]
+
+    def replayer(self) -> Replayer:
+        poison = PoisonStore(self.get_container_client("poison_messages"))
+        ingest: Any = None  # views are not folded
+        return Replayer(
+            database=self,  # type: ignore[arg-type]
+            ingest=ingest,
+            publisher=self.publisher(),
+            poison=poison,
+        )
+
+    def poison(self) -> dict[str, Any]:
+        (row,) = self.containers["poison_messages"].items.values()
+        return row
 
     async def count(self, shard: str, interactions: int, revision: int, key: PartialKey = DAY) -> Any:
         """Store a partial and return it as the feed delivers it."""
@@ -104,8 +121,8 @@ async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
     good = await database.count("1:0000", 2, 1)
     bad = await database.count("1:0000", 2, 1, PartialKey("person_month", "no-month|ann"))
     report = await database.publisher().publish([bad, good])
-    assert (report.published, report.poisoned) == (1, 1)
-    (row,) = database.containers["poison_messages"].items.values()
+    assert (report.published, len(report.poisoned)) == (1, 1)
+    row = database.poison()
     assert row["handler"] == "publish_user_analytics"
     assert row["source_container"] == "view_state"
 
@@ -128,6 +145,87 @@ async def test_a_state_that_went_back_is_visible_and_holds_nothing_up() -> None:
     restored = await database.count("1:0000", 2, 1)
     other = await database.count("1:0000", 1, 1, PartialKey("day", "2025-08-06"))
     report = await database.publisher().publish([restored, other])
-    assert (report.published, report.poisoned) == (1, 1)
-    (row,) = database.containers["poison_messages"].items.values()
+    assert (report.published, len(report.poisoned)) == (1, 1)
+    row = database.poison()
     assert row["error_type"] == "StaleReadError"
+
+
+async def test_a_view_in_poison_is_replayed_from_the_state_as_it_is_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = Database()
+    changes = [await database.count("1:0000", 2, 1), await database.count("1:0001", 3, 1)]
+    with monkeypatch.context() as broken:
+        broken.setattr(DailyMetrics, "render", _fail)
+        assert len((await database.publisher().publish(changes)).poisoned) == 1
+    row = database.poison()
+    assert (row["source_partition_key"], row["attempts"]) == ("2025-08-05", 1)
+    await database.count("1:0001", 4, 2)
+    settled = await database.replayer().replay(row["id"], by="me")
+    assert (settled["status"], database.shown()) == ("replayed", 6)
+
+
+async def test_a_view_that_fails_again_is_not_called_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database()
+    monkeypatch.setattr(DailyMetrics, "render", _fail)
+    await database.publisher().publish([await database.count("1:0000", 2, 1)])
+    row_id = database.poison()["id"]
+    with pytest.raises(ReplayError, match="failed again: cannot be rendered"):
+        await database.replayer().replay(row_id, by="me")
+    database.containers["view_state"].items.clear()
+    with pytest.raises(ReplayError, match="nothing is counted for it any more"):
+        await database.replayer().replay(row_id, by="me")
+    assert database.poison()["status"] == "pending"
+
+
+async def test_a_state_that_kept_being_stale_says_how_often_it_was_tried() -> None:
+    database = Database()
+    await database.publisher().publish([await database.count("1:0000", 9, 7)])
+    await database.publisher().publish([await database.count("1:0000", 2, 1)])
+    assert database.poison()["attempts"] == cosmos.ATTEMPTS
+
+
+async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None:
+    database = Database()
+    publisher = database.publisher()
+    await publisher.publish([await database.count("1:0000", 2, 1)])
+    (wrong,) = database.containers["daily_metrics"].items.values()
+    wrong["usage_statistics"]["total_interactions"] = 99
+    key = DocumentKey("daily_metrics", "2025-08-05")
+    report = await publisher.publish_again([key, DocumentKey("daily_metrics", "2025-08-06")])
+    assert (report.published, report.absent, database.shown()) == (1, 1, 2)
+    with pytest.raises(UnknownViewError, match="'monthly' is not a view: daily_metrics"):
+        await publisher.publish_again([DocumentKey("monthly", "2025")])
+
+
+def _fail(*_: Any) -> Any:
+    raise ValueError("cannot be rendered")
+
+
+class OneAtATime(Publisher):
+    """Publishes nothing, and counts how many do so for one document at once."""
+
+    busy = most = 0
+
+    async def _publish_document(self, *_: Any) -> Any:
+        self.busy += 1
+        self.most = max(self.most, self.busy)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.busy -= 1
+
+
+async def test_a_document_is_published_once_at_a_time_however_many_wait() -> None:
+    database = Database()
+    change = await database.count("1:0000", 2, 1)
+    poison = PoisonStore(database.get_container_client("poison_messages"))
+    publisher = OneAtATime(database=database, poison=poison, settings=Settings())  # type: ignore[arg-type]
+
+    async def later(turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await publisher.publish([change])
+
+    await asyncio.gather(*(later(turns) for turns in range(20)))
+    assert publisher.most == 1
+    assert not publisher._locks
