@@ -23,7 +23,8 @@ from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, PhysicalPartition, Range, effective_key, parse_header, point
 from local.cosmos.patch import patch_item
 from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
-from local.cosmos.queries import Queries, parse_request, plan
+from local.cosmos.queries import Queries, compiled, parse_request, plan
+from local.cosmos.query import AnyOf
 from local.cosmos.sessions import check_session, session_token
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request, feed_body
@@ -123,8 +124,10 @@ class Documents:
             status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
             return Reply(status, orjson.dumps(results), charge)
         if request.is_query:
-            check_crosses(request)
-            return self._query(container, request, *parse_request(request.body))
+            text, parameters = parse_request(request.body)
+            if not _names_key(container, text, parameters):
+                check_crosses(request)
+            return self._query(container, request, text, parameters)
         if len(request.body) > MAX_ITEM_BYTES:
             raise too_large(
                 f"Request size is too large: {len(request.body)} bytes, of at most {MAX_ITEM_BYTES}."
@@ -230,6 +233,16 @@ class Documents:
         raise ServiceError(
             410, f"The partition key range {name!r} is gone.", sub_status=PARTITION_KEY_RANGE_GONE
         )
+
+
+def _names_key(container: Container, text: str, parameters: dict[str, object]) -> bool:
+    """Say whether a query's filter is about one logical partition, so that it need not name it besides."""
+    named = {
+        seek.terms[0].path
+        for seek in compiled(text).seek(parameters)
+        if isinstance(seek, AnyOf) and len(seek.terms) == 1
+    }
+    return named >= {f"{path}/?" for path in container.key_paths}
 
 
 def check_crosses(request: Request) -> None:

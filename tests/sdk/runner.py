@@ -15,6 +15,9 @@ from tests.cosmos_server import running_server
 from tests.sdk.areas import Reason
 
 STAND_INS = Path(__file__).with_name("stand_ins")
+LATENCY_MS = 4
+"""Added to every request: tests of timeouts expect a network."""
+
 TEST_SECONDS = 90
 FILE_SECONDS = 900
 PARTITIONS = 1
@@ -66,6 +69,7 @@ def run_file(path: Path, known: list[Reason]) -> Tally:
         tempfile.TemporaryDirectory(prefix="sdk-tests-") as directory,
         running_server(Path(directory), partitions=PARTITIONS) as server,
     ):
+        server.local("PUT", "faults", {"rules": [{"rate": 1, "latency_ms": LATENCY_MS}]})
         report = Path(directory) / "report.xml"
         environment = {
             **os.environ,
