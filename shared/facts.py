@@ -44,15 +44,16 @@ class Citation(NamedTuple):
 class InteractionFact:
     """One interaction, reduced to numbers and labels.
 
-    Scores are :data:`~shared.units.Micro`, durations milliseconds, ``cost`` nano-dollars or None where the
-    price table knows no price, ``at`` milliseconds since the epoch.
+    Scores are :data:`~shared.units.Micro`, durations milliseconds, ``at`` milliseconds since the epoch. None
+    means that the document does not tell; of ``cost``, in nano-dollars, that it gives no tokens or the price
+    table no price.
     """
 
     user_id: str
     at: Millis
-    answered: bool
-    tokens_in: int
-    tokens_out: int
+    answered: bool | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
     persona: str = UNKNOWN
     model: str = UNKNOWN
     session_id: str | None = None
@@ -84,6 +85,11 @@ class InteractionFact:
     def month(self) -> Month:
         """The UTC month the interaction happened in."""
         return Month(self.hour[:4] + self.hour[5:7])
+
+    @property
+    def measured(self) -> bool:
+        """Whether both token counts are known, without which nothing can be priced."""
+        return self.tokens_in is not None and self.tokens_out is not None
 
     @property
     def minute_of_day(self) -> int:
@@ -173,18 +179,17 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     stages = document.processing_stages or Stages()
     feedback = document.user_feedback or Feedback()
     model = usage.model_used or response.model_used
-    tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
     answer = len(document.response_text) if document.response_text is not None else response.response_length
     return InteractionFact(
         user_id=document.user_id,
         at=at,
-        answered=bool(answer),
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
+        answered=None if answer is None else answer > 0,
+        tokens_in=usage.input_tokens,
+        tokens_out=usage.output_tokens,
         persona=response.personality_used or UNKNOWN,
         model=model or UNKNOWN,
         session_id=document.session_id,
-        cost=prices.cost(model, at, tokens_in, tokens_out),
+        cost=prices.cost(model, at, usage.input_tokens, usage.output_tokens),
         response_ms=_rounded(document.response_time_ms),
         retrieval_ms=_rounded(stages.content_retrieval_ms),
         chunks=rag.chunks_retrieved,

@@ -87,10 +87,12 @@ class PriceTable:
         self.fingerprint = sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
         """Same fingerprint, same prices: tells whether anything has to be priced again."""
 
-    def cost(self, model: str | None, at: Millis, tokens_in: int, tokens_out: int) -> NanoUSD | None:
-        """Return what a call of ``model`` at that moment cost, None if the table has no price for it."""
+    def cost(
+        self, model: str | None, at: Millis, tokens_in: int | None, tokens_out: int | None
+    ) -> NanoUSD | None:
+        """Return what a call of ``model`` at that moment cost, None without a price or a count of tokens."""
         starts = self._starts.get(model or "")
-        if not starts:
+        if not starts or tokens_in is None or tokens_out is None:
             return None
         index = bisect_right(starts, at) - 1
         if index < 0:

@@ -86,10 +86,13 @@ def day_of(document: Document) -> str:
     return f"{at(document):%Y-%m-%d}"
 
 
-def is_answered(document: Document) -> bool:
-    if document.get("response_text") is not None:
-        return len(document["response_text"]) > 0
-    return bool((document.get("response_metadata") or {}).get("response_length"))
+def is_answered(document: Document) -> bool | None:
+    """Say whether there is an answer, None where neither a text nor a length tells."""
+    text = document.get("response_text")
+    length = (document.get("response_metadata") or {}).get("response_length")
+    if text is None and length is None:
+        return None
+    return (len(text) if text is not None else length) > 0
 
 
 def model_of(document: Document) -> str:
@@ -101,23 +104,35 @@ def persona_of(document: Document) -> str:
     return (document.get("response_metadata") or {}).get("personality_used") or "unknown"
 
 
-def tokens_in(document: Document) -> int:
-    return int((document.get("cost_data") or {}).get("input_tokens") or 0)
+def tokens(document: Document, name: str) -> int | None:
+    count = (document.get("cost_data") or {}).get(name)
+    return None if count is None else int(count)
 
 
-def tokens_out(document: Document) -> int:
-    return int((document.get("cost_data") or {}).get("output_tokens") or 0)
+def has_tokens(document: Document) -> bool:
+    return tokens(document, "input_tokens") is not None and tokens(document, "output_tokens") is not None
 
 
 def cost_of(document: Document) -> int | None:
     """Nano-dollars: dollars per million tokens are thousands of nano-dollars per token."""
     price = PER_MILLION_USD.get(model_of(document))
-    if price is None:
+    tokens_in, tokens_out = tokens(document, "input_tokens"), tokens(document, "output_tokens")
+    if price is None or tokens_in is None or tokens_out is None:
         return None
-    if model_of(document) == "gemini-2.5-pro" and tokens_in(document) > 200_000:
+    if model_of(document) == "gemini-2.5-pro" and tokens_in > 200_000:
         price = (2.50, 15.0)
     per_in, per_out = (round(dollars * 1000) for dollars in price)
-    return tokens_in(document) * per_in + tokens_out(document) * per_out
+    return tokens_in * per_in + tokens_out * per_out
+
+
+def unpriced(documents: Iterable[Document]) -> list[Document]:
+    """The interactions that lack nothing but a price."""
+    return [d for d in documents if has_tokens(d) and cost_of(d) is None]
+
+
+def unmeasured(documents: Iterable[Document]) -> int:
+    """How many interactions do not say how many tokens they took."""
+    return sum(not has_tokens(document) for document in documents)
 
 
 def costs_of(documents: Iterable[Document]) -> list[int]:
@@ -200,7 +215,7 @@ def dollars(costs: Sequence[int]) -> Near | None:
 
 def expected_day(day: str, documents: list[Document], new_users: int) -> Document:
     """Build the document of ``daily_metrics`` for one day."""
-    answered = sum(map(is_answered, documents))
+    answers = [answered for d in documents if (answered := is_answered(d)) is not None]
     times = measured(documents, "response_time_ms")
     sessions = {(d["user_id"], d["session_id"]) for d in documents if d.get("session_id") is not None}
     minutes = Counter(f"{at(d):%H:%M}" for d in documents)
@@ -214,8 +229,8 @@ def expected_day(day: str, documents: list[Document], new_users: int) -> Documen
             "p95_response_time_ms": nearest_rank(times, 0.95),
             "p99_response_time_ms": nearest_rank(times, 0.99),
             "total_requests": len(documents),
-            "successful_requests": answered,
-            "error_rate": part_of(len(documents) - answered, len(documents)),
+            "successful_requests": answers.count(True),
+            "error_rate": part_of(answers.count(False), len(answers)),
             "availability_percent": None,
         },
         "usage_statistics": {
@@ -296,22 +311,24 @@ def expected_ai(documents: list[Document]) -> Document:
             "citation_accuracy": mean(measured(documents, "quality_metrics", "citation_accuracy"), 4),
         },
         "total_cost_usd": dollars(costs_of(documents)),
-        "unpriced_models": dict(Counter(model_of(d) for d in documents if cost_of(d) is None)),
+        "unpriced_models": dict(Counter(map(model_of, unpriced(documents)))),
     }
 
 
 def expected_model(documents: list[Document]) -> Document:
     costs = costs_of(documents)
-    total_in, total_out = sum(map(tokens_in, documents)), sum(map(tokens_out, documents))
+    tokens_in = [n for d in documents if (n := tokens(d, "input_tokens")) is not None]
+    tokens_out = [n for d in documents if (n := tokens(d, "output_tokens")) is not None]
     return {
         "requests": len(documents),
-        "avg_tokens_input": part_of(total_in, len(documents), 2),
-        "avg_tokens_output": part_of(total_out, len(documents), 2),
-        "total_tokens_input": total_in,
-        "total_tokens_output": total_out,
+        "avg_tokens_input": mean(tokens_in, 2),
+        "avg_tokens_output": mean(tokens_out, 2),
+        "total_tokens_input": sum(tokens_in) if tokens_in else None,
+        "total_tokens_output": sum(tokens_out) if tokens_out else None,
         "cost_usd": dollars(costs),
         "cost_nano_usd": sum(costs) if costs else None,
-        "unpriced_requests": len(documents) - len(costs),
+        "unpriced_requests": len(unpriced(documents)),
+        "unmeasured_requests": unmeasured(documents),
         "quality_score": mean(measured(documents, "quality_metrics", "response_relevance"), 4),
     }
 
@@ -347,7 +364,8 @@ def expected_month(user: str, month: str, documents: list[Document]) -> Document
         ),
         "cost": {
             "nano_usd": sum(costs) if costs else None,
-            "unpriced_interactions": len(documents) - len(costs),
+            "unpriced_interactions": len(unpriced(documents)),
+            "unmeasured_interactions": unmeasured(documents),
         },
         "quality_indicators": {
             "sample_size": len(documents),

@@ -27,7 +27,7 @@ class DayAggregate:
         """Count one interaction on its day."""
         day = into.to(NAME, fact.day)
         day.add("interactions", 1)
-        day.add("answered", int(fact.answered))
+        day.sample("answered", None if fact.answered is None else int(fact.answered))
         day.count("minutes", str(fact.minute_of_day))
         if fact.response_ms is not None:
             day.sample("response_ms", fact.response_ms)
@@ -46,8 +46,9 @@ class DayAggregate:
         day.sample_by("persona_rating", fact.persona, fact.rating)
         day.sample_by("persona_ms", fact.persona, fact.response_ms)
         day.count("model_requests", fact.model)
-        day.count("model_tokens_in", fact.model, fact.tokens_in)
-        day.count("model_tokens_out", fact.model, fact.tokens_out)
+        day.count("model_unmeasured", fact.model, int(not fact.measured))
+        day.sample_by("model_tokens_in", fact.model, fact.tokens_in)
+        day.sample_by("model_tokens_out", fact.model, fact.tokens_out)
         day.sample_by("model_cost", fact.model, fact.cost)
         day.sample_by("model_relevance", fact.model, fact.relevance)
 

@@ -41,6 +41,7 @@ class PersonMonth:
         day.sample("complexity", None if complexity is None else to_micro(complexity))
         day.sample("rating", fact.rating)
         day.sample("cost", fact.cost)
+        day.add("unmeasured", int(not fact.measured))
         for citation in fact.citations:
             day.count("passages", citation.passage)
 

@@ -65,6 +65,7 @@ class DailyMetrics:
         """Return the specification's document for one day."""
         state = states.of(day.NAME, key)
         interactions, answered = state.total("interactions"), state.total("answered")
+        known = state.total("answered#")
         citations = state.total("citations")
         return {
             "id": self.document_id(key),
@@ -77,7 +78,7 @@ class DailyMetrics:
                 "p99_response_time_ms": _milliseconds(state, 0.99),
                 "total_requests": interactions,
                 "successful_requests": answered,
-                "error_rate": ratio(interactions - answered, interactions),
+                "error_rate": ratio(known - answered, known),
                 **_nulls("system_performance"),
             },
             "usage_statistics": {
@@ -170,15 +171,19 @@ def _model(state: Tally, models: list[str]) -> dict[str, Any]:
         return sum(state.counts(name).get(model, 0) for model in models)
 
     requests, priced, cost = over("model_requests"), over("model_cost#"), over("model_cost")
+    unmeasured = over("model_unmeasured")
+    tokens_in, counts_in = over("model_tokens_in"), over("model_tokens_in#")
+    tokens_out, counts_out = over("model_tokens_out"), over("model_tokens_out#")
     return {
         "requests": requests,
-        "avg_tokens_input": ratio(over("model_tokens_in"), requests, 2),
-        "avg_tokens_output": ratio(over("model_tokens_out"), requests, 2),
-        "total_tokens_input": over("model_tokens_in"),
-        "total_tokens_output": over("model_tokens_out"),
+        "avg_tokens_input": ratio(tokens_in, counts_in, 2),
+        "avg_tokens_output": ratio(tokens_out, counts_out, 2),
+        "total_tokens_input": tokens_in if counts_in else None,
+        "total_tokens_output": tokens_out if counts_out else None,
         "cost_usd": _dollars(cost, priced),
         "cost_nano_usd": cost if priced else None,
-        "unpriced_requests": requests - priced,
+        "unpriced_requests": requests - priced - unmeasured,
+        "unmeasured_requests": unmeasured,
         "quality_score": ratio(over("model_relevance"), over("model_relevance#") * MICROS),
     }
 
@@ -193,9 +198,9 @@ def _dollars(amount: int, priced: int) -> float | None:
 
 
 def _unpriced(state: Tally) -> dict[str, int]:
-    priced = state.counts("model_cost#")
-    return {
-        model: requests - priced.get(model, 0)
+    priced, unmeasured = state.counts("model_cost#"), state.counts("model_unmeasured")
+    unpriced = {
+        model: requests - priced.get(model, 0) - unmeasured.get(model, 0)
         for model, requests in sorted(state.counts("model_requests").items())
-        if requests > priced.get(model, 0)
     }
+    return {model: requests for model, requests in unpriced.items() if requests}

@@ -115,7 +115,8 @@ class UserAnalytics:
             ),
             "cost": {
                 "nano_usd": state.total("cost") if state.total("cost#") else None,
-                "unpriced_interactions": interactions - state.total("cost#"),
+                "unpriced_interactions": interactions - state.total("cost#") - state.total("unmeasured"),
+                "unmeasured_interactions": state.total("unmeasured"),
             },
             "quality_indicators": {
                 "data_completeness": None,

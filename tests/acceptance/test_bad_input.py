@@ -69,6 +69,7 @@ ODD: dict[str, Document] = {
     "another zone": {"timestamp": "2025-08-06T01:00:00+05:30"},
     "created but not timed": {"timestamp": ABSENT, "created_at": "2025-08-07T00:00:00Z"},
     "no answer": {"response_text": ""},
+    "no telling whether there was an answer": {"response_text": ABSENT},
     "fields from elsewhere": {"experiment": {"arm": ["b"]}, "schema_version": "1.1"},
     "long but bearable": {"user_query": WORDS * 10_000},
 }

@@ -61,6 +61,24 @@ def test_a_day_and_a_month_by_hand() -> None:
     assert month["cost"]["nano_usd"] == 500_342_500
 
 
+def test_what_nobody_measured_is_unknown_and_not_nothing() -> None:
+    bare = {"id": "c", "user_id": PERSON, "timestamp": "2025-08-05T11:00:00Z"}
+    half = {**bare, "id": "d", "cost_data": {"input_tokens": 500, "model_used": "gemini-2.5-flash"}}
+    free = {**bare, "id": "e", "cost_data": {"input_tokens": 1, "output_tokens": 1, "model_used": "own"}}
+    day = shown(expected_day(DAY, [*BY_HAND, bare, half, free], new_users=1))
+    assert day["system_performance"]["successful_requests"] == 1
+    assert day["system_performance"]["error_rate"] == 0.5
+    models = day["ai_performance"]["model_performance"]
+    flash, unknown, own = models["gemini_2_5_flash"], models["unknown"], models["own"]
+    assert (flash["avg_tokens_input"], flash["avg_tokens_output"]) == (750, 10)
+    assert flash["cost_nano_usd"] == 325_000
+    assert (unknown["total_tokens_input"], unknown["avg_tokens_input"], unknown["cost_usd"]) == (None,) * 3
+    assert [m["unmeasured_requests"] for m in (flash, unknown, own)] == [1, 1, 0]
+    assert day["ai_performance"]["unpriced_models"] == {"own": 1}
+    cost = expected_month(PERSON, MONTH, [*BY_HAND, bare, half, free])["cost"]
+    assert (cost["unpriced_interactions"], cost["unmeasured_interactions"]) == (1, 2)
+
+
 def published(documents: list[Document]) -> tuple[list[Document], list[Document]]:
     days = grouped(documents, lambda d: d["timestamp"][:10])
     months = grouped(documents, lambda d: (d["user_id"], d["timestamp"][:7]))

@@ -113,6 +113,29 @@ def test_an_unknown_model_is_counted_unpriced_and_listed() -> None:
     assert day["ai_performance"]["total_cost_usd"] == 0.0012102
 
 
+def test_what_is_not_measured_is_counted_and_costs_nobody_knows_what() -> None:
+    usage = {"model_used": "gemini-2.5-flash"}
+    bare = fact(cost_data=usage, response_text=None)
+    half = fact(cost_data=usage | {"input_tokens": 100}, response_text=None)
+    day = rendered("daily_metrics", "2025-08-05", fact(), bare, half)
+    assert (day["system_performance"]["successful_requests"], day["system_performance"]["error_rate"]) == (
+        1,
+        0,
+    )
+    flash = day["ai_performance"]["model_performance"]["gemini_2_5_flash"]
+    assert (flash["requests"], flash["unmeasured_requests"], flash["unpriced_requests"]) == (3, 2, 0)
+    assert (flash["avg_tokens_input"], flash["avg_tokens_output"]) == (167, 456)
+    assert flash["cost_nano_usd"] == 234 * 300 + 456 * 2500
+    assert day["ai_performance"]["unpriced_models"] == {}
+    month = rendered("user_analytics", f"202508|{SAMPLE['user_id']}", fact(), bare, half)
+    assert month["cost"]["unmeasured_interactions"] == 2
+    assert month["cost"]["unpriced_interactions"] == 0
+    alone = rendered("daily_metrics", "2025-08-05", bare)
+    assert alone["system_performance"]["error_rate"] is None
+    flash = alone["ai_performance"]["model_performance"]["gemini_2_5_flash"]
+    assert (flash["total_tokens_input"], flash["cost_nano_usd"]) == (None, None)
+
+
 def test_user_analytics_of_a_month() -> None:
     user = SAMPLE["user_id"]
     later = fact(timestamp="2025-08-15T20:00:00Z", session_id="s2", foundational_texts_used=None)
