@@ -20,6 +20,7 @@ from shared.documents.common import (
     Share,
     Text,
     TokenCount,
+    Whole,
     reject,
     require_not_after_write,
     require_object,
@@ -48,8 +49,7 @@ class ResponseMetadata(Block):
 
     personality_used: Label | None = None
     model_used: Label | None = None
-    response_length: Annotated[int, Field(ge=0)] | None = None
-    safety_filtered: bool | None = None
+    response_length: Annotated[Whole, Field(ge=0)] | None = None
 
 
 class Citation(Block):
@@ -87,12 +87,15 @@ class QualityMetrics(Block):
 
     response_relevance: Share | None = None
     citation_accuracy: Share | None = None
-    user_satisfaction: Share | None = None
     safety_score: Share | None = None
 
 
 class InteractionDocument(Block):
-    """One interaction. Only ``id``, ``user_id`` and a time are required."""
+    """One interaction. Only ``id``, ``user_id`` and a time are required.
+
+    Fields that no view reads are not named here, and so cannot make a document bad. The question's text is
+    the exception: its size may.
+    """
 
     id: Identifier
     user_id: Identifier

@@ -38,6 +38,7 @@ MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
         ({"profile_version": "new"}, "profile_version", "'new'"),
         ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
         ({"response_text": "x" * 300_000}, "response_text", "300000"),
+        ({"response_metadata": {"response_length": 0.5}}, "response_metadata.response_length", "0.5"),
         ({"response_time_ms": -3}, "response_time_ms", "-3"),
         ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
         ({"foundational_texts_used": "gita"}, "foundational_texts_used", "'gita'"),
@@ -115,6 +116,9 @@ def test_a_text_is_never_quoted_in_an_error() -> None:
         {"timestamp": "2025-08-05T14:39:15", "something_new": {"deep": [1]}},
         {"timestamp": None, "created_at": "2025-08-05T16:39:15.127+02:00"},
         {"schema_version": "1.0"},
+        {"response_metadata": {"response_length": 847.0}},
+        {"response_metadata": {"safety_filtered": "perhaps"}, "quality_metrics": {"user_satisfaction": 17}},
+        {"response_id": 5, "persona_version": [], "_ttl": "never"},
     ],
 )
 def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
