@@ -62,24 +62,20 @@ class FleetContender:
 
     async def take(self, batch: int) -> tuple[int, Charge]:
         """Fold the next page of changes and publish."""
-        total = Charge()
-        with charging() as reading:
+        with charging() as charge:
             documents = await self._changes.read(batch)
             report = await self.fleet.ingest.take(USER_INTERACTIONS, documents)
-            _add(total, report)
             if report.counted != len(documents):
                 raise BenchError(
                     f"the fleet counted {report.counted} of {len(documents)} changes,"
                     f" {len(report.poisoned)} went to poison: this traffic has no bad documents"
                 )
-            await self._publish(total)
-        _add(total, reading)
-        return len(documents), total
+            await self._publish()
+        return len(documents), charge
 
-    async def _publish(self, total: Charge) -> None:
+    async def _publish(self) -> None:
         while changed := await self._state.read(PUBLISH_PAGE):
             report = await self.fleet.publisher.publish(changed)
-            _add(total, report)
             if report.poisoned:
                 raise BenchError(f"the fleet could not publish {len(report.poisoned)} views")
 
@@ -90,7 +86,7 @@ class FleetContender:
 
     async def finish_history(self) -> None:
         """Publish."""
-        await self._publish(Charge())
+        await self._publish()
 
 
 class BaselineContender:
@@ -143,13 +139,3 @@ async def baseline_contender(settings: Settings) -> AsyncIterator[BaselineConten
     async with connect(settings, user_agent=BaselineContender.client_name) as client:
         await apply_catalogue(client, settings.cosmos_database)
         yield BaselineContender(client.get_database_client(settings.cosmos_database))
-
-
-class _Cost(Protocol):
-    requests: int
-    request_units: float
-
-
-def _add(total: Charge, part: _Cost) -> None:
-    total.requests += part.requests
-    total.request_units += part.request_units

@@ -165,6 +165,15 @@ class Charge:
 
     requests: int = 0
     request_units: float = 0.0
+    within: Charge | None = None
+    """The work that this is a part of."""
+
+    def add(self, request_units: float) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.request_units += request_units
+        if self.within is not None:
+            self.within.add(request_units)
 
 
 _charge: ContextVar[Charge | None] = ContextVar("charge", default=None)
@@ -172,8 +181,11 @@ _charge: ContextVar[Charge | None] = ContextVar("charge", default=None)
 
 @contextmanager
 def charging() -> Iterator[Charge]:
-    """Collect what the calls made inside, also in tasks started inside, are charged."""
-    charge = Charge()
+    """Collect what the calls made inside, also in tasks started inside, are charged.
+
+    Work within work: what is collected inside another ``charging`` is part of that one too.
+    """
+    charge = Charge(within=_charge.get())
     token = _charge.set(charge)
     try:
         yield charge
@@ -185,5 +197,4 @@ def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
     """Add a response's charge to the work in progress: pass it as ``response_hook`` of an SDK call."""
     charge = _charge.get()
     if charge is not None:
-        charge.requests += 1
-        charge.request_units += float(headers.get("x-ms-request-charge", 0))
+        charge.add(float(headers.get("x-ms-request-charge", 0)))
