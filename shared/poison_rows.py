@@ -117,7 +117,7 @@ def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
         "source_container": failure.source,
         "handler": failure.handler,
         "document_id": _reference(fields.get("id")),
-        "source_partition_key": _reference(fields.get("user_id", fields.get("partition_key"))),
+        "source_partition_key": _reference(fields.get("user_id")),
         "source_etag": _reference(fields.get("_etag")),
         "error_type": type(error).__name__,
         "error_field": _text(error.field)[:MAX_MESSAGE] if isinstance(error, DocumentError) else None,
