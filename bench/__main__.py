@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,8 +20,9 @@ from bench.figures import Figures
 from bench.folding import measure_fold
 from bench.freshness import measure_stack
 from bench.interrupt import run_until_signal
+from bench.local_server import LoadPlan, measure_local_server
 from bench.profiling import NAMES, profile
-from bench.report import print_report
+from bench.report import print_load, print_report
 from bench.server import running_server
 from bench.traffic import Scale
 from local.console import notes, output
@@ -38,6 +40,9 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     people: Annotated[int, typer.Option(min=1, help="How many people ask.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed gives the same traffic.")] = 1,
+    local_server: Annotated[
+        bool, typer.Option("--local-server", help="Put load on the local database server, and nothing else.")
+    ] = False,
     profiled: Annotated[
         str | None, typer.Option("--profile", help=f"Profile one measurement: {', '.join(NAMES)}.")
     ] = None,
@@ -52,6 +57,13 @@ def main(
             if profiled not in NAMES:
                 raise typer.BadParameter(f"{profiled!r} is not one of {', '.join(NAMES)}")
             profile(profiled, plan, history, output())
+            return
+        if local_server:
+            load = run_until_signal(measure_local_server(_load_plan(quick=quick), _progress()))
+            if as_json:
+                print(json.dumps(load.as_json()))
+            else:
+                print_load(load, output())
             return
         figures = run_until_signal(measure_all(plan, quick=quick))
     except asyncio.CancelledError:
@@ -74,6 +86,17 @@ def _quick_plan(scale: Scale) -> Plan:
     return Plan(scale, {1: 5, 100: 100, 1000: 1000}, baseline_changes=15, repetitions=1)
 
 
+def _load_plan(*, quick: bool) -> LoadPlan:
+    return LoadPlan(10_000, 3.0) if quick else LoadPlan(100_000, 15.0)
+
+
+def _progress() -> Callable[[str], None]:
+    """Return what tells on standard error how far the run has got."""
+    console = notes()
+    started = time.monotonic()
+    return lambda what: console.print(f"{time.monotonic() - started:5.0f} s  {what}")
+
+
 async def measure_all(plan: Plan, *, quick: bool) -> Figures:
     """Measure everything; progress goes to standard error.
 
@@ -84,12 +107,8 @@ async def measure_all(plan: Plan, *, quick: bool) -> Figures:
     StackError
         The database server does not start.
     """
-    console = notes()
     started = time.monotonic()
-
-    def progress(what: str) -> None:
-        console.print(f"{time.monotonic() - started:5.0f} s  {what}")
-
+    progress = _progress()
     async with running_server() as server:
         levels = tuple([await measure_level(server, plan, factor, progress) for factor in plan.factors])
     progress("fold without I/O")
@@ -101,6 +120,7 @@ async def measure_all(plan: Plan, *, quick: bool) -> Figures:
         writes=24 if quick else 200,
         per_second=8.0,
     )
+    load = await measure_local_server(_load_plan(quick=quick), progress)
     return Figures(
         levels=levels,
         fold=fold,
@@ -109,6 +129,7 @@ async def measure_all(plan: Plan, *, quick: bool) -> Figures:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=time.monotonic() - started,
         quick=quick,
+        load=load,
     )
 
 

@@ -8,6 +8,7 @@ from math import ceil
 from statistics import median
 from typing import Any
 
+from bench.load_figures import LoadFigures
 from shared.cosmos import Charge
 
 
@@ -247,6 +248,8 @@ class Figures:
     at: str
     seconds: float
     quick: bool
+    load: LoadFigures | None = None
+    """The local database server under load."""
     archive_per_second: float | None = field(default=None)
     """Nothing archives yet."""
 
@@ -264,6 +267,7 @@ class Figures:
             },
             "fold": self.fold.as_json(),
             "stack": self.stack.as_json(),
+            "local_server": self.load.as_json() if self.load else None,
             "archive_documents_per_second": self.archive_per_second,
         }
 

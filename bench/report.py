@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Comparison, Figures, HistoryLevel, Spread, growth
+from bench.load_figures import LoadFigures
+from bench.load_report import load_table, load_verdicts
 
 AIMS = {
     "changes_per_second": 20.0,
@@ -30,6 +32,16 @@ def print_report(figures: Figures, console: Console) -> None:
     console.print()
     for line in verdicts(figures):
         console.print(line)
+    if figures.load is not None:
+        console.print()
+        print_load(figures.load, console)
+
+
+def print_load(figures: LoadFigures, console: Console) -> None:
+    """Print what the database servers did under load."""
+    console.print(load_table(figures))
+    for met, text in load_verdicts(figures):
+        console.print(_verdict(met, text))
 
 
 def comparison_table(level: HistoryLevel) -> Table:

@@ -1,0 +1,82 @@
+"""What was measured of a database server under load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+OPERATIONS = ("read", "upsert")
+AIM_PER_SECOND = 1_500
+MOST_GROWTH = 0.1
+"""Share by which memory may grow under load and still be called flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a server did an operation."""
+
+    per_second: float
+    cpu_ms: float | None = None
+    """Milliseconds of processor time that the server spent on one; None where the system does not tell.
+
+    It says what the server needs, where ``per_second`` also depends on clients and other work on the machine.
+    """
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        cpu = None if self.cpu_ms is None else round(self.cpu_ms, 3)
+        return {"per_second": round(self.per_second, 1), "server_cpu_ms": cpu}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """One server."""
+
+    name: str
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """By operation; what is not here was not possible."""
+    rss_seeded: int | None = None
+    """Bytes of memory with all items stored, before the load."""
+    rss_after: int | None = None
+    """The same after the load."""
+    unavailable: str | None = None
+    """Why figures are missing."""
+
+    @property
+    def growth(self) -> float | None:
+        """Share by which memory grew under the load."""
+        if not self.rss_seeded or not self.rss_after:
+            return None
+        return self.rss_after / self.rss_seeded - 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        rates = {name: self.rates[name].as_json() if name in self.rates else None for name in OPERATIONS}
+        return {
+            "name": self.name,
+            **rates,
+            "rss_seeded_bytes": self.rss_seeded,
+            "rss_after_bytes": self.rss_after,
+            "unavailable": self.unavailable,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """The local server beside another one, in the same run."""
+
+    items: int
+    clients: int
+    """Processes that put on the load; one SDK client keeps a core busy by itself."""
+    ours: ServerFigures
+    other: ServerFigures
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "items": self.items,
+            "clients": self.clients,
+            "ours": self.ours.as_json(),
+            "other": self.other.as_json(),
+        }

@@ -1,0 +1,58 @@
+"""The servers under load as a table, and whether the aims are met."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from bench.load_figures import AIM_PER_SECOND, MOST_GROWTH, OPERATIONS, LoadFigures, ServerFigures
+
+NOT_MEASURED = "–"
+MEBIBYTE = 1024 * 1024
+
+
+def load_table(figures: LoadFigures) -> Table:
+    """Return one row per operation, and one for memory: local server, the other server."""
+    ours, other = figures.ours, figures.other
+    title = f"Database servers with {figures.items:,} items of 1 KB, {figures.clients} client processes"
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    for server in (ours, other):
+        table.add_column(server.name, justify="right")
+    for operation in OPERATIONS:
+        table.add_row(f"{operation}s per second", _rate(ours, operation), _rate(other, operation))
+        table.add_row(f"server's CPU per {operation}", _cpu(ours, operation), _cpu(other, operation))
+    table.add_row("memory with the items stored", _memory(ours.rss_seeded), _memory(other.rss_seeded))
+    table.add_row("memory after the load", _memory(ours.rss_after), _memory(other.rss_after))
+    for server in (ours, other):
+        if server.unavailable:
+            table.caption = f"{server.name}: {server.unavailable}"
+    return table
+
+
+def load_verdicts(figures: LoadFigures) -> list[tuple[bool, str]]:
+    """Return for each aim of the local server whether it is met, and how it is said."""
+    found = []
+    for operation in OPERATIONS:
+        rate = figures.ours.rates.get(operation)
+        reached = rate.per_second if rate else 0.0
+        text = f"{operation}s per second of the local server: {reached:,.0f} (aim: {AIM_PER_SECOND:,})"
+        found.append((reached >= AIM_PER_SECOND, text))
+    growth = figures.ours.growth
+    if growth is not None:
+        text = f"memory of the local server under load: {growth:+.1%} (aim: at most {MOST_GROWTH:+.0%})"
+        found.append((growth <= MOST_GROWTH, text))
+    return found
+
+
+def _rate(server: ServerFigures, operation: str) -> str:
+    rate = server.rates.get(operation)
+    return NOT_MEASURED if rate is None else f"{rate.per_second:,.0f}"
+
+
+def _cpu(server: ServerFigures, operation: str) -> str:
+    rate = server.rates.get(operation)
+    return NOT_MEASURED if rate is None or rate.cpu_ms is None else f"{rate.cpu_ms:.2f} ms"
+
+
+def _memory(size: int | None) -> str:
+    return NOT_MEASURED if size is None else f"{size / MEBIBYTE:,.0f} MiB"
