@@ -222,11 +222,10 @@ class Publisher:
         except Exception as error:
             if blames_service(error):
                 raise
-            partition = VIEWS[document.view].partition(document.key)
             row_id = await self._poison.record(
                 source=VIEW_STATE,
                 handler=f"publish_{document.view}",
-                document={"id": "|".join(document), "partition_key": partition, **document._asdict()},
+                document={"id": "|".join(document), "user_id": _person(document), **document._asdict()},
                 error=error,
                 attempts=tries.statistics.get("attempt_number", 1),
             )
@@ -334,6 +333,13 @@ def _showing(targets: Iterable[PartialKey]) -> list[DocumentKey]:
             for key in view.shows(target)
         )
     )
+
+
+def _person(document: DocumentKey) -> str | None:
+    """Return whose document it is, None if it is not about one person."""
+    inputs = VIEWS[document.view].inputs(document.key)
+    people = {AGGREGATES[target.aggregate].person(target.key) for target in inputs}
+    return people.pop() if len(people) == 1 else None
 
 
 def _log_batch(report: PublishReport) -> None:
