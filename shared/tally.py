@@ -7,7 +7,7 @@ inverse, and a count that reaches zero is dropped, so that equal states are equa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, log
 
 SUMS = "sums"
@@ -15,6 +15,9 @@ SUMS = "sums"
 
 PART = ":"
 """Stands between the name of a part and that of a map in it."""
+
+OTHER = "other"
+"""Stands for all keys that are not shown by name."""
 
 RELATIVE_ERROR = 0.01
 """Histogram buckets grow by (1 + e) / (1 - e): the middle of a bucket is within 1 % of any value in it.
@@ -140,9 +143,14 @@ class Tally(Counting):
         """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
         return ratio(self.total(name), self.total(f"{name}#") * unit, digits)
 
-    def mean_by(self, name: str, key: str, unit: int = 1, digits: int = 4) -> float | None:
-        """Return the mean of what :meth:`sample_by` added for ``key``, None if there was no sample."""
-        return ratio(self.counts(name).get(key, 0), self.counts(f"{name}#").get(key, 0) * unit, digits)
+    def over(self, name: str, keys: Iterable[str]) -> int:
+        """Return the sum of the counts of some keys in the map ``name``."""
+        counts = self.counts(name)
+        return sum(counts.get(key, 0) for key in keys)
+
+    def mean_over(self, name: str, keys: Sequence[str], unit: int = 1, digits: int = 4) -> float | None:
+        """Return the mean of what :meth:`sample_by` added for some keys, None if there was no sample."""
+        return ratio(self.over(name, keys), self.over(f"{name}#", keys) * unit, digits)
 
     @property
     def weight(self) -> int:
@@ -207,6 +215,24 @@ def quantile(histogram: Mapping[str, int], q: float) -> float | None:
 def top(counts: Mapping[str, int], k: int) -> list[str]:
     """Return the ``k`` keys counted most, ties by name."""
     return sorted(counts, key=lambda key: (-counts[key], key))[:k]
+
+
+def named(counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str) -> dict[str, list[str]]:
+    """Return the keys under the names they are shown by: the ``k`` names counted most, the rest as ``other``.
+
+    Parameters
+    ----------
+    name_of
+        Name by which a key is shown; keys of one name are shown together.
+    """
+    groups: dict[str, list[str]] = {}
+    for key in sorted(counts):
+        groups.setdefault(name_of(key), []).append(key)
+    kept = top({name: sum(counts[key] for key in keys) for name, keys in groups.items()}, k)
+    shown = {name: groups.pop(name) for name in sorted(kept)}
+    if groups:
+        shown.setdefault(OTHER, []).extend(key for keys in groups.values() for key in keys)
+    return shown
 
 
 def ratio(part: int, whole: int, digits: int = 4) -> float | None:

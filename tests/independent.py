@@ -47,7 +47,7 @@ def is_malformed(document: object) -> bool:
         or not all(count is None or whole_between(count, 0, 10_000_000) for count in tokens)
         or not (rating is None or whole_between(rating, 1, 5))
         or not (citations is None or isinstance(citations, list))
-        or any(not isinstance(citation, dict) for citation in citations or ())
+        or any(not isinstance(citation, dict) for citation in (citations or [])[:50])
         or any(len(text) > 262_144 for text in texts)
         or document.get("schema_version") not in (None, "1.0", "1.1")
         or has_impossible_time(document)
@@ -141,7 +141,8 @@ def costs_of(documents: Iterable[Document]) -> list[int]:
 
 
 def citations_of(documents: Iterable[Document]) -> list[Document]:
-    return [citation for document in documents for citation in document.get("foundational_texts_used") or []]
+    """All citations, of each interaction the first 50."""
+    return [c for document in documents for c in (document.get("foundational_texts_used") or [])[:50]]
 
 
 def passage_of(citation: Document) -> tuple[str | None, ...]:
@@ -199,6 +200,12 @@ def grouped(documents: Iterable[Document], key: Callable[[Document], Any]) -> di
     for document in documents:
         groups[key(document)].append(document)
     return groups
+
+
+def named(documents: list[Document], name_of: Callable[[Document], str]) -> dict[str, list[Document]]:
+    """Group under the 100 names that occur most; whatever has another name comes under "other"."""
+    often = most_frequent(Counter(map(name_of, documents)), 100)
+    return grouped(documents, lambda d: name_of(d) if name_of(d) in often else "other")
 
 
 def nothing(*names: str) -> dict[str, None]:
@@ -294,11 +301,11 @@ def expected_ai(documents: list[Document]) -> Document:
                 "satisfaction": mean(measured(own, "user_rating"), 2),
                 "response_time": mean(measured(own, "response_time_ms"), 1),
             }
-            for persona, own in grouped(documents, persona_of).items()
+            for persona, own in named(documents, persona_of).items()
         },
         "model_performance": {
             name: expected_model(own)
-            for name, own in grouped(
+            for name, own in named(
                 documents, lambda d: model_of(d).replace("-", "_").replace(".", "_")
             ).items()
         },
@@ -311,7 +318,7 @@ def expected_ai(documents: list[Document]) -> Document:
             "citation_accuracy": mean(measured(documents, "quality_metrics", "citation_accuracy"), 4),
         },
         "total_cost_usd": dollars(costs_of(documents)),
-        "unpriced_models": dict(Counter(map(model_of, unpriced(documents)))),
+        "unpriced_models": {model: len(own) for model, own in named(unpriced(documents), model_of).items()},
     }
 
 
@@ -410,8 +417,9 @@ def expected_conversation(documents: list[Document]) -> Document:
 def expected_reading(documents: list[Document]) -> Document:
     citations = citations_of(documents)
     passages = len(set(map(passage_of, citations)))
+    sources = Counter(c.get("source") or "unknown" for c in citations)
     return {
-        "foundational_texts_accessed": sorted({c.get("source") or "unknown" for c in citations}),
+        "foundational_texts_accessed": sorted(most_frequent(sources, 100)),
         "content_discovery_rate": part_of(passages, len(citations)),
         # Shown as 1 minus the rounded rate, so rounded like it.
         "content_retention_rate": part_of(len(citations) - passages, len(citations)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, Fact, PersonChange
+from shared.aggregates.base import STATE_TTL, Contributions, Fact, PersonChange, short
 from shared.tally import Tally
 from shared.units import Day, Month
 
@@ -40,8 +40,8 @@ class DayAggregate:
         for citation in fact.citations:
             day.add("citations", 1)
             day.sample("citation_relevance", citation.relevance)
-            day.count("texts", citation.source)
-            day.count("passages", citation.passage)
+            day.count("texts", short(citation.source))
+            day.count("passages", short(citation.passage))
         day.count("persona_requests", fact.persona)
         day.sample_by("persona_rating", fact.persona, fact.rating)
         day.sample_by("persona_ms", fact.persona, fact.response_ms)

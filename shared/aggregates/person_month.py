@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import STATE_TTL, Contributions, Fact
+from shared.aggregates.base import STATE_TTL, Contributions, Fact, short
 from shared.tally import Tally
 from shared.units import Month, to_micro
 
@@ -33,7 +33,7 @@ class PersonMonth:
         day.add("cited", int(bool(fact.citations)))
         day.count("hours", fact.hour[11:])
         if fact.session_id is not None:
-            day.count("sessions", fact.session_id)
+            day.count("sessions", short(fact.session_id))
         day.count("personas", fact.persona)
         if fact.category is not None:
             day.count("categories", fact.category)
@@ -43,7 +43,8 @@ class PersonMonth:
         day.sample("cost", fact.cost)
         day.add("unmeasured", int(not fact.measured))
         for citation in fact.citations:
-            day.count("passages", citation.passage)
+            day.count("texts", citation.source)
+            day.count("passages", short(citation.passage))
 
 
 def month_key(month: Month, user_id: str) -> str:

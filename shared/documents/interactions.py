@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from shared.documents.common import (
     Block,
@@ -29,6 +29,15 @@ from shared.documents.common import (
 
 NEWEST_VERSION = (1, 1)
 """The specification's ``CURRENT_SCHEMAS["user_interaction"]``."""
+
+
+MAX_CITATIONS = 50
+"""How many citations of one answer count; an answer cites a handful. One document then adds 10 KB at most to
+the ledger, and as many keys to the state of its day."""
+
+
+def _first_citations(value: object) -> object:
+    return value[:MAX_CITATIONS] if isinstance(value, list) else value
 
 
 class Stages(Block):
@@ -59,6 +68,10 @@ class Citation(Block):
     chapter: Numeral | None = None
     verse: Numeral | None = None
     relevance_score: Share | None = None
+
+
+Citations = Annotated[list[Citation], BeforeValidator(_first_citations)]
+"""The first :data:`MAX_CITATIONS` citations; those beyond are not looked at."""
 
 
 class RagMetadata(Block):
@@ -109,7 +122,7 @@ class InteractionDocument(Block):
     query_metadata: QueryMetadata | None = None
     response_text: Text | None = None
     response_metadata: ResponseMetadata | None = None
-    foundational_texts_used: Annotated[list[Citation], Field(max_length=200)] | None = None
+    foundational_texts_used: Citations | None = None
     rag_metadata: RagMetadata | None = None
     user_rating: Rating | None = None
     user_feedback: Feedback | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.catalogue import container
-from shared.tally import Tally, quantile, ratio
+from shared.tally import Tally, named, quantile, ratio
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.base import Stamp, States, stamp_fields
 
@@ -16,6 +16,9 @@ NAME = "daily_metrics"
 
 PEAK_WINDOW_SECONDS = 60
 """The peak rate is that of the busiest minute: 1,440 counters a day, where seconds would need 86,400."""
+
+MOST_NAMED = 100
+"""Personas and models that a day names: documents make up the names, and a view has to stay a document."""
 
 NOT_MEASURED = {
     "system_performance": ("availability_percent",),
@@ -149,43 +152,40 @@ def _milliseconds(state: Tally, q: float) -> float | None:
 
 def _personas(state: Tally) -> dict[str, dict[str, Any]]:
     return {
-        persona: {
-            "requests": requests,
-            "satisfaction": state.mean_by("persona_rating", persona, digits=2),
-            "response_time": state.mean_by("persona_ms", persona, digits=1),
+        name: {
+            "requests": state.over("persona_requests", personas),
+            "satisfaction": state.mean_over("persona_rating", personas, digits=2),
+            "response_time": state.mean_over("persona_ms", personas, digits=1),
         }
-        for persona, requests in sorted(state.counts("persona_requests").items())
+        for name, personas in named(state.counts("persona_requests"), MOST_NAMED).items()
     }
 
 
 def _models(state: Tally) -> dict[str, dict[str, Any]]:
     # Two spellings of one model share a field: "gemini-2.5-flash" and "gemini_2_5_flash".
-    spellings: dict[str, list[str]] = {}
-    for model in sorted(state.counts("model_requests")):
-        spellings.setdefault(field_key(model), []).append(model)
-    return {key: _model(state, models) for key, models in spellings.items()}
+    groups = named(state.counts("model_requests"), MOST_NAMED, field_key)
+    return {name: _model(state, models) for name, models in groups.items()}
 
 
 def _model(state: Tally, models: list[str]) -> dict[str, Any]:
-    def over(name: str) -> int:
-        return sum(state.counts(name).get(model, 0) for model in models)
-
-    requests, priced, cost = over("model_requests"), over("model_cost#"), over("model_cost")
-    unmeasured = over("model_unmeasured")
-    tokens_in, counts_in = over("model_tokens_in"), over("model_tokens_in#")
-    tokens_out, counts_out = over("model_tokens_out"), over("model_tokens_out#")
+    requests, unmeasured = state.over("model_requests", models), state.over("model_unmeasured", models)
+    priced, cost = state.over("model_cost#", models), state.over("model_cost", models)
     return {
         "requests": requests,
-        "avg_tokens_input": ratio(tokens_in, counts_in, 2),
-        "avg_tokens_output": ratio(tokens_out, counts_out, 2),
-        "total_tokens_input": tokens_in if counts_in else None,
-        "total_tokens_output": tokens_out if counts_out else None,
+        "avg_tokens_input": state.mean_over("model_tokens_in", models, digits=2),
+        "avg_tokens_output": state.mean_over("model_tokens_out", models, digits=2),
+        "total_tokens_input": _measured(state, "model_tokens_in", models),
+        "total_tokens_output": _measured(state, "model_tokens_out", models),
         "cost_usd": _dollars(cost, priced),
         "cost_nano_usd": cost if priced else None,
         "unpriced_requests": requests - priced - unmeasured,
         "unmeasured_requests": unmeasured,
-        "quality_score": ratio(over("model_relevance"), over("model_relevance#") * MICROS),
+        "quality_score": state.mean_over("model_relevance", models, MICROS),
     }
+
+
+def _measured(state: Tally, name: str, keys: list[str]) -> int | None:
+    return state.over(name, keys) if state.over(f"{name}#", keys) else None
 
 
 def _priced(state: Tally) -> int:
@@ -201,6 +201,9 @@ def _unpriced(state: Tally) -> dict[str, int]:
     priced, unmeasured = state.counts("model_cost#"), state.counts("model_unmeasured")
     unpriced = {
         model: requests - priced.get(model, 0) - unmeasured.get(model, 0)
-        for model, requests in sorted(state.counts("model_requests").items())
+        for model, requests in state.counts("model_requests").items()
     }
-    return {model: requests for model, requests in unpriced.items() if requests}
+    unpriced = {model: requests for model, requests in unpriced.items() if requests}
+    return {
+        name: sum(unpriced[model] for model in models) for name, models in named(unpriced, MOST_NAMED).items()
+    }

@@ -21,6 +21,9 @@ NAME = "user_analytics"
 INTERESTS = 5
 """How many categories and personas a profile names."""
 
+TEXTS = 100
+"""How many texts a month names, those cited most."""
+
 SIGNIFICANT_SAMPLE = 30
 """From this many interactions on, a mean is roughly normal (the usual rule of thumb)."""
 
@@ -93,7 +96,7 @@ class UserAnalytics:
                 "citation_engagement_rate": ratio(state.total("cited"), interactions),
             },
             "content_metrics": {
-                "foundational_texts_accessed": sorted({passage.split("|", 1)[0] for passage in passages}),
+                "foundational_texts_accessed": sorted(top(state.counts("texts"), TEXTS)),
                 "content_discovery_rate": discovery,
                 "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
                 **dict.fromkeys(("content_depth_score", "favorite_content_types")),

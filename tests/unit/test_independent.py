@@ -79,6 +79,28 @@ def test_what_nobody_measured_is_unknown_and_not_nothing() -> None:
     assert (cost["unpriced_interactions"], cost["unmeasured_interactions"]) == (1, 2)
 
 
+def test_what_has_too_many_names_is_named_as_far_as_it_occurs_most() -> None:
+    def asked(persona: str, number: int) -> Document:
+        citations = [{"source": f"text {persona}", "verse": n} for n in range(number)]
+        return {
+            "id": f"{persona} {number}", "user_id": PERSON, "timestamp": "2025-08-05T11:00:00Z",
+            "response_metadata": {"personality_used": persona}, "foundational_texts_used": citations,
+        }  # fmt: skip
+
+    many = [asked(f"p{n:03d}", times) for n in range(102) for times in range(3 if n else 60)]
+    day = shown(expected_day(DAY, many, new_users=1))
+    personas = day["ai_performance"]["personalities_used"]
+    assert len(personas) == 101
+    assert (personas["p000"]["requests"], personas["p099"]["requests"], personas["other"]["requests"]) == (
+        60,
+        3,
+        6,
+    )
+    assert day["content_performance"]["total_citations"] == sum(min(n, 50) for n in range(60)) + 101 * 3
+    texts = shown(expected_month(PERSON, MONTH, many))["content_metrics"]["foundational_texts_accessed"]
+    assert texts == [f"text p{n:03d}" for n in range(100)]
+
+
 def published(documents: list[Document]) -> tuple[list[Document], list[Document]]:
     days = grouped(documents, lambda d: d["timestamp"][:10])
     months = grouped(documents, lambda d: (d["user_id"], d["timestamp"][:7]))

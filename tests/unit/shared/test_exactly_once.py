@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared import cosmos
+from shared.aggregates.base import short
 from shared.documents.common import DocumentError
 from shared.facts import Withdrawn
 from shared.fold import Change, Verdict
@@ -101,7 +102,7 @@ def expected_state(final: list[dict[str, Any]]) -> dict[tuple[str, str], dict[st
             daily["sums"]["rating"] += document["user_rating"]
             monthly["sums"]["rating"] += document["user_rating"]
         if document["foundational_texts_used"]:
-            daily["passages"]["bhagavad_gita|2|47"] += 1
+            daily["passages"][short("bhagavad_gita|2|47")] += 1
         if document["session_id"]:
             sessions.add((day, user, document["session_id"]))
         days_of[user].add(day)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.tally import Tally, bucket_of, bucket_value, quantile, ratio, top
+from shared.tally import Tally, bucket_of, bucket_value, named, quantile, ratio, top
 
 maps = st.dictionaries(
     st.sampled_from(["sums", "models", "texts"]),
@@ -63,7 +63,7 @@ def test_what_nothing_measured_is_none() -> None:
     empty = Tally()
     assert quantile(empty.counts("ms"), 0.95) is None
     assert empty.mean("rating") is None
-    assert empty.mean_by("rating", "krishna") is None
+    assert empty.mean_over("rating", ["krishna"]) is None
     assert ratio(0, 0) is None
 
 
@@ -73,10 +73,20 @@ def test_means_and_rankings() -> None:
         tally.sample("rating", rating)
         tally.sample_by("persona", "krishna", rating)
     assert tally.mean("rating") == 4.5
-    assert tally.mean_by("persona", "krishna") == 4.5
+    assert tally.mean_over("persona", ["krishna"]) == 4.5
     assert top({"b": 2, "a": 2, "c": 3, "d": 1}, 3) == ["c", "a", "b"]
 
 
 def test_a_histogram_takes_no_negative_value() -> None:
     with pytest.raises(ValueError, match="-1"):
         bucket_of(-1)
+
+
+def test_what_is_not_named_is_other_and_nothing_is_lost() -> None:
+    counts = {"a-1": 2, "a_1": 2, "b": 3, "other": 1, "c": 1, "d": 1}
+    assert named(counts, 9) == {key: [key] for key in counts}
+    assert named(counts, 2) == {"a-1": ["a-1"], "b": ["b"], "other": ["a_1", "c", "d", "other"]}
+    first = named(counts, 2, lambda key: key[0])
+    assert first == {"a": ["a-1", "a_1"], "b": ["b"], "other": ["c", "d", "other"]}
+    assert named({"other": 9, "x": 2, "y": 1}, 2) == {"other": ["other", "y"], "x": ["x"]}
+    assert named({}, 2) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,15 @@ import pytest
 from ops.fields import fields_page
 from shared.aggregates import AGGREGATES, DERIVATIONS
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
-from shared.documents.interactions import parse_interaction
+from shared.documents.interactions import MAX_CITATIONS, parse_interaction
 from shared.facts import InteractionFact, interaction_fact
 from shared.pricing import PriceTable, list_prices
 from shared.tally import Tally, merged
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
+from shared.views.daily_metrics import MOST_NAMED
 from shared.views.fields import FIELDS
+from shared.views.user_analytics import TEXTS
 
 PRICES = PriceTable(list_prices())
 STAMP = Stamp(generation=1, revision=7, as_of=datetime(2025, 8, 5, 14, 45, tzinfo=UTC))
@@ -43,6 +46,9 @@ SAMPLE: dict[str, Any] = {
     "cost_data": {"input_tokens": 234, "output_tokens": 456, "model_used": "gemini-2.5-flash"},
     "quality_metrics": {"response_relevance": 0.91, "citation_accuracy": 0.96, "safety_score": 0.99},
 }
+
+
+TOKENS = {"input_tokens": 1, "output_tokens": 1}
 
 
 def fact(**change: Any) -> InteractionFact:
@@ -134,6 +140,57 @@ def test_what_is_not_measured_is_counted_and_costs_nobody_knows_what() -> None:
     assert alone["system_performance"]["error_rate"] is None
     flash = alone["ai_performance"]["model_performance"]["gemini_2_5_flash"]
     assert (flash["total_tokens_input"], flash["cost_nano_usd"]) == (None, None)
+
+
+def test_documents_can_make_up_names_without_end_and_a_view_stays_a_document() -> None:
+    def by(number: int, **more: Any) -> InteractionFact:
+        name = f"{number:04d}-{'x' * 59}"
+        response = {"personality_used": name, "model_used": name}
+        return fact(response_metadata=response, cost_data=TOKENS, user_rating=number % 5 + 1, **more)
+
+    facts = [by(number) for number in range(MOST_NAMED + 30)] + [by(7), by(MOST_NAMED + 20)]
+    facts.append(
+        fact(response_metadata={"personality_used": "other", "model_used": "Other"}, cost_data=TOKENS)
+    )
+    day = rendered("daily_metrics", "2025-08-05", *facts)
+    for block in (day["ai_performance"]["personalities_used"], day["ai_performance"]["model_performance"]):
+        assert len(block) in (MOST_NAMED, MOST_NAMED + 1)
+        assert sum(one["requests"] for one in block.values()) == len(facts)
+    personas = day["ai_performance"]["personalities_used"]
+    assert personas[f"{MOST_NAMED + 20:04d}-{'x' * 59}"]["requests"] == 2
+    rest = [n % 5 + 1 for n in range(MOST_NAMED - 1, MOST_NAMED + 30) if n != MOST_NAMED + 20]
+    assert personas["other"]["requests"] == len(rest) + 1
+    assert personas["other"]["satisfaction"] == round((sum(rest) + 5) / (len(rest) + 1), 2)
+    assert len(day["ai_performance"]["unpriced_models"]) == MOST_NAMED + 1
+    assert sum(day["ai_performance"]["unpriced_models"].values()) == len(facts)
+    assert len(json.dumps(day)) < 100_000
+
+
+def test_a_document_adds_a_bounded_number_of_short_keys_to_the_state_of_its_day() -> None:
+    longest = [
+        dict.fromkeys(("source", "chapter", "verse"), f"{n:02d}" * 32) | {"relevance_score": 0.123456}
+        for n in range(900)
+    ]
+    one = fact(foundational_texts_used=longest, session_id="s" * 255)
+    day = rendered("daily_metrics", "2025-08-05", one)
+    assert day["content_performance"]["total_citations"] == MAX_CITATIONS
+    assert day["content_performance"]["content_discovery_rate"] == 1
+    assert states(one)[PartialKey("day", "2025-08-05")].weight < 4_000
+    assert len(json.dumps(one.encode())) < 12_000
+    assert (
+        states(fact(session_id="s" * 255))[PartialKey("person_month", f"202508|{one.user_id}")].weight < 600
+    )
+
+
+def test_a_month_names_the_texts_cited_most() -> None:
+    def cites(*sources: int) -> InteractionFact:
+        return fact(foundational_texts_used=[{"source": f"t{n:03d}"} for n in sources])
+
+    facts = [cites(n) for n in range(TEXTS + 10)] + [cites(TEXTS + 9)]
+    month = rendered("user_analytics", f"202508|{SAMPLE['user_id']}", *facts)
+    texts = month["content_metrics"]["foundational_texts_accessed"]
+    assert texts == sorted([*(f"t{n:03d}" for n in range(TEXTS - 1)), f"t{TEXTS + 9:03d}"])
+    assert month["content_metrics"]["content_discovery_rate"] == round((TEXTS + 10) / (TEXTS + 11), 4)
 
 
 def test_user_analytics_of_a_month() -> None:
