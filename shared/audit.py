@@ -26,7 +26,7 @@ SCOPE = "audit"
 
 PAGE_SIZE = 500
 BUDGET_SECONDS = 240.0
-"""How long one run may take: less than the five minutes between two of them."""
+"""How long one run over all feeds may take: less than the five minutes between two of them."""
 
 VIEW_STATE = "view_state"
 
@@ -83,20 +83,36 @@ class Auditor:
         ----------
         delay_seconds
             Leave alone what was written in the last so many seconds; the setting unless given.
+
+        Raises
+        ------
+        Exception
+            What made the audit of a feed fail; of several the first. The others were audited all the same.
         """
         delay = self._delay if delay_seconds is None else delay_seconds
-        return [await self.audit(feed, delay_seconds=delay) for feed in (*SOURCES, VIEW_STATE)]
+        deadline = time.monotonic() + BUDGET_SECONDS
+        reports: list[AuditReport] = []
+        failures: list[Exception] = []
+        for feed in (*SOURCES, VIEW_STATE):
+            try:
+                reports.append(await self.audit(feed, delay_seconds=delay, deadline=deadline))
+            except Exception as error:  # noqa: BLE001 - one feed must not keep the others from being audited
+                _log.exception("audit_failed", feed=feed, error_type=type(error).__name__)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return reports
 
-    async def audit(self, feed: str, *, delay_seconds: int) -> AuditReport:
-        """Audit one feed from its cursors on."""
+    async def audit(self, feed: str, *, delay_seconds: int, deadline: float) -> AuditReport:
+        """Audit one feed from its cursors on, until ``deadline`` on the monotonic clock."""
         started = time.monotonic()
         report = AuditReport(feed)
         horizon = int(time.time()) - delay_seconds
         container = self._reader.get_container_client(feed)
         with charging() as charge:
-            ranges = await self._load(container, feed)
+            rid = str((await container.read(response_hook=record_charge))["_rid"])
+            ranges = await self._load(container, feed, rid)
             for position in ranges:
-                deadline = started + BUDGET_SECONDS
                 async for page, continuation in _pages(container, position):
                     due = [document for document in page if document["_ts"] <= horizon]
                     report.documents += len(due)
@@ -104,7 +120,7 @@ class Auditor:
                     if len(due) < len(page):
                         break
                     position["continuation"] = continuation
-                    await self._save(feed, ranges)
+                    await self._save(feed, rid, ranges)
                     if time.monotonic() > deadline:
                         report.caught_up = False
                         break
@@ -130,10 +146,11 @@ class Auditor:
             return (await self._publisher.publish(documents)).published
         return (await self._ingest.take(feed, documents)).changed
 
-    async def _load(self, container: ContainerProxy, feed: str) -> list[dict[str, Any]]:
+    async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[dict[str, Any]]:
         """Return the cursors of a feed: one per range it had when it was first audited.
 
-        A range that was split since is still read whole; the SDK follows the split.
+        A range that was split since is still read whole; the SDK follows the split. A container that was
+        made anew, or restored, has another resource id: it is read from the start, old cursors mean nothing.
         """
         items = self._cursors.query_items(
             "SELECT * FROM c WHERE c.id = @id",
@@ -143,16 +160,18 @@ class Auditor:
         )
         async for item in items:
             ranges: list[dict[str, Any]] = item["ranges"]
-            return ranges
+            if item.get("rid") == rid:
+                return ranges
+            _log.warning("audit_cursor_reset", feed=feed)
         return [
             {"feed_range": feed_range, "continuation": None}
             async for feed_range in container.read_feed_ranges()
         ]
 
-    async def _save(self, feed: str, ranges: list[dict[str, Any]]) -> None:
+    async def _save(self, feed: str, rid: str, ranges: list[dict[str, Any]]) -> None:
         # Two auditors at once would only do the same work twice: the last cursor written is a true one.
         await self._cursors.upsert_item(
-            {"id": feed, "scope": SCOPE, "ranges": ranges}, response_hook=record_charge
+            {"id": feed, "scope": SCOPE, "rid": rid, "ranges": ranges}, response_hook=record_charge
         )
 
 
