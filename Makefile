@@ -14,7 +14,7 @@ NODE_STAMP := node_modules/.installed
 ARGS ?=
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Options of the commands go into ARGS: make demo ARGS='--users 200 --interactions 20000'"
 
