@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.fields import fields_page
+from ops.scores import scores_page
 from shared.fleet import Fleet
 from shared.logs import configure_logging
 from shared.poison import PoisonNotFoundError
@@ -246,11 +247,22 @@ def fields(
     check: Annotated[Path | None, typer.Option(help="Fail if this file is not up to date.")] = None,
 ) -> None:
     """Print the reference of all fields of all views, docs/fields.md."""
-    page = fields_page()
+    _reference(fields_page(), "fields", check)
+
+
+@cli.command("scores")
+def scores(
+    check: Annotated[Path | None, typer.Option(help="Fail if this file is not up to date.")] = None,
+) -> None:
+    """Print the reference of all scores, docs/scores.md."""
+    _reference(scores_page(), "scores", check)
+
+
+def _reference(page: str, command: str, check: Path | None) -> None:
     if check is None:
         sys.stdout.write(page)
     elif check.read_text(encoding="utf-8") != page:
-        _fail(f"{check} is out of date: run python -m ops fields > {check}", EXIT_REFUSED)
+        _fail(f"{check} is out of date: run python -m ops {command} > {check}", EXIT_REFUSED)
 
 
 if __name__ == "__main__":

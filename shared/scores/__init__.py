@@ -1,0 +1,86 @@
+"""Every score of the views as a plain function of plain numbers. ``docs/scores.md`` is written from this.
+
+A score is a formula, not a measurement: its parameters are the named constants beside it, each with its
+reason. None in means that a figure is not known, None out that there is no score without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.scores.content import (
+    content_engagement,
+    efficiency,
+    enhancement_priority,
+    response_effectiveness,
+    trending,
+)
+from shared.scores.people import (
+    churn_risk,
+    content_depth,
+    engagement,
+    next_session_probability,
+    recommendation_confidence,
+    upgrade_propensity,
+)
+from shared.scores.samples import (
+    CONFIDENCE_LEVEL,
+    calculation_confidence,
+    data_completeness,
+    fair_rating,
+    growth_rate,
+    satisfaction,
+    sure_share,
+)
+from shared.scores.service import education_effectiveness, health, health_status, resolution_efficiency
+
+SCORES: tuple[Callable[..., float | str | None], ...] = (
+    engagement,
+    content_depth,
+    churn_risk,
+    next_session_probability,
+    upgrade_propensity,
+    recommendation_confidence,
+    trending,
+    content_engagement,
+    response_effectiveness,
+    efficiency,
+    enhancement_priority,
+    health,
+    health_status,
+    resolution_efficiency,
+    education_effectiveness,
+    satisfaction,
+    fair_rating,
+    sure_share,
+    growth_rate,
+    data_completeness,
+    calculation_confidence,
+)
+"""All of them, in the order of the page."""
+
+__all__ = [
+    "CONFIDENCE_LEVEL",
+    "SCORES",
+    "calculation_confidence",
+    "churn_risk",
+    "content_depth",
+    "content_engagement",
+    "data_completeness",
+    "education_effectiveness",
+    "efficiency",
+    "engagement",
+    "enhancement_priority",
+    "fair_rating",
+    "growth_rate",
+    "health",
+    "health_status",
+    "next_session_probability",
+    "recommendation_confidence",
+    "resolution_efficiency",
+    "response_effectiveness",
+    "satisfaction",
+    "sure_share",
+    "trending",
+    "upgrade_propensity",
+]

@@ -1,0 +1,189 @@
+"""Scores of texts, passages, topics and personas: trend, engagement, effectiveness, efficiency, priority."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from shared.scores.shapes import Number, count, rounded, saturating, unit, weighted_mean
+
+STEADY_CITATIONS = 5
+"""Citations added to both sides of a trend: one citation after none is no trend, fifty are."""
+
+HALF_RETURNS = 1
+"""One more question beyond a person's first is half of full return."""
+
+CONTENT_ENGAGEMENT_WEIGHTS = {"returns": 0.5, "satisfaction": 0.5}
+"""Coming back is what people do, rating is what they say: both count alike."""
+
+EFFECTIVENESS_WEIGHTS = {"satisfaction": 0.4, "relevance": 0.35, "citation_accuracy": 0.25}
+"""The person's own verdict weighs most, then whether the answer met the question, then its sources."""
+
+HALF_RESPONSE_MS = 4_800
+"""Four times the specification's target of 1,200 ms, where Apdex calls people frustrated: half is lost."""
+
+HALF_COST_USD = 0.01
+"""One cent an answer: half is lost. The specification's sample day spends 12.45 USD on 1,690 answers."""
+
+EFFICIENCY_WEIGHTS = {"speed": 0.7, "cost": 0.3}
+"""People wait for every answer; the cost is the operator's."""
+
+HALF_PRIORITY_CITATIONS = 50
+"""Fifty citations are half of full demand: what is hardly used can wait."""
+
+
+def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_hours: Number) -> float | None:
+    """Return whether something is asked for more than it was: 0.5 is as before.
+
+    The mean of a beta posterior: the share of the recent window in both, had both been of one length, with as
+    many citations added to each side. For ``content_popularity``:
+    ``top_foundational_texts[].trending_score``.
+
+    Formula: (recent + k) / (recent + expected + 2k), with k = STEADY_CITATIONS and expected = earlier ×
+    recent_hours / earlier_hours.
+
+    Parameters
+    ----------
+    recent
+        Citations, or questions, in the window.
+    recent_hours
+        Its length; None or 0 gives None.
+    earlier
+        Citations in the window before it.
+    earlier_hours
+        The length of that; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        0 to 1: above 0.5 rising, below it falling.
+    """
+    if recent is None or earlier is None or not recent_hours or not earlier_hours:
+        return None
+    if recent_hours < 0 or earlier_hours < 0:
+        return None
+    now, expected = count(recent), count(earlier) * (recent_hours / earlier_hours)
+    return rounded(unit((now + STEADY_CITATIONS) / (now + expected + 2 * STEADY_CITATIONS)))
+
+
+def content_engagement(*, interactions: Number, people: Number, satisfaction_score: Number) -> float | None:
+    """Return how far a topic or passage holds those it reaches.
+
+    A weighted mean. For ``content_analytics``: ``topic_analytics.primary_topics[].user_engagement``;
+    ``content_popularity``: ``trending_content[].user_engagement``.
+
+    Formula: the mean, weighted by CONTENT_ENGAGEMENT_WEIGHTS, of returns = r / (r + HALF_RETURNS) with
+    r = interactions / people − 1, and satisfaction. Without ratings, the first alone.
+
+    Parameters
+    ----------
+    interactions
+        Interactions with the topic or passage.
+    people
+        Distinct people among them; None or 0 gives None.
+    satisfaction_score
+        As ``satisfaction`` gives it, of these interactions; None where none was rated.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if interactions is None or not people or people < 0:
+        return None
+    weights = CONTENT_ENGAGEMENT_WEIGHTS
+    mean = weighted_mean(
+        (weights["returns"], saturating(interactions / people - 1, HALF_RETURNS)),
+        (weights["satisfaction"], satisfaction_score),
+    )
+    return None if mean is None else rounded(mean)
+
+
+def response_effectiveness(
+    *, satisfaction_score: Number, relevance: Number, citation_accuracy: Number
+) -> float | None:
+    """Return how well answers serve those who asked.
+
+    A weighted mean of what is known. For ``content_analytics``:
+    ``performance_metrics.response_effectiveness``; ``content_popularity``:
+    ``personality_rankings[].response_quality``.
+
+    Formula: the mean, weighted by EFFECTIVENESS_WEIGHTS, of those of the three inputs that are known.
+
+    Parameters
+    ----------
+    satisfaction_score
+        As ``satisfaction`` gives it; None where nothing was rated.
+    relevance
+        Mean response_relevance, 0 to 1.
+    citation_accuracy
+        Mean citation_accuracy, 0 to 1.
+
+    Returns
+    -------
+    float | None
+        0 to 1; None where none of the three is known.
+    """
+    weights = EFFECTIVENESS_WEIGHTS
+    mean = weighted_mean(
+        (weights["satisfaction"], satisfaction_score),
+        (weights["relevance"], relevance),
+        (weights["citation_accuracy"], citation_accuracy),
+    )
+    return None if mean is None else rounded(mean)
+
+
+def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number) -> float | None:
+    """Return how quickly and cheaply a persona answers.
+
+    A weighted mean of hyperbolic decays. For ``content_popularity``:
+    ``personality_rankings[].efficiency_score``.
+
+    Formula: the mean, weighted by EFFICIENCY_WEIGHTS, of speed = h / (h + avg_response_ms) with
+    h = HALF_RESPONSE_MS, and cost = c / (c + avg_cost_usd) with c = HALF_COST_USD. Without a cost, the first
+    alone.
+
+    Parameters
+    ----------
+    avg_response_ms
+        Mean response time; None gives None.
+    avg_cost_usd
+        Mean cost of an answer; None where nothing was priced.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if avg_response_ms is None:
+        return None
+    cost = None if avg_cost_usd is None else 1 - saturating(avg_cost_usd, HALF_COST_USD)
+    weights = EFFICIENCY_WEIGHTS
+    mean = weighted_mean(
+        (weights["speed"], 1 - saturating(avg_response_ms, HALF_RESPONSE_MS)), (weights["cost"], cost)
+    )
+    return None if mean is None else rounded(mean)
+
+
+def enhancement_priority(*, citations: Number, effectiveness: Number) -> float | None:
+    """Return how much work on a text would be worth: much used, and not serving well.
+
+    A geometric mean of demand and shortfall. For ``content_analytics``:
+    ``content_recommendations.priority_score``.
+
+    Formula: √(citations / (citations + HALF_PRIORITY_CITATIONS) × (1 − effectiveness)).
+
+    Parameters
+    ----------
+    citations
+        Citations of the period.
+    effectiveness
+        As ``response_effectiveness`` gives it.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if citations is None or effectiveness is None:
+        return None
+    return rounded(sqrt(saturating(citations, HALF_PRIORITY_CITATIONS) * (1 - unit(effectiveness))))

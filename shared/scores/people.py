@@ -1,0 +1,284 @@
+"""Scores of one person over one period: engagement, depth, churn risk and what may come next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shared.scores.samples import sure_share
+from shared.scores.shapes import (
+    Number,
+    count,
+    decaying,
+    rounded,
+    saturating,
+    unit,
+    weighted_geometric_mean,
+    weighted_mean,
+)
+
+RECENCY_HALF_LIFE_DAYS = 7
+"""Half of a person's recency is gone after a week: the rhythm most habits have."""
+
+PERIOD_START_DAYS = 7
+"""Empty days added to the period, so that one visit on the first of a month is not a visit every day."""
+
+HALF_ACTIVE_SHARE = 0.1
+"""Four days out of thirty give half of full frequency, twenty give 0.84."""
+
+HALF_INTERACTIONS_A_DAY = 0.4
+"""Fifteen questions in thirty days give half of full volume, two on each of twenty days 0.73."""
+
+ENGAGEMENT_WEIGHTS = {"recency": 0.3, "frequency": 0.4, "volume": 0.3}
+"""How often somebody comes says most of a habit; how lately and how much say the rest alike."""
+
+HALF_CITATIONS = 2
+"""Two citations to an answer are half of full depth; an answer with a handful has most of it."""
+
+HALF_PASSAGES = 5
+"""Five passages of each text are half of full depth: beyond the well-known verse, not yet a study."""
+
+DEPTH_WEIGHTS = {"complexity": 0.4, "citations": 0.3, "passages": 0.3}
+"""What the person asks weighs most; what the answers draw on follows from it."""
+
+PRIOR_VISITS = 1
+"""What is assumed of a person before anything is known weighs as much as one observed gap."""
+
+PRIOR_DAYS = 7
+"""The gap that is assumed: a week."""
+
+PRIOR_GONE = 0.1
+"""Chance of having left on the day of the last visit; it shifts all risks, and leaves their order alone."""
+
+NEXT_SESSION_DAYS = 7
+"""How far ahead the next session is looked for: within the week that follows."""
+
+UPGRADE_WEIGHTS = {"engagement": 0.5, "staying": 0.3, "satisfaction": 0.2}
+"""Who pays uses much; staying and liking it come next, and a person rates seldom."""
+
+
+class _Rhythm(NamedTuple):
+    """The gamma posterior of somebody's visits per day: ``shape / days`` is its mean."""
+
+    shape: float
+    days: float
+
+    def silence(self, days: float, already: float = 0) -> float:
+        """Return the chance that somebody who has not left stays away for ``days`` days more."""
+        return float(((self.days + already) / (self.days + already + days)) ** self.shape)
+
+
+def _rhythm(days_active: float, days_spanned: float) -> _Rhythm:
+    return _Rhythm(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + count(days_spanned))
+
+
+def _gone(rhythm: _Rhythm, days_silent: float) -> float:
+    return PRIOR_GONE / (PRIOR_GONE + (1 - PRIOR_GONE) * rhythm.silence(days_silent))
+
+
+def engagement(
+    *, days_active: Number, interactions: Number, days_silent: Number, period_days: Number
+) -> float | None:
+    """Return how much of a habit the product is.
+
+    RFM (recency, frequency, and in place of money the volume of questions), each on a saturating curve. For
+    ``user_analytics``: ``user_profile.engagement_score``, and averaged in ``engagement_summary``.
+
+    Formula: the mean, weighted by ENGAGEMENT_WEIGHTS, of recency = 2^(−days_silent /
+    RECENCY_HALF_LIFE_DAYS), frequency = a / (a + HALF_ACTIVE_SHARE) with a = days_active / (period_days +
+    PERIOD_START_DAYS), and volume = v / (v + HALF_INTERACTIONS_A_DAY) with v = interactions / (period_days +
+    PERIOD_START_DAYS).
+
+    Parameters
+    ----------
+    days_active
+        Days of the period with an interaction.
+    interactions
+        Interactions of the period.
+    days_silent
+        Days from the last interaction to the moment the score is of: the refresh, or the end of a period
+        that is over. The score sinks with it, so the view has to be refreshed.
+    period_days
+        Days of the period that have passed, at least 1.
+
+    Returns
+    -------
+    float | None
+        0 to 1; None where an input is not known.
+    """
+    if days_active is None or interactions is None or days_silent is None or period_days is None:
+        return None
+    days = max(1.0, float(period_days)) + PERIOD_START_DAYS
+    recency = decaying(days_silent, RECENCY_HALF_LIFE_DAYS)
+    frequency = saturating(days_active / days, HALF_ACTIVE_SHARE)
+    volume = saturating(interactions / days, HALF_INTERACTIONS_A_DAY)
+    weights = ENGAGEMENT_WEIGHTS
+    mean = weighted_mean(
+        (weights["recency"], recency), (weights["frequency"], frequency), (weights["volume"], volume)
+    )
+    return None if mean is None else rounded(mean)
+
+
+def content_depth(
+    *, interactions: Number, citations: Number, passages: Number, texts: Number, complexity: Number
+) -> float | None:
+    """Return how deep into the texts somebody's questions go.
+
+    A weighted mean of saturating parts. For ``user_analytics``: ``content_metrics.content_depth_score``, and
+    averaged in ``engagement_summary``.
+
+    Formula: the mean, weighted by DEPTH_WEIGHTS, of complexity, c / (c + HALF_CITATIONS) with c = citations /
+    interactions, and p / (p + HALF_PASSAGES) with p = passages / texts. Without complexity, of the other two.
+
+    Parameters
+    ----------
+    interactions
+        Interactions of the period; None or 0 gives None.
+    citations
+        Citations in their answers.
+    passages
+        Distinct passages among them.
+    texts
+        Distinct texts among them; 0 where nothing was cited. More texts for as many passages is less depth.
+    complexity
+        Mean complexity of the questions, 0 to 1; None where no question has one.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if not interactions or interactions < 0 or citations is None or passages is None or texts is None:
+        return None
+    weights = DEPTH_WEIGHTS
+    mean = weighted_mean(
+        (weights["complexity"], complexity),
+        (weights["citations"], saturating(citations / interactions, HALF_CITATIONS)),
+        (weights["passages"], saturating(passages / texts, HALF_PASSAGES) if texts > 0 else 0.0),
+    )
+    return None if mean is None else rounded(mean)
+
+
+def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number) -> float | None:
+    """Return the chance that somebody has left, from a silence held against their own rhythm.
+
+    The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left: visits
+    come at random at a rate with a gamma prior, and Bayes' rule weighs "left" against "merely silent". Who
+    came daily is at risk after a week, who comes monthly is not. For ``user_analytics``:
+    ``predictions.churn_risk_score``, and averaged in ``engagement_summary``.
+
+    Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance of so
+    long a silence of somebody who has not left, v = PRIOR_VISITS + days_active − 1, d = PRIOR_DAYS +
+    days_spanned.
+
+    Parameters
+    ----------
+    days_silent
+        Days from the last interaction to the moment the score is of. It grows while nothing happens, so the
+        view has to be refreshed.
+    days_active
+        Days with an interaction; None or less than 1 gives None.
+    days_spanned
+        Days from the first of them to the last; 0 where there is one.
+
+    Returns
+    -------
+    float | None
+        PRIOR_GONE (on the day of a visit) to 1; lower is better.
+    """
+    if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
+        return None
+    return rounded(unit(_gone(_rhythm(days_active, days_spanned), count(days_silent))))
+
+
+def next_session_probability(
+    *, days_silent: Number, days_active: Number, days_spanned: Number, horizon_days: float = NEXT_SESSION_DAYS
+) -> float | None:
+    """Return the chance of a visit within the coming days, by the same model as the churn risk.
+
+    The expectation of Pareto/NBD, over the gamma posterior of the visits' rate. For ``user_analytics``:
+    ``predictions.next_session_probability``.
+
+    Formula: (1 − churn risk) × (1 − ((d + days_silent) / (d + days_silent + horizon_days))^v), with v and d
+    as in the churn risk.
+
+    Parameters
+    ----------
+    days_silent
+        Days from the last interaction to the moment the score is of. It grows while nothing happens, so the
+        view has to be refreshed.
+    days_active
+        Days with an interaction; None or less than 1 gives None.
+    days_spanned
+        Days from the first of them to the last; 0 where there is one.
+    horizon_days
+        How many days ahead; NEXT_SESSION_DAYS if not given.
+
+    Returns
+    -------
+    float | None
+        0 to 1 − PRIOR_GONE.
+    """
+    if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
+        return None
+    rhythm, silent = _rhythm(days_active, days_spanned), count(days_silent)
+    comes = 1 - rhythm.silence(count(horizon_days), already=silent)
+    return rounded(unit((1 - _gone(rhythm, silent)) * comes))
+
+
+def upgrade_propensity(
+    *, engagement_score: Number, churn_risk_score: Number, satisfaction_score: Number
+) -> float | None:
+    """Return how ripe a person who does not pay is for it: an order of people, not a chance.
+
+    A weighted geometric mean, so that nobody who has left or never comes is ripe. Whether somebody pays is
+    for the caller to know. For ``user_analytics``: ``predictions.upgrade_propensity``.
+
+    Formula: the geometric mean, weighted by UPGRADE_WEIGHTS, of engagement, staying = 1 − churn risk, and
+    satisfaction. Without ratings, of the first two.
+
+    Parameters
+    ----------
+    engagement_score
+        As ``engagement`` gives it.
+    churn_risk_score
+        As ``churn_risk`` gives it.
+    satisfaction_score
+        As ``satisfaction`` gives it; None where the person has rated nothing.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if engagement_score is None or churn_risk_score is None:
+        return None
+    weights = UPGRADE_WEIGHTS
+    mean = weighted_geometric_mean(
+        (weights["engagement"], engagement_score),
+        (weights["staying"], 1 - churn_risk_score),
+        (weights["satisfaction"], satisfaction_score),
+    )
+    return None if mean is None else rounded(mean)
+
+
+def recommendation_confidence(*, in_interests: Number, interactions: Number) -> float | None:
+    """Return how surely the next question falls within the interests that a profile names.
+
+    The lower end of Wilson's score interval of the share that did. For ``user_analytics``:
+    ``predictions.content_recommendation_confidence``.
+
+    Formula: as ``sure_share``, of in_interests out of interactions.
+
+    Parameters
+    ----------
+    in_interests
+        Interactions in one of the named categories.
+    interactions
+        Interactions that have a category; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    return sure_share(hits=in_interests, total=interactions)

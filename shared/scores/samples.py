@@ -1,0 +1,177 @@
+"""What a small sample can say: shares, ratings and how far to trust them."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from shared.scores.shapes import Number, count, rounded, unit
+
+CONFIDENCE_LEVEL = 0.95
+"""The usual level; the specification's sample of content_popularity names it."""
+
+Z = 1.959964
+"""The two-sided normal quantile of the confidence level."""
+
+LOWEST_RATING = 1
+"""The specification's scale of user_rating is 1 to 5."""
+
+HIGHEST_RATING = 5
+"""The specification's scale of user_rating is 1 to 5."""
+
+NEUTRAL_RATING = 3
+"""The middle of the scale: what is assumed of a thing before anybody has rated it."""
+
+NEUTRAL_RATINGS = 5
+"""How many ratings the assumption is worth: a first 5 lifts a thing to 3.33, not above all others."""
+
+
+def sure_share(*, hits: Number, total: Number) -> float | None:
+    """Return the share that a small sample makes sure of.
+
+    The lower end of Wilson's score interval (Wilson 1927): 3 of 3 counts for less than 90 of 100.
+    For rankings by a share: retention, completion, false positives.
+
+    Formula: (p + z²/2n − z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n), with p = hits / total, n = total, z = Z.
+
+    Parameters
+    ----------
+    hits
+        How many have the property, at most ``total``.
+    total
+        How many were looked at; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if hits is None or not total or total < 0:
+        return None
+    n, p = float(total), unit(hits / total)
+    spread = Z * sqrt(p * (1 - p) / n + (Z / (2 * n)) ** 2)
+    return rounded(unit((p + Z * Z / (2 * n) - spread) / (1 + Z * Z / n)))
+
+
+def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
+    """Return the mean rating, drawn to the middle of the scale while few have rated.
+
+    The Bayesian average. For rankings by rating and ``content_popularity``:
+    ``trending_topics[].satisfaction_score``.
+
+    Formula: (NEUTRAL_RATING × NEUTRAL_RATINGS + rating_sum) / (NEUTRAL_RATINGS + ratings).
+
+    Parameters
+    ----------
+    rating_sum
+        Sum of the ratings, each 1 to 5.
+    ratings
+        How many there are; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        1 to 5.
+    """
+    if rating_sum is None or not ratings or ratings < 0:
+        return None
+    mean = (NEUTRAL_RATING * NEUTRAL_RATINGS + rating_sum) / (NEUTRAL_RATINGS + ratings)
+    return rounded(min(HIGHEST_RATING, max(LOWEST_RATING, mean)))
+
+
+def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
+    """Return the ratings as a share of the scale; the input ``satisfaction`` of other scores.
+
+    The Bayesian average on a scale from 0 to 1.
+
+    Formula: (fair_rating − LOWEST_RATING) / (HIGHEST_RATING − LOWEST_RATING).
+
+    Parameters
+    ----------
+    rating_sum
+        Sum of the ratings, each 1 to 5.
+    ratings
+        How many there are; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        0 to 1; 0.5 is neutral.
+    """
+    rating = fair_rating(rating_sum=rating_sum, ratings=ratings)
+    if rating is None:
+        return None
+    return rounded((rating - LOWEST_RATING) / (HIGHEST_RATING - LOWEST_RATING))
+
+
+def growth_rate(*, recent: Number, earlier: Number) -> float | None:
+    """Return by which part a figure has grown since the period before.
+
+    For ``engagement_summary``: ``trend_analysis.growth_rate_monthly``; ``system_health``:
+    ``trend_analysis.incident_growth_rate``; times 100 for ``content_analytics``:
+    ``comparative_metrics.growth_trends``.
+
+    Formula: recent / earlier − 1.
+
+    Parameters
+    ----------
+    recent
+        The figure of the period.
+    earlier
+        The figure of an earlier period of the same length; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        −1 (nothing left) and up; 0 is no change.
+    """
+    if recent is None or not earlier or earlier < 0:
+        return None
+    return rounded(count(recent) / earlier - 1)
+
+
+def data_completeness(*, given: Number, expected: Number) -> float | None:
+    """Return how much of what the source documents could have said they did say.
+
+    For ``user_analytics``: ``quality_indicators.data_completeness``; ``daily_metrics``:
+    ``data_completeness``; ``content_analytics``: ``data_quality_score``.
+
+    Formula: given / expected.
+
+    Parameters
+    ----------
+    given
+        Fields that were given, over all documents and fields that the view reads.
+    expected
+        Documents times fields; None or 0 gives None.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if given is None or not expected or expected < 0:
+        return None
+    return rounded(unit(given / expected))
+
+
+def calculation_confidence(*, sample_size: Number) -> float | None:
+    """Return how far shares and means over so many interactions can be trusted.
+
+    One minus the width of Wilson's score interval (Wilson 1927) of a share of one half, where the interval is
+    widest. For ``user_analytics``: ``quality_indicators.calculation_confidence``.
+
+    Formula: 1 − z / √(sample_size + z²), with z = Z.
+
+    Parameters
+    ----------
+    sample_size
+        Interactions behind the figures.
+
+    Returns
+    -------
+    float | None
+        0 (no sample) to 1; 30 interactions give 0.66, 127 give 0.83.
+    """
+    if sample_size is None:
+        return None
+    return rounded(unit(1 - Z / sqrt(count(sample_size) + Z * Z)))

@@ -1,0 +1,157 @@
+"""Scores of the service as a whole: its health, and how it deals with incidents."""
+
+from __future__ import annotations
+
+from shared.scores.samples import sure_share
+from shared.scores.shapes import Number, count, decaying, rounded, saturating, unit, weighted_geometric_mean
+
+HALF_ERROR_RATE = 0.05
+"""One request in twenty without an answer halves the part: a service that does so is not half well."""
+
+TOLERABLE_P95_MS = 4_800
+"""Four times the specification's target of 1,200 ms, the limit of what Apdex calls tolerable."""
+
+HEALTH_WEIGHTS = {
+    "answering": 0.4,
+    "speed": 0.2,
+    "safety": 0.2,
+    "content_accuracy": 0.07,
+    "citation_accuracy": 0.07,
+    "satisfaction": 0.06,
+}
+"""Answering comes first, speed and safety next; quality moves slowly and seldom is an outage."""
+
+HEALTH_STATUSES = ((0.9, "excellent"), (0.75, "good"), (0.5, "fair"), (0.0, "poor"))
+"""From which score on; the specification's sample calls 0.96 excellent."""
+
+HALF_RESOLUTION_HOURS = 24
+"""An incident settled after a day is worth half of one settled at once."""
+
+
+def health(
+    *,
+    error_rate: Number,
+    p95_response_ms: Number,
+    safety: Number,
+    content_accuracy: Number,
+    citation_accuracy: Number,
+    satisfaction_score: Number,
+) -> float | None:
+    """Return how well the service is.
+
+    A weighted geometric mean of what is known: a part that fails pulls the whole down with it. For
+    ``system_health``: ``overall_health_score``.
+
+    Formula: the geometric mean, weighted by HEALTH_WEIGHTS, of answering = 2^(−error_rate / HALF_ERROR_RATE),
+    speed = min(1, TOLERABLE_P95_MS / p95_response_ms), and the others as they are, so far as they are known.
+
+    Parameters
+    ----------
+    error_rate
+        Share of requests without an answer; None gives None.
+    p95_response_ms
+        95th percentile of the response time.
+    safety, content_accuracy, citation_accuracy
+        Means of the window, 0 to 1.
+    satisfaction_score
+        As ``satisfaction`` gives it.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if error_rate is None:
+        return None
+    speed = None
+    if p95_response_ms is not None:
+        speed = TOLERABLE_P95_MS / max(TOLERABLE_P95_MS, p95_response_ms)
+    weights = HEALTH_WEIGHTS
+    mean = weighted_geometric_mean(
+        (weights["answering"], decaying(unit(error_rate), HALF_ERROR_RATE)),
+        (weights["speed"], speed),
+        (weights["safety"], safety),
+        (weights["content_accuracy"], content_accuracy),
+        (weights["citation_accuracy"], citation_accuracy),
+        (weights["satisfaction"], satisfaction_score),
+    )
+    return None if mean is None else rounded(mean)
+
+
+def health_status(*, score: Number) -> str | None:
+    """Return the word for a health score. For ``system_health``: ``health_status``.
+
+    Formula: the word of the highest threshold in HEALTH_STATUSES that the score reaches.
+
+    Parameters
+    ----------
+    score
+        As ``health`` gives it.
+
+    Returns
+    -------
+    str | None
+        excellent, good, fair or poor.
+    """
+    if score is None:
+        return None
+    return next(word for least, word in HEALTH_STATUSES if unit(score) >= least)
+
+
+def resolution_efficiency(
+    *, incidents: Number, resolved: Number, avg_resolution_hours: Number
+) -> float | None:
+    """Return how much of what was reported is settled, and how soon.
+
+    A share times a hyperbolic decay. For ``system_health``: ``trend_analysis.resolution_efficiency``.
+
+    Formula: resolved / incidents × h / (h + avg_resolution_hours), with h = HALF_RESOLUTION_HOURS.
+
+    Parameters
+    ----------
+    incidents
+        Incidents of the period; None or 0 gives None.
+    resolved
+        Those of them that are settled.
+    avg_resolution_hours
+        Mean time from report to settlement; None gives None, unless nothing is settled yet.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if not incidents or incidents < 0 or resolved is None:
+        return None
+    if count(resolved) == 0:
+        return 0.0
+    if avg_resolution_hours is None:
+        return None
+    soon = 1 - saturating(avg_resolution_hours, HALF_RESOLUTION_HOURS)
+    return rounded(unit(resolved / incidents) * soon)
+
+
+def education_effectiveness(*, people: Number, people_again: Number) -> float | None:
+    """Return how surely somebody with an incident has no second one.
+
+    The lower end of Wilson's score interval of the share without a second. It cannot tell why they stopped:
+    who was suspended or left counts too. For ``system_health``:
+    ``trend_analysis.user_education_effectiveness``.
+
+    Formula: as ``sure_share``, of people − people_again out of people.
+
+    Parameters
+    ----------
+    people
+        People with an incident; None or 0 gives None.
+    people_again
+        Those of them with another one later.
+
+    Returns
+    -------
+    float | None
+        0 to 1.
+    """
+    if people is None or people_again is None:
+        return None
+    return sure_share(hits=count(people - people_again), total=people)
