@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -29,6 +30,10 @@ Fields of the specification that look like scores, and for which nothing is reco
 """
 
 
+_CONSTANT = re.compile(r"\b[A-Z][A-Z_]{3,}\b")
+"""A name in a docstring: that of a parameter's default is nowhere else in the function."""
+
+
 def scores_page() -> str:
     """Return the page."""
     missing = "".join(f"| `{field}` | {reason} |\n" for field, reason in NOT_SCORED.items())
@@ -37,18 +42,20 @@ def scores_page() -> str:
 
 def parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, str]]:
     """Return value and reason of each named constant that a function uses, itself or through a helper."""
-    found: dict[str, tuple[Any, str]] = {}
-    for module, name in _constants(function, set()):
-        source = sys.modules[module]
-        found[name] = (getattr(source, name), _reasons(inspect.getsource(source))[name])
-    return found
+    used = set(_constants(function, set()))
+    return {
+        name: (getattr(sys.modules[module], name), _flat(reason))
+        for module in sorted({module for module, _ in used})
+        for name, reason in _reasons(inspect.getsource(sys.modules[module])).items()
+        if (module, name) in used
+    }
 
 
 def _constants(function: Callable[..., Any], seen: set[Any]) -> Iterator[tuple[str, str]]:
     if function in seen or not isinstance(function, FunctionType):
         return
     seen.add(function)
-    for name in _names(function.__code__):
+    for name in {*_names(function.__code__), *_CONSTANT.findall(function.__doc__ or "")}:
         used = function.__globals__.get(name)
         if isinstance(used, FunctionType) and used.__module__.startswith("shared.scores."):
             yield from _constants(used, seen)

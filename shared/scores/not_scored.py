@@ -5,6 +5,7 @@ from __future__ import annotations
 NOT_SCORED = {
     "user_analytics.predictions.lifetime_value_estimate": "no payment is recorded, and cost is not value",
     "engagement_summary.business_value.avg_lifetime_value": "as lifetime_value_estimate",
+    "engagement_summary.business_value.upgrade_conversion_rate": "a profile tells only today's tier",
     "engagement_summary.business_value.referral_rate": "nothing says who brought whom",
     "content_analytics.content_overview.content_completeness": "no list of what a text should hold",
     "content_analytics.content_overview.translation_quality": "an expert's judgement",

@@ -17,7 +17,7 @@ from shared.scores.shapes import (
 )
 
 RECENCY_HALF_LIFE_DAYS = 7
-"""Half of a person's recency is gone after a week: the rhythm most habits have."""
+"""Half of a person's recency is gone after a week without a visit: the calendar's own rhythm."""
 
 PERIOD_START_DAYS = 7
 """Empty days added to the period, so that one visit on the first of a month is not a visit every day."""
@@ -40,11 +40,12 @@ HALF_PASSAGES = 5
 DEPTH_WEIGHTS = {"complexity": 0.4, "citations": 0.3, "passages": 0.3}
 """What the person asks weighs most; what the answers draw on follows from it."""
 
-PRIOR_VISITS = 1
-"""What is assumed of a person before anything is known weighs as much as one observed gap."""
+PRIOR_VISITS = 4
+"""What is assumed of a person at first weighs as much as four gaps between visits: a daily visitor who skips
+a weekend is not yet at risk (0.26), a single visit a month ago is (0.67)."""
 
-PRIOR_DAYS = 7
-"""The gap that is assumed: a week."""
+PRIOR_DAYS = 28
+"""Four gaps of a week: the rhythm that is assumed."""
 
 PRIOR_GONE = 0.1
 """Chance of having left on the day of the last visit; it shifts all risks, and leaves their order alone."""
@@ -53,7 +54,7 @@ NEXT_SESSION_DAYS = 7
 """How far ahead the next session is looked for: within the week that follows."""
 
 UPGRADE_WEIGHTS = {"engagement": 0.5, "staying": 0.3, "satisfaction": 0.2}
-"""Who pays uses much; staying and liking it come next, and a person rates seldom."""
+"""Use is the broadest sign of interest; staying comes next; ratings are few, so they weigh least."""
 
 
 class _Rhythm(NamedTuple):
@@ -163,7 +164,8 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
 
     The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left: visits
     come at random at a rate with a gamma prior, and Bayes' rule weighs "left" against "merely silent". Who
-    came daily is at risk after a week, who comes monthly is not. For ``user_analytics``:
+    came daily is at risk after a week, who comes monthly is not. The longer the days that it is given, the
+    better it knows the rhythm. For ``user_analytics``:
     ``predictions.churn_risk_score``, and averaged in ``engagement_summary``.
 
     Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance of so

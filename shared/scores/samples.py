@@ -79,7 +79,7 @@ def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
 
 
 def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
-    """Return the ratings as a share of the scale; the input ``satisfaction`` of other scores.
+    """Return the ratings as a share of the scale; the input ``satisfaction_score`` of other scores.
 
     The Bayesian average on a scale from 0 to 1.
 

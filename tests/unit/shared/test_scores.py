@@ -15,6 +15,7 @@ from ops.scores import parameters, scores_page
 from shared import scores
 from shared.scores import SCORES, content, people, service
 from shared.scores.not_scored import NOT_SCORED
+from shared.views.fields import FIELDS, NOT_MEASURED
 
 ROOT = Path(__file__).parents[3]
 
@@ -262,15 +263,18 @@ def test_weights_sum_to_one(weights: dict[str, float]) -> None:
         (scores.content_depth, (10, 20, 10, 2, 0.75), 0.6),
         (scores.content_depth, (10, 20, 10, 2, None), 0.5),
         (scores.content_depth, (10, 0, 0, 0, 0.5), 0.2),
-        # v = 1, d = 7, s = 7/14: 0.1 / (0.1 + 0.9 × 0.5)
-        (scores.churn_risk, (7, 1, 0), 0.1818),
+        # v = 4, d = 28, s = (28/42)^4 = 16/81: 0.1 / (0.1 + 0.9 × 16/81)
+        (scores.churn_risk, (14, 1, 0), 0.36),
         (scores.churn_risk, (0, 1, 0), 0.1),
-        # v = 2, d = 14, s = (14/28)²: 0.1 / (0.1 + 0.225)
-        (scores.churn_risk, (14, 2, 7), 0.3077),
-        # On the day of a first visit: 0.9 × (1 − 7/14)
-        (scores.next_session_probability, (0, 1, 0), 0.45),
-        # 0.81818 × (1 − 14/21)
-        (scores.next_session_probability, (7, 1, 0), 0.2727),
+        # v = 5, d = 35, s = (35/70)^5 = 1/32: 0.1 / (0.1 + 0.028125)
+        (scores.churn_risk, (35, 2, 7), 0.7805),
+        # The weekend of a daily visitor, and a month after a single visit: what PRIOR_VISITS gives as reason.
+        (scores.churn_risk, (2, 30, 29), 0.2575),
+        (scores.churn_risk, (30, 1, 0), 0.6717),
+        # On the day of a first visit: 0.9 × (1 − (28/35)^4) = 0.9 × (1 − 0.4096)
+        (scores.next_session_probability, (0, 1, 0), 0.5314),
+        # 0.64 × (1 − (42/56)^4) = 0.64 × (1 − 81/256)
+        (scores.next_session_probability, (14, 1, 0, 14), 0.4375),
         # 0.64^0.5 × 1 × 1
         (scores.upgrade_propensity, (0.64, 0, 1), 0.8),
         # Without ratings: 0.25^(0.5/0.8) × 1
@@ -332,7 +336,7 @@ def test_the_same_silence_means_more_of_somebody_who_came_daily() -> None:
     weekly = scores.churn_risk(days_silent=7, days_active=5, days_spanned=28)
     assert daily is not None
     assert weekly is not None
-    assert daily > 0.9
+    assert daily > 0.8
     assert weekly < 0.3
 
 
@@ -399,7 +403,17 @@ def test_each_score_is_documented(score: Callable[..., Any]) -> None:
 
 
 def test_a_parameter_used_through_a_helper_is_found() -> None:
-    assert {"PRIOR_GONE", "PRIOR_VISITS", "PRIOR_DAYS"} <= parameters(scores.churn_risk).keys()
+    assert parameters(scores.churn_risk).keys() == {"PRIOR_GONE", "PRIOR_VISITS", "PRIOR_DAYS"}
+
+
+def test_a_parameter_used_as_a_default_is_found() -> None:
+    assert "NEXT_SESSION_DAYS" in parameters(scores.next_session_probability)
+
+
+def test_what_is_not_scored_is_not_measured_in_any_view() -> None:
+    for path in NOT_SCORED:
+        view, _, field = path.partition(".")
+        assert FIELDS.get(view, {}).get(field, NOT_MEASURED) == NOT_MEASURED
 
 
 def test_what_is_not_scored_says_why() -> None:
