@@ -11,9 +11,10 @@ from typing import Any
 from bench.contenders import BenchError
 from bench.figures import FoldFigures, Spread
 from bench.traffic import LiveSegments, Scale
+from shared.changes import Change, Verdict
 from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
-from shared.fold import Change, Verdict, Working
+from shared.fold import Working
 from shared.ledger import Loaded, Page, Write, fingerprint
 from shared.pricing import PriceTable, list_prices
 from shared.settings import Settings

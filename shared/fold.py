@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
-from shared.aggregates.base import (
-    RENEWAL,
-    Changed,
-    Contributions,
-    Fact,
-    PartialKey,
-    PersonChange,
-)
-from shared.facts import InteractionFact, Withdrawn
+from shared.aggregates.base import RENEWAL, Changed, Contributions, PartialKey, PersonChange
+from shared.attribution import Attribution
+from shared.changes import Change, Verdict
+from shared.facts import Fact, InteractionFact, Passage, Withdrawn
 from shared.ledger import (
     Entry,
     Loaded,
@@ -30,36 +23,7 @@ from shared.ledger import (
 from shared.shards import ShardId
 from shared.tally import Tally
 from shared.units import EventHour, Month
-from shared.version import Order, Version
-
-
-class Verdict(Enum):
-    """What became of one delivered change."""
-
-    ADDED = "added"
-    REPLACED = "replaced"
-    WITHDRAWN = "withdrawn"
-    """Its newest version cannot be read: what was counted of the document is taken back."""
-    SAME = "same"
-    """This version has been counted."""
-    OLDER = "older"
-    """A newer version has been counted."""
-    UNKNOWN = "unknown"
-    """Only the live document can tell which version is newer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A version of one source document, as its fact."""
-
-    user_id: str
-    document_id: str
-    version: Version
-    fact: InteractionFact | Withdrawn
-    live: bool = False
-    """Read from the source just now, rather than delivered: newer than anything of the same second."""
-    corrects: bool = False
-    """The same version counted differently, under new prices say: replaces its fact and nothing else."""
+from shared.version import Order
 
 
 def keys(fact: Fact | Withdrawn) -> list[PartialKey]:
@@ -90,7 +54,8 @@ class Working:
 
     Loaded documents are never changed; what a fold touches is copied first. The order of calls is
     ``needed_at_first`` – load – ``needed_parts`` – load – ``missing`` – find and load – ``decide`` –
-    ``needed_partials`` – load – ``derive`` – ``needed_partials`` – load – ``writes``.
+    ``needed_partials`` – load – ``needed_months`` – load – ``derive`` – ``needed_partials`` – load –
+    ``writes``.
     """
 
     def __init__(self, shard: ShardId, source: str) -> None:
@@ -104,7 +69,8 @@ class Working:
         self._newest: dict[PartialKey, int] = {}
         """Partials that an entry concerns, with the time of its newest version."""
         self._moved: set[str] = set()
-        """People with an entry that was put onto a page, or taken from one."""
+        """People with an entry that was put onto a page, taken from one, or points others elsewhere."""
+        self._attribution = Attribution(self._pages, self._person)
 
     def take(self, documents: Mapping[str, Loaded]) -> None:
         """Take documents as they are stored."""
@@ -131,18 +97,24 @@ class Working:
 
         A document is normally new, or on the page of its hour. But its time may have been corrected, or its
         hour may have several parts: then the index tells. A person with no activity at all has no entries.
+        Incidents and the interactions they point at are looked for as well.
         """
-        return sorted(
-            {
-                fingerprint(self.source, change.user_id, change.document_id)
-                for change in changes
-                if self._locate(change) is None and self._has_activity(change.user_id)
-            }
-        )
+        changes = list(changes)
+        moved = {
+            fingerprint(self.source, change.user_id, change.document_id)
+            for change in changes
+            if self._locate(change) is None and self._person(change.user_id)
+        }
+        return sorted(moved | self._attribution.wanted(changes))
 
     def decide(self, changes: Iterable[Change]) -> list[tuple[Change, Verdict]]:
         """Compare each change with the ledger, update the pages and gather what changes in the views."""
-        return [(change, self._decide(change)) for change in changes]
+        decided = [(change, self._decide(self._attribution.attributed(change))) for change in changes]
+        for incident in list(self._attribution.moved(change for change, _ in decided)):
+            self._edit(incident.page.id).put(incident.user_id, incident.document_id, incident.after)
+            self._note(incident.after)
+            self._recount(incident.before.fact, incident.after.fact)
+        return decided
 
     def _decide(self, change: Change) -> Verdict:
         found = self._locate(change)
@@ -150,7 +122,7 @@ class Working:
             if change.corrects:
                 return Verdict.OLDER  # counted under another version by now, and that at today's prices
             self._put_new(change)
-            self._note(change)
+            self._note(Entry(change.version, change.fact))
             contribute(change.fact, self.contributions)
             return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.ADDED
         page, entry = found
@@ -182,15 +154,20 @@ class Working:
         else:
             self._edit(page.id).remove(change.user_id, change.document_id)
             self._put_new(change)
-        self._note(change)
-        if entry.fact != change.fact:
-            retract(entry.fact, self.contributions)
-            contribute(change.fact, self.contributions)
+        self._note(counted)
+        self._recount(entry.fact, change.fact)
+        if _passage(entry.fact) != _passage(change.fact):
+            self._moved.add(change.user_id)
 
-    def _note(self, change: Change) -> None:
+    def _recount(self, before: Fact | Withdrawn, after: Fact | Withdrawn) -> None:
+        if before != after:
+            retract(before, self.contributions)
+            contribute(after, self.contributions)
+
+    def _note(self, entry: Entry) -> None:
         """Remember which partials count this version: they must outlive it."""
-        for target in keys(change.fact):
-            self._newest[target] = max(self._newest.get(target, 0), change.version.ts)
+        for target in keys(entry.fact):
+            self._newest[target] = max(self._newest.get(target, 0), entry.version.ts)
 
     def _put_new(self, change: Change) -> None:
         self._moved.add(change.user_id)
@@ -209,8 +186,17 @@ class Working:
             partial_id(target) for target, delta in self.contributions.deltas.items() if delta
         } - self.loaded.keys()
 
+    def needed_months(self) -> set[str]:
+        """Return the ids of months that mean something else because of what changes beside them."""
+        return {
+            partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
+            for target, delta in self.contributions.deltas.items()
+            if delta and target.aggregate == person.NAME
+            for month in person.concerned(*self._changed(target))
+        } - self.loaded.keys()
+
     def derive(self) -> None:
-        """Add what follows for fleet-wide aggregates from the change of each person's own state."""
+        """Add what follows from the change of each person's own state, for their months and fleet-wide."""
         derived = Contributions()
         for change in self._people():
             for derivation in DERIVATIONS:
@@ -222,7 +208,10 @@ class Working:
         months: dict[str, dict[Month, Changed]] = {}
         for target, delta in self.contributions.deltas.items():
             if delta and target.aggregate == person.NAME:
-                months.setdefault(target.key, {})
+                of_person = months.setdefault(target.key, {})
+                for month in person.concerned(*self._changed(target)):
+                    key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
+                    of_person[month] = self._changed(key)
             elif delta and target.aggregate == person_month.NAME:
                 month, user_id = person_month.split_key(target.key)
                 months.setdefault(user_id, {})[month] = self._changed(target)
@@ -278,8 +267,8 @@ class Working:
         found = self.loaded.get(partial_id(target))
         return found.document if found and isinstance(found.document, Partial) else None
 
-    def _has_activity(self, user_id: str) -> bool:
-        return bool(self._state(PartialKey(person.NAME, user_id)))
+    def _person(self, user_id: str) -> Tally:
+        return self._state(PartialKey(person.NAME, user_id))
 
     def _last_part(self, hour: EventHour) -> int:
         first = self._pages.get(page_id(self.source, hour))
@@ -288,7 +277,8 @@ class Working:
     def _locate(self, change: Change) -> tuple[Page, Entry] | None:
         """Find the entry of a document on the pages at hand, the page of its hour first."""
         likely = self._pages.get(page_id(self.source, change.fact.hour))
-        for page in (*((likely,) if likely else ()), *self._pages.values()):
+        others = (page for page in self._pages.values() if page.source == self.source)
+        for page in (*((likely,) if likely else ()), *others):
             entry = page.get(change.user_id, change.document_id)
             if entry is not None:
                 return page, entry
@@ -308,3 +298,8 @@ class Working:
         self._pages[document_id] = page
         self._edited.add(document_id)
         return page
+
+
+def _passage(fact: Fact | Withdrawn) -> Passage | None:
+    """What incidents that point at an interaction are about: whoever reads it must notice if it changes."""
+    return fact.main_passage if isinstance(fact, InteractionFact) else None

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from shared.changes import Change, Verdict
 from shared.cosmos import retrying
-from shared.fold import Change, Verdict, Working
+from shared.fold import Working
 from shared.shards import ShardId
 from shared.store import ConflictError, ShardStore, TooLargeError
 
@@ -103,6 +104,7 @@ class ShardFolder:
             working.take(await store.load(shard, pages, pages))
         decided = working.decide(changes)
         working.take(await store.load(shard, working.needed_partials()))
+        working.take(await store.load(shard, working.needed_months()))
         working.derive()
         working.take(await store.load(shard, working.needed_partials()))
         writes = working.writes()

@@ -14,10 +14,10 @@ import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from shared.changes import Change, Verdict
 from shared.concurrency import finish_all, for_each
 from shared.cosmos import blames_service, charging, record_charge
 from shared.documents.common import DocumentError
-from shared.fold import Change, Verdict
 from shared.folding import FoldResult, ShardFolder
 from shared.poison import PoisonStore
 from shared.price_book import PriceBook

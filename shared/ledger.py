@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Self
 
 from xxhash import xxh3_64_hexdigest
 
-from shared.aggregates.base import STATE_TTL, PartialKey
-from shared.facts import InteractionFact, Withdrawn, decode_fact
+from shared.aggregates.base import STATE_TTL, PartialKey, state_ttl
+from shared.facts import FACTS, Fact, Withdrawn, decode_fact
 from shared.shards import ShardId
 from shared.tally import Tally
 from shared.units import EventHour
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     """What a page says of one document: the version that was counted, and the fact it was counted as."""
 
     version: Version
-    fact: InteractionFact | Withdrawn
+    fact: Fact | Withdrawn
 
 
 def page_id(source: str, hour: EventHour, part: int = 0) -> str:
@@ -64,6 +64,11 @@ def partial_id(target: PartialKey) -> str:
 def fingerprint(source: str, user_id: str, document_id: str) -> str:
     """Return 64 bits that stand for a document in the index. A collision costs a read, not a figure."""
     return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
+
+
+def referring(source: str, user_id: str, reference: str) -> str:
+    """Return 64 bits that stand for the documents of a source that refer to one document of another."""
+    return fingerprint(f"{source} to", user_id, reference)
 
 
 def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
@@ -97,7 +102,11 @@ class Page:
         stored = self.entries.get(user_id, {}).get(document_id)
         if stored is None:
             return None
-        return Entry(Version.decode(stored["v"]), decode_fact(user_id, stored["f"]))
+        return Entry(Version.decode(stored["v"]), decode_fact(self.source, user_id, stored["f"]))
+
+    def documents(self, user_id: str) -> list[str]:
+        """Return the ids of a person's documents on this page."""
+        return list(self.entries.get(user_id, ()))
 
     def put(self, user_id: str, document_id: str, entry: Entry) -> None:
         """Set the entry of a document."""
@@ -125,7 +134,7 @@ class Page:
         """Yield user id, document id and entry of everything on the page."""
         for user_id, documents in self.entries.items():
             for document_id, stored in documents.items():
-                fact = decode_fact(user_id, stored["f"])
+                fact = decode_fact(self.source, user_id, stored["f"])
                 yield user_id, document_id, Entry(Version.decode(stored["v"]), fact)
 
     @property
@@ -166,15 +175,21 @@ class Page:
             "part": self.part,
             "parts": self.parts,
             "revision": self.revision,
-            "ids": sorted(
-                fingerprint(self.source, user_id, document_id)
-                for user_id, documents in self.entries.items()
-                for document_id in documents
-            ),
+            "ids": sorted(self._fingerprints()),
             "size": self.size,
             "entries": self.entries,
-            "ttl": STATE_TTL,
+            "ttl": state_ttl(self.source),
         }
+
+    def _fingerprints(self) -> set[str]:
+        refers = FACTS[self.source].REFERS
+        found: set[str] = set()
+        for user_id, documents in self.entries.items():
+            for document_id, stored in documents.items():
+                found.add(fingerprint(self.source, user_id, document_id))
+                if refers in stored["f"]:
+                    found.add(referring(self.source, user_id, stored["f"][refers]))
+        return found
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
+from shared.concurrency import batched
 from shared.cosmos import record_charge
 from shared.ledger import Partial, partial_id
 from shared.settings import Settings
@@ -21,6 +22,8 @@ from shared.tally import Tally, merged
 
 REMEMBERED_KEYS = 256
 """Keys whose partials an instance keeps: two months of days, the texts and tiers of as many months."""
+
+KEYS_PER_QUERY = 50
 
 OVERLAP_SECONDS = 60
 """A merge reads again what was written this long before the last one: a replica may lag, but not so far."""
@@ -46,6 +49,8 @@ class Merge:
     partials: dict[ShardId, StoredPartial] = field(default_factory=dict)
     complete: bool = False
     """Whether all shards were read once."""
+    read_at: int = 0
+    """The newest write that was known of when they were read last, in seconds since the epoch."""
 
     def see(self, stored: StoredPartial) -> None:
         """Take a partial unless a newer one of its shard is known."""
@@ -84,6 +89,8 @@ class Merger:
         self._state = container
         self._settings = settings
         self._merges: OrderedDict[PartialKey, Merge] = OrderedDict()
+        self._newest = 0
+        """The newest write that was seen, of any partial."""
 
     def is_current(self, shard: ShardId) -> bool:
         """Say whether a shard belongs to the current generation."""
@@ -92,6 +99,22 @@ class Merger:
     def forget(self, target: PartialKey) -> None:
         """Read everything again next time."""
         self._merges.pop(target, None)
+
+    async def refresh(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
+        """Return the merges of keys that all shards have a share of; one query reads all that are known."""
+        merges = {t: self._merges.pop(t) if t in self._merges else Merge() for t in targets}
+        for complete in (False, True):
+            group = {target: merge for target, merge in merges.items() if merge.complete is complete}
+            known_of = self._newest
+            since = min((merge.read_at for merge in group.values()), default=0) - OVERLAP_SECONDS
+            for chunk in batched(group, KEYS_PER_QUERY):
+                await self._read_shares(chunk, since if complete else 0, group)
+            for merge in group.values():
+                merge.complete, merge.read_at = True, known_of
+        self._merges.update(merges)
+        while len(self._merges) > max(REMEMBERED_KEYS, len(merges)):
+            self._merges.popitem(last=False)
+        return merges
 
     async def merge(
         self, target: PartialKey, delivered: Sequence[StoredPartial], *, trust_delivered: bool
@@ -107,40 +130,38 @@ class Merger:
         """
         person = AGGREGATES[target.aggregate].person(target.key)
         if person is None:
-            merge = await self._refreshed(target)
+            merge = (await self.refresh([target]))[target]
         else:
             merge = Merge()
             if not (delivered and trust_delivered):
                 await self._read_one(target, person, merge)
+        self.see(merge, delivered)
+        return merge
+
+    def see(self, merge: Merge, delivered: Iterable[StoredPartial]) -> None:
+        """Take partials that are known to exist into a merge."""
         for stored in delivered:
             merge.see(stored)
-        return merge
+            self._newest = max(self._newest, stored.written)
 
-    async def _refreshed(self, target: PartialKey) -> Merge:
-        merge = self._merges.pop(target) if target in self._merges else Merge()
-        since = merge.newest - OVERLAP_SECONDS if merge.complete else 0
-        async for stored in self._read_shares(target, since):
-            merge.see(stored)
-        merge.complete = True
-        self._merges[target] = merge
-        while len(self._merges) > REMEMBERED_KEYS:
-            self._merges.popitem(last=False)
-        return merge
-
-    async def _read_shares(self, target: PartialKey, since: int) -> AsyncIterator[StoredPartial]:
+    async def _read_shares(
+        self, targets: Sequence[PartialKey], since: int, into: Mapping[PartialKey, Merge]
+    ) -> None:
+        aggregates, keys = sorted({t.aggregate for t in targets}), sorted({t.key for t in targets})
+        parameters: list[dict[str, Any]] = [{"name": "@since", "value": since}]
+        parameters += [{"name": f"@a{n}", "value": value} for n, value in enumerate(aggregates)]
+        parameters += [{"name": f"@k{n}", "value": value} for n, value in enumerate(keys)]
         items = self._state.query_items(
-            "SELECT * FROM c WHERE c.aggregate = @aggregate AND c.key = @key AND c._ts >= @since",
-            parameters=[
-                {"name": "@aggregate", "value": target.aggregate},
-                {"name": "@key", "value": target.key},
-                {"name": "@since", "value": since},
-            ],
+            f"SELECT * FROM c WHERE c.aggregate IN ({_names('@a', aggregates)})"  # noqa: S608  names alone
+            f" AND c.key IN ({_names('@k', keys)}) AND c._ts >= @since",
+            parameters=parameters,
             response_hook=record_charge,
         )
         async for item in items:
             stored = StoredPartial.decode(item)
-            if self.is_current(stored.partial.shard):
-                yield stored
+            # Aggregates and keys are asked for apart: some pairs nobody wants.
+            if self.is_current(stored.partial.shard) and stored.partial.target in into:
+                self.see(into[stored.partial.target], [stored])
 
     async def _read_one(self, target: PartialKey, person: str, merge: Merge) -> None:
         shard = shard_of(person, shards=self._settings.shards, generation=self._settings.generation)
@@ -150,3 +171,7 @@ class Merger:
             record_charge(error.headers or {})
         else:
             merge.see(StoredPartial.decode(item))
+
+
+def _names(start: str, values: Sequence[str]) -> str:
+    return ", ".join(f"{start}{n}" for n in range(len(values)))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, auto
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -35,7 +36,7 @@ from shared.merging import Merge, Merger, StoredPartial
 from shared.poison import PoisonStore
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Stamp, States, View
+from shared.views.base import Pace, Rendered, Stamp, States, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
@@ -47,6 +48,14 @@ VIEW_STATE = "view_state"
 """The container that is published from: the source that poison rows of views name."""
 
 _log = structlog.get_logger(__name__)
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def utc_now() -> datetime:
+    """Return the time by this machine's clock."""
+    return datetime.now(UTC)
 
 
 class StaleReadError(Exception):
@@ -79,7 +88,7 @@ class PublishReport:
 
 
 class DocumentKey(NamedTuple):
-    """A view and the key of one of its documents."""
+    """A view and a key: what is published together, of most views one document."""
 
     view: str
     key: str
@@ -90,7 +99,14 @@ class _Published:
     etag: str
     generation: int
     revision: int
+    tick: str
     digest: str
+
+
+class _Address(NamedTuple):
+    container: str
+    id: str
+    partition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +119,9 @@ class _Shown:
     def is_empty(self) -> bool:
         return not any(merge.partials for merge in self.merges.values())
 
-    def stamp(self, generation: int) -> Stamp:
+    def stamp(self, generation: int, tick: str) -> Stamp:
         return Stamp(
+            tick=tick,
             generation=generation,
             revision=sum(merge.revision for merge in self.merges.values()),
             as_of=max(merge.newest_at for merge in self.merges.values()),
@@ -124,7 +141,7 @@ class _Batch:
     """Changed partials, and the merges that were made for them: each input is read once for all documents."""
 
     delivered: dict[PartialKey, list[StoredPartial]] = field(default_factory=dict)
-    merges: dict[PartialKey, asyncio.Task[Merge]] = field(default_factory=dict)
+    merges: dict[PartialKey, Merge] = field(default_factory=dict)
     again: bool = False
     """Documents are written even if they show this state already."""
 
@@ -136,19 +153,34 @@ class _Outcome(Enum):
 
 
 class Publisher:
-    """Writes the containers of all views from ``view_state``."""
+    """Writes the containers of all views from ``view_state``.
 
-    def __init__(self, *, database: DatabaseProxy, poison: PoisonStore, settings: Settings) -> None:
+    Parameters
+    ----------
+    now
+        Tells the time to views that show something of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: DatabaseProxy,
+        poison: PoisonStore,
+        settings: Settings,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._database = database
         self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
         self._poison = poison
         self._generation = settings.generation
-        self._documents: OrderedDict[DocumentKey, _Published] = OrderedDict()
+        self._now = now
+        self._documents: OrderedDict[_Address, _Published] = OrderedDict()
+        self._shown: OrderedDict[DocumentKey, tuple[str, str]] = OrderedDict()
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
-    async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
-        """Publish every document that shows what changed.
+    async def publish(self, changes: Sequence[Mapping[str, Any]], *, pace: Pace = Pace.LIVE) -> PublishReport:
+        """Publish every document of the views of one pace that shows what changed.
 
         Parameters
         ----------
@@ -162,7 +194,7 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         batch = self._batch(changes)
-        return await self._publish_all(_showing(batch.delivered), batch)
+        return await self._publish_all(_showing(batch.delivered, pace), batch)
 
     async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
         """Publish documents from the state as it stands now, even if they show it already.
@@ -192,6 +224,8 @@ class Publisher:
 
         with charging() as charge:
             try:
+                if not batch.again:
+                    await self._read_shared(documents, batch)
                 await for_each(documents, one, at_once=CONCURRENCY)
             finally:
                 report.request_units, report.requests = charge.request_units, charge.requests
@@ -199,6 +233,19 @@ class Publisher:
         if documents:
             _log_batch(report)
         return report
+
+    async def _read_shared(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
+        """Read all states that the documents show and all shards share, each once."""
+        inputs: dict[PartialKey, None] = {}
+        for view, key in documents:
+            try:
+                inputs |= dict.fromkeys(VIEWS[view].inputs(key))
+            except ValueError:
+                continue  # a key that means nothing: said again, of this document alone, when it is published
+        shared = [t for t in inputs if AGGREGATES[t.aggregate].person(t.key) is None]
+        for target, merge in (await self._merger.refresh(shared)).items():
+            self._merger.see(merge, batch.delivered.get(target, []))
+            batch.merges[target] = merge
 
     def _batch(self, changes: Iterable[Mapping[str, Any]]) -> _Batch:
         batch = _Batch()
@@ -257,34 +304,63 @@ class Publisher:
         """Read everything again next time."""
         for target in inputs:
             self._merger.forget(target)
-        self._documents.pop(document, None)
+        self._shown.pop(document, None)
 
     async def _input(self, target: PartialKey, batch: _Batch, *, first: bool) -> Merge:
         delivered = batch.delivered.get(target, [])
         if not first:
             return await self._merger.merge(target, delivered, trust_delivered=False)
         if target not in batch.merges:
-            batch.merges[target] = asyncio.ensure_future(
-                self._merger.merge(target, delivered, trust_delivered=True)
-            )
-        return await batch.merges[target]
+            batch.merges[target] = await self._merger.merge(target, delivered, trust_delivered=True)
+        return batch.merges[target]
 
     async def _write(self, view: View, document: DocumentKey, shown: _Shown, *, again: bool) -> _Outcome:
         if shown.is_empty:
             return _Outcome.ABSENT
-        container = self._database.get_container_client(view.container)
-        published = self._documents.get(document) or await self._read_published(container, view, document)
         # Others may add to the merges while this waits; from here to the rendering it does not wait.
-        stamp, digest = shown.stamp(self._generation), shown.digest()
+        stamp, digest = shown.stamp(self._generation, view.tick(document.key, self._now())), shown.digest()
+        if self._shown.get(document) == (digest, stamp.tick) and not again:
+            return _Outcome.CURRENT
+        outcome = _Outcome.CURRENT
+        for rendered in list(view.render(document.key, shown.states(), stamp)):
+            address = _Address(view.container, rendered.id, rendered.partition)
+            if again:
+                self._documents.pop(address, None)
+            try:
+                if await self._write_one(view, rendered, address, stamp, digest, again=again):
+                    outcome = _Outcome.PUBLISHED
+            except BaseException:
+                self._documents.pop(address, None)  # somebody else may have written it
+                raise
+        _keep(self._shown, document, (digest, stamp.tick))
+        return outcome
+
+    async def _write_one(
+        self, view: View, rendered: Rendered, address: _Address, stamp: Stamp, digest: str, *, again: bool
+    ) -> bool:
+        """Write, replace or delete one document; say whether there was anything to do."""
+        container = self._database.get_container_client(view.container)
+        published = self._documents.get(address) or await self._read_published(container, rendered)
         if published is not None:
-            there = (published.generation, published.revision)
-            same = published.digest == digest and there == (stamp.generation, stamp.revision)
-            if (same and not again) or there[0] > stamp.generation:
-                self._remember(document, published)
-                return _Outcome.CURRENT
-            if there >= (stamp.generation, stamp.revision) and not same:
-                raise StaleReadError(f"{document.view}: {there} is published")
-        body = view.render(document.key, shown.states(), stamp)
+            there, here = (published.generation, published.revision), (stamp.generation, stamp.revision)
+            same = published.digest == digest and there == here
+            if (same and published.tick >= stamp.tick and not again) or there[0] > here[0]:
+                _keep(self._documents, address, published)
+                return False
+            if there >= here and not same:
+                raise StaleReadError(f"{view.name}: {there} is published")
+        body = rendered.body
+        if body is None:
+            if published is not None:
+                self._documents.pop(address, None)
+                await container.delete_item(
+                    rendered.id,
+                    rendered.partition,
+                    etag=published.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                    response_hook=record_charge,
+                )
+            return published is not None
         body["state"]["digest"] = digest
         if published is None:
             written = await container.create_item(body, no_response=True, response_hook=record_charge)
@@ -298,38 +374,42 @@ class Publisher:
                 response_hook=record_charge,
             )
         etag = written.get_response_headers()["etag"]
-        self._remember(document, _Published(etag, stamp.generation, stamp.revision, digest))
-        return _Outcome.PUBLISHED
+        now_published = _Published(etag, stamp.generation, stamp.revision, stamp.tick, digest)
+        _keep(self._documents, address, now_published)
+        return True
 
-    async def _read_published(
-        self, container: ContainerProxy, view: View, document: DocumentKey
-    ) -> _Published | None:
+    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> _Published | None:
         try:
-            item = await container.read_item(
-                view.document_id(document.key), view.partition(document.key), response_hook=record_charge
-            )
+            item = await container.read_item(rendered.id, rendered.partition, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
             return None
         state = item.get("state", {})
         return _Published(
-            item["_etag"], state.get("generation", 0), state.get("revision", 0), state.get("digest", "")
+            item["_etag"],
+            state.get("generation", 0),
+            state.get("revision", 0),
+            state.get("tick", ""),
+            state.get("digest", ""),
         )
 
-    def _remember(self, document: DocumentKey, published: _Published) -> None:
-        self._documents[document] = published
-        self._documents.move_to_end(document)
-        while len(self._documents) > REMEMBERED_DOCUMENTS:
-            self._documents.popitem(last=False)
+
+def _keep(remembered: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Remember something, and forget what was asked for longest ago beyond the bound."""
+    remembered[key] = value
+    remembered.move_to_end(key)
+    while len(remembered) > REMEMBERED_DOCUMENTS:
+        remembered.popitem(last=False)
 
 
-def _showing(targets: Iterable[PartialKey]) -> list[DocumentKey]:
-    """Return the documents that show any of the states, each once."""
+def _showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
+    """Return what shows any of the states, each once."""
     return list(
         dict.fromkeys(
             DocumentKey(name, key)
             for target in targets
             for name, view in VIEWS.items()
+            if view.pace is pace
             for key in view.shows(target)
         )
     )
@@ -337,7 +417,10 @@ def _showing(targets: Iterable[PartialKey]) -> list[DocumentKey]:
 
 def _person(document: DocumentKey) -> str | None:
     """Return whose document it is, None if it is not about one person."""
-    inputs = VIEWS[document.view].inputs(document.key)
+    try:
+        inputs = VIEWS[document.view].inputs(document.key)
+    except ValueError:  # the key means nothing, which is why the document is on its way to poison
+        return None
     people = {AGGREGATES[target.aggregate].person(target.key) for target in inputs}
     return people.pop() if len(people) == 1 else None
 

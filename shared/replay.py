@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.cosmos.aio import DatabaseProxy
 
-from shared.fold import Verdict
+from shared.changes import Verdict
 from shared.ingest import Ingest, read_live
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status

@@ -11,9 +11,9 @@ import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from shared.changes import Change, Verdict
 from shared.cosmos import record_charge
-from shared.facts import USER_INTERACTIONS, Withdrawn
-from shared.fold import Change, Verdict
+from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.folding import ShardFolder
 from shared.ledger import Page
 from shared.price_book import PriceBook
@@ -117,7 +117,7 @@ class Repricer:
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:
     for user_id, document_id, (version, fact) in page:
-        if isinstance(fact, Withdrawn):
+        if not isinstance(fact, InteractionFact):
             continue
         cost = table.cost(fact.model, fact.at, fact.tokens_in, fact.tokens_out)
         if cost != fact.cost:

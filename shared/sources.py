@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from shared.changes import Change
 from shared.documents.common import identifier
+from shared.documents.incidents import parse_incident
 from shared.documents.interactions import parse_interaction
-from shared.facts import USER_INTERACTIONS, Withdrawn, interaction_fact
-from shared.fold import Change
+from shared.documents.sessions import parse_session
+from shared.documents.users import parse_user
+from shared.facts import (
+    ABUSE_INCIDENTS,
+    USER_INTERACTIONS,
+    USER_SESSIONS,
+    USERS,
+    Fact,
+    Withdrawn,
+    consent_fact,
+    incident_fact,
+    interaction_fact,
+    session_fact,
+)
 from shared.pricing import PriceTable
 from shared.units import Millis
 from shared.version import Version
+
+
+class _Parsed(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +43,40 @@ class Source:
     name: str
     handler: str
     """Names the processing step in poison rows and logs."""
-    to_change: Callable[[object, PriceTable, bool], Change]
-    """Reads a raw document; the flag says that it was read live rather than delivered."""
+    read: Callable[[object, PriceTable], tuple[_Parsed, Fact]]
+    """Checks a raw document and reduces it to its fact."""
+
+    def to_change(self, raw: object, prices: PriceTable, live: bool) -> Change:
+        """Read a raw document; the flag says that it was read live rather than delivered.
+
+        Raises
+        ------
+        DocumentError
+            The document cannot be counted.
+        """
+        document, fact = self.read(raw, prices)
+        assert isinstance(raw, Mapping)  # noqa: S101  every parser refuses everything else
+        return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
 
-def _interaction(raw: object, prices: PriceTable, live: bool) -> Change:
+def _interaction(raw: object, prices: PriceTable) -> tuple[_Parsed, Fact]:
     document = parse_interaction(raw)
-    assert isinstance(raw, Mapping)  # noqa: S101  parse_interaction refuses everything else
-    return Change(
-        document.user_id, document.id, Version.of(raw), interaction_fact(document, prices), live=live
-    )
+    return document, interaction_fact(document, prices)
+
+
+def _session(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_session(raw)
+    return document, session_fact(document)
+
+
+def _incident(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_incident(raw)
+    return document, incident_fact(document)
+
+
+def _user(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_user(raw)
+    return document, consent_fact(document)
 
 
 def withdrawal(raw: object, live: bool) -> Change | None:
@@ -49,6 +95,12 @@ def withdrawal(raw: object, live: bool) -> Change | None:
 
 
 SOURCES: dict[str, Source] = {
-    USER_INTERACTIONS: Source(USER_INTERACTIONS, "fold_interactions", _interaction),
+    source.name: source
+    for source in (
+        Source(USER_INTERACTIONS, "fold_interactions", _interaction),
+        Source(USER_SESSIONS, "fold_sessions", _session),
+        Source(ABUSE_INCIDENTS, "fold_incidents", _incident),
+        Source(USERS, "fold_users", _user),
+    )
 }
 """Every source, by container name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NewType
 
@@ -28,6 +28,7 @@ MICROS = 1_000_000
 NANOS_PER_USD = 1_000_000_000
 MILLIS_PER_MINUTE = 60_000
 MILLIS_PER_HOUR = 3_600_000
+MILLIS_PER_DAY = 86_400_000
 
 
 def to_micro(value: float) -> Micro:
@@ -66,3 +67,30 @@ def month_bounds(month: Month) -> tuple[datetime, datetime]:
     start = datetime(int(month[:4]), int(month[4:]), 1, tzinfo=UTC)
     following = (start + timedelta(days=32)).replace(day=1)
     return start, following - timedelta(seconds=1)
+
+
+def month_of(day: Day) -> Month:
+    """Return the month a day lies in."""
+    return Month(day[:4] + day[5:7])
+
+
+def days_of_month(month: Month) -> list[Day]:
+    """Return all days of a month."""
+    start, end = month_bounds(month)
+    return [day_after(Day(f"{start:%Y-%m-%d}"), n) for n in range(end.day)]
+
+
+def day_after(day: Day, days: int) -> Day:
+    """Return the day so many days later, earlier if negative."""
+    return Day((date.fromisoformat(day) + timedelta(days=days)).isoformat())
+
+
+def month_after(month: Month, months: int) -> Month:
+    """Return the month so many months later, earlier if negative."""
+    count = int(month[:4]) * 12 + int(month[4:]) - 1 + months
+    return Month(f"{count // 12:04d}{count % 12 + 1:02d}")
+
+
+def days_between(earlier: Day, later: Day) -> int:
+    """Return how many days ``later`` is after ``earlier``."""
+    return (date.fromisoformat(later) - date.fromisoformat(earlier)).days

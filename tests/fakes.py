@@ -138,9 +138,11 @@ class FakeContainer:
             elif query.startswith("SELECT * FROM c WHERE c.id IN"):
                 if item["id"] in values.values():
                     yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.aggregate = @aggregate AND c.key = @key"):
-                wanted = (values["@aggregate"], values["@key"])
-                if (item.get("aggregate"), item.get("key")) == wanted and item["_ts"] >= values["@since"]:
+            elif query.startswith("SELECT * FROM c WHERE c.aggregate IN"):
+                aggregates = {value for name, value in values.items() if name.startswith("@a")}
+                keys = {value for name, value in values.items() if name.startswith("@k")}
+                asked = item.get("aggregate") in aggregates and item.get("key") in keys
+                if asked and item["_ts"] >= values["@since"]:
                     yield copy.deepcopy(item)
             else:
                 raise AssertionError(f"the fake does not know this query: {query}")

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.aggregates import day
+from shared.aggregates import day, month, person_month, silence
 from shared.aggregates.base import Aggregate, Contributions, PersonChange
 from shared.aggregates.day import DayAggregate
+from shared.aggregates.incident_month import IncidentMonth
+from shared.aggregates.month import MonthAggregate
 from shared.aggregates.person import Person
 from shared.aggregates.person_month import PersonMonth
+from shared.aggregates.silence import Silence
 
 AGGREGATES: dict[str, Aggregate] = {
-    aggregate.name: aggregate for aggregate in (DayAggregate(), Person(), PersonMonth())
+    aggregate.name: aggregate
+    for aggregate in (
+        DayAggregate(),
+        Person(),
+        PersonMonth(),
+        MonthAggregate(),
+        Silence(),
+        IncidentMonth(),
+    )
 }
 """Every aggregate, by name."""
 
-DERIVATIONS: tuple[Callable[[PersonChange, Contributions], None], ...] = (day.derive,)
-"""What a change of a person's own state means for fleet-wide aggregates. Nothing is derived from those."""
+DERIVATIONS: tuple[Callable[[PersonChange, Contributions], None], ...] = (
+    day.derive,
+    person_month.derive,
+    month.derive,
+    silence.derive,
+)
+"""What a change of a person's own state means for their months, and fleet-wide. Nothing follows from that."""

@@ -9,18 +9,26 @@ from typing import NamedTuple, Protocol
 
 from xxhash import xxh3_64_digest
 
-from shared.catalogue import DAY, YEAR
-from shared.facts import InteractionFact
+from shared.catalogue import DAY, container
+from shared.facts import USER_INTERACTIONS, Fact
 from shared.tally import Tally
 from shared.units import Month
 
-Fact = InteractionFact
-
 FOREVER = -1
 
-STATE_TTL = YEAR + 70 * DAY
-"""Seconds that state outlives the newest version of what it counts. Interactions expire a year after
-theirs; the rest is room for a feed that lags behind, and for :data:`RENEWAL`."""
+LAG = 70 * DAY
+"""Seconds that state outlives the documents behind it: room for a feed that lags behind, and for
+:data:`RENEWAL`."""
+
+
+def state_ttl(source: str) -> int:
+    """Return how many seconds state lives after its last write: longer than the documents of its source."""
+    source_ttl = container(source).default_ttl
+    return FOREVER if source_ttl is None else source_ttl + LAG
+
+
+STATE_TTL = state_ttl(USER_INTERACTIONS)
+"""Of state that counts interactions, or what expires sooner."""
 
 RENEWAL = 30 * DAY
 """A partial is written again, unchanged, when a document it counts was written again so much later."""

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, Fact, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.tally import Tally
-from shared.units import Day, Month
+from shared.units import Day, Millis, Month, event_hour, minute_of_day
 
 NAME = "day"
+
+LONGEST_PASSAGE, LONGEST_PERSONA = 40, 16
+"""Characters up to which a passage and a persona are counted under their names."""
+
+UNNAMED = "~"
+"""Begins what stands for a longer name: it counts, and no ranking shows it."""
 
 
 class DayAggregate:
@@ -20,41 +27,135 @@ class DayAggregate:
         """Return None: every shard has a share."""
 
     def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the fact's day."""
-        return (fact.day,)
+        """Return the fact's day; of a session each day on which it was open."""
+        match fact:
+            case InteractionFact() | IncidentFact():
+                return (fact.day,)
+            case SessionFact():
+                return tuple(dict.fromkeys((fact.day, _day_at(fact.until or fact.at))))
+            case _:
+                return ()
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Count one interaction on its day."""
-        day = into.to(NAME, fact.day)
-        day.add("interactions", 1)
-        day.sample("answered", None if fact.answered is None else int(fact.answered))
-        day.count("minutes", str(fact.minute_of_day))
-        if fact.response_ms is not None:
-            day.sample("response_ms", fact.response_ms)
-            day.observe("response_ms_histogram", fact.response_ms)
-        for name in (
-            "retrieval_ms", "chunks", "rag_relevance", "rating", "relevance", "citation_accuracy", "safety"
-        ):  # fmt: skip
-            day.sample(name, getattr(fact, name))
-        day.sample("accurate", None if fact.accurate is None else int(fact.accurate))
-        for citation in fact.citations:
-            day.add("citations", 1)
-            day.sample("citation_relevance", citation.relevance)
-            day.count("texts", short(citation.source))
-            day.count("passages", short(citation.passage))
-        day.count("persona_requests", fact.persona)
-        day.sample_by("persona_rating", fact.persona, fact.rating)
-        day.sample_by("persona_ms", fact.persona, fact.response_ms)
-        day.count("model_requests", fact.model)
-        day.count("model_unmeasured", fact.model, int(not fact.measured))
-        day.sample_by("model_tokens_in", fact.model, fact.tokens_in)
-        day.sample_by("model_tokens_out", fact.model, fact.tokens_out)
-        day.sample_by("model_cost", fact.model, fact.cost)
-        day.sample_by("model_relevance", fact.model, fact.relevance)
+        """Count one fact on its day."""
+        match fact:
+            case InteractionFact():
+                _interaction(fact, into.to(NAME, fact.day))
+            case SessionFact():
+                _session(fact, into)
+            case IncidentFact():
+                _incident(fact, into.to(NAME, fact.day))
+            case _:
+                pass
+
+
+def _interaction(fact: InteractionFact, day: Tally) -> None:
+    day.add("interactions", 1)
+    day.sample("answered", None if fact.answered is None else int(fact.answered))
+    day.count("minutes", str(fact.minute_of_day))
+    if fact.response_ms is not None:
+        day.sample("response_ms", fact.response_ms)
+        day.observe("response_ms_histogram", fact.response_ms)
+    for name in (
+        "retrieval_ms", "chunks", "rag_relevance", "rating", "relevance", "citation_accuracy", "safety"
+    ):  # fmt: skip
+        day.sample(name, getattr(fact, name))
+    day.sample("accurate", None if fact.accurate is None else int(fact.accurate))
+    day.count("persona_requests", fact.persona)
+    day.sample_by("persona_rating", fact.persona, fact.rating)
+    day.sample_by("persona_ms", fact.persona, fact.response_ms)
+    day.sample_by("persona_relevance", fact.persona, fact.relevance)
+    day.sample_by("persona_cost", fact.persona, fact.cost)
+    day.count("model_requests", fact.model)
+    day.count("model_unmeasured", fact.model, int(not fact.measured))
+    day.sample_by("model_tokens_in", fact.model, fact.tokens_in)
+    day.sample_by("model_tokens_out", fact.model, fact.tokens_out)
+    day.sample_by("model_cost", fact.model, fact.cost)
+    day.sample_by("model_relevance", fact.model, fact.relevance)
+    if fact.category is not None:
+        day.count("topics", fact.category)
+        day.sample_by("topic_rating", fact.category, fact.rating)
+    _citations(fact, day)
+
+
+def _citations(fact: InteractionFact, day: Tally) -> None:
+    for citation in fact.citations:
+        day.add("citations", 1)
+        day.sample("citation_relevance", citation.relevance)
+        day.count("texts", citation.source)
+        day.sample_by("text_relevance", short(citation.source), citation.relevance)
+        name = passage_name(fact.persona, citation.passage)
+        day.count("passages", name)
+        day.sample_by("passage_relevance", short(name), citation.relevance)
+    # What is said of the answer is said of each text and passage in it once, however often it is cited.
+    for source in fact.sources:
+        day.count("text_interactions", source)
+        key = short(source)
+        day.sample_by("text_rating", key, fact.rating)
+        day.sample_by("text_accuracy", key, fact.citation_accuracy)
+        day.sample_by("text_response", key, fact.relevance)
+        if fact.category is not None:
+            topic = f"{source}|{fact.category}"
+            day.count("text_topics", topic)
+            day.sample_by("text_topic_rating", short(topic), fact.rating)
+            day.sample_by("text_topic_relevance", short(topic), fact.relevance)
+    for name in {passage_name(fact.persona, citation.passage) for citation in fact.citations}:
+        day.sample_by("passage_rating", short(name), fact.rating)
+        if fact.category is not None:
+            day.count("passage_topics", f"{short(name)}|{fact.category}")
+
+
+def _session(fact: SessionFact, into: Contributions) -> None:
+    """Count a session on the day of its start; people at once, by the minute, on every day it was open."""
+    day = into.to(NAME, fact.day)
+    day.sample("session_seconds", fact.seconds)
+    if fact.outcome is not None:
+        day.count("session_outcomes", fact.outcome)
+    if fact.until is not None:
+        last = _day_at(fact.until)
+        day.count("open", str(fact.minute_of_day))
+        if last != fact.day:
+            into.to(NAME, last).count("open", "0")
+        closed = minute_of_day(fact.until) + 1
+        into.to(NAME, last).count("open", str(closed), -1)
+
+
+def _incident(fact: IncidentFact, day: Tally) -> None:
+    day.add("incidents", 1)
+    day.add("incidents_automatic", int(bool(fact.automatic)))
+    if fact.review is not None:
+        day.count("incident_reviews", fact.review)
+    if fact.decision is not None:
+        day.count("incident_decisions", fact.decision)
+        if fact.automatic:
+            day.count("automatic_decisions", fact.decision)
+
+
+def passage_name(persona: str, passage: Passage) -> str:
+    """Return the key of a passage as a persona cites it, ``krishna|bhagavad_gita|2|47``."""
+    return f"{_bounded(persona, LONGEST_PERSONA)}|{_bounded(passage.key, LONGEST_PASSAGE)}"
+
+
+def _bounded(name: str, most: int) -> str:
+    return name if len(name) <= most else UNNAMED + short(name)
+
+
+def split_passage(name: str) -> tuple[str, str]:
+    """Return persona and passage of a key, each as it is counted."""
+    persona, _, passage = name.partition("|")
+    return persona, passage
+
+
+def passage_of(counted: str) -> Passage | None:
+    """Return a passage from what it is counted under, None if its name was too long."""
+    if counted.startswith(UNNAMED):
+        return None
+    source, chapter, verse = counted.split("|")
+    return Passage(source, chapter or None, verse or None)
 
 
 def derive(change: PersonChange, into: Contributions) -> None:
-    """Count a person once on each day of activity, as new on the first, and their sessions by day."""
+    """Count a person once on each day of activity and for each text, as new on the first; their sessions."""
     before, after = person.days(change.person.before), person.days(change.person.after)
     for day in before ^ after:
         into.to(NAME, day).add("active_users", (day in after) - (day in before))
@@ -66,8 +167,12 @@ def derive(change: PersonChange, into: Contributions) -> None:
             into.to(NAME, first_after).add("new_users", 1)
     for month, (month_before, month_after) in change.months.items():
         for number in month_before.parts() | month_after.parts():
+            day = _day(month, number)
             change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
-            into.to(NAME, _day(month, number)).add("sessions", change_of_sessions)
+            into.to(NAME, day).add("sessions", change_of_sessions)
+            texts, texts_after = month_before.counts(f"{number}:texts"), month_after.counts(f"{number}:texts")
+            for source in texts.keys() ^ texts_after.keys():
+                into.to(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
 
 
 def _sessions(month: Tally, number: str) -> int:
@@ -76,3 +181,7 @@ def _sessions(month: Tally, number: str) -> int:
 
 def _day(month: Month, number: str) -> Day:
     return Day(f"{month[:4]}-{month[4:]}-{number}")
+
+
+def _day_at(moment: Millis) -> Day:
+    return Day(event_hour(moment)[:10])

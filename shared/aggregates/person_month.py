@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import STATE_TTL, Contributions, Fact, short
+from shared.aggregates import person
+from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.facts import Fact, InteractionFact, SessionFact
 from shared.tally import Tally
 from shared.units import Month, to_micro
 
@@ -11,9 +13,22 @@ NAME = "person_month"
 COMPLEXITY = {"low": 0.0, "medium": 0.5, "high": 1.0}
 """Where a question's complexity lies between simple and hard; other words are not measured."""
 
+SHORT_SESSION, LONG_SESSION = 5 * 60, 15 * 60
+"""Seconds below which a session is short, and above which it is long: the specification's bounds."""
+
+REFUSED = "refused"
+"""Set in every month of a person who refuses user-level analytics."""
+
+FIRST = "first"
+"""Set in the month in which a person was here for the first time."""
+
 
 class PersonMonth:
-    """One partial per person and month, with a part per day; its key is ``202508|<user id>``."""
+    """One partial per person and month, with a part per day; its key is ``202508|<user id>``.
+
+    Beside the parts it says whether the person refuses user-level analytics, for then nothing of it is shown,
+    and whether it is the first month they were here.
+    """
 
     name = NAME
     ttl = STATE_TTL
@@ -24,27 +39,67 @@ class PersonMonth:
 
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the person's month."""
-        return (month_key(fact.month, fact.user_id),)
+        if isinstance(fact, InteractionFact | SessionFact):
+            return (month_key(fact.month, fact.user_id),)
+        return ()
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Count one interaction on its day."""
-        day = into.to(NAME, month_key(fact.month, fact.user_id)).into_part(fact.day[8:])
-        day.add("interactions", 1)
-        day.add("cited", int(bool(fact.citations)))
-        day.count("hours", fact.hour[11:])
-        if fact.session_id is not None:
-            day.count("sessions", short(fact.session_id))
-        day.count("personas", fact.persona)
-        if fact.category is not None:
-            day.count("categories", fact.category)
-        complexity = COMPLEXITY.get(fact.complexity or "")
-        day.sample("complexity", None if complexity is None else to_micro(complexity))
-        day.sample("rating", fact.rating)
-        day.sample("cost", fact.cost)
-        day.add("unmeasured", int(not fact.measured))
-        for citation in fact.citations:
-            day.count("texts", citation.source)
-            day.count("passages", short(citation.passage))
+        """Count one fact on its day."""
+        match fact:
+            case InteractionFact():
+                _interaction(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+            case SessionFact():
+                _session(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+            case _:
+                pass
+
+
+def _interaction(fact: InteractionFact, month: Tally) -> None:
+    day = month.into_part(fact.day[8:])
+    day.add("interactions", 1)
+    day.add("cited", int(bool(fact.citations)))
+    day.count("hours", fact.hour[11:])
+    if fact.session_id is not None:
+        day.add("in_session", 1)
+        day.count("sessions", short(fact.session_id))
+    day.count("personas", fact.persona)
+    if fact.category is not None:
+        day.count("categories", fact.category)
+    complexity = COMPLEXITY.get(fact.complexity or "")
+    day.sample("complexity", None if complexity is None else to_micro(complexity))
+    day.sample("rating", fact.rating)
+    day.sample("cost", fact.cost)
+    day.add("unmeasured", int(not fact.measured))
+    for citation in fact.citations:
+        day.count("texts", citation.source)
+        day.count("passages", short(citation.passage.key))
+
+
+def _session(fact: SessionFact, month: Tally) -> None:
+    day = month.into_part(fact.day[8:])
+    day.count("sessions", short(fact.session_id))
+    day.sample("session_seconds", fact.seconds)
+    day.sample("depth", fact.depth)
+    if fact.seconds is not None:
+        day.count("session_lengths", _length(fact.seconds))
+    if fact.outcome is not None:
+        day.count("outcomes", fact.outcome)
+
+
+def _length(seconds: int) -> str:
+    if seconds < SHORT_SESSION:
+        return "short"
+    return "medium" if seconds <= LONG_SESSION else "long"
+
+
+def derive(change: PersonChange, into: Contributions) -> None:
+    """Note in each of a person's months whether they refuse to be analysed, and whether it is their first."""
+    for state, sign in ((change.person.before, -1), (change.person.after, 1)):
+        for month in person.months(state) if person.refused(state) else ():
+            into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
+        first = person.first_month(state)
+        if first is not None:
+            into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
 
 def month_key(month: Month, user_id: str) -> str:

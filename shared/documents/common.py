@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Never
 
@@ -120,6 +120,11 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 MAX_IDENTIFIER_CHARACTERS = 255
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)]
+
+
+def first(most: int) -> Callable[[object], object]:
+    """Return what cuts a list to its first ``most`` entries; those beyond are not looked at."""
+    return lambda value: value[:most] if isinstance(value, list) else value
 
 
 def identifier(value: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from shared.documents.common import (
     Block,
@@ -21,6 +21,7 @@ from shared.documents.common import (
     Text,
     TokenCount,
     Whole,
+    first,
     reject,
     require_not_after_write,
     require_object,
@@ -34,10 +35,6 @@ NEWEST_VERSION = (1, 1)
 MAX_CITATIONS = 50
 """How many citations of one answer count; an answer cites a handful. One document then adds 10 KB at most to
 the ledger, and as many keys to the state of its day."""
-
-
-def _first_citations(value: object) -> object:
-    return value[:MAX_CITATIONS] if isinstance(value, list) else value
 
 
 class Stages(Block):
@@ -61,16 +58,22 @@ class ResponseMetadata(Block):
     response_length: Annotated[Whole, Field(ge=0)] | None = None
 
 
+MAX_SOURCE = 40
+
+Source = Annotated[Label, AfterValidator(lambda label: label[:MAX_SOURCE])]
+"""A text's name, cut like every label: a day's state holds it ten times over."""
+
+
 class Citation(Block):
     """A passage the answer cites; a whole text where chapter or verse is missing."""
 
-    source: Label | None = None
+    source: Source | None = None
     chapter: Numeral | None = None
     verse: Numeral | None = None
     relevance_score: Share | None = None
 
 
-Citations = Annotated[list[Citation], BeforeValidator(_first_citations)]
+Citations = Annotated[list[Citation], BeforeValidator(first(MAX_CITATIONS))]
 """The first :data:`MAX_CITATIONS` citations; those beyond are not looked at."""
 
 

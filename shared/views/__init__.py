@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from shared.views.base import View
+from shared.views.base import Pace, View
+from shared.views.content_analytics import ContentAnalytics
+from shared.views.content_popularity import ContentPopularity
 from shared.views.daily_metrics import DailyMetrics
+from shared.views.engagement_summary import EngagementSummary
+from shared.views.incidents_by_content import IncidentsByContent
 from shared.views.user_analytics import UserAnalytics
 
-VIEWS: dict[str, View] = {view.name: view for view in (DailyMetrics(), UserAnalytics())}
+_ALL: tuple[View, ...] = (
+    DailyMetrics(),
+    UserAnalytics("monthly", Pace.LIVE),
+    UserAnalytics("daily", Pace.HOURLY),
+    UserAnalytics("weekly", Pace.HOURLY),
+    UserAnalytics("quarterly", Pace.HOURLY),
+    EngagementSummary(),
+    ContentPopularity("daily"),
+    ContentPopularity("weekly"),
+    ContentAnalytics(),
+    IncidentsByContent(),
+)
+
+VIEWS: dict[str, View] = {view.name: view for view in _ALL}
 """Every view, by name."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
 
 from shared.aggregates.base import PartialKey
 from shared.tally import Tally
-from shared.units import Month, iso, month_bounds
+from shared.units import iso
 
 CALCULATION_VERSION = "1.0"
 """Changes when a formula changes, so that a reader can tell figures of different making apart."""
@@ -24,6 +25,8 @@ class Stamp:
     """Sum of the revisions of the merged partials: grows with every write to any of them."""
     as_of: datetime
     """When the latest of them was written. Not the clock: equal states give equal documents."""
+    tick: str = ""
+    """What the view's :meth:`View.tick` says of the clock, for views that show more than state."""
 
 
 class States:
@@ -38,32 +41,64 @@ class States:
         return Tally() if found is None else found
 
 
+class Pace(Enum):
+    """When a view is published."""
+
+    LIVE = "live"
+    """With every change of what it shows."""
+    HOURLY = "hourly"
+    """By a timer, whatever changed since the last time."""
+
+
+class Rendered(NamedTuple):
+    """A document to publish."""
+
+    id: str
+    partition: str
+    body: dict[str, Any] | None
+    """None if there must be no such document."""
+
+
+class ClockKeys(NamedTuple):
+    """States of an aggregate, by how their keys begin."""
+
+    aggregate: str
+    prefix: str
+
+
 class View(Protocol):
     """A kind of document of the specification."""
 
     name: str
     container: str
+    pace: Pace
 
     def shows(self, target: PartialKey) -> Iterable[str]:
-        """Return the keys of the documents that are to be published when a partial changes."""
+        """Return the keys that are to be published when a partial changes."""
 
     def inputs(self, key: str) -> Sequence[PartialKey]:
-        """Return the states that a document shows."""
+        """Return the states that the documents of a key show."""
 
-    def partition(self, key: str) -> str:
-        """Return the partition key value of a document."""
+    def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
+        """Return the documents that the specification describes for these states: of most views, one."""
 
-    def document_id(self, key: str) -> str:
-        """Return the id of a document."""
+    def tick(self, key: str, now: datetime) -> str:
+        """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
-    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
-        """Return the document that the specification describes for these states."""
+    def due(self, now: datetime) -> Iterable[ClockKeys]:
+        """Return the states whose documents change with the clock alone."""
 
 
-def period_fields(month: Month) -> dict[str, str]:
-    """Return the period of a monthly document."""
-    start, end = month_bounds(month)
-    return {"analysis_period": "monthly", "period_start": iso(start), "period_end": iso(end)}
+class Timeless:
+    """A view that shows its state and nothing of the clock."""
+
+    def tick(self, key: str, now: datetime) -> str:
+        """Return nothing."""
+        return ""
+
+    def due(self, now: datetime) -> tuple[ClockKeys, ...]:
+        """Return nothing."""
+        return ()
 
 
 def stamp_fields(stamp: Stamp) -> dict[str, Any]:
@@ -71,5 +106,5 @@ def stamp_fields(stamp: Stamp) -> dict[str, Any]:
     return {
         "calculated_at": iso(stamp.as_of),
         "calculation_version": CALCULATION_VERSION,
-        "state": {"generation": stamp.generation, "revision": stamp.revision},
+        "state": {"generation": stamp.generation, "revision": stamp.revision, "tick": stamp.tick},
     }

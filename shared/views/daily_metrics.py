@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.catalogue import container
+from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
+from shared.scores import data_completeness
 from shared.tally import Tally, named, quantile, ratio
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
-from shared.views.base import Stamp, States, stamp_fields
+from shared.views.alerts import alerts
+from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.content import distinct_passages
 
 NAME = "daily_metrics"
 
@@ -22,31 +27,20 @@ MOST_NAMED = 100
 
 NOT_MEASURED = {
     "system_performance": ("availability_percent",),
-    "usage_statistics": ("avg_session_duration_min", "peak_concurrent_users"),
     "content_performance": ("foundational_texts_coverage",),
-    "safety_metrics": (
-        "total_abuse_reports",
-        "auto_flagged_content",
-        "human_reviews_required",
-        "safety_violations",
-        "content_moderation_accuracy",
-    ),
-    "business_metrics": (
-        "user_retention_rate",
-        "session_completion_rate",
-        "feature_adoption_rate",
-        "churn_rate",
-        "nps_score",
-    ),
+    "business_metrics": ("feature_adoption_rate", "churn_rate", "nps_score"),
 }
-"""Fields that interactions cannot supply."""
+"""Fields that nothing supplies."""
+
+AWAITING_REVIEW = ("pending_human_review", "under_investigation")
 
 
-class DailyMetrics:
+class DailyMetrics(Timeless):
     """One document per UTC day; its key is the day, ``2025-08-05``."""
 
     name = NAME
     container = NAME
+    pace = Pace.LIVE
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:
         """Return the day that a partial belongs to."""
@@ -56,84 +50,130 @@ class DailyMetrics:
         """Return the day's state."""
         return (PartialKey(day.NAME, key),)
 
-    def partition(self, key: str) -> str:
-        """Return the day."""
-        return key
-
-    def document_id(self, key: str) -> str:
-        """Return the specification's id, ``daily_metrics_20250805``."""
-        return f"daily_metrics_{key.replace('-', '')}"
-
-    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
+    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for one day."""
-        state = states.of(day.NAME, key)
-        interactions, answered = state.total("interactions"), state.total("answered")
-        known = state.total("answered#")
-        citations = state.total("citations")
-        return {
-            "id": self.document_id(key),
-            "partition_key": key,
-            "date": key,
-            "document_type": NAME,
-            "system_performance": {
-                "avg_response_time_ms": state.mean("response_ms", digits=1),
-                "p95_response_time_ms": _milliseconds(state, 0.95),
-                "p99_response_time_ms": _milliseconds(state, 0.99),
-                "total_requests": interactions,
-                "successful_requests": answered,
-                "error_rate": ratio(known - answered, known),
-                **_nulls("system_performance"),
-            },
-            "usage_statistics": {
-                "active_users": state.total("active_users"),
-                "new_users": state.total("new_users"),
-                "total_sessions": state.total("sessions"),
-                "total_interactions": interactions,
-                "peak_rps": ratio(max(state.counts("minutes").values(), default=0), PEAK_WINDOW_SECONDS),
-                **_nulls("usage_statistics"),
-            },
-            "content_performance": {
-                "total_citations": citations,
-                "unique_texts_accessed": len(state.counts("texts")),
-                "avg_citation_relevance": state.mean("citation_relevance", MICROS),
-                "content_discovery_rate": ratio(len(state.counts("passages")), citations),
-                **_nulls("content_performance"),
-            },
-            "ai_performance": {
-                "personalities_used": _personas(state),
-                "model_performance": _models(state),
-                "rag_performance": {
-                    "avg_retrieval_time_ms": state.mean("retrieval_ms", digits=1),
-                    "avg_chunks_retrieved": state.mean("chunks", digits=2),
-                    "avg_relevance_score": state.mean("rag_relevance", MICROS),
-                    "citation_accuracy": state.mean("citation_accuracy", MICROS),
-                },
-                "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
-                "unpriced_models": _unpriced(state),
-            },
-            "resource_utilization": {
-                "cosmos_db": dict.fromkeys(
-                    ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
-                ),
-                "azure_functions": dict.fromkeys(
-                    ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
-                ),
-                "total_infrastructure_cost_usd": None,
-            },
-            "quality_metrics": {
-                "user_satisfaction_avg": state.mean("rating", digits=2),
-                "content_accuracy_score": state.mean("accurate"),
-                "safety_score": state.mean("safety", MICROS),
+        document = _document(key, states.of(day.NAME, key), stamp)
+        return [Rendered(document["id"], key, document)]
+
+
+def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+    interactions, answered = state.total("interactions"), state.total("answered")
+    known = state.total("answered#")
+    citations = state.total("citations")
+    outcomes = state.counts("session_outcomes")
+    body: dict[str, Any] = {
+        "id": f"daily_metrics_{key.replace('-', '')}",
+        "partition_key": key,
+        "date": key,
+        "document_type": NAME,
+        "system_performance": {
+            "avg_response_time_ms": state.mean("response_ms", digits=1),
+            "p95_response_time_ms": _milliseconds(state, 0.95),
+            "p99_response_time_ms": _milliseconds(state, 0.99),
+            "total_requests": interactions,
+            "successful_requests": answered,
+            "error_rate": ratio(known - answered, known),
+            **_nulls("system_performance"),
+        },
+        "usage_statistics": {
+            "active_users": state.total("active_users"),
+            "new_users": state.total("new_users"),
+            "total_sessions": state.total("sessions"),
+            "total_interactions": interactions,
+            "peak_rps": ratio(max(state.counts("minutes").values(), default=0), PEAK_WINDOW_SECONDS),
+            "avg_session_duration_min": state.mean("session_seconds", 60, digits=2),
+            "peak_concurrent_users": _peak(state.counts("open")),
+        },
+        "content_performance": {
+            "total_citations": citations,
+            "unique_texts_accessed": len(state.counts("texts")),
+            "avg_citation_relevance": state.mean("citation_relevance", MICROS),
+            "content_discovery_rate": ratio(distinct_passages(state), citations),
+            **_nulls("content_performance"),
+        },
+        "ai_performance": {
+            "personalities_used": _personas(state),
+            "model_performance": _models(state),
+            "rag_performance": {
+                "avg_retrieval_time_ms": state.mean("retrieval_ms", digits=1),
+                "avg_chunks_retrieved": state.mean("chunks", digits=2),
+                "avg_relevance_score": state.mean("rag_relevance", MICROS),
                 "citation_accuracy": state.mean("citation_accuracy", MICROS),
-                "response_relevance": state.mean("relevance", MICROS),
             },
-            "safety_metrics": _nulls("safety_metrics"),
-            "business_metrics": _nulls("business_metrics"),
-            "alerts": None,
-            "data_completeness": None,
-            **stamp_fields(stamp),
-            "_ttl": container(NAME).default_ttl,
-        }
+            "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
+            "unpriced_models": _unpriced(state),
+        },
+        "resource_utilization": {
+            "cosmos_db": dict.fromkeys(
+                ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
+            ),
+            "azure_functions": dict.fromkeys(
+                ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
+            ),
+            "total_infrastructure_cost_usd": None,
+        },
+        "quality_metrics": {
+            "user_satisfaction_avg": state.mean("rating", digits=2),
+            "content_accuracy_score": state.mean("accurate"),
+            "safety_score": state.mean("safety", MICROS),
+            "citation_accuracy": state.mean("citation_accuracy", MICROS),
+            "response_relevance": state.mean("relevance", MICROS),
+        },
+        "safety_metrics": {
+            "total_abuse_reports": state.total("incidents"),
+            "auto_flagged_content": state.total("incidents_automatic"),
+            "human_reviews_required": state.over("incident_reviews", AWAITING_REVIEW),
+            "safety_violations": state.counts("incident_decisions").get(CONFIRMED, 0),
+            "content_moderation_accuracy": _moderation_accuracy(state),
+        },
+        "business_metrics": {
+            "user_retention_rate": ratio(
+                state.total("active_users") - state.total("new_users"), state.total("active_users")
+            ),
+            "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
+            **_nulls("business_metrics"),
+        },
+        "data_completeness": _completeness(state),
+        **stamp_fields(stamp),
+        "_ttl": container(NAME).default_ttl,
+    }
+    body["alerts"] = alerts(
+        error_rate=body["system_performance"]["error_rate"],
+        avg_response_time_ms=body["system_performance"]["avg_response_time_ms"],
+        user_satisfaction=body["quality_metrics"]["user_satisfaction_avg"],
+    )
+    return body
+
+
+def _moderation_accuracy(state: Tally) -> float | None:
+    """Of the incidents found automatically and decided upon, the share that were no false positives."""
+    decided = sum(state.counts("automatic_decisions").values())
+    return ratio(decided - state.counts("automatic_decisions").get(FALSE_POSITIVE, 0), decided)
+
+
+def _peak(turns: Mapping[str, int]) -> int | None:
+    """Return the most sessions open at once; None if no session tells how long it was open."""
+    if not turns:
+        return None
+    peak = now = 0
+    for minute in sorted(turns, key=int):
+        now += turns[minute]
+        peak = max(peak, now)
+    return peak
+
+
+def _completeness(state: Tally) -> float | None:
+    """Of what the document is made from: time, tokens, answer and rating of each interaction."""
+    interactions = state.total("interactions")
+    unmeasured = sum(state.counts("model_unmeasured").values())
+    given = (
+        interactions
+        - unmeasured
+        + state.total("response_ms#")
+        + state.total("answered#")
+        + state.total("rating#")
+    )
+    return data_completeness(given=given, expected=4 * interactions)
 
 
 def field_key(model: str) -> str:

@@ -1,149 +1,282 @@
-"""``user_analytics``: one person's month (specification, 2.1), as far as interactions tell."""
+"""``user_analytics``: one person's day, week, month or quarter (specification, 2.1)."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
-from datetime import date
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict
 
 from shared.aggregates import person_month
 from shared.aggregates.base import PartialKey
-from shared.aggregates.person_month import by_day, split_key
+from shared.aggregates.month import daytime
+from shared.aggregates.person_month import by_day, month_key, split_key
 from shared.catalogue import container
-from shared.tally import merged, ratio, top
-from shared.units import MICROS, Month, iso
-from shared.views.base import Stamp, States, period_fields, stamp_fields
+from shared.periods import Kind, Period, day_text, parse_period, period_of
+from shared.scores import (
+    calculation_confidence,
+    churn_risk,
+    data_completeness,
+    engagement,
+    next_session_probability,
+    recommendation_confidence,
+    satisfaction,
+    upgrade_propensity,
+)
+from shared.tally import Tally, merged, ratio, top
+from shared.tiers import NEW, depth_of, month_scores, tier_of
+from shared.units import MICROS, Day, Month, days_between, iso, month_of
+from shared.views.base import ClockKeys, Pace, Rendered, Stamp, States, stamp_fields
 
-NAME = "user_analytics"
+CONTAINER = "user_analytics"
 
 INTERESTS = 5
 """How many categories and personas a profile names."""
 
 TEXTS = 100
-"""How many texts a month names, those cited most."""
+"""How many texts a period names, those cited most."""
 
 SIGNIFICANT_SAMPLE = 30
 """From this many interactions on, a mean is roughly normal (the usual rule of thumb)."""
 
-DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
-"""UTC hours of each part of the day; the rest is night."""
+EXPERTISE = ((1 / 3, "beginner"), (2 / 3, "intermediate"), (1.0, "advanced"))
+"""Thirds of the depth score."""
+
+HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_learner"))
+"""Shares of the days of the period on which the person was here, up to which each word goes."""
 
 
 class UserAnalytics:
-    """One document per person and month; its key is ``202508|<user id>``."""
+    """One document per person and period of a kind.
 
-    name = NAME
-    container = NAME
+    Its key is ``202508|<user id>``, of days the month's: all its days are published together.
+
+    Parameters
+    ----------
+    pace
+        Months are published with every change. Days, weeks and quarters of the same figures would cost as
+        much each: they follow within the hour.
+    """
+
+    container = CONTAINER
+
+    def __init__(self, kind: Kind, pace: Pace) -> None:
+        self.kind = kind
+        self.pace = pace
+        self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the person's month that a partial belongs to."""
-        return (target.key,) if target.aggregate == person_month.NAME else ()
+        """Return the person's periods that a month of theirs belongs to."""
+        if target.aggregate != person_month.NAME:
+            return ()
+        month, user_id = split_key(target.key)
+        if self.kind in ("daily", "monthly"):
+            return (target.key,)
+        days = parse_period(month).days()
+        labels = dict.fromkeys(period_of(self.kind, day).label for day in days)
+        return tuple(f"{label}|{user_id}" for label in labels)
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the month's state."""
-        return (PartialKey(person_month.NAME, key),)
+        """Return the months of the period."""
+        label, user_id = split_key(key)
+        months = parse_period(label).months()
+        return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
 
-    def partition(self, key: str) -> str:
-        """Return the user id."""
-        return split_key(key)[1]
+    def tick(self, key: str, now: datetime) -> str:
+        """Return the day as of which the scores are: today, until the period is over."""
+        return min(day_text(now), parse_period(split_key(key)[0]).last)
 
-    def document_id(self, key: str) -> str:
-        """Return the specification's id: the start of the user id and the month.
+    def due(self, now: datetime) -> Iterable[ClockKeys]:
+        """Return the months of all people whose scores change from today to tomorrow."""
+        yield ClockKeys(person_month.NAME, f"{month_of(day_text(now))}|")
 
-        ``user_analytics_e45d45fe_202508``; unique because each person has a logical partition of their own.
-        """
-        month, user_id = split_key(key)
-        return f"user_analytics_{re.sub(r'[^A-Za-z0-9_.-]', '_', user_id[:8])}_{month}"
+    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
+        """Return the specification's document for each period of one person."""
+        label, user_id = split_key(key)
+        whole = parse_period(label)
+        months = {month: states.of(person_month.NAME, month_key(month, user_id)) for month in whole.months()}
+        periods = [period_of("daily", day) for day in whole.days()] if self.kind == "daily" else [whole]
+        parts = _parts(months)
+        rendered = []
+        for period in periods:
+            days = {day: parts[day] for day in period.days() if day in parts}
+            refused = any(state.total(person_month.REFUSED) for state in months.values())
+            # Of a day on which nothing happened there is nothing to say; of a month from which everything
+            # was taken back, there is.
+            if days or self.kind != "daily":
+                shown = not refused and bool(days)
+                body = _document(user_id, period, days, months, stamp) if shown else None
+                rendered.append(Rendered(document_id(user_id, period), user_id, body))
+        return rendered
 
-    def render(self, key: str, states: States, stamp: Stamp) -> dict[str, Any]:
-        """Return the specification's document for one person and month."""
-        month, user_id = split_key(key)
-        days = by_day(states.of(person_month.NAME, key))
-        state = merged(days.values())
-        interactions = state.total("interactions")
-        sessions = len(state.counts("sessions"))
-        passages = state.counts("passages")
-        citations = sum(passages.values())
-        discovery = ratio(len(passages), citations)
-        hours = state.counts("hours")
-        return {
-            "id": self.document_id(key),
-            "partition_key": user_id,
-            "user_id": user_id,
-            "document_type": NAME,
-            **period_fields(month),
-            "data_freshness": iso(stamp.as_of),
-            "user_profile": {
-                **dict.fromkeys(("user_tier", "engagement_score", "expertise_level")),
-                "primary_interests": top(state.counts("categories"), INTERESTS),
-                "personality_affinity": top(state.counts("personas"), INTERESTS),
-            },
-            "session_metrics": {
-                "total_sessions": sessions,
-                "peak_usage_hour": int(top(hours, 1)[0]) if hours else None,
-                "session_frequency_days": _days_between_sessions(days, month, sessions),
-                **dict.fromkeys(
-                    ("avg_session_duration_min", "session_completion_rate", "preferred_session_length")
-                ),
-            },
-            "interaction_metrics": {
-                "total_interactions": interactions,
-                "avg_interactions_per_session": ratio(sum(state.counts("sessions").values()), sessions, 2),
-                "query_complexity_avg": state.mean("complexity", MICROS),
-                "response_satisfaction_avg": state.mean("rating", digits=2),
-                "citation_engagement_rate": ratio(state.total("cited"), interactions),
-            },
-            "content_metrics": {
-                "foundational_texts_accessed": sorted(top(state.counts("texts"), TEXTS)),
-                "content_discovery_rate": discovery,
-                "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
-                **dict.fromkeys(("content_depth_score", "favorite_content_types")),
-            },
-            "behavioral_insights": {
-                "peak_engagement_time": _daytime(hours),
-                **dict.fromkeys(
-                    ("usage_pattern", "session_triggers", "response_preferences", "learning_progression")
-                ),
-            },
-            "predictions": dict.fromkeys(
-                (
-                    "churn_risk_score",
-                    "lifetime_value_estimate",
-                    "next_session_probability",
-                    "upgrade_propensity",
-                    "content_recommendation_confidence",
-                )
+
+def document_id(user_id: str, period: Period) -> str:
+    """Return the specification's id: the start of the user id and the period.
+
+    ``user_analytics_e45d45fe_202508``; unique because each person has a logical partition of their own.
+    """
+    return f"{CONTAINER}_{re.sub(r'[^A-Za-z0-9_.-]', '_', user_id[:8])}_{period.label}"
+
+
+def _parts(months: Mapping[Month, Tally]) -> dict[Day, Tally]:
+    return {
+        Day(f"{month[:4]}-{month[4:]}-{number}"): part
+        for month, state in months.items()
+        for number, part in by_day(state).items()
+    }
+
+
+def _document(
+    user_id: str, period: Period, days: Mapping[Day, Tally], months: Mapping[Month, Tally], stamp: Stamp
+) -> dict[str, Any]:
+    state = merged(days.values())
+    active = [day for day, part in days.items() if part.total("interactions")]
+    interactions = state.total("interactions")
+    rhythm = _rhythm(active, Day(stamp.tick))
+    score = engagement(
+        days_active=len(active),
+        interactions=interactions,
+        days_silent=rhythm["days_silent"],
+        period_days=period.days_passed(Day(stamp.tick)),
+    )
+    return {
+        "id": document_id(user_id, period),
+        "partition_key": user_id,
+        "user_id": user_id,
+        "document_type": CONTAINER,
+        **period.fields(),
+        "data_freshness": iso(stamp.as_of),
+        "user_profile": {
+            "user_tier": _tier(months),
+            "engagement_score": score,
+            "expertise_level": _word(EXPERTISE, depth_of(state)),
+            "primary_interests": top(state.counts("categories"), INTERESTS),
+            "personality_affinity": top(state.counts("personas"), INTERESTS),
+        },
+        "session_metrics": _sessions(state, active),
+        "interaction_metrics": {
+            "total_interactions": interactions,
+            "avg_interactions_per_session": ratio(
+                state.total("in_session"), len(state.counts("sessions")), 2
             ),
-            "cost": {
-                "nano_usd": state.total("cost") if state.total("cost#") else None,
-                "unpriced_interactions": interactions - state.total("cost#") - state.total("unmeasured"),
-                "unmeasured_interactions": state.total("unmeasured"),
-            },
-            "quality_indicators": {
-                "data_completeness": None,
-                "calculation_confidence": None,
-                "sample_size": interactions,
-                "statistical_significance": interactions >= SIGNIFICANT_SAMPLE,
-            },
-            **stamp_fields(stamp),
-            "next_calculation_due": None,
-            "_ttl": container(NAME).default_ttl,
-        }
+            "query_complexity_avg": state.mean("complexity", MICROS),
+            "response_satisfaction_avg": state.mean("rating", digits=2),
+            "citation_engagement_rate": ratio(state.total("cited"), interactions),
+        },
+        "content_metrics": _content(state),
+        "behavioral_insights": {
+            "usage_pattern": _word(HABITS, ratio(len(active), period.days_passed(Day(stamp.tick)))),
+            "peak_engagement_time": _peak_daytime(state.counts("hours")),
+            **dict.fromkeys(("session_triggers", "response_preferences", "learning_progression")),
+        },
+        "predictions": _predictions(state, rhythm, score),
+        "cost": {
+            "nano_usd": state.total("cost") if state.total("cost#") else None,
+            "unpriced_interactions": interactions - state.total("cost#") - state.total("unmeasured"),
+            "unmeasured_interactions": state.total("unmeasured"),
+        },
+        "quality_indicators": {
+            "data_completeness": _completeness(state),
+            "calculation_confidence": calculation_confidence(sample_size=interactions),
+            "sample_size": interactions,
+            "statistical_significance": interactions >= SIGNIFICANT_SAMPLE,
+        },
+        **stamp_fields(stamp),
+        "next_calculation_due": None,
+        "_ttl": container(CONTAINER).default_ttl,
+    }
 
 
-def _days_between_sessions(days: Collection[str], month: Month, sessions: int) -> float | None:
-    """Days from the first active day to the last, by the gaps between sessions."""
-    if sessions < 2:
-        return None
-    first, last = (date(int(month[:4]), int(month[4:]), int(day)) for day in (min(days), max(days)))
-    return round((last - first).days / (sessions - 1), 2)
+def _tier(months: Mapping[Month, Tally]) -> str | None:
+    """The tier of the latest month in which the person was here, as engagement_summary has it."""
+    for month, state in reversed(list(months.items())):
+        scores = month_scores(month, by_day(state))
+        if scores is not None:
+            return NEW if state.total(person_month.FIRST) else tier_of(scores, is_first_month=False)
+    return None
 
 
-def _daytime(hours: Mapping[str, int]) -> str | None:
+class _Rhythm(TypedDict):
+    days_silent: int | None
+    days_active: int | None
+    days_spanned: int | None
+
+
+def _rhythm(active: Sequence[Day], today: Day) -> _Rhythm:
+    if not active:
+        return {"days_silent": None, "days_active": None, "days_spanned": None}
+    return {
+        "days_silent": max(0, days_between(active[-1], today)),
+        "days_active": len(active),
+        "days_spanned": days_between(active[0], active[-1]),
+    }
+
+
+def _sessions(state: Tally, active: Sequence[Day]) -> dict[str, Any]:
+    sessions, hours = len(state.counts("sessions")), state.counts("hours")
+    outcomes, lengths = state.counts("outcomes"), state.counts("session_lengths")
+    spanned = days_between(active[0], active[-1]) if active else 0
+    return {
+        "total_sessions": sessions,
+        "avg_session_duration_min": state.mean("session_seconds", 60, digits=2),
+        "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
+        "peak_usage_hour": int(top(hours, 1)[0]) if hours else None,
+        "preferred_session_length": top(lengths, 1)[0] if lengths else None,
+        "session_frequency_days": round(spanned / (sessions - 1), 2) if sessions > 1 else None,
+    }
+
+
+def _content(state: Tally) -> dict[str, Any]:
+    passages = state.counts("passages")
+    discovery = ratio(len(passages), sum(passages.values()))
+    return {
+        "foundational_texts_accessed": sorted(top(state.counts("texts"), TEXTS)),
+        "content_depth_score": depth_of(state),
+        "favorite_content_types": None,
+        "content_discovery_rate": discovery,
+        "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
+    }
+
+
+def _predictions(state: Tally, rhythm: _Rhythm, score: float | None) -> dict[str, Any]:
+    risk = churn_risk(**rhythm)
+    categories = state.counts("categories")
+    return {
+        "churn_risk_score": risk,
+        "lifetime_value_estimate": None,
+        "next_session_probability": next_session_probability(**rhythm),
+        "upgrade_propensity": upgrade_propensity(
+            engagement_score=score,
+            churn_risk_score=risk,
+            satisfaction_score=satisfaction(rating_sum=state.total("rating"), ratings=state.total("rating#")),
+        ),
+        "content_recommendation_confidence": recommendation_confidence(
+            in_interests=state.over("categories", top(categories, INTERESTS)),
+            interactions=sum(categories.values()),
+        ),
+    }
+
+
+def _completeness(state: Tally) -> float | None:
+    """Of what the document is made from: tokens, category, complexity and rating of each interaction."""
+    interactions = state.total("interactions")
+    given = (
+        interactions
+        - state.total("unmeasured")
+        + sum(state.counts("categories").values())
+        + state.total("complexity#")
+        + state.total("rating#")
+    )
+    return data_completeness(given=given, expected=4 * interactions)
+
+
+def _peak_daytime(hours: Mapping[str, int]) -> str | None:
     parts: Counter[str] = Counter()
     for hour, interactions in hours.items():
-        part = next((name for start, end, name in DAYTIMES if start <= int(hour) < end), "night")
-        parts[part] += interactions
+        parts[daytime(hour)] += interactions
     return top(parts, 1)[0] if parts else None
+
+
+def _word(scale: Iterable[tuple[float, str]], value: float | None) -> str | None:
+    return None if value is None else next(word for most, word in scale if value <= most)

@@ -9,8 +9,8 @@ from azure.cosmos.aio import CosmosClient
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from shared.changes import Verdict
 from shared.fleet import Fleet
-from shared.fold import Verdict
 from shared.poison import PoisonNotFoundError
 from shared.poison_rows import Status
 from shared.pricing import parse_price

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -46,7 +47,8 @@ def published(documents: list[dict]) -> Account:
     states = States(contributions.deltas)
     for name, view in VIEWS.items():
         for key in sorted({key for target in contributions.deltas for key in view.shows(target)}):
-            rendered[name].append(view.render(key, states, STAMP))
+            stamp = replace(STAMP, tick=view.tick(key, STAMP.as_of))
+            rendered[name] += [one.body for one in view.render(key, states, stamp) if one.body is not None]
     return Account(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
 
 

@@ -5,33 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceResponseError
-from azure.cosmos.exceptions import CosmosHttpResponseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared import cosmos
-from shared.aggregates.base import short
-from shared.documents.common import DocumentError
+from shared.changes import Verdict
 from shared.facts import Withdrawn
-from shared.fold import Change, Verdict
-from shared.folding import ShardFolder
 from shared.ledger import decode_state
-from shared.pricing import PriceTable, list_prices
 from shared.shards import shard_of
-from shared.sources import SOURCES, withdrawal
-from shared.store import ShardStore
 from tests.fakes import FakeContainer, Killed
+from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
 
-Document = dict[str, Any]
+pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 
-SOURCE = SOURCES["user_interactions"]
-PRICES = PriceTable(list_prices())
 START = datetime(2025, 8, 1, tzinfo=UTC)
 
 documents = st.fixed_dictionaries(
@@ -102,7 +91,7 @@ def expected_state(final: list[dict[str, Any]]) -> dict[tuple[str, str], dict[st
             daily["sums"]["rating"] += document["user_rating"]
             monthly["sums"]["rating"] += document["user_rating"]
         if document["foundational_texts_used"]:
-            daily["passages"][short("bhagavad_gita|2|47")] += 1
+            daily["passages"]["krishna|bhagavad_gita|2|47"] += 1
         if document["session_id"]:
             sessions.add((day, user, document["session_id"]))
         days_of[user].add(day)
@@ -119,7 +108,7 @@ def stored_state(container: FakeContainer) -> dict[tuple[str, str], dict[str, Co
     """Return the maps of all partials, summed over the shards."""
     state: dict[tuple[str, str], dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     for item in container.items.values():
-        if item["kind"] == "partial" and item["aggregate"] != "person":
+        if item["kind"] == "partial" and item["aggregate"] in ("day", "person_month"):
             for name, counts in item["state"].items():
                 # A person's month has a part per day: "05:sums".
                 state[item["aggregate"], item["key"]][name.rpartition(":")[2]].update(counts)
@@ -144,80 +133,6 @@ def assert_counted_once(container: FakeContainer, final: list[dict[str, Any]]) -
         if not isinstance(entry.fact, Withdrawn)
     ]
     assert sorted(on_pages) == sorted((d["user_id"], d["id"]) for d in final)
-
-
-class Instance:
-    """One process: what it caches dies with it.
-
-    Parameters
-    ----------
-    live
-        The documents as they stand, by user and id.
-    """
-
-    def __init__(
-        self, container: FakeContainer, live: Mapping[tuple[str, str], Document] | None = None
-    ) -> None:
-        self.folder = ShardFolder(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
-        self.live = live or {}
-        self.conflicts = 0
-
-    async def take(self, batch: list[dict[str, Any]]) -> Counter[Verdict]:
-        verdicts: Counter[Verdict] = Counter()
-        by_shard = defaultdict(list)
-        for raw in batch:
-            change = change_of(raw, live=False)
-            by_shard[shard_of(change.user_id, shards=2, generation=1)].append(change)
-        for shard, changes in by_shard.items():
-            result = await self.folder.fold(shard, SOURCE.name, changes)
-            self.conflicts += result.conflicts
-            verdicts.update(result.verdicts)
-            for unknown in result.unknown:
-                current = {
-                    k: v for k, v in self.live[unknown.user_id, unknown.document_id].items() if k != "_lsn"
-                }
-                await self.folder.fold(shard, SOURCE.name, [change_of(current, live=True)])
-        return verdicts
-
-
-def change_of(raw: Document, *, live: bool) -> Change:
-    try:
-        return SOURCE.to_change(raw, PRICES, live)
-    except DocumentError:
-        taken_back = withdrawal(raw, live)
-        assert taken_back is not None
-        return taken_back
-
-
-class Faults:
-    """Fails store operations by a plan: one entry is used up by each operation."""
-
-    def __init__(self, plan: list[str]) -> None:
-        self.plan = plan
-
-    def __call__(self, operation: str, when: str) -> None:
-        if not self.plan or (when == "before") != (self.plan[0] in ("429", "503", "die_before")):
-            return
-        match self.plan.pop(0):
-            case "429" | "503" as status:
-                raise CosmosHttpResponseError(status_code=int(status), message="try later")
-            case "reset_after":
-                raise ServiceResponseError("connection reset")
-            case "die_before" | "die_after":
-                raise Killed
-            case "fine":
-                return
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cosmos, "_BACKOFF", lambda _state: 0.0)
-
-
-faults = st.lists(
-    st.sampled_from(["fine", "fine", "fine", "429", "503", "reset_after", "die_before", "die_after"]),
-    max_size=12,
-)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -275,16 +190,6 @@ async def deliver(
     assert set(await instances[1].take(list(final.values()))) <= {Verdict.SAME, Verdict.UNKNOWN}
     assert_counted_once(container, counted)
     assert set(await Instance(container, final).take(list(final.values()))) <= {Verdict.SAME}
-
-
-async def survive(instance: Instance, batch: list[dict[str, Any]], container: FakeContainer) -> None:
-    while True:
-        try:
-            await instance.take(batch)
-        except Killed:
-            instance = Instance(container, instance.live)
-        else:
-            return
 
 
 PLAIN = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.fold import Change, Verdict
+from shared.changes import Change, Verdict
 from shared.folding import FoldResult, ShardFolder
 from shared.ingest import FEWEST_TO_REFUSE, Ingest
 from shared.poison import PoisonStore

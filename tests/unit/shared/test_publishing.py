@@ -17,6 +17,7 @@ from shared.settings import Settings
 from shared.shards import ShardId, shard_of
 from shared.tally import Tally
 from shared.views.daily_metrics import DailyMetrics
+from shared.views.user_analytics import UserAnalytics
 from tests.fakes import FakeContainer
 
 DAY = PartialKey("day", "2025-08-05")
@@ -116,10 +117,11 @@ async def test_other_generations_ledger_pages_and_unpublished_views_are_passed_o
     assert not database.containers["daily_metrics"].items
 
 
-async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone() -> None:
+async def test_one_view_that_cannot_be_rendered_goes_to_poison_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UserAnalytics, "render", _fail)
     database = Database()
     good = await database.count("1:0000", 2, 1)
-    bad = await database.count("1:0000", 2, 1, PartialKey("person_month", "no-month|ann"))
+    bad = await database.count("1:0000", 2, 1, PartialKey("person_month", "202508|ann"))
     report = await database.publisher().publish([bad, good])
     assert (report.published, len(report.poisoned)) == (1, 1)
     row = database.poison()

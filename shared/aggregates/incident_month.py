@@ -1,0 +1,63 @@
+"""``incident_month``: incidents by the text they are about, and UTC month."""
+
+from __future__ import annotations
+
+from shared.aggregates.base import Contributions, state_ttl
+from shared.facts import ABUSE_INCIDENTS, Fact, IncidentFact
+from shared.units import Month
+
+NAME = "incident_month"
+
+UNATTRIBUTED = "unattributed"
+"""Stands for the text of incidents that point at nothing, or at an answer that cites nothing."""
+
+
+class IncidentMonth:
+    """One key per month and text, ``202508|bhagavad_gita``."""
+
+    name = NAME
+    ttl = state_ttl(ABUSE_INCIDENTS)
+
+    def person(self, key: str) -> None:
+        """Return None: every shard has a share."""
+
+    def keys(self, fact: Fact) -> tuple[str, ...]:
+        """Return the incident's month and text."""
+        return (source_key(fact.month, _source(fact)),) if isinstance(fact, IncidentFact) else ()
+
+    def contribute(self, fact: Fact, into: Contributions) -> None:
+        """Count one incident."""
+        if not isinstance(fact, IncidentFact):
+            return
+        month = into.to(NAME, source_key(fact.month, _source(fact)))
+        month.add("incidents", 1)
+        month.count("severities", fact.severity)
+        month.count("types", fact.kind)
+        if fact.passage is not None and fact.passage.chapter is not None:
+            month.count("chapters", fact.passage.chapter)
+            if fact.passage.verse is not None:
+                month.count("verses", f"{fact.passage.chapter}.{fact.passage.verse}")
+        for violation in set(fact.violations):
+            month.count("violations", violation)
+        if fact.decision is not None:
+            month.count("decisions", fact.decision)
+        if fact.review is not None:
+            month.count("reviews", fact.review)
+        for action in fact.actions:
+            month.count("actions", action)
+        month.sample("resolved_ms", fact.resolved_ms)
+
+
+def _source(fact: IncidentFact) -> str:
+    return UNATTRIBUTED if fact.passage is None else fact.passage.source
+
+
+def source_key(month: Month, source: str) -> str:
+    """Return the key of a text's month."""
+    return f"{month}|{source}"
+
+
+def split_source_key(key: str) -> tuple[Month, str]:
+    """Return the month and the text of a key."""
+    month, _, source = key.partition("|")
+    return Month(month), source

@@ -1,0 +1,91 @@
+"""Documents of ``abuse_incidents``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ValidationError
+
+from shared.documents.common import (
+    Block,
+    DocumentError,
+    Identifier,
+    Label,
+    Moment,
+    first,
+    reject,
+    require_not_after_write,
+    require_object,
+    require_version,
+)
+
+NEWEST_VERSION = (1, 1)
+
+MAX_ACTIONS = 50
+"""How many actions of an incident count, and how many categories of violation."""
+
+
+class Flagged(Block):
+    """What was flagged; never its text."""
+
+    violation_categories: Annotated[list[Label], BeforeValidator(first(MAX_ACTIONS))] | None = None
+
+
+class Detection(Block):
+    """How it was found."""
+
+    detection_timestamp: Moment | None = None
+
+
+class Action(Block):
+    """What was done about it."""
+
+    action_type: Label | None = None
+
+
+class Resolution(Block):
+    """How it ended."""
+
+    final_decision: Label | None = None
+    resolution_timestamp: Moment | None = None
+
+
+class IncidentDocument(Block):
+    """One incident. Only ``id``, ``user_id`` and a time are required."""
+
+    id: Identifier
+    user_id: Identifier
+    document_type: Literal["abuse_incident"] | None = None
+    interaction_id: Identifier | Literal[""] | None = None
+    incident_type: Label | None = None
+    severity: Label | None = None
+    auto_detected: bool | None = None
+    flagged_content: Flagged | None = None
+    detection_metadata: Detection | None = None
+    actions_taken: Annotated[list[Action], BeforeValidator(first(MAX_ACTIONS))] | None = None
+    review_status: Label | None = None
+    review_decision: Label | None = None
+    review_completed_at: Moment | None = None
+    resolution: Resolution | None = None
+    created_at: Moment | None = None
+
+
+def parse_incident(raw: object) -> IncidentDocument:
+    """Read and check one document of ``abuse_incidents``.
+
+    Raises
+    ------
+    DocumentError
+        It is not an object, lacks its id, user or time, or a field has an impossible value.
+    """
+    document = require_object(raw, IncidentDocument.model_fields)
+    require_version(document, NEWEST_VERSION)
+    try:
+        incident = IncidentDocument.model_validate(document)
+    except ValidationError as error:
+        reject(error)
+    moment = incident.created_at or (incident.detection_metadata or Detection()).detection_timestamp
+    if moment is None:
+        raise DocumentError("created_at", "is missing, and so is detection_metadata.detection_timestamp")
+    require_not_after_write("created_at", moment, document)
+    return incident

@@ -1,0 +1,72 @@
+"""Documents of ``user_sessions``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from shared.documents.common import (
+    Block,
+    Count,
+    DocumentError,
+    Identifier,
+    Label,
+    Moment,
+    Number,
+    Share,
+    reject,
+    require_not_after_write,
+    require_object,
+    require_version,
+    shown,
+)
+
+NEWEST_VERSION = (1, 1)
+
+Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
+Satisfaction = Annotated[Number, Field(ge=1, le=5)]
+
+
+class SessionDocument(Block):
+    """One session. Only ``id``, ``user_id`` and a time are required."""
+
+    id: Identifier
+    user_id: Identifier
+    document_type: Literal["user_session"] | None = None
+    session_id: Identifier | None = None
+    start_time: Moment | None = None
+    created_at: Moment | None = None
+    end_time: Moment | None = None
+    last_activity: Moment | None = None
+    duration_seconds: Seconds | None = None
+    status: Label | None = None
+    interaction_count: Count | None = None
+    user_satisfaction_rating: Satisfaction | None = None
+    content_depth_score: Share | None = None
+    session_quality_score: Share | None = None
+
+
+def parse_session(raw: object) -> SessionDocument:
+    """Read and check one document of ``user_sessions``.
+
+    Raises
+    ------
+    DocumentError
+        It is not an object, lacks its id, user or start, ends before it starts, or a field has an impossible
+        value.
+    """
+    document = require_object(raw, SessionDocument.model_fields)
+    require_version(document, NEWEST_VERSION)
+    try:
+        session = SessionDocument.model_validate(document)
+    except ValidationError as error:
+        reject(error)
+    start = session.start_time or session.created_at
+    if start is None:
+        raise DocumentError("start_time", "is missing, and so is created_at")
+    require_not_after_write("start_time", start, document)
+    for field, end in (("end_time", session.end_time), ("last_activity", session.last_activity)):
+        if end is not None and end < start:
+            raise DocumentError(field, f"{shown(end.isoformat())} lies before the session's start")
+    return session

@@ -1,0 +1,48 @@
+"""Facts: what views need of a source document, one module per source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.facts.base import UNKNOWN, WITHDRAWN, Fact, Passage, Withdrawn
+from shared.facts.consent import USERS, ConsentFact, consent_fact
+from shared.facts.incidents import ABUSE_INCIDENTS, IncidentFact, incident_fact
+from shared.facts.interactions import USER_INTERACTIONS, Citation, InteractionFact, interaction_fact
+from shared.facts.sessions import USER_SESSIONS, SessionFact, session_fact
+
+__all__ = [
+    "ABUSE_INCIDENTS",
+    "UNKNOWN",
+    "USERS",
+    "USER_INTERACTIONS",
+    "USER_SESSIONS",
+    "Citation",
+    "ConsentFact",
+    "Fact",
+    "IncidentFact",
+    "InteractionFact",
+    "Passage",
+    "SessionFact",
+    "Withdrawn",
+    "consent_fact",
+    "decode_fact",
+    "incident_fact",
+    "interaction_fact",
+    "session_fact",
+]
+
+FACTS: dict[str, type[Fact]] = {
+    USER_INTERACTIONS: InteractionFact,
+    USER_SESSIONS: SessionFact,
+    ABUSE_INCIDENTS: IncidentFact,
+    USERS: ConsentFact,
+}
+"""The kind of fact that documents of a source are reduced to."""
+
+
+def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Withdrawn:
+    """Read what a fact's ``encode`` wrote on a page of ``source`` for ``user_id``."""
+    if WITHDRAWN in stored:
+        return Withdrawn(user_id, stored[WITHDRAWN])
+    return FACTS[source].decode(user_id, stored)

@@ -1,0 +1,37 @@
+"""Facts of user accounts: whether a person agreed to be analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.documents.common import millis
+from shared.documents.users import Privacy, UserDocument
+from shared.facts.base import Fact
+from shared.units import Millis
+
+USERS = "users"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentFact(Fact):
+    """One account; ``at`` is when it was made, 1970 if it does not tell.
+
+    ``refused`` if its owner does not agree to user-level analytics. Somebody who was never asked did not
+    refuse.
+    """
+
+    refused: bool = False
+
+    SHORT: ClassVar[Mapping[str, str]] = {"at": "t", "refused": "no"}
+
+
+def consent_fact(document: UserDocument) -> ConsentFact:
+    """Reduce a checked document to its fact."""
+    privacy = document.privacy_settings or Privacy()
+    return ConsentFact(
+        user_id=document.user_id,
+        at=millis(document.created_at) if document.created_at is not None else Millis(0),
+        refused=privacy.analytics_consent is False,
+    )

@@ -1,0 +1,157 @@
+"""Facts of interactions: what views need of one, and nothing that identifies more than its user's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+from shared.documents.common import millis
+from shared.documents.interactions import (
+    CostData,
+    Feedback,
+    InteractionDocument,
+    QualityMetrics,
+    QueryMetadata,
+    RagMetadata,
+    ResponseMetadata,
+    Stages,
+)
+from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, rounded
+from shared.pricing import PriceTable
+from shared.units import Micro, NanoUSD
+
+USER_INTERACTIONS = "user_interactions"
+
+
+class Citation(NamedTuple):
+    """A cited passage, and how relevant it was to the question."""
+
+    source: str
+    chapter: str | None
+    verse: str | None
+    relevance: Micro | None
+
+    @property
+    def passage(self) -> Passage:
+        """What is cited."""
+        return Passage(self.source, self.chapter, self.verse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionFact(Fact):
+    """One interaction, reduced to numbers and labels.
+
+    Scores are :data:`~shared.units.Micro`, durations milliseconds, ``at`` milliseconds since the epoch. None
+    means that the document does not tell; of ``cost``, in nano-dollars, that it gives no tokens or the price
+    table no price.
+    """
+
+    answered: bool | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    persona: str = UNKNOWN
+    model: str = UNKNOWN
+    session_id: str | None = None
+    cost: NanoUSD | None = None
+    response_ms: int | None = None
+    retrieval_ms: int | None = None
+    chunks: int | None = None
+    rag_relevance: Micro | None = None
+    citations: tuple[Citation, ...] = ()
+    rating: int | None = None
+    accurate: bool | None = None
+    category: str | None = None
+    complexity: str | None = None
+    relevance: Micro | None = None
+    citation_accuracy: Micro | None = None
+    safety: Micro | None = None
+
+    SHORT: ClassVar[Mapping[str, str]] = {
+        "at": "t",
+        "answered": "ok",
+        "tokens_in": "in",
+        "tokens_out": "out",
+        "persona": "p",
+        "model": "m",
+        "session_id": "s",
+        "cost": "$",
+        "response_ms": "ms",
+        "retrieval_ms": "rms",
+        "chunks": "ch",
+        "rag_relevance": "rr",
+        "citations": "c",
+        "rating": "r",
+        "accurate": "acc",
+        "category": "cat",
+        "complexity": "cx",
+        "relevance": "q",
+        "citation_accuracy": "ca",
+        "safety": "sf",
+    }
+
+    @classmethod
+    def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`encode` wrote on the page of ``user_id``."""
+        citations = tuple(Citation(*citation) for citation in stored.get("c", ()))
+        # Named, for a class with slots is made anew, and super() would look at the one before.
+        return super(InteractionFact, cls).decode(user_id, {**stored, "c": citations})
+
+    @property
+    def measured(self) -> bool:
+        """Whether both token counts are known, without which nothing can be priced."""
+        return self.tokens_in is not None and self.tokens_out is not None
+
+    @property
+    def main_passage(self) -> Passage | None:
+        """The citation of highest relevance, the first of several; None without citations."""
+        if not self.citations:
+            return None
+        return max(self.citations, key=lambda c: -1 if c.relevance is None else c.relevance).passage
+
+    @property
+    def sources(self) -> set[str]:
+        """The texts cited."""
+        return {citation.source for citation in self.citations}
+
+
+def interaction_fact(document: InteractionDocument, prices: PriceTable) -> InteractionFact:
+    """Reduce a checked document to its fact, priced by the table as of the interaction's own time."""
+    moment = document.timestamp or document.created_at
+    assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
+    at = millis(moment)
+    response = document.response_metadata or ResponseMetadata()
+    usage = document.cost_data or CostData()
+    rag = document.rag_metadata or RagMetadata()
+    query = document.query_metadata or QueryMetadata()
+    quality = document.quality_metrics or QualityMetrics()
+    stages = document.processing_stages or Stages()
+    feedback = document.user_feedback or Feedback()
+    model = usage.model_used or response.model_used
+    answer = len(document.response_text) if document.response_text is not None else response.response_length
+    return InteractionFact(
+        user_id=document.user_id,
+        at=at,
+        answered=None if answer is None else answer > 0,
+        tokens_in=usage.input_tokens,
+        tokens_out=usage.output_tokens,
+        persona=response.personality_used or UNKNOWN,
+        model=model or UNKNOWN,
+        session_id=document.session_id,
+        cost=prices.cost(model, at, usage.input_tokens, usage.output_tokens),
+        response_ms=rounded(document.response_time_ms),
+        retrieval_ms=rounded(stages.content_retrieval_ms),
+        chunks=rag.chunks_retrieved,
+        rag_relevance=micro_or_none(rag.avg_relevance_score),
+        citations=tuple(
+            Citation(c.source or UNKNOWN, c.chapter, c.verse, micro_or_none(c.relevance_score))
+            for c in document.foundational_texts_used or ()
+        ),
+        rating=document.user_rating,
+        accurate=feedback.accurate,
+        category=query.query_category,
+        complexity=query.query_complexity,
+        relevance=micro_or_none(quality.response_relevance),
+        citation_accuracy=micro_or_none(quality.citation_accuracy),
+        safety=micro_or_none(quality.safety_score),
+    )

@@ -1,0 +1,85 @@
+"""Facts of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.documents.common import millis
+from shared.documents.sessions import SessionDocument
+from shared.facts.base import Fact, micro_or_none
+from shared.units import MILLIS_PER_DAY, Micro, Millis
+
+USER_SESSIONS = "user_sessions"
+
+OUTCOMES = frozenset({"completed", "abandoned", "expired"})
+"""Ways in which a session ends; anything else is still going on, or unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFact(Fact):
+    """One session; ``at`` is its start.
+
+    Attributes
+    ----------
+    until
+        The last moment it is known to have lasted to; None if unknown, or more than a day after its start.
+    seconds
+        How long it lasted; None if it has not ended, does not tell, or lasted more than a day: then it was
+        left open rather than used.
+    outcome
+        One of :data:`OUTCOMES`, None while it goes on.
+    satisfaction
+        1 to 5, as :data:`~shared.units.Micro`.
+    """
+
+    session_id: str
+    until: Millis | None = None
+    seconds: int | None = None
+    outcome: str | None = None
+    interactions: int | None = None
+    satisfaction: Micro | None = None
+    depth: Micro | None = None
+    quality: Micro | None = None
+
+    SHORT: ClassVar[Mapping[str, str]] = {
+        "at": "t",
+        "session_id": "s",
+        "until": "u",
+        "seconds": "d",
+        "outcome": "o",
+        "interactions": "n",
+        "satisfaction": "r",
+        "depth": "cd",
+        "quality": "q",
+    }
+
+
+def session_fact(document: SessionDocument) -> SessionFact:
+    """Reduce a checked document to its fact."""
+    start = document.start_time or document.created_at
+    assert start is not None  # noqa: S101  parse_session refuses a document without a start
+    at = millis(start)
+    outcome = document.status if document.status in OUTCOMES else None
+    seconds = document.duration_seconds
+    if seconds is None and outcome and document.end_time is not None:
+        seconds = (document.end_time - start).total_seconds()
+    end = document.end_time or document.last_activity
+    until = millis(end) if end is not None else None
+    if until is None and seconds is not None:
+        until = Millis(at + round(seconds * 1000))
+    return SessionFact(
+        user_id=document.user_id,
+        at=at,
+        session_id=document.session_id or document.id,
+        until=until if until is not None and until - at <= MILLIS_PER_DAY else None,
+        seconds=round(seconds)
+        if outcome and seconds is not None and seconds * 1000 <= MILLIS_PER_DAY
+        else None,
+        outcome=outcome,
+        interactions=document.interaction_count,
+        satisfaction=micro_or_none(document.user_satisfaction_rating),
+        depth=micro_or_none(document.content_depth_score),
+        quality=micro_or_none(document.session_quality_score),
+    )

@@ -1,0 +1,261 @@
+"""``content_analytics``: one text's month (specification, 2.2)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from shared.aggregates import day, month
+from shared.aggregates.base import PartialKey, short
+from shared.catalogue import container
+from shared.facts import Passage
+from shared.periods import monthly, parse_period
+from shared.scores import (
+    data_completeness,
+    enhancement_priority,
+    response_effectiveness,
+    satisfaction,
+)
+from shared.tally import Tally, merged, ratio, top
+from shared.units import MICROS, Day, Month, month_after, month_of
+from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.content import Cited, growth, passages, trend
+
+NAME = "content_analytics"
+
+CHAPTERS, VERSES, TOPICS = 20, 3, 10
+"""How many chapters of a text, verses of a chapter and topics of a text are shown, those used most."""
+
+MOST_TEXTS = 200
+"""How many texts of a month have a document, those cited most: documents make up the names."""
+
+
+class ContentAnalytics(Timeless):
+    """One document per text and month. Its key is the month, ``202508``: texts are compared."""
+
+    name = NAME
+    container = NAME
+    pace = Pace.HOURLY
+
+    def shows(self, target: PartialKey) -> tuple[str, ...]:
+        """Return the month a day or month is shown in, and the one after it, which compares."""
+        match target.aggregate:
+            case day.NAME:
+                own = month_of(Day(target.key))
+            case month.NAME:
+                own = Month(target.key)
+            case _:
+                return ()
+        return (own, month_after(own, 1))
+
+    def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the days of the month and of the one before, and what is counted by month."""
+        months = (month_after(Month(key), -1), Month(key))
+        return (
+            *(PartialKey(day.NAME, d) for m in months for d in monthly(m).days()),
+            *(PartialKey(month.NAME, m) for m in months),
+        )
+
+    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
+        """Return the specification's document for each text of the month."""
+        now = _Month(Month(key), states)
+        before = _Month(month_after(Month(key), -1), states)
+        return [
+            Rendered(document_id(source, key), source, _document(source, now, before, stamp))
+            for source in now.texts
+        ]
+
+
+def document_id(source: str, key: str) -> str:
+    """Return the specification's id, ``content_analytics_bhagavad_gita_202508``."""
+    return f"{NAME}_{source}_{key}"
+
+
+class _Month:
+    """What a month comes to, over all texts."""
+
+    def __init__(self, label: Month, states: States) -> None:
+        self.label = label
+        self.state = merged(states.of(day.NAME, d) for d in monthly(label).days())
+        self.people = states.of(month.NAME, label)
+        self.texts = top(self.state.counts("texts"), MOST_TEXTS)
+        self.passages: dict[str, dict[Passage, Cited]] = defaultdict(dict)
+        for passage, cited in passages(self.state).items():
+            self.passages[passage.source][passage] = cited
+
+    def citations(self, source: str) -> int:
+        return self.state.counts("texts").get(source, 0)
+
+    def users(self, source: str) -> int:
+        return self.people.counts("text_users").get(source, 0)
+
+    def rating(self, source: str) -> float | None:
+        return self.state.mean_over("text_rating", [short(source)], digits=2)
+
+    def accuracy(self, source: str) -> float | None:
+        return self.state.mean_over("text_accuracy", [short(source)], MICROS)
+
+    def effectiveness(self, source: str) -> float | None:
+        return response_effectiveness(
+            satisfaction_score=self.satisfaction("text_rating", source),
+            relevance=self.state.mean_over("text_response", [short(source)], MICROS),
+            citation_accuracy=self.accuracy(source),
+        )
+
+    def satisfaction(self, name: str, key: str) -> float | None:
+        return satisfaction(
+            rating_sum=self.state.over(name, [short(key)]), ratings=self.state.over(f"{name}#", [short(key)])
+        )
+
+    def rank(self, source: str, values: Mapping[str, float | None]) -> int | None:
+        """Return a text's place by a figure; texts without it have none, equal ones share the best."""
+        own = values[source]
+        if own is None:
+            return None
+        return 1 + sum(1 for value in values.values() if value is not None and value > own)
+
+
+def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str, Any]:
+    users, effectiveness = now.users(source), now.effectiveness(source)
+    return {
+        "id": document_id(source, now.label),
+        "partition_key": source,
+        "source": source,
+        "document_type": NAME,
+        **parse_period(now.label).fields(),
+        "content_overview": dict.fromkeys(
+            (
+                "total_verses",
+                "total_chapters",
+                "content_completeness",
+                "translation_quality",
+                "expert_validation_status",
+            )
+        ),
+        "usage_metrics": {
+            "total_citations": now.citations(source),
+            "unique_users_accessed": users,
+            "total_views": now.state.counts("text_interactions").get(source, 0),
+            "avg_time_spent_seconds": None,
+            "bounce_rate": None,
+            "return_access_rate": ratio(now.people.counts("text_users_again").get(source, 0), users),
+        },
+        "performance_metrics": {
+            "avg_relevance_score": now.state.mean_over("text_relevance", [short(source)], MICROS),
+            "citation_accuracy_rate": now.accuracy(source),
+            "user_satisfaction_avg": now.rating(source),
+            "response_effectiveness": effectiveness,
+            "search_ranking_position": None,
+        },
+        "quality_metrics": dict.fromkeys(
+            (
+                "translation_accuracy",
+                "cultural_sensitivity",
+                "contextual_appropriateness",
+                "citation_completeness",
+                "expert_validation_score",
+            )
+        ),
+        "chapter_analytics": _chapters(source, now),
+        "topic_analytics": _topics(source, now, before),
+        "comparative_metrics": _comparison(source, now, before),
+        "content_recommendations": {
+            **dict.fromkeys(("enhancement_areas", "translation_improvements", "new_content_suggestions")),
+            "priority_score": enhancement_priority(
+                citations=now.citations(source), effectiveness=effectiveness
+            ),
+        },
+        "data_quality_score": _completeness(source, now.state),
+        "sample_size": now.citations(source),
+        **stamp_fields(stamp),
+        "_ttl": container(NAME).default_ttl,
+    }
+
+
+def _chapters(source: str, now: _Month) -> list[dict[str, Any]]:
+    chapters: dict[str, list[tuple[Passage, Cited]]] = defaultdict(list)
+    for passage, cited in now.passages[source].items():
+        if passage.chapter is not None:
+            chapters[passage.chapter].append((passage, cited))
+    used = {chapter: sum(cited.citations for _, cited in cited_in) for chapter, cited_in in chapters.items()}
+    return [
+        {
+            "chapter": chapter,
+            "chapter_title": None,
+            "usage_count": used[chapter],
+            "avg_relevance": ratio(
+                sum(cited.relevance for _, cited in chapters[chapter]),
+                sum(cited.relevances for _, cited in chapters[chapter]) * MICROS,
+            ),
+            "popular_verses": top(
+                {f"{chapter}.{p.verse}": cited.citations for p, cited in chapters[chapter] if p.verse}, VERSES
+            ),
+            "user_rating": ratio(
+                sum(cited.rating for _, cited in chapters[chapter]),
+                sum(cited.ratings for _, cited in chapters[chapter]),
+                2,
+            ),
+            "citation_frequency": ratio(used[chapter], now.citations(source)),
+        }
+        for chapter in top(used, CHAPTERS)
+    ]
+
+
+def _topics(source: str, now: _Month, before: _Month) -> dict[str, Any]:
+    counts, earlier = _topic_counts(source, now.state), _topic_counts(source, before.state)
+    total = now.state.counts("text_interactions").get(source, 0)
+    rising = {topic: count for topic, count in counts.items() if count > earlier.get(topic, 0)}
+    return {
+        "primary_topics": [
+            {
+                "topic": topic,
+                "frequency": ratio(counts[topic], total),
+                "relevance_score": now.state.mean_over(
+                    "text_topic_relevance", [short(f"{source}|{topic}")], MICROS
+                ),
+                "user_engagement": now.satisfaction("text_topic_rating", f"{source}|{topic}"),
+            }
+            for topic in top(counts, TOPICS)
+        ],
+        "trending_topics": top(
+            {topic: count - earlier.get(topic, 0) for topic, count in rising.items()}, TOPICS
+        ),
+        "seasonal_patterns": None,
+    }
+
+
+def _topic_counts(source: str, state: Tally) -> dict[str, int]:
+    start = f"{source}|"
+    return {
+        key.removeprefix(start): count
+        for key, count in state.counts("text_topics").items()
+        if key.startswith(start)
+    }
+
+
+def _comparison(source: str, now: _Month, before: _Month) -> dict[str, Any]:
+    return {
+        "vs_other_texts": {
+            "usage_rank": now.rank(source, {text: now.citations(text) for text in now.texts}),
+            "satisfaction_rank": now.rank(source, {text: now.rating(text) for text in now.texts}),
+            "citation_accuracy_rank": now.rank(source, {text: now.accuracy(text) for text in now.texts}),
+        },
+        "growth_trends": {
+            "usage_growth_percent": growth(now.citations(source), before.citations(source)),
+            "user_growth_percent": growth(now.users(source), before.users(source)),
+            "satisfaction_trend": trend(
+                now.rating(source), before.rating(source), words=("increasing", "decreasing", "stable")
+            ),
+        },
+    }
+
+
+def _completeness(source: str, state: Tally) -> float | None:
+    """Of what the document is made from: relevance of each citation, rating and accuracy of each answer."""
+    citations = state.counts("texts").get(source, 0)
+    answers = state.counts("text_interactions").get(source, 0)
+    given = sum(
+        state.over(name, [short(source)]) for name in ("text_relevance#", "text_rating#", "text_accuracy#")
+    )
+    return data_completeness(given=given, expected=citations + 2 * answers)

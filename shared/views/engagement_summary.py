@@ -1,0 +1,153 @@
+"""``engagement_summary``: the people of each tier in a month (specification, 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from shared.aggregates import month, silence
+from shared.aggregates.base import PartialKey
+from shared.catalogue import container
+from shared.periods import day_text, monthly
+from shared.scores import growth_rate
+from shared.tally import Tally, ratio, top
+from shared.tiers import CHURNED, CRITERIA, TIERS
+from shared.units import MICROS, Day, Month, month_after, month_of
+from shared.views.base import ClockKeys, Pace, Rendered, Stamp, States, stamp_fields
+from shared.views.content import trend
+
+NAME = "engagement_summary"
+
+PATTERNS = 3
+"""How many personas, times of day and categories are named."""
+
+RETENTION = 0.75
+"""The specification's retention_rate_threshold of power users: reported, and asked of nobody."""
+
+
+class EngagementSummary:
+    """One document per tier and month. Its key is the month, ``202508``: tiers are shares of a whole."""
+
+    name = NAME
+    container = NAME
+    pace = Pace.LIVE
+
+    def shows(self, target: PartialKey) -> tuple[str, ...]:
+        """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""
+        if target.aggregate != month.NAME:
+            return ()
+        return (target.key, month_after(Month(target.key), 1))
+
+    def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the month, the one before, and all who fell silent."""
+        return (
+            PartialKey(month.NAME, key),
+            PartialKey(month.NAME, month_after(Month(key), -1)),
+            *(PartialKey(silence.NAME, year) for year in silence.years(monthly(Month(key)).last)),
+        )
+
+    def tick(self, key: str, now: datetime) -> str:
+        """Return the day as of which people are silent: today, until the month is over."""
+        return min(day_text(now), monthly(Month(key)).last)
+
+    def due(self, now: datetime) -> Iterable[ClockKeys]:
+        """Return the current month, and the last one until it was shown as of its end."""
+        own = month_of(day_text(now))
+        yield ClockKeys(month.NAME, own)
+        yield ClockKeys(month.NAME, month_after(own, -1))
+
+    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
+        """Return the specification's document for each tier of the month."""
+        own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
+        today, before = Day(stamp.tick), monthly(Month(key)).before().last
+        users = {tier: own.part(tier).total("users") for tier in TIERS}
+        users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
+        users[CHURNED] = _silent(states, today)
+        users_before[CHURNED] = _silent(states, before)
+        return [
+            Rendered(
+                f"{NAME}_{tier}_{key}",
+                tier,
+                _document(
+                    f"{NAME}_{tier}_{key}",
+                    tier,
+                    own.part(tier),
+                    earlier.part(tier),
+                    users,
+                    users_before,
+                    stamp,
+                ),
+            )
+            for tier in TIERS
+        ]
+
+
+def _silent(states: States, day: Day) -> int:
+    return silence.silent_on(day, (states.of(silence.NAME, year) for year in silence.years(day)))
+
+
+def _document(
+    key: str,
+    tier: str,
+    state: Tally,
+    earlier: Tally,
+    users: dict[str, int],
+    users_before: dict[str, int],
+    stamp: Stamp,
+) -> dict[str, Any]:
+    criteria = CRITERIA.get(tier)
+    return {
+        "id": f"{NAME}_{tier}_{key}",
+        "partition_key": tier,
+        "engagement_tier": tier,
+        "document_type": NAME,
+        "tier_criteria": {
+            "min_sessions_monthly": criteria.sessions if criteria else None,
+            "min_engagement_score": criteria.engagement if criteria else None,
+            "min_content_depth": criteria.depth if criteria else None,
+            "retention_rate_threshold": RETENTION if criteria else None,
+        },
+        "user_count": users[tier],
+        "percentage_of_total": ratio(users[tier], sum(users.values())),
+        "avg_metrics": {
+            "sessions_per_month": ratio(state.total("sessions"), state.total("users"), 2),
+            "engagement_score": state.mean("engagement", MICROS),
+            "session_duration_min": state.mean("session_seconds", 60, digits=2),
+            "content_depth_score": state.mean("depth", MICROS),
+            "satisfaction_rating": state.mean("rating", digits=2),
+        },
+        "common_patterns": {
+            "preferred_personalities": top(state.counts("personas"), PATTERNS),
+            "peak_usage_times": top(state.counts("daytimes"), PATTERNS),
+            "content_preferences": top(state.counts("categories"), PATTERNS),
+            "session_triggers": None,
+        },
+        "business_value": {
+            **dict.fromkeys(("avg_lifetime_value", "upgrade_conversion_rate", "referral_rate")),
+            "churn_risk": state.mean("churn_risk", MICROS),
+        },
+        "trend_analysis": {
+            "growth_rate_monthly": growth_rate(recent=users[tier], earlier=users_before[tier]),
+            "retention_trend": trend(
+                _retention(state), _retention(earlier), words=("improving", "declining", "stable")
+            ),
+            "engagement_trend": trend(
+                state.mean("engagement", MICROS),
+                earlier.mean("engagement", MICROS),
+                words=("increasing", "decreasing", "stable"),
+            ),
+            "satisfaction_trend": trend(
+                state.mean("rating"), earlier.mean("rating"), words=("increasing", "decreasing", "stable")
+            ),
+        },
+        "last_updated": stamp_fields(stamp)["calculated_at"],
+        "data_freshness": "real_time",
+        "sample_size": users[tier],
+        **stamp_fields(stamp),
+        "_ttl": container(NAME).default_ttl,
+    }
+
+
+def _retention(state: Tally) -> float | None:
+    return ratio(state.total("returned"), state.total("users"))

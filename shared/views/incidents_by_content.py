@@ -1,0 +1,111 @@
+"""``incidents_by_content``: one text's incidents of a month (specification, 3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.aggregates import incident_month
+from shared.aggregates.base import PartialKey
+from shared.aggregates.incident_month import source_key, split_source_key
+from shared.catalogue import container
+from shared.facts.base import UNKNOWN
+from shared.facts.incidents import FALSE_POSITIVE, SEVERITIES, TYPES
+from shared.periods import monthly
+from shared.scores import growth_rate, resolution_efficiency
+from shared.tally import Tally, ratio, top
+from shared.units import MILLIS_PER_HOUR, month_after
+from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+
+NAME = "incidents_by_content"
+
+FLAGGED = 5
+"""How many chapters, verses and patterns are named."""
+
+RESOLVED = ("resolved", "auto_resolved")
+
+
+class IncidentsByContent(Timeless):
+    """One document per text and month; its key is ``202508|bhagavad_gita``."""
+
+    name = NAME
+    container = NAME
+    pace = Pace.LIVE
+
+    def shows(self, target: PartialKey) -> tuple[str, ...]:
+        """Return the text's month, and the one after it, which compares."""
+        if target.aggregate != incident_month.NAME:
+            return ()
+        month, source = split_source_key(target.key)
+        return (target.key, source_key(month_after(month, 1), source))
+
+    def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the month's state, and that of the one before."""
+        month, source = split_source_key(key)
+        return (
+            PartialKey(incident_month.NAME, key),
+            PartialKey(incident_month.NAME, source_key(month_after(month, -1), source)),
+        )
+
+    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
+        """Return the specification's document; none of a month without incidents."""
+        month, source = split_source_key(key)
+        state = states.of(incident_month.NAME, key)
+        earlier = states.of(incident_month.NAME, source_key(month_after(month, -1), source))
+        document_id = f"incidents_{source}_{month}"
+        body = _document(document_id, key, state, earlier, stamp) if state.total("incidents") else None
+        return [Rendered(document_id, source, body)]
+
+
+def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: Stamp) -> dict[str, Any]:
+    month, source = split_source_key(key)
+    incidents, decisions, actions = (
+        state.total("incidents"),
+        state.counts("decisions"),
+        state.counts("actions"),
+    )
+    resolved = state.over("reviews", RESOLVED)
+    hours = state.mean("resolved_ms", MILLIS_PER_HOUR, digits=2)
+    period = monthly(month).fields()
+    return {
+        "id": document_id,
+        "partition_key": source,
+        "source": source,
+        "document_type": NAME,
+        "time_period": period["analysis_period"],
+        "period_start": period["period_start"],
+        "period_end": period["period_end"],
+        "incident_summary": {
+            "total_incidents": incidents,
+            "by_severity": _counts(state, "severities", SEVERITIES),
+            "by_type": _counts(state, "types", TYPES),
+        },
+        "content_analysis": {
+            "most_flagged_chapters": top(state.counts("chapters"), FLAGGED),
+            "flagged_verses": top(state.counts("verses"), FLAGGED),
+            "common_violation_patterns": top(state.counts("violations"), FLAGGED),
+            "false_positive_rate": ratio(decisions.get(FALSE_POSITIVE, 0), sum(decisions.values())),
+        },
+        "moderation_actions": {
+            "warnings_issued": actions.get("warning_issued", 0),
+            "content_blocked": actions.get("content_blocked", 0),
+            "accounts_suspended": actions.get("account_suspended", 0),
+            "manual_reviews_pending": state.counts("reviews").get("pending_human_review", 0),
+            "avg_resolution_time_hours": hours,
+        },
+        "trend_analysis": {
+            "incident_growth_rate": growth_rate(recent=incidents, earlier=earlier.total("incidents")),
+            "resolution_efficiency": resolution_efficiency(
+                incidents=incidents, resolved=resolved, avg_resolution_hours=hours
+            ),
+            "user_education_effectiveness": None,
+        },
+        "last_updated": stamp_fields(stamp)["calculated_at"],
+        "data_freshness": "real_time",
+        "sample_size": incidents,
+        **stamp_fields(stamp),
+        "_ttl": container(NAME).default_ttl,
+    }
+
+
+def _counts(state: Tally, name: str, known: frozenset[str]) -> dict[str, int]:
+    return {key: state.counts(name).get(key, 0) for key in (*sorted(known), UNKNOWN)}

@@ -1,0 +1,118 @@
+"""Deliver documents to instances that fail: the ground of the tests that everything counts once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ServiceResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError
+from hypothesis import strategies as st
+
+from shared import cosmos
+from shared.changes import Change, Verdict
+from shared.documents.common import DocumentError
+from shared.facts import USER_INTERACTIONS
+from shared.folding import ShardFolder
+from shared.pricing import PriceTable, list_prices
+from shared.shards import shard_of
+from shared.sources import SOURCES, Source, withdrawal
+from shared.store import ShardStore
+from tests.fakes import FakeContainer, Killed
+
+Document = dict[str, Any]
+
+PRICES = PriceTable(list_prices())
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cosmos, "_BACKOFF", lambda _state: 0.0)
+
+
+class Instance:
+    """One process: what it caches dies with it.
+
+    Parameters
+    ----------
+    live
+        The documents as they stand, by user and id.
+    """
+
+    def __init__(
+        self, container: FakeContainer, live: Mapping[tuple[str, str], Document] | None = None
+    ) -> None:
+        self.folder = ShardFolder(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
+        self.live = live or {}
+        self.conflicts = 0
+
+    async def take(
+        self, batch: list[dict[str, Any]], source: Source = SOURCES[USER_INTERACTIONS]
+    ) -> Counter[Verdict]:
+        verdicts: Counter[Verdict] = Counter()
+        by_shard = defaultdict(list)
+        for raw in batch:
+            change = change_of(source, raw, live=False)
+            by_shard[shard_of(change.user_id, shards=2, generation=1)].append(change)
+        for shard, changes in by_shard.items():
+            result = await self.folder.fold(shard, source.name, changes)
+            self.conflicts += result.conflicts
+            verdicts.update(result.verdicts)
+            for unknown in result.unknown:
+                current = {
+                    k: v for k, v in self.live[unknown.user_id, unknown.document_id].items() if k != "_lsn"
+                }
+                await self.folder.fold(shard, source.name, [change_of(source, current, live=True)])
+        return verdicts
+
+
+def change_of(source: Source, raw: Document, *, live: bool) -> Change:
+    try:
+        return source.to_change(raw, PRICES, live)
+    except DocumentError:
+        taken_back = withdrawal(raw, live)
+        assert taken_back is not None
+        return taken_back
+
+
+class Faults:
+    """Fails store operations by a plan: one entry is used up by each operation."""
+
+    def __init__(self, plan: list[str]) -> None:
+        self.plan = plan
+
+    def __call__(self, operation: str, when: str) -> None:
+        if not self.plan or (when == "before") != (self.plan[0] in ("429", "503", "die_before")):
+            return
+        match self.plan.pop(0):
+            case "429" | "503" as status:
+                raise CosmosHttpResponseError(status_code=int(status), message="try later")
+            case "reset_after":
+                raise ServiceResponseError("connection reset")
+            case "die_before" | "die_after":
+                raise Killed
+            case "fine":
+                return
+
+
+faults = st.lists(
+    st.sampled_from(["fine", "fine", "fine", "429", "503", "reset_after", "die_before", "die_after"]),
+    max_size=12,
+)
+
+
+async def survive(
+    instance: Instance,
+    batch: list[dict[str, Any]],
+    container: FakeContainer,
+    source: Source = SOURCES[USER_INTERACTIONS],
+) -> None:
+    while True:
+        try:
+            await instance.take(batch, source)
+        except Killed:
+            instance = Instance(container, instance.live)
+        else:
+            return
