@@ -8,10 +8,13 @@ from typing import Self
 from shared.audit import Auditor
 from shared.cosmos import connect
 from shared.folding import ShardFolder
+from shared.health import HealthMonitor
 from shared.ingest import Ingest
 from shared.poison import PoisonStore
 from shared.price_book import PriceBook
+from shared.publication import Writer
 from shared.publishing import Publisher
+from shared.refresh import Refresher
 from shared.replay import Replayer
 from shared.repricing import Repricer
 from shared.settings import Settings
@@ -40,7 +43,17 @@ class Fleet:
         self.ingest = Ingest(
             database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
         )
-        self.publisher = Publisher(database=self.database, poison=self.poison, settings=settings)
+        writer = Writer(self.database)
+        self.publisher = Publisher(
+            database=self.database, writer=writer, poison=self.poison, settings=settings
+        )
+        self.refresher = Refresher(
+            state=container("view_state"),
+            progress=container("fleet_state"),
+            publisher=self.publisher,
+            settings=settings,
+        )
+        self.health = HealthMonitor(state=container("view_state"), writer=writer, settings=settings)
         self.replayer = Replayer(
             database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )

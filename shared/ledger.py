@@ -20,7 +20,7 @@ from shared.aggregates.base import STATE_TTL, PartialKey, state_ttl
 from shared.facts import FACTS, Fact, Withdrawn, decode_fact
 from shared.shards import ShardId
 from shared.tally import Tally
-from shared.units import EventHour
+from shared.units import EventHour, Millis
 from shared.version import Version
 
 LEDGER = "ledger"
@@ -136,6 +136,15 @@ class Page:
             for document_id, stored in documents.items():
                 fact = decode_fact(self.source, user_id, stored["f"])
                 yield user_id, document_id, Entry(Version.decode(stored["v"]), fact)
+
+    def between(self, start: Millis, end: Millis) -> Iterator[Fact]:
+        """Yield the facts that happened from ``start`` on and before ``end``."""
+        for user_id, documents in self.entries.items():
+            for stored in documents.values():
+                if start <= stored["f"].get("t", end) < end:
+                    fact = decode_fact(self.source, user_id, stored["f"])
+                    if isinstance(fact, Fact):
+                        yield fact
 
     @property
     def full(self) -> bool:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import structlog
-from azure.core import MatchConditions
-from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
     CosmosResourceExistsError,
@@ -30,40 +29,27 @@ from tenacity import AsyncRetrying
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.concurrency import for_each
-from shared.cosmos import blames_service, charging, record_charge, retrying
+from shared.cosmos import blames_service, charging, retrying
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
 from shared.poison import PoisonStore
+from shared.publication import StaleReadError, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Pace, Rendered, Stamp, States, View
+from shared.views.base import Pace, Stamp, States, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
-
-REMEMBERED_DOCUMENTS = 20_000
-"""Published documents whose etag an instance keeps, at some 100 bytes each, to save a read per write."""
 
 VIEW_STATE = "view_state"
 """The container that is published from: the source that poison rows of views name."""
 
 _log = structlog.get_logger(__name__)
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
 
 def utc_now() -> datetime:
     """Return the time by this machine's clock."""
     return datetime.now(UTC)
-
-
-class StaleReadError(Exception):
-    """The merge saw less than what is published: an old delivery, or a replica that lags. Read again.
-
-    If the state itself went back, because ``view_state`` was restored or emptied under the same generation,
-    reading again does not help: then the view goes to poison, and a new ``FLEET_GENERATION`` is the way out.
-    """
 
 
 class UnknownViewError(Exception):
@@ -92,21 +78,6 @@ class DocumentKey(NamedTuple):
 
     view: str
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    etag: str
-    generation: int
-    revision: int
-    tick: str
-    digest: str
-
-
-class _Address(NamedTuple):
-    container: str
-    id: str
-    partition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +136,16 @@ class Publisher:
         self,
         *,
         database: DatabaseProxy,
+        writer: Writer,
         poison: PoisonStore,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._database = database
         self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
         self._poison = poison
         self._generation = settings.generation
         self._now = now
-        self._documents: OrderedDict[_Address, _Published] = OrderedDict()
+        self._writer = writer
         self._shown: OrderedDict[DocumentKey, tuple[str, str]] = OrderedDict()
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
@@ -194,7 +165,17 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         batch = self._batch(changes)
-        return await self._publish_all(_showing(batch.delivered, pace), batch)
+        return await self._publish_all(showing(batch.delivered, pace), batch)
+
+    async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
+        """Publish documents from the state as it stands now, unless they show it already.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        return await self._publish_all(documents, _Batch())
 
     async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
         """Publish documents from the state as it stands now, even if they show it already.
@@ -323,86 +304,16 @@ class Publisher:
             return _Outcome.CURRENT
         outcome = _Outcome.CURRENT
         for rendered in list(view.render(document.key, shown.states(), stamp)):
-            address = _Address(view.container, rendered.id, rendered.partition)
-            if again:
-                self._documents.pop(address, None)
-            try:
-                if await self._write_one(view, rendered, address, stamp, digest, again=again):
-                    outcome = _Outcome.PUBLISHED
-            except BaseException:
-                self._documents.pop(address, None)  # somebody else may have written it
-                raise
-        _keep(self._shown, document, (digest, stamp.tick))
+            written = await self._writer.write(
+                view.container, rendered, stamp, digest, again=again, keep_equal=view.pace is Pace.HOURLY
+            )
+            if written:
+                outcome = _Outcome.PUBLISHED
+        keep(self._shown, document, (digest, stamp.tick))
         return outcome
 
-    async def _write_one(
-        self, view: View, rendered: Rendered, address: _Address, stamp: Stamp, digest: str, *, again: bool
-    ) -> bool:
-        """Write, replace or delete one document; say whether there was anything to do."""
-        container = self._database.get_container_client(view.container)
-        published = self._documents.get(address) or await self._read_published(container, rendered)
-        if published is not None:
-            there, here = (published.generation, published.revision), (stamp.generation, stamp.revision)
-            same = published.digest == digest and there == here
-            if (same and published.tick >= stamp.tick and not again) or there[0] > here[0]:
-                _keep(self._documents, address, published)
-                return False
-            if there >= here and not same:
-                raise StaleReadError(f"{view.name}: {there} is published")
-        body = rendered.body
-        if body is None:
-            if published is not None:
-                self._documents.pop(address, None)
-                await container.delete_item(
-                    rendered.id,
-                    rendered.partition,
-                    etag=published.etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    response_hook=record_charge,
-                )
-            return published is not None
-        body["state"]["digest"] = digest
-        if published is None:
-            written = await container.create_item(body, no_response=True, response_hook=record_charge)
-        else:
-            written = await container.replace_item(
-                body["id"],
-                body,
-                etag=published.etag,
-                match_condition=MatchConditions.IfNotModified,
-                no_response=True,
-                response_hook=record_charge,
-            )
-        etag = written.get_response_headers()["etag"]
-        now_published = _Published(etag, stamp.generation, stamp.revision, stamp.tick, digest)
-        _keep(self._documents, address, now_published)
-        return True
 
-    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> _Published | None:
-        try:
-            item = await container.read_item(rendered.id, rendered.partition, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-            return None
-        state = item.get("state", {})
-        return _Published(
-            item["_etag"],
-            state.get("generation", 0),
-            state.get("revision", 0),
-            state.get("tick", ""),
-            state.get("digest", ""),
-        )
-
-
-def _keep(remembered: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Remember something, and forget what was asked for longest ago beyond the bound."""
-    remembered[key] = value
-    remembered.move_to_end(key)
-    while len(remembered) > REMEMBERED_DOCUMENTS:
-        remembered.popitem(last=False)
-
-
-def _showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
+def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
     """Return what shows any of the states, each once."""
     return list(
         dict.fromkeys(

@@ -14,6 +14,7 @@ _STATE = {
     "state.generation": "generation of the state in view_state",
     "state.revision": "sum of the revisions of the merged partials; a lower one never overwrites a higher one",
     "state.tick": "day as of which what depends on the clock was calculated; empty if nothing does",
+    "state.content": "hash of what the document says, apart from when it was calculated",
     "state.digest": "hash of the revisions of all shards: the same only for the same state",
     "_ttl": "seconds, for information; the container's default TTL is what expires documents",
 }
@@ -318,7 +319,44 @@ INCIDENTS_BY_CONTENT = {
     **_STATE,
 }
 
+SYSTEM_HEALTH = {
+    "id": "system_health_, metric type, and the UTC day and minute at which the window starts",
+    "partition_key": "as metric_type",
+    "metric_type": "performance, with everything; quality and safety, with their own figures",
+    "document_type": "always system_health",
+    "timestamp": "start of the window, UTC",
+    "time_window_minutes": "always 5",
+    "performance_metrics.avg_response_time_ms": "mean of response_time_ms",
+    "performance_metrics.p95_response_time_ms": "95th percentile of response_time_ms, exact",
+    "performance_metrics.requests_per_second": "interactions of the window / 300",
+    "performance_metrics.error_rate": "as in daily_metrics",
+    "performance_metrics.availability": NOT_MEASURED,
+    "resource_health.cosmos_db_health": NOT_MEASURED,
+    "resource_health.cosmos_ru_utilization": NOT_MEASURED,
+    "resource_health.azure_functions_health": NOT_MEASURED,
+    "resource_health.function_error_rate": NOT_MEASURED,
+    "resource_health.storage_utilization": NOT_MEASURED,
+    "quality_indicators.user_satisfaction": "mean user_rating, 1 to 5",
+    "quality_indicators.content_accuracy": "share of user_feedback.accurate that is true",
+    "quality_indicators.citation_accuracy": "mean of quality_metrics.citation_accuracy",
+    "quality_indicators.safety_score": "mean of quality_metrics.safety_score",
+    "safety_metrics.incidents": "abuse incidents noticed in the window",
+    "safety_metrics.critical_incidents": "of these, of severity critical",
+    "active_alerts[].alert_type": "as in daily_metrics, of the window's figures",
+    "active_alerts[].severity": "as in daily_metrics",
+    "active_alerts[].message": "as in daily_metrics",
+    "active_alerts[].resolved": NOT_MEASURED,
+    "active_alerts[].resolution_time_min": NOT_MEASURED,
+    "resolved_alerts_last_hour": "times in the hour before the window's end that a figure's alert was over in the "
+    "next window with interactions",
+    "overall_health_score": "score health",
+    "health_status": "score health_status: poor, fair, good, excellent",
+    "next_update_due": "end of the window",
+    **_STATE,
+}
+
 FIELDS: dict[str, dict[str, str]] = {
+    "system_health": SYSTEM_HEALTH,
     "daily_metrics": DAILY_METRICS,
     "user_analytics": USER_ANALYTICS,
     "engagement_summary": ENGAGEMENT_SUMMARY,

@@ -133,12 +133,13 @@ def _document(
     state = merged(days.values())
     active = [day for day, part in days.items() if part.total("interactions")]
     interactions = state.total("interactions")
-    rhythm = _rhythm(active, Day(stamp.tick))
+    today = min(Day(stamp.tick), period.last)
+    rhythm = _rhythm(active, today)
     score = engagement(
         days_active=len(active),
         interactions=interactions,
         days_silent=rhythm["days_silent"],
-        period_days=period.days_passed(Day(stamp.tick)),
+        period_days=period.days_passed(today),
     )
     return {
         "id": document_id(user_id, period),
@@ -166,7 +167,7 @@ def _document(
         },
         "content_metrics": _content(state),
         "behavioral_insights": {
-            "usage_pattern": _word(HABITS, ratio(len(active), period.days_passed(Day(stamp.tick)))),
+            "usage_pattern": _word(HABITS, ratio(len(active), period.days_passed(today))),
             "peak_engagement_time": _peak_daytime(state.counts("hours")),
             **dict.fromkeys(("session_triggers", "response_preferences", "learning_progression")),
         },

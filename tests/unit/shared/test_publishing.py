@@ -11,6 +11,7 @@ from shared import cosmos
 from shared.aggregates.base import PartialKey
 from shared.ledger import Partial
 from shared.poison import PoisonStore
+from shared.publication import Writer
 from shared.publishing import DocumentKey, Publisher, UnknownViewError
 from shared.replay import Replayer, ReplayError
 from shared.settings import Settings
@@ -37,7 +38,7 @@ class Database:
 
     def publisher(self) -> Publisher:
         poison = PoisonStore(self.get_container_client("poison_messages"))
-        return Publisher(database=self, poison=poison, settings=Settings())  # type: ignore[arg-type]
+        return Publisher(database=self, writer=Writer(self), poison=poison, settings=Settings())  # type: ignore[arg-type]
 
     def replayer(self) -> Replayer:
         poison = PoisonStore(self.get_container_client("poison_messages"))

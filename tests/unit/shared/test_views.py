@@ -277,7 +277,7 @@ def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str, con
     assert shown
     named: set[str] = set()
     for document in shown:
-        document["state"]["digest"] = "added by the publisher"
+        document["state"] |= dict.fromkeys(("digest", "content"), "added by the publisher")
         assert document["_ttl"] == catalogue.container(container).default_ttl
         named |= {generic(path) for path in paths(document)}
     assert named == FIELDS[container].keys()

@@ -1,0 +1,180 @@
+"""Write published documents: each says which state it shows; of two writers the one that shows more wins."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeVar
+
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from shared.cosmos import record_charge
+from shared.views.base import Rendered, Stamp
+
+REMEMBERED_DOCUMENTS = 20_000
+"""Published documents whose etag an instance keeps, at some 100 bytes each, to save a read per write."""
+
+STAMPED = frozenset({"state", "calculated_at", "data_freshness", "last_updated", "generated_at"})
+"""Fields that change with every publication."""
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class StaleReadError(Exception):
+    """The merge saw less than what is published: an old delivery, or a replica that lags. Read again.
+
+    If the state itself went back, because ``view_state`` was restored or emptied under the same generation,
+    reading again does not help: then the view goes to poison, and a new ``FLEET_GENERATION`` is the way out.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    etag: str
+    generation: int
+    revision: int
+    tick: str
+    digest: str
+    content: str
+
+
+class _Address(NamedTuple):
+    container: str
+    id: str
+    partition: str
+
+
+class Writer:
+    """Writes documents of views, and remembers what stands there."""
+
+    def __init__(self, database: DatabaseProxy) -> None:
+        self._database = database
+        self._documents: OrderedDict[_Address, _Published] = OrderedDict()
+
+    async def write(
+        self,
+        container_name: str,
+        rendered: Rendered,
+        stamp: Stamp,
+        digest: str,
+        *,
+        again: bool = False,
+        keep_equal: bool = False,
+    ) -> bool:
+        """Create, replace or delete one document; say whether there was anything to do.
+
+        Parameters
+        ----------
+        digest
+            Is the same only for the same state.
+        again
+            Write it even if it shows this state already.
+        keep_equal
+            Leave a document that says the same of an older state, for many show a part of what changes. Only
+            where one writer at a time is about: of two, the one that saw less could win.
+
+        Raises
+        ------
+        StaleReadError, CosmosAccessConditionFailedError, CosmosResourceExistsError,
+        CosmosResourceNotFoundError
+            Somebody else wrote it: read the state again.
+        """
+        address = _Address(container_name, rendered.id, rendered.partition)
+        if again:
+            self._documents.pop(address, None)
+        try:
+            return await self._write(address, rendered, stamp, digest, again=again, keep_equal=keep_equal)
+        except BaseException:
+            self._documents.pop(address, None)  # somebody else may have written it
+            raise
+
+    async def _write(
+        self,
+        address: _Address,
+        rendered: Rendered,
+        stamp: Stamp,
+        digest: str,
+        *,
+        again: bool,
+        keep_equal: bool,
+    ) -> bool:
+        container = self._database.get_container_client(address.container)
+        published = self._documents.get(address) or await self._read_published(container, rendered)
+        here = (stamp.generation, stamp.revision)
+        if published is not None:
+            there = (published.generation, published.revision)
+            same = published.digest == digest and there == here
+            if (same and published.tick >= stamp.tick and not again) or there[0] > here[0]:
+                keep(self._documents, address, published)
+                return False
+            if there >= here and not same:
+                raise StaleReadError(f"{address.container}: {there} is published")
+        body = rendered.body
+        if body is None:
+            if published is not None:
+                self._documents.pop(address, None)
+                await container.delete_item(
+                    rendered.id,
+                    rendered.partition,
+                    etag=published.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                    response_hook=record_charge,
+                )
+            return published is not None
+        content = _content(body)
+        equal = published is not None and (published.generation, published.content) == (here[0], content)
+        if published is not None and equal and keep_equal and not again:
+            keep(self._documents, address, published)
+            return False
+        body["state"] |= {"digest": digest, "content": content}
+        if published is None:
+            written = await container.create_item(body, no_response=True, response_hook=record_charge)
+        else:
+            written = await container.replace_item(
+                body["id"],
+                body,
+                etag=published.etag,
+                match_condition=MatchConditions.IfNotModified,
+                no_response=True,
+                response_hook=record_charge,
+            )
+        etag = written.get_response_headers()["etag"]
+        now_published = _Published(etag, stamp.generation, stamp.revision, stamp.tick, digest, content)
+        keep(self._documents, address, now_published)
+        return True
+
+    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> _Published | None:
+        try:
+            item = await container.read_item(rendered.id, rendered.partition, response_hook=record_charge)
+        except CosmosResourceNotFoundError as error:
+            record_charge(error.headers or {})
+            return None
+        state = item.get("state", {})
+        return _Published(
+            item["_etag"],
+            state.get("generation", 0),
+            state.get("revision", 0),
+            state.get("tick", ""),
+            state.get("digest", ""),
+            state.get("content", ""),
+        )
+
+
+def _content(body: Mapping[str, Any]) -> str:
+    """Return a short hash of what a document says, whichever state it says it of."""
+    said = {name: value for name, value in body.items() if name not in STAMPED}
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def keep(remembered: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Remember something, and forget what was asked for longest ago beyond the bound."""
+    remembered[key] = value
+    remembered.move_to_end(key)
+    while len(remembered) > REMEMBERED_DOCUMENTS:
+        remembered.popitem(last=False)

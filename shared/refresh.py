@@ -1,0 +1,172 @@
+"""Refresh the views that are published by the clock: those that may lag an hour, and those that grow old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from shared.aggregates.base import PartialKey
+from shared.concurrency import batched
+from shared.cosmos import charging, record_charge
+from shared.periods import day_text
+from shared.publishing import DocumentKey, Publisher, PublishReport, showing, utc_now
+from shared.settings import Settings
+from shared.views import VIEWS
+from shared.views.base import Pace
+
+SCOPE = "refresh"
+"""Logical partition of ``fleet_state`` that says what has been refreshed, one document per generation."""
+
+OVERLAP_SECONDS = 600
+"""What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
+that lag. Of documents that say the same already nothing is written."""
+
+DOCUMENTS_AT_ONCE = 500
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RefreshReport:
+    """What a refresh did."""
+
+    changed: int = 0
+    """States that were written since the last refresh."""
+    aged: int = 0
+    """States whose documents a new day changes."""
+    published: int = 0
+    current: int = 0
+    poisoned: int = 0
+    requests: int = 0
+    request_units: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, report: PublishReport) -> None:
+        """Add what became of some documents."""
+        self.published += report.published
+        self.current += report.current
+        self.poisoned += len(report.poisoned)
+
+
+class Refresher:
+    """Publishes what the feed of ``view_state`` does not, or not soon enough.
+
+    Parameters
+    ----------
+    now
+        Tells the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: ContainerProxy,
+        progress: ContainerProxy,
+        publisher: Publisher,
+        settings: Settings,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._state = state
+        self._progress = progress
+        self._publisher = publisher
+        self._generation = settings.generation
+        self._now = now
+
+    async def refresh(self) -> RefreshReport:
+        """Publish what changed since the last refresh, and once a day what the day changes.
+
+        Running it again, or twice at once, is harmless.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries. The next refresh starts where the last one that
+            ended did.
+        """
+        started, now = time.monotonic(), self._now()
+        report, today = RefreshReport(), day_text(now)
+        with charging() as charge:
+            done = await self._done()
+            changed = [target async for target in self._written_since(done["since"] - OVERLAP_SECONDS)]
+            report.changed = len(changed)
+            await self._publish(showing(changed, Pace.HOURLY), report)
+            if done["day"] != today:
+                await self._publish(await self._aged(now, report), report)
+            await self._progress.upsert_item(
+                {"id": self._id, "scope": SCOPE, "since": int(now.timestamp()), "day": today},
+                response_hook=record_charge,
+            )
+        report.requests, report.request_units = charge.requests, charge.request_units
+        report.seconds = time.monotonic() - started
+        _log.info(
+            "views_refreshed",
+            changed=report.changed,
+            aged=report.aged,
+            published=report.published,
+            current=report.current,
+            poisoned=report.poisoned,
+            requests=report.requests,
+            request_units=round(report.request_units, 2),
+            duration_ms=round(report.seconds * 1000),
+        )
+        return report
+
+    @property
+    def _id(self) -> str:
+        return f"views-{self._generation}"
+
+    async def _done(self) -> dict[str, Any]:
+        try:
+            return await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
+        except CosmosResourceNotFoundError as error:
+            record_charge(error.headers or {})
+            return {"since": OVERLAP_SECONDS, "day": ""}
+
+    async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
+        for batch in batched(documents, DOCUMENTS_AT_ONCE):
+            report.add(await self._publisher.publish_documents(batch))
+
+    async def _aged(self, now: datetime, report: RefreshReport) -> list[DocumentKey]:
+        documents: dict[DocumentKey, None] = {}
+        for name, view in VIEWS.items():
+            for keys in view.due(now):
+                async for target in self._beginning(keys.aggregate, keys.prefix):
+                    report.aged += 1
+                    documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
+        return list(documents)
+
+    async def _written_since(self, since: int) -> AsyncIterator[PartialKey]:
+        async for target in self._targets("c._ts >= @value", since):
+            yield target
+
+    async def _beginning(self, aggregate: str, prefix: str) -> AsyncIterator[PartialKey]:
+        async for target in self._targets(
+            "c.aggregate = @aggregate AND STARTSWITH(c.key, @value)", prefix, aggregate
+        ):
+            yield target
+
+    async def _targets(self, condition: str, value: object, aggregate: str = "") -> AsyncIterator[PartialKey]:
+        """Yield the states of this generation that a condition holds for, each once."""
+        items = self._state.query_items(
+            "SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial' AND "  # noqa: S608  conditions from above
+            f"STARTSWITH(c.shard, @generation) AND {condition}",
+            parameters=[
+                {"name": "@generation", "value": f"{self._generation}:"},
+                {"name": "@value", "value": value},
+                {"name": "@aggregate", "value": aggregate},
+            ],
+            response_hook=record_charge,
+        )
+        seen: set[PartialKey] = set()
+        async for item in items:
+            target = PartialKey(item["aggregate"], item["key"])
+            if target not in seen:
+                seen.add(target)
+                yield target
