@@ -17,7 +17,8 @@ blueprint = func.Blueprint()
     database_name="%COSMOS_DATABASE%",
     container_name=USER_INTERACTIONS,
     lease_container_name="change_feed_leases",
-    lease_container_prefix="fold-",
+    # Each generation reads the feed from the beginning, with leases of its own.
+    lease_container_prefix="fold-%FLEET_GENERATION%-",
     create_lease_container_if_not_exists=False,
     max_items_per_invocation=1000,
     feed_poll_delay=1000,

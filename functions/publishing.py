@@ -16,7 +16,8 @@ blueprint = func.Blueprint()
     database_name="%COSMOS_DATABASE%",
     container_name="view_state",
     lease_container_name="change_feed_leases",
-    lease_container_prefix="publish-",
+    # A generation must not pass over what another one, still running, has to publish.
+    lease_container_prefix="publish-%FLEET_GENERATION%-",
     create_lease_container_if_not_exists=False,
     max_items_per_invocation=1000,
     # The feed holds only the latest version of a partial: the longer the pause, the fewer publications.

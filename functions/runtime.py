@@ -20,7 +20,8 @@ async def fleet() -> Fleet:
     Raises
     ------
     SettingsError
-        The settings do not name an account.
+        The settings do not name an account, or contradict the state that is there. The invocation fails and
+        the platform tries again: nothing is lost until the settings are right.
     """
     loop = asyncio.get_running_loop()
     opening = _opening.get(loop)

@@ -18,6 +18,7 @@ from shared.cosmos import endpoint_of, transport
 
 DEFAULT_DATA = Path(".local/data")
 DEFAULT_DATABASE = "vimarsh-multi-personality"
+DEFAULT_GENERATION = "1"
 CONNECTION_SETTINGS = ("CosmosDb", "CosmosDb__accountEndpoint")
 
 
@@ -40,13 +41,13 @@ def read_stack(data: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise StackError(
             f"No stack runs on {data} ({path} does not exist):"
-            f" start one with `python -m local up --data {data}`,"
+            f" start one with `.venv/bin/python -m local up --data {data}`,"
             " or set CosmosDb to the connection string of a database."
         ) from None
     if not process_lives(description["pid"]):
         raise StackError(
             f"The stack on {data} did not stop cleanly (process {description['pid']} of {path} is gone):"
-            f" start it again with `python -m local up --data {data}`."
+            f" start it again with `.venv/bin/python -m local up --data {data}`."
         )
     return description
 
@@ -104,7 +105,13 @@ def find_connection(data: Path) -> Connection:
     StackError
         No connection is set, and no stack runs on ``data``.
     """
-    names = (*CONNECTION_SETTINGS, "COSMOS_DATABASE", "ArchiveStorage", "AzureWebJobsStorage")
+    names = (
+        *CONNECTION_SETTINGS,
+        "COSMOS_DATABASE",
+        "FLEET_GENERATION",
+        "ArchiveStorage",
+        "AzureWebJobsStorage",
+    )
     explicit = {name: os.environ[name] for name in names if os.environ.get(name)}
     if any(name in explicit for name in CONNECTION_SETTINGS):
         return Connection(explicit, "the environment")

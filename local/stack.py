@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from local import azurite
-from local.connection import DEFAULT_DATABASE, Connection, stack_file
+from local.connection import DEFAULT_DATABASE, DEFAULT_GENERATION, Connection, stack_file
 from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
@@ -165,6 +165,7 @@ async def _start_fleet(stack: Stack) -> None:
     stack.settings = {
         "CosmosDb": stack.cosmos["connection_string"],
         "COSMOS_DATABASE": database,
+        "FLEET_GENERATION": os.environ.get("FLEET_GENERATION") or DEFAULT_GENERATION,
         "ArchiveStorage": blob,
         "AzureWebJobsStorage": blob,
     }

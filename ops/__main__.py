@@ -6,7 +6,8 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +19,15 @@ from rich.table import Table
 
 from ops.fields import fields_page
 from ops.scores import scores_page
+from shared.cosmos import connect
 from shared.fleet import Fleet
+from shared.generations import GenerationIncompleteError
 from shared.logs import configure_logging
 from shared.poison import PoisonNotFoundError
 from shared.poison_rows import Status
 from shared.price_book import PriceBook
 from shared.pricing import ModelPrice, PriceError, list_prices, parse_price
+from shared.provisioning import ProvisioningReport, apply_catalogue
 from shared.publishing import DocumentKey, PublishReport, UnknownViewError
 from shared.replay import ReplayError
 from shared.settings import SettingsError, load_settings
@@ -31,13 +35,16 @@ from shared.settings import SettingsError, load_settings
 cli = typer.Typer(help="Inspect and repair the fleet.", no_args_is_help=True, add_completion=False)
 poison_cli = typer.Typer(help="Documents that could not be processed.", no_args_is_help=True)
 prices_cli = typer.Typer(help="What tokens cost.", no_args_is_help=True)
+containers_cli = typer.Typer(help="The containers that the fleet needs.", no_args_is_help=True)
 cli.add_typer(poison_cli, name="poison")
 cli.add_typer(prices_cli, name="prices")
+cli.add_typer(containers_cli, name="containers")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; written into the row.")]
 RowId = Annotated[str, typer.Argument(help="Id of the row, poison_…")]
 
+USER_AGENT = "vimarsh-ops"
 EXIT_REFUSED = 1
 EXIT_SETTINGS = 2
 EXIT_UNAVAILABLE = 3
@@ -50,15 +57,25 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
     """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
 
     async def connected() -> Any:
-        async with Fleet(load_settings(), user_agent="vimarsh-ops") as fleet:
+        async with Fleet(load_settings(), user_agent=USER_AGENT, begins=False) as fleet:
             return await work(fleet)
 
+    return _reported(connected)
+
+
+def _reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     configure_logging("WARNING")
     try:
-        return asyncio.run(connected())
+        return asyncio.run(work())
     except SettingsError as error:
         _fail(str(error), EXIT_SETTINGS)
-    except (PoisonNotFoundError, ReplayError, UnknownViewError, PriceError) as error:
+    except (
+        PoisonNotFoundError,
+        ReplayError,
+        UnknownViewError,
+        GenerationIncompleteError,
+        PriceError,
+    ) as error:
         _fail(str(error), EXIT_REFUSED)
     except AzureError as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -157,10 +174,13 @@ def audit(
     delay: Annotated[
         int | None, typer.Option(min=0, help="Leave alone what is younger than so many seconds.")
     ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Read the feeds whole, not on from the last audit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the feeds with what was counted, and repair what was lost. Exit code 0 either way."""
-    reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay))
+    reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay, from_beginning=from_beginning))
     if as_json:
         _print_json(
             [
@@ -185,6 +205,29 @@ def audit(
             f"{report.request_units:,.0f}",
         )
     _out.print(table)
+
+
+@containers_cli.command("apply")
+def apply_containers(as_json: AsJson = False) -> None:
+    """Create the database and its containers where they are missing; change nothing that exists.
+
+    Where a container differs from the catalogue, that is printed and left as it is. Exit code 0 either way.
+    """
+
+    async def work() -> ProvisioningReport:
+        settings = load_settings()
+        async with connect(settings, user_agent=USER_AGENT) as client:
+            return await apply_catalogue(client, settings.cosmos_database)
+
+    report: ProvisioningReport = _reported(work)
+    if as_json:
+        _print_json(asdict(report))
+        return
+    for name in report.created:
+        _out.print(f"created {name}")
+    for drift in report.drifted:
+        _err.print(f"differs: {drift}", markup=False)
+    _out.print(f"{len(report.created)} created, {len(report.unchanged)} as the catalogue says.")
 
 
 @prices_cli.command("list")
@@ -262,7 +305,7 @@ def _reference(page: str, command: str, check: Path | None) -> None:
     if check is None:
         sys.stdout.write(page)
     elif check.read_text(encoding="utf-8") != page:
-        _fail(f"{check} is out of date: run python -m ops {command} > {check}", EXIT_REFUSED)
+        _fail(f"{check} is out of date: run .venv/bin/python -m ops {command} > {check}", EXIT_REFUSED)
 
 
 if __name__ == "__main__":

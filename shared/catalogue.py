@@ -269,7 +269,7 @@ CATALOGUE: tuple[Container, ...] = (
     Container(
         name="fleet_state",
         partition_key="/scope",
-        purpose="The fleet's own small state: audit cursors, price overrides",
+        purpose="The fleet's own small state: generations, audit cursors, price overrides",
         written_by=FLEET,
         default_ttl=NO_EXPIRY_UNLESS_ITEM_SAYS_SO,
         indexing=Indexing(included=("/scope/?",)),

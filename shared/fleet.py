@@ -8,6 +8,7 @@ from typing import Self
 from shared.audit import Auditor
 from shared.cosmos import connect
 from shared.folding import ShardFolder
+from shared.generations import Generations
 from shared.health import HealthMonitor
 from shared.ingest import Ingest
 from shared.poison import PoisonStore
@@ -28,14 +29,24 @@ class Fleet:
     ----------
     user_agent
         Tells in the account's logs who spent the request units.
+    begins
+        Entering it begins the generation of the settings, if it is a new one. An operator's command leaves
+        that to the function app and to what counts, so that it does not fix a number of shards by accident.
+
+    Raises
+    ------
+    SettingsError
+        When it is entered: the settings contradict what ``fleet_state`` remembers of the generation.
     """
 
-    def __init__(self, settings: Settings, *, user_agent: str = "vimarsh-fleet") -> None:
+    def __init__(self, settings: Settings, *, user_agent: str = "vimarsh-fleet", begins: bool = True) -> None:
         self.settings = settings
+        self._begins = begins
         self._client = connect(settings, user_agent=user_agent)
         self._audit_client = connect(settings, user_agent=f"{user_agent}-audit")
         self.database = self._client.get_database_client(settings.cosmos_database)
         container = self.database.get_container_client
+        self.generations = Generations(container("fleet_state"), settings)
         self.prices = PriceBook(container("fleet_state"))
         self.poison = PoisonStore(container("poison_messages"))
         store = ShardStore(container("view_state"), cache_bytes=settings.cache_bytes)
@@ -45,7 +56,11 @@ class Fleet:
         )
         writer = Writer(self.database)
         self.publisher = Publisher(
-            database=self.database, writer=writer, poison=self.poison, settings=settings
+            database=self.database,
+            writer=writer,
+            poison=self.poison,
+            generations=self.generations,
+            settings=settings,
         )
         self.refresher = Refresher(
             state=container("view_state"),
@@ -65,6 +80,7 @@ class Fleet:
             cursors=container("fleet_state"),
             ingest=self.ingest,
             publisher=self.publisher,
+            generations=self.generations,
             settings=settings,
         )
 
@@ -78,6 +94,10 @@ class Fleet:
         try:
             await self._client.__aenter__()
             await self._audit_client.__aenter__()
+            if self._begins:
+                await self.generations.begin()
+            else:
+                await self.generations.check()
         except BaseException:
             await self.close()
             raise

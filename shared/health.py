@@ -118,7 +118,7 @@ class HealthMonitor:
             vector = sorted((page.shard, page.id, page.revision) for page, _ in behind)
             digest = sha256(repr(vector).encode()).hexdigest()[:16]
             for rendered in render_health(window, facts, stamp):
-                published += await self._writer.write(NAME, rendered, stamp, digest)
+                published += (await self._writer.write(NAME, rendered, stamp, digest)).done
         return published
 
     async def _pages(self, start: datetime, end: datetime) -> list[tuple[Page, int]]:

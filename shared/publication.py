@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,13 +36,24 @@ class StaleReadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
+class Published:
+    """What is known of a document that stands there."""
+
     etag: str
     generation: int
     revision: int
     tick: str
     digest: str
     content: str
+    as_of: datetime | None
+    """When the newest partial that it shows was written; None if it does not say."""
+
+
+class Writing(NamedTuple):
+    """Whether there was anything to write, and what stood there before."""
+
+    done: bool
+    replaced: Published | None
 
 
 class _Address(NamedTuple):
@@ -55,7 +67,7 @@ class Writer:
 
     def __init__(self, database: DatabaseProxy) -> None:
         self._database = database
-        self._documents: OrderedDict[_Address, _Published] = OrderedDict()
+        self._documents: OrderedDict[_Address, Published] = OrderedDict()
 
     async def write(
         self,
@@ -66,7 +78,7 @@ class Writer:
         *,
         again: bool = False,
         keep_equal: bool = False,
-    ) -> bool:
+    ) -> Writing:
         """Create, replace or delete one document; say whether there was anything to do.
 
         Parameters
@@ -103,7 +115,7 @@ class Writer:
         *,
         again: bool,
         keep_equal: bool,
-    ) -> bool:
+    ) -> Writing:
         container = self._database.get_container_client(address.container)
         published = self._documents.get(address) or await self._read_published(container, rendered)
         here = (stamp.generation, stamp.revision)
@@ -112,7 +124,7 @@ class Writer:
             same = published.digest == digest and there == here
             if (same and published.tick >= stamp.tick and not again) or there[0] > here[0]:
                 keep(self._documents, address, published)
-                return False
+                return Writing(done=False, replaced=published)
             if there >= here and not same:
                 raise StaleReadError(f"{address.container}: {there} is published")
         body = rendered.body
@@ -126,12 +138,12 @@ class Writer:
                     match_condition=MatchConditions.IfNotModified,
                     response_hook=record_charge,
                 )
-            return published is not None
+            return Writing(done=published is not None, replaced=published)
         content = _content(body)
         equal = published is not None and (published.generation, published.content) == (here[0], content)
         if published is not None and equal and keep_equal and not again:
             keep(self._documents, address, published)
-            return False
+            return Writing(done=False, replaced=published)
         body["state"] |= {"digest": digest, "content": content}
         if published is None:
             written = await container.create_item(body, no_response=True, response_hook=record_charge)
@@ -145,24 +157,27 @@ class Writer:
                 response_hook=record_charge,
             )
         etag = written.get_response_headers()["etag"]
-        now_published = _Published(etag, stamp.generation, stamp.revision, stamp.tick, digest, content)
+        now_published = Published(
+            etag, stamp.generation, stamp.revision, stamp.tick, digest, content, stamp.as_of
+        )
         keep(self._documents, address, now_published)
-        return True
+        return Writing(done=True, replaced=published)
 
-    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> _Published | None:
+    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> Published | None:
         try:
             item = await container.read_item(rendered.id, rendered.partition, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
             return None
         state = item.get("state", {})
-        return _Published(
+        return Published(
             item["_etag"],
             state.get("generation", 0),
             state.get("revision", 0),
             state.get("tick", ""),
             state.get("digest", ""),
             state.get("content", ""),
+            datetime.fromisoformat(item["calculated_at"]) if "calculated_at" in item else None,
         )
 
 

@@ -30,10 +30,11 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.concurrency import for_each
 from shared.cosmos import blames_service, charging, retrying
+from shared.generations import Generations
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
 from shared.poison import PoisonStore
-from shared.publication import StaleReadError, Writer, keep
+from shared.publication import Published, StaleReadError, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
 from shared.views.base import Pace, Stamp, States, View
@@ -62,6 +63,8 @@ class PublishReport:
 
     partials: int
     published: int = 0
+    missed: int = 0
+    """Of those, documents that did not show what was delivered: somebody else should have published them."""
     current: int = 0
     """Documents that showed this state already."""
     absent: int = 0
@@ -85,6 +88,8 @@ class _Shown:
     """What a document is to show: the merges of its inputs at one moment."""
 
     merges: Mapping[PartialKey, Merge]
+    delivered: Sequence[StoredPartial]
+    """Partials whose change is the reason to publish."""
 
     @property
     def is_empty(self) -> bool:
@@ -103,6 +108,19 @@ class _Shown:
         vector = sorted((target, merge.revisions()) for target, merge in self.merges.items())
         return sha256(repr(vector).encode()).hexdigest()[:16]
 
+    def was_missed(self, published: Published | None, generation: int) -> bool:
+        """Say whether what is published does not show what was delivered.
+
+        What was written after that is left out of account: it is on its way to be published anyhow.
+        """
+        if published is None or published.generation < generation:
+            return True
+        until = max((stored.written for stored in self.delivered), default=0)
+        if published.as_of is not None and published.as_of.timestamp() < until:
+            return True
+        seen = (stored for merge in self.merges.values() for stored in merge.partials.values())
+        return published.revision < sum(stored.partial.revision for stored in seen if stored.written <= until)
+
     def states(self) -> States:
         return States({target: merge.state() for target, merge in self.merges.items()})
 
@@ -119,6 +137,8 @@ class _Batch:
 
 class _Outcome(Enum):
     PUBLISHED = auto()
+    MISSED = auto()
+    """Published, and it was high time."""
     CURRENT = auto()
     ABSENT = auto()
 
@@ -138,9 +158,11 @@ class Publisher:
         database: DatabaseProxy,
         writer: Writer,
         poison: PoisonStore,
+        generations: Generations,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._generations = generations
         self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
         self._poison = poison
         self._generation = settings.generation
@@ -152,6 +174,9 @@ class Publisher:
 
     async def publish(self, changes: Sequence[Mapping[str, Any]], *, pace: Pace = Pace.LIVE) -> PublishReport:
         """Publish every document of the views of one pace that shows what changed.
+
+        A generation that is not complete publishes nothing, and so never replaces the figures of an earlier
+        one by partial ones. Once it is, the auditor publishes everything from the beginning of this feed on.
 
         Parameters
         ----------
@@ -187,6 +212,8 @@ class Publisher:
         ------
         UnknownViewError
             There is no such view.
+        GenerationIncompleteError
+            This generation has not counted everything yet.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
@@ -199,6 +226,11 @@ class Publisher:
     async def _publish_all(self, documents: Sequence[DocumentKey], batch: _Batch) -> PublishReport:
         started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
+        if documents and not await self._generations.is_complete():
+            if batch.again:
+                raise self._generations.incomplete()
+            _log.info("views_held_back", documents=len(documents))
+            return report
 
         async def one(document: DocumentKey) -> None:
             await self._publish_isolated(document, batch, report)
@@ -260,7 +292,8 @@ class Publisher:
             _log.error("view_poisoned", view=document.view, error_type=type(error).__name__)
             report.poisoned.append(row_id)
         else:
-            report.published += outcome is _Outcome.PUBLISHED
+            report.published += outcome in (_Outcome.PUBLISHED, _Outcome.MISSED)
+            report.missed += outcome is _Outcome.MISSED
             report.current += outcome is _Outcome.CURRENT
             report.absent += outcome is _Outcome.ABSENT
 
@@ -275,7 +308,8 @@ class Publisher:
                 first = attempt.retry_state.attempt_number == 1
                 try:
                     merges = {target: await self._input(target, batch, first=first) for target in inputs}
-                    return await self._write(view, document, _Shown(merges), again=batch.again)
+                    delivered = [stored for target in inputs for stored in batch.delivered.get(target, ())]
+                    return await self._write(view, document, _Shown(merges, delivered), again=batch.again)
                 except Exception:
                     self._forget(document, inputs)
                     raise
@@ -304,11 +338,13 @@ class Publisher:
             return _Outcome.CURRENT
         outcome = _Outcome.CURRENT
         for rendered in list(view.render(document.key, shown.states(), stamp)):
-            written = await self._writer.write(
+            writing = await self._writer.write(
                 view.container, rendered, stamp, digest, again=again, keep_equal=view.pace is Pace.HOURLY
             )
-            if written:
-                outcome = _Outcome.PUBLISHED
+            if not writing.done or outcome is _Outcome.MISSED:
+                continue
+            missed = shown.was_missed(writing.replaced, stamp.generation)
+            outcome = _Outcome.MISSED if missed else _Outcome.PUBLISHED
         keep(self._shown, document, (digest, stamp.tick))
         return outcome
 
@@ -341,6 +377,7 @@ def _log_batch(report: PublishReport) -> None:
         "views_published",
         partials=report.partials,
         published=report.published,
+        missed=report.missed,
         current=report.current,
         poisoned=len(report.poisoned),
         requests=report.requests,

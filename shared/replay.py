@@ -11,6 +11,7 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.changes import Verdict
+from shared.generations import GenerationIncompleteError
 from shared.ingest import Ingest, read_live
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status
@@ -70,7 +71,7 @@ class Replayer:
         document = row["original_document"]
         try:
             report = await self._publisher.publish_again([DocumentKey(document["view"], document["key"])])
-        except UnknownViewError as error:
+        except (UnknownViewError, GenerationIncompleteError) as error:
             raise ReplayError(f"{row['id']}: {error}") from None
         await self._require_success(row, report.poisoned)
         if report.absent:

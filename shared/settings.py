@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class SettingsError(Exception):
     """A setting is missing or wrong. The message is one sentence that names the setting."""
+
+
+def _level(name: str) -> str:
+    known = logging.getLevelNamesMapping()
+    if name.upper() not in known:
+        raise PydanticCustomError(
+            "log_level",
+            "{name} is not one of {known}",
+            {"name": repr(name), "known": ", ".join(sorted(known, key=known.__getitem__))},
+        )
+    return name.upper()
 
 
 class Settings(BaseSettings):
@@ -29,10 +42,16 @@ class Settings(BaseSettings):
     )
 
     shards: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_SHARDS")] = 64
-    """Number of shards. All state about one user lives in one shard; changing it needs a new generation."""
+    """Number of shards. All state about one user lives in one shard; changing it needs a new generation.
+
+    ``fleet_state`` remembers the number of each generation: a fleet that is set otherwise refuses to work.
+    """
 
     generation: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_GENERATION")] = 1
-    """Generation of the state in ``view_state``; a new one starts from nothing."""
+    """Generation of the state in ``view_state``; a new one counts everything again, from nothing.
+
+    In the function app it has to be set: the prefixes of the leases contain it.
+    """
 
     document_attempts: Annotated[int, Field(ge=1, le=10, validation_alias="FLEET_DOCUMENT_ATTEMPTS")] = 3
     """How often a document that fails is tried before it goes to ``poison_messages``."""
@@ -53,7 +72,8 @@ class Settings(BaseSettings):
     ] = 300
     """How far the auditor stays behind the feeds."""
 
-    log_level: str = Field(default="INFO", validation_alias="FLEET_LOG_LEVEL")
+    log_level: Annotated[str, AfterValidator(_level), Field(validation_alias="FLEET_LOG_LEVEL")] = "INFO"
+    """Lowest level that is logged."""
 
 
 def load_settings() -> Settings:

@@ -70,7 +70,7 @@ class EngagementSummary:
                 f"{NAME}_{tier}_{key}",
                 tier,
                 _document(
-                    f"{NAME}_{tier}_{key}",
+                    key,
                     tier,
                     own.part(tier),
                     earlier.part(tier),

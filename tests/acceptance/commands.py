@@ -21,7 +21,13 @@ PATIENCE = 90
 
 def environment(**settings: str) -> dict[str, str]:
     """Return this environment without the settings that would point at another database."""
-    hidden = ("CosmosDb", "CosmosDb__accountEndpoint", "COSMOS_DATABASE", "ArchiveStorage")
+    hidden = (
+        "CosmosDb",
+        "CosmosDb__accountEndpoint",
+        "COSMOS_DATABASE",
+        "ArchiveStorage",
+        "FLEET_GENERATION",
+    )
     return {**{name: value for name, value in os.environ.items() if name not in hidden}, **settings}
 
 

@@ -221,7 +221,7 @@ def test_wrong_settings_stop_the_start_with_one_sentence_that_names_them(tmp_pat
 
 def wrong_settings(server: ServerProcess) -> list[tuple[dict[str, str], str, str]]:
     """Return settings, the one that the sentence must name, and what it must say of it."""
-    right = {"CosmosDb": server.connection_string, "COSMOS_DATABASE": "fleet"}
+    right = {"CosmosDb": server.connection_string, "COSMOS_DATABASE": "fleet", "FLEET_GENERATION": "1"}
     other_key = server.key[::-1][2:] + "=="
     return [
         ({}, "CosmosDb", "connection string"),
@@ -238,6 +238,12 @@ def wrong_settings(server: ServerProcess) -> list[tuple[dict[str, str], str, str
         ),
         (right | {"COSMOS_DATABASE": "nowhere"}, "COSMOS_DATABASE", "'nowhere'"),
         (right | {"FLEET_SHARDS": "many"}, "FLEET_SHARDS", "integer"),
+        (right | {"FLEET_LOG_LEVEL": "LOUD"}, "FLEET_LOG_LEVEL", "'LOUD'"),
+        (
+            {name: value for name, value in right.items() if name != "FLEET_GENERATION"},
+            "FLEET_GENERATION",
+            "is not set",
+        ),
     ]
 
 

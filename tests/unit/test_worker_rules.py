@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,6 @@ def test_the_sample_of_the_local_settings_has_what_the_triggers_name(indexed: di
         for binding in function["bindings"]
         for value in binding.values()
     ]
-    named = {text.strip("%") for text in texts if text.startswith("%")}
-    assert named == {"COSMOS_DATABASE"}
+    named = {name for text in texts for name in re.findall(r"%([^%\s]+)%", text)}
+    assert named == {"COSMOS_DATABASE", "FLEET_GENERATION"}
     assert named | {"CosmosDb", "FUNCTIONS_WORKER_RUNTIME"} <= set(sample)

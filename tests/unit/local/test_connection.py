@@ -18,7 +18,7 @@ SETTINGS = {"CosmosDb": "AccountEndpoint=http://127.0.0.1:1/;AccountKey=a2V5;", 
 
 @pytest.fixture(autouse=True)
 def no_explicit_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CosmosDb", "CosmosDb__accountEndpoint", "COSMOS_DATABASE"):
+    for name in ("CosmosDb", "CosmosDb__accountEndpoint", "COSMOS_DATABASE", "FLEET_GENERATION"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -52,7 +52,9 @@ def test_a_database_name_alone_applies_to_the_running_stack(
 
 
 def test_without_a_stack_the_command_to_start_one_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"No stack runs on .* start one with `python -m local up --data"):
+    with pytest.raises(
+        StackError, match=r"No stack runs on .* start one with `.venv/bin/python -m local up --data"
+    ):
         find_connection(tmp_path)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from shared import cosmos
 from shared.aggregates.base import PartialKey
+from shared.generations import ID, SCOPE, Generations
 from shared.ledger import Partial
 from shared.poison import PoisonStore
 from shared.publication import Writer
@@ -24,6 +25,16 @@ from tests.fakes import FakeContainer
 DAY = PartialKey("day", "2025-08-05")
 
 
+P = TypeVar("P", bound=Publisher)
+
+
+def first_generation() -> FakeContainer:
+    state = FakeContainer("scope")
+    known = {"1": {"shards": Settings().shards, "began": 0, "complete": True}}
+    state.items[SCOPE, ID] = {"id": ID, "scope": SCOPE, "_etag": "1", "generations": known}
+    return state
+
+
 class Database:
     def __init__(self) -> None:
         self.containers = {
@@ -31,14 +42,24 @@ class Database:
             "daily_metrics": FakeContainer("date"),
             "user_analytics": FakeContainer("user_id"),
             "poison_messages": FakeContainer("partition_key"),
+            "fleet_state": first_generation(),
         }
 
     def get_container_client(self, name: str) -> Any:
         return self.containers[name]
 
     def publisher(self) -> Publisher:
-        poison = PoisonStore(self.get_container_client("poison_messages"))
-        return Publisher(database=self, writer=Writer(self), poison=poison, settings=Settings())  # type: ignore[arg-type]
+        return self.make(Publisher)
+
+    def make(self, kind: type[P]) -> P:
+        settings = Settings()
+        return kind(
+            database=self,  # type: ignore[arg-type]
+            writer=Writer(self),  # type: ignore[arg-type]
+            poison=PoisonStore(self.get_container_client("poison_messages")),
+            generations=Generations(self.get_container_client("fleet_state"), settings),
+            settings=settings,
+        )
 
     def replayer(self) -> Replayer:
         poison = PoisonStore(self.get_container_client("poison_messages"))
@@ -222,8 +243,7 @@ class OneAtATime(Publisher):
 async def test_a_document_is_published_once_at_a_time_however_many_wait() -> None:
     database = Database()
     change = await database.count("1:0000", 2, 1)
-    poison = PoisonStore(database.get_container_client("poison_messages"))
-    publisher = OneAtATime(database=database, poison=poison, settings=Settings())  # type: ignore[arg-type]
+    publisher = database.make(OneAtATime)
 
     async def later(turns: int) -> None:
         for _ in range(turns):

@@ -1,0 +1,121 @@
+"""Generations on a real database: what refuses to work, and how one takes the place of another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from functions import runtime
+from ops.__main__ import cli
+from shared.fleet import Fleet
+from shared.settings import Settings, SettingsError
+from tests.cosmos_server import ServerProcess
+from tests.integration.shared.conftest import Feed, interaction
+
+
+def changed(settings: Settings, **values: Any) -> Settings:
+    """Return other settings for the same database."""
+    return settings.model_copy(update=values)
+
+
+async def day(fleet: Fleet) -> tuple[int, int]:
+    """Return the generation that is published for the day, and its interactions."""
+    found = await Feed(fleet).day()
+    return found["state"]["generation"], found["usage_statistics"]["total_interactions"]
+
+
+async def test_a_fleet_with_another_number_of_shards_refuses_to_work(feed: Feed, settings: Settings) -> None:
+    await feed.write(interaction())
+    await feed.deliver()
+    with pytest.raises(SettingsError, match=r"FLEET_SHARDS is 3, but generation 1 was begun with 64 shards"):
+        await Fleet(changed(settings, shards=3)).__aenter__()
+    assert await day(feed.fleet) == (1, 1)
+
+
+async def test_an_invocation_fails_until_the_settings_are_right(
+    fleet: Fleet, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "current_settings", lambda: changed(settings, shards=3))
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="FLEET_SHARDS is 3"):
+            await runtime.fleet()
+    monkeypatch.setattr(runtime, "current_settings", lambda: settings)
+    opened = await runtime.fleet()
+    assert (await opened.generations.begin()).shards == settings.shards
+    loop = asyncio.get_running_loop()
+    del runtime._opening[loop]
+    await runtime._lifetimes.pop(loop).aclose()
+
+
+async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_counted_all(
+    feed: Feed, settings: Settings
+) -> None:
+    await feed.write(*(interaction(id=f"i{n}", user_id=f"u{n % 7}") for n in range(30)))
+    await feed.deliver()
+    assert await day(feed.fleet) == (1, 30)
+    async with Fleet(changed(settings, generation=2, shards=3)) as second:
+        new = Feed(second)
+        some = [item async for item in new.container.query_items_change_feed(start_time="Beginning")][:10]
+        await second.ingest.take("user_interactions", some)
+        await new.publish()
+        assert await day(second) == (1, 30)
+        await new.write(interaction(id="later"))
+        reports = await second.auditor.audit_all(delay_seconds=0)
+        assert {report.feed: report.repaired for report in reports}["user_interactions"] == 21
+        assert await day(second) == (2, 31)
+        again = await second.auditor.audit_all(delay_seconds=0)
+        assert {(report.repaired, report.caught_up) for report in again} == {(0, True)}
+    with pytest.raises(SettingsError, match="FLEET_GENERATION is 1, but generation 2 has taken its place"):
+        await Fleet(settings).__aenter__()
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setenv("CosmosDb", settings.cosmos_connection_string or "")
+    monkeypatch.setenv("COSMOS_DATABASE", settings.cosmos_database)
+
+
+def ops(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, arguments)
+
+
+@pytest.mark.usefixtures("operator")
+def test_an_operator_who_looks_does_not_fix_the_number_of_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_SHARDS", "5")
+    assert ops("poison", "list").exit_code == 0
+    monkeypatch.delenv("FLEET_SHARDS")
+    assert ops("audit", "--delay", "0").exit_code == 0
+    monkeypatch.setenv("FLEET_SHARDS", "5")
+    refused = ops("poison", "list")
+    assert refused.exit_code == 2
+    assert "FLEET_SHARDS is 5" in " ".join(refused.output.split())
+
+
+@pytest.mark.usefixtures("operator")
+async def test_an_audit_from_the_beginning_reads_what_was_audited_already(feed: Feed) -> None:
+    await feed.write(interaction(), interaction(id="i2"))
+
+    async def documents(*options: str) -> int:
+        audited = await asyncio.to_thread(ops, "audit", "--delay", "0", "--json", *options)
+        assert audited.exit_code == 0, audited.output
+        (source,) = (row for row in json.loads(audited.output) if row["feed"] == "user_interactions")
+        return int(source["documents"])
+
+    assert await documents() == 2
+    assert await documents() == 0
+    assert await documents("--from-beginning") == 2
+
+
+def test_containers_are_created_once(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CosmosDb", server.connection_string)
+    monkeypatch.setenv("COSMOS_DATABASE", f"new-{uuid4().hex[:8]}")
+    first = ops("containers", "apply", "--json")
+    assert first.exit_code == 0, first.output
+    assert {"user_interactions", "fleet_state"} <= set(json.loads(first.output)["created"])
+    second = ops("containers", "apply")
+    assert second.output.startswith("0 created, ")
