@@ -29,6 +29,11 @@ from local.cosmos.sessions import check_session, session_token
 from local.cosmos.storage import Storage
 from local.cosmos.wire import Reply, Request, feed_body
 
+KEY_MISMATCH = (
+    "Partition key provided either doesn't correspond to definition in the collection or doesn't match "
+    "partition key field values specified in the document."
+)
+
 
 class Documents:
     """Serves ``/dbs/{db}/colls/{coll}/docs``."""
@@ -201,11 +206,7 @@ class Documents:
             raise bad_request("PartitionKey value must be supplied for this operation.")
         key = parse_header(header)
         if len(key) != len(container.key_paths):
-            raise bad_request(
-                "Partition key provided either doesn't correspond to definition in the collection or doesn't "
-                "match partition key field values specified in the document.",
-                PARTITION_KEY_MISMATCH,
-            )
+            raise bad_request(KEY_MISMATCH, PARTITION_KEY_MISMATCH)
         return key
 
     def _keys(self, container: Container, request: Request) -> Range:
@@ -213,6 +214,8 @@ class Documents:
         header = request.header("x-ms-documentdb-partitionkey")
         if header:
             key = parse_header(header)
+            if len(key) > len(container.key_paths):
+                raise bad_request(KEY_MISMATCH, PARTITION_KEY_MISMATCH)
             epk = _epk(container, key)
             return point(epk) if len(key) == len(container.key_paths) else Range(epk, f"{epk}FF")
         keys = WHOLE

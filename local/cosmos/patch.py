@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from local.cosmos.errors import bad_request, precondition_failed
+from local.cosmos.indexing import SYSTEM_PROPERTIES
 from local.cosmos.items import Conditions, Items, Written
-from local.cosmos.model import Container
-from local.cosmos.queries import compiled
+from local.cosmos.model import Container, Item
+from local.cosmos.queries import QueryRefusedError, compiled
+from local.cosmos.query import QueryError
 
 MAX_OPERATIONS = 10
 
@@ -39,9 +42,18 @@ def patch_item(
     if condition is not None:
         if not isinstance(condition, str):
             raise bad_request(f"The condition of a patch is not text but {type(condition).__name__}.")
-        if not compiled(f"SELECT VALUE 1 {condition}").run([item.document()], {}):
+        if not _holds(condition, item):
             raise precondition_failed()
     return items.change(container, item, patched(item.document(), body.get("operations")), key)
+
+
+def _holds(condition: str, item: Item) -> bool:
+    query = compiled(f"SELECT VALUE 1 {condition}")
+    try:
+        query.check({})
+        return bool(query.run([item.document()], {}))
+    except QueryError as error:
+        raise QueryRefusedError(error) from None
 
 
 def patched(document: dict[str, Any], operations: object) -> dict[str, Any]:
@@ -97,7 +109,10 @@ def _increment(parent: Any, last: Any, value: Any, path: str) -> None:
     old = parent.get(last, 0) if isinstance(parent, dict) else _get(parent, last, path)
     if not _is_number(value) or not _is_number(old):
         raise bad_request(f"For Operation(incr): the value at {path} is not a number.")
-    _put(parent, last, old + value, insert=False, path=path)
+    total = old + value
+    if isinstance(total, float) and not math.isfinite(total):
+        raise bad_request(f"For Operation(incr): the sum at {path} is beyond the range of numbers.")
+    _put(parent, last, total, insert=False, path=path)
 
 
 def _move(document: dict[str, Any], origin: str, path: str) -> None:
@@ -114,6 +129,8 @@ def _resolve(document: dict[str, Any], path: str) -> tuple[Any, Any]:
     if not path.startswith("/") or path == "/":
         raise bad_request(f"The patch path {path!r} is not valid.")
     steps = [step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/")]
+    if steps[0] in SYSTEM_PROPERTIES:
+        raise bad_request(f"The patch path {path!r} is a system property, which cannot be patched.")
     value: Any = document
     for step in steps[:-1]:
         value = _get(value, _name(value, step), path)

@@ -95,6 +95,13 @@ def compiled(text: str) -> Query:
         raise QueryRefusedError(error) from None
 
 
+def _checked(query: Query, parameters: Mapping[str, Any]) -> None:
+    try:
+        query.check(parameters)
+    except QueryError as error:
+        raise QueryRefusedError(error) from None
+
+
 def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict[str, Any]:
     """Return the plan by which a client runs a query over several physical partitions.
 
@@ -109,6 +116,7 @@ def plan(text: str, parameters: Mapping[str, Any], client_features: str) -> dict
         400: the query cannot be planned, or the client could not carry the plan out.
     """
     query = compiled(text)
+    _checked(query, parameters)
     missing = query.features - {name.strip() for name in client_features.split(",")}
     if missing:
         raise bad_request(
@@ -227,6 +235,7 @@ class Queries:
                 "Cross partition query only supports filters and projections here; ask for a query plan.",
                 sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
             )
+        _checked(query, parameters)
         execution = _Execution(self._storage, container, keys, query, parameters)
         of = fingerprint(container, text, parameters)
         position = Position.read(continuation, of, keys, divisible=query.streaming or query.resumable)

@@ -18,9 +18,11 @@ from local.cosmos.storage import Storage
 _NAME = re.compile(r"[^/\\?#]{1,255}")
 MAX_TTL = 2**31 - 1
 MAX_KEY_PATHS = 3
+MAX_UNIQUE_KEYS = 10
+MAX_UNIQUE_PATHS = 16
+_UNCHANGED = ("id", "partitionKey", "uniqueKeyPolicy")
 
 _REFUSED = {
-    "uniqueKeyPolicy": "Unique keys",
     "conflictResolutionPolicy": None,
     "vectorEmbeddingPolicy": "Vector search",
     "fullTextPolicy": "Full-text search",
@@ -143,6 +145,7 @@ class Resources:
             "id": name,
             "partitionKey": key,
             **_checked_properties(body),
+            **_checked_unique_keys(body.get("uniqueKeyPolicy")),
             "_rid": rid,
             "_self": f"dbs/{parent.body['_rid']}/colls/{rid}/",
             "_docs": "docs/",
@@ -166,7 +169,15 @@ class Resources:
         key = body.get("partitionKey")
         if body.get("id") != name or (key and _checked_key(key) != container.body["partitionKey"]):
             raise bad_request("The id and the partition key of a container cannot be changed.")
-        kept = {k: v for k, v in container.body.items() if k.startswith("_") or k in ("id", "partitionKey")}
+        # As in the service, a replacement that leaves the unique keys out would remove them.
+        unique = _checked_unique_keys(body.get("uniqueKeyPolicy")).get("uniqueKeyPolicy")
+        if unique != container.body.get("uniqueKeyPolicy"):
+            raise ServiceError(
+                403,
+                "The unique index cannot be modified. To change the unique index, remove the collection and "
+                "re-create a new one.",
+            )
+        kept = {k: v for k, v in container.body.items() if k.startswith("_") or k in _UNCHANGED}
         return self._storage.replace_container(container, {**kept, **_checked_properties(body), **_stamp()})
 
     def delete_container(self, database: str, name: str) -> None:
@@ -258,10 +269,30 @@ def _checked_key(key: object) -> dict[str, Any]:
     return {"paths": paths, "kind": kind, "version": 2}
 
 
+def _checked_unique_keys(policy: object) -> dict[str, Any]:
+    """Return the unique keys as they are stored, nothing if there are none."""
+    if policy is None:
+        return {}
+    keys = policy.get("uniqueKeys", []) if isinstance(policy, Mapping) else None
+    if not isinstance(keys, list) or len(keys) > MAX_UNIQUE_KEYS:
+        raise bad_request(f"The unique key policy takes a list of at most {MAX_UNIQUE_KEYS} unique keys.")
+    checked = []
+    for key in keys:
+        paths = key.get("paths") if isinstance(key, Mapping) else None
+        if not isinstance(paths, list) or not 1 <= len(paths) <= MAX_UNIQUE_PATHS:
+            raise bad_request(f"A unique key takes 1 to {MAX_UNIQUE_PATHS} paths.")
+        for path in paths:
+            names = steps(path) if isinstance(path, str) else ()
+            if not names or any(name in ("*", "?", "[]") for name in names):
+                raise bad_request(f"The unique key path {path!r} is not valid.")
+        checked.append({"paths": paths})
+    return {"uniqueKeyPolicy": {"uniqueKeys": checked}} if checked else {}
+
+
 def _checked_properties(body: Mapping[str, Any]) -> dict[str, Any]:
     for name, meaning in _REFUSED.items():
         value = body.get(name)
-        if meaning and value and value != {"uniqueKeys": []}:
+        if meaning and value:
             raise unsupported(meaning)
     properties: dict[str, Any] = {"indexingPolicy": checked_policy(body.get("indexingPolicy"))}
     ttl = body.get("defaultTtl")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from local.cosmos.query.checks import parameters_of
 from local.cosmos.query.errors import QueryError, UnsupportedError
 from local.cosmos.query.ordering import Place, SortPath, sort_paths
 from local.cosmos.query.parser import parse
@@ -65,6 +66,18 @@ class Query:
         self.filters = self._select.where is not None
         self.counts_only = counts_only(self._select)
         self.features = features_of(self._select)
+        self._parameters = parameters_of(self._select)
+
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse to run without a parameter that the query uses, whether or not a document gets that far.
+
+        Raises
+        ------
+        QueryError
+            A parameter has no value.
+        """
+        for name in sorted(self._parameters - parameters.keys()):
+            raise QueryError(f"The query uses the parameter {name}, but no value was given for it.")
 
     def results(self, document: dict[str, Any], parameters: Mapping[str, Any]) -> list[Any]:
         """Return what one document yields: nothing, one result, or with JOIN or IN several.

@@ -115,6 +115,28 @@ def _parts_of(select: s.Select) -> list[s.Node]:
     return nodes
 
 
+def parameters_of(select: s.Select) -> frozenset[str]:
+    """Return the parameters that a query uses anywhere, subqueries included."""
+    found = {count.name for count in _counts_of(select) if isinstance(count, s.Parameter)}
+    pending = _parts_of(select)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, s.Parameter):
+            found.add(node.name)
+        elif isinstance(node, s.Subquery):
+            found |= parameters_of(node.select)
+        else:
+            pending.extend(s.children(node))
+    for source in select.sources:
+        if source.select is not None:
+            found |= parameters_of(source.select)
+    return frozenset(found)
+
+
+def _counts_of(select: s.Select) -> tuple[s.Count | None, ...]:
+    return select.top, select.offset, select.limit
+
+
 def check_depth(select: s.Select) -> None:
     """Refuse expressions that are too deep to be compiled and evaluated."""
     level = _parts_of(select)

@@ -133,6 +133,13 @@ def test_the_synchronous_client_pages_through_them_all(
         ("SELECT VALUE udf.tax(c.n) FROM c", "", "user-defined function 'tax'"),
         ("SELECT * FROM c ORDER BY c.n + 1", "SC2206", "could not be mapped to a document path"),
         ("SELECT c.n FROM c JOIN t IN c.list ORDER BY t", "", "Order-by over correlated collections"),
+        # also where no item gets as far as the parameter
+        ("SELECT * FROM c WHERE c.n = 99 AND c.kind = @kind", "", "parameter @kind, but no value was given"),
+        (
+            "SELECT * FROM c WHERE EXISTS(SELECT VALUE t FROM t IN c.list WHERE t = 99 AND c.n IN (1, @n))",
+            "",
+            "parameter @n, but no value was given",
+        ),
     ],
 )
 async def test_a_query_that_is_wrong_is_refused_as_the_service_does(

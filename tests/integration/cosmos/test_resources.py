@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
@@ -34,6 +36,29 @@ async def test_a_replacement_renames_an_item_unless_the_name_is_taken(container:
     renamed = await container.replace_item("a", {"id": "c", "pk": "p"})
     assert renamed["_rid"] == first["_rid"]
     assert sorted([item["id"] async for item in container.read_all_items()]) == ["b", "c"]
+
+
+async def test_unique_keys_hold_and_cannot_be_changed(database: DatabaseProxy) -> None:
+    policy: Any = {"uniqueKeys": [{"paths": ["/email"]}, {"paths": ["/a/b", "/c"]}]}
+    container = await database.create_container("unique", PartitionKey("/pk"), unique_key_policy=policy)
+    assert (await container.read())["uniqueKeyPolicy"] == policy
+    await container.create_item({"id": "1", "pk": "p", "email": "x", "c": 1})
+    taken = {"id": "2", "pk": "p", "email": "x", "c": 2}
+    for write in (container.create_item, container.upsert_item):
+        with pytest.raises(CosmosHttpResponseError) as failure:
+            await write(taken)
+        assert failure.value.status_code == 409
+    await container.create_item({**taken, "pk": "other"})
+    await container.create_item({**taken, "email": "y"})
+    with pytest.raises(CosmosHttpResponseError) as failure:
+        await container.patch_item("2", "p", [{"op": "set", "path": "/email", "value": "x"}])
+    assert failure.value.status_code == 409
+    swap = [("delete", ("1",)), ("create", ({"id": "3", "pk": "p", "email": "x", "c": 3},))]
+    await container.execute_item_batch(swap, "p")
+    # the SDK sends no unique keys with a replacement, and the service takes that for their removal
+    with pytest.raises(CosmosHttpResponseError) as failure:
+        await database.replace_container("unique", PartitionKey("/pk"), default_ttl=60)
+    assert failure.value.status_code == 403
 
 
 async def test_a_null_ttl_is_refused(container: ContainerProxy) -> None:

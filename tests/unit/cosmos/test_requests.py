@@ -62,6 +62,13 @@ async def test_partition_keys_that_are_refused(client: Client, key: str) -> None
     assert (await client.items("GET", item="a", x_ms_documentdb_partitionkey=key)).status == 400
 
 
+async def test_a_query_with_more_of_a_key_than_there_is_is_refused(client: Client) -> None:
+    answer = await client.items(
+        body={"query": "SELECT * FROM c"}, x_ms_documentdb_partitionkey='["p", "q"]', **QUERY
+    )
+    assert (answer.status, answer.headers["x-ms-substatus"]) == (400, "1001")
+
+
 async def test_a_partition_key_has_two_kilobytes_at_most(client: Client) -> None:
     fits, too_long = "k" * 2_048, "k" * 2_049
     for key, status in ((fits, 201), (too_long, 400)):
@@ -99,6 +106,10 @@ async def test_a_partition_key_has_two_kilobytes_at_most(client: Client) -> None
         [{"op": "set", "path": "/pk", "value": "q"}],
         [{"op": "set", "path": "/n", "value": 1}] * 11,
         [{"op": "set", "path": "/n", "value": 2}, {"op": "remove", "path": "/none"}],
+        [{"op": "set", "path": "/_ts", "value": 1}],
+        [{"op": "remove", "path": "/_etag"}],
+        [{"op": "move", "from": "/_rid", "path": "/n"}],
+        [{"op": "set", "path": "/n", "value": 1e308}, {"op": "incr", "path": "/n", "value": 1e308}],
     ],
 )
 async def test_a_patch_that_is_refused_changes_nothing(client: Client, operations: Any) -> None:
@@ -144,6 +155,23 @@ async def test_a_patch_in_a_batch_keeps_its_condition(client: Client, n: int, st
     answer = await client.items(body=[{"operationType": "Patch", "id": "a", "resourceBody": patch}], **BATCH)
     assert [result["statusCode"] for result in answer.json()] == [status]
     assert (await client.items("GET", item="a")).json()["n"] == (9 if status == 200 else 1)
+
+
+@pytest.mark.parametrize("condition", ["c.n = @n", "REGEXMATCH(c.text, '(')", "c.n ="])
+async def test_a_condition_that_is_no_condition_fails_its_operation_in_a_batch(
+    client: Client, condition: str
+) -> None:
+    patch = {
+        "condition": f"FROM c WHERE {condition}",
+        "operations": [{"op": "set", "path": "/n", "value": 9}],
+    }
+    operations = [
+        {"operationType": "Upsert", "resourceBody": {"id": "z", "pk": "p"}},
+        {"operationType": "Patch", "id": "a", "resourceBody": patch},
+    ]
+    answer = await client.items(body=operations, **BATCH)
+    assert answer.status == 207
+    assert [result["statusCode"] for result in answer.json()] == [424, 400]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b"[]", b"[1]", [{"operationType": "Create"}] * 101])
@@ -372,7 +400,12 @@ async def test_throughput_that_is_refused(client: Client, headers: dict[str, str
                 "compositeIndexes": [[{"path": "/a", "order": "up"}, {"path": "/b"}]],
             }
         },
-        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"]}]}},
+        {"uniqueKeyPolicy": []},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": []}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["a"]}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a/*"]}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"] * 17}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"]}] * 11}},
     ],
 )
 async def test_containers_that_are_refused(client: Client, properties: dict[str, Any]) -> None:
