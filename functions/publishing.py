@@ -1,35 +1,24 @@
-"""Change feed trigger of ``view_state``: every changed view is published."""
+"""Change feed triggers of what the fleet itself writes: changed views are published, health refreshed."""
 
 from __future__ import annotations
 
 import azure.functions as func
 
+from functions.feeds import follows
 from functions.runtime import fleet
 
 blueprint = func.Blueprint()
 
 
-@blueprint.function_name("publish_views")
-@blueprint.cosmos_db_trigger(
-    arg_name="documents",
-    connection="CosmosDb",
-    database_name="%COSMOS_DATABASE%",
-    container_name="view_state",
-    lease_container_name="change_feed_leases",
-    # A generation must not pass over what another one, still running, has to publish.
-    lease_container_prefix="publish-%FLEET_GENERATION%-",
-    create_lease_container_if_not_exists=False,
-    max_items_per_invocation=1000,
-    # The feed holds only the latest version of a partial: the longer the pause, the fewer publications.
-    feed_poll_delay=2000,
-    start_from_beginning=True,  # type: ignore[arg-type]  # a flag, whatever the package says
-)
-@blueprint.retry(
-    strategy="exponential_backoff",
-    max_retry_count="-1",
-    minimum_interval="00:00:01",
-    maximum_interval="00:01:00",
-)
+# The feed holds only the latest version of a partial: the longer the pause, the fewer publications.
+@follows(blueprint, "publish_views", "view_state", prefix="publish", poll_delay_ms=2000)
 async def publish_views(documents: func.DocumentList) -> None:
     """Bring the documents of all changed views up to date."""
     await (await fleet()).publisher.publish([dict(document) for document in documents])
+
+
+@follows(blueprint, "refresh_health_with_days", "daily_metrics", prefix="health", poll_delay_ms=2000)
+async def refresh_health_with_days(documents: func.DocumentList) -> None:
+    """Bring the health of the last minutes up to date. What it writes is in no feed that anything follows."""
+    # Days change all the time, and a window's health is read by people: twice a minute will do.
+    await (await fleet()).health.refresh(at_most_every=30)

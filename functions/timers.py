@@ -1,4 +1,4 @@
-"""Timers: the auditor, and prices that change."""
+"""Timers: the auditor, prices that change, and views that the clock changes."""
 
 from __future__ import annotations
 
@@ -21,3 +21,17 @@ async def audit_feeds(timer: func.TimerRequest) -> None:
 async def apply_prices(timer: func.TimerRequest) -> None:
     """Price again what was counted, where prices were added or corrected."""
     await (await fleet()).repricer.apply()
+
+
+@blueprint.function_name("refresh_health")
+@blueprint.timer_trigger(arg_name="timer", schedule="10 */5 * * * *", run_on_startup=False, use_monitor=True)
+async def refresh_health(timer: func.TimerRequest) -> None:
+    """Publish the health of the five minutes that are over."""
+    await (await fleet()).health.refresh()
+
+
+@blueprint.function_name("refresh_views")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 2 * * * *", run_on_startup=False, use_monitor=True)
+async def refresh_views(timer: func.TimerRequest) -> None:
+    """Publish the views that may lag an hour, and after midnight those that a new day changes."""
+    await (await fleet()).refresher.refresh()

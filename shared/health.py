@@ -6,6 +6,7 @@ later, while the pages of the last two hours are few, and read once in five minu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,9 +67,15 @@ class HealthMonitor:
         self._writer = writer
         self._generation = settings.generation
         self._now = now
+        self._refreshed: float | None = None
 
-    async def refresh(self) -> HealthReport:
+    async def refresh(self, *, at_most_every: float = 0) -> HealthReport:
         """Publish the current window and those just over. Any number of runs at once do no harm.
+
+        Parameters
+        ----------
+        at_most_every
+            Do nothing if this process did so less than so many seconds ago.
 
         Raises
         ------
@@ -76,6 +83,9 @@ class HealthMonitor:
             The service did not answer, or others kept writing, through all retries.
         """
         report = HealthReport()
+        if self._refreshed is not None and time.monotonic() - self._refreshed < at_most_every:
+            return report
+        self._refreshed = time.monotonic()
         current = Window.at(self._now())
         tries = retrying(
             StaleReadError,

@@ -14,6 +14,7 @@ from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from shared.catalogue import DAY
 from shared.cosmos import record_charge
 from shared.views.base import Rendered, Stamp
 
@@ -22,6 +23,9 @@ REMEMBERED_DOCUMENTS = 20_000
 
 STAMPED = frozenset({"state", "calculated_at", "data_freshness", "last_updated", "generated_at"})
 """Fields that change with every publication."""
+
+LONG_TTL = 7 * DAY
+"""Documents that live so long need not be written again for the sake of the clock alone."""
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -54,6 +58,8 @@ class Writing(NamedTuple):
 
     done: bool
     replaced: Published | None
+    kept: bool = False
+    """It was left, for it says the same of an older state."""
 
 
 class _Address(NamedTuple):
@@ -88,8 +94,8 @@ class Writer:
         again
             Write it even if it shows this state already.
         keep_equal
-            Leave a document that says the same of an older state, for many show a part of what changes. Only
-            where one writer at a time is about: of two, the one that saw less could win.
+            Leave a document that says the same of an older state, unless it expires soon. Of two writers the one
+            that saw less may then win, until the other looks at it again.
 
         Raises
         ------
@@ -140,10 +146,11 @@ class Writer:
                 )
             return Writing(done=published is not None, replaced=published)
         content = _content(body)
-        equal = published is not None and (published.generation, published.content) == (here[0], content)
-        if published is not None and equal and keep_equal and not again:
-            keep(self._documents, address, published)
-            return Writing(done=False, replaced=published)
+        if published is not None and keep_equal and not again:
+            lasts = published.tick == stamp.tick or (body["_ttl"] or LONG_TTL) >= LONG_TTL
+            if lasts and (published.generation, published.content) == (stamp.generation, content):
+                keep(self._documents, address, published)
+                return Writing(done=False, replaced=published, kept=True)
         body["state"] |= {"digest": digest, "content": content}
         if published is None:
             written = await container.create_item(body, no_response=True, response_hook=record_charge)

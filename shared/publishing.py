@@ -336,16 +336,18 @@ class Publisher:
         stamp, digest = shown.stamp(self._generation, view.tick(document.key, self._now())), shown.digest()
         if self._shown.get(document) == (digest, stamp.tick) and not again:
             return _Outcome.CURRENT
-        outcome = _Outcome.CURRENT
+        outcome, kept = _Outcome.CURRENT, False
         for rendered in list(view.render(document.key, shown.states(), stamp)):
             writing = await self._writer.write(
-                view.container, rendered, stamp, digest, again=again, keep_equal=view.pace is Pace.HOURLY
+                view.container, rendered, stamp, digest, again=again, keep_equal=view.keeps_equal
             )
+            kept |= writing.kept
             if not writing.done or outcome is _Outcome.MISSED:
                 continue
             missed = shown.was_missed(writing.replaced, stamp.generation)
             outcome = _Outcome.MISSED if missed else _Outcome.PUBLISHED
-        keep(self._shown, document, (digest, stamp.tick))
+        if not kept:  # else somebody who saw less may write still: then it has to be looked at again
+            keep(self._shown, document, (digest, stamp.tick))
         return outcome
 
 

@@ -80,7 +80,7 @@ class Refresher:
         self._now = now
 
     async def refresh(self) -> RefreshReport:
-        """Publish what changed since the last refresh, and once a day what the day changes.
+        """Publish what changed since the last refresh, and every half day what the day changes.
 
         Running it again, or twice at once, is harmless.
 
@@ -91,16 +91,16 @@ class Refresher:
             ended did.
         """
         started, now = time.monotonic(), self._now()
-        report, today = RefreshReport(), day_text(now)
+        report, half = RefreshReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
         with charging() as charge:
             done = await self._done()
             changed = [target async for target in self._written_since(done["since"] - OVERLAP_SECONDS)]
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
-            if done["day"] != today:
+            if done["half"] != half:
                 await self._publish(await self._aged(now, report), report)
             await self._progress.upsert_item(
-                {"id": self._id, "scope": SCOPE, "since": int(now.timestamp()), "day": today},
+                {"id": self._id, "scope": SCOPE, "since": int(now.timestamp()), "half": half},
                 response_hook=record_charge,
             )
         report.requests, report.request_units = charge.requests, charge.request_units
@@ -127,7 +127,7 @@ class Refresher:
             return await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
-            return {"since": OVERLAP_SECONDS, "day": ""}
+            return {"since": OVERLAP_SECONDS, "half": ""}
 
     async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
         for batch in batched(documents, DOCUMENTS_AT_ONCE):

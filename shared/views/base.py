@@ -72,6 +72,9 @@ class View(Protocol):
     name: str
     container: str
     pace: Pace
+    keeps_equal: bool
+    """Whether a document that says the same of an older state is left as it is: where one change of state
+    concerns many documents, most of which it does not change."""
 
     def shows(self, target: PartialKey) -> Iterable[str]:
         """Return the keys that are to be published when a partial changes."""
@@ -90,7 +93,9 @@ class View(Protocol):
 
 
 class Timeless:
-    """A view that shows its state and nothing of the clock."""
+    """A view that shows its state and nothing of the clock, as it is now."""
+
+    keeps_equal = False
 
     def tick(self, key: str, now: datetime) -> str:
         """Return nothing."""

@@ -37,6 +37,7 @@ class ContentAnalytics(Timeless):
     name = NAME
     container = NAME
     pace = Pace.HOURLY
+    keeps_equal = True
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month a day or month is shown in, and the one after it, which compares."""

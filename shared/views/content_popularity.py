@@ -33,6 +33,7 @@ class ContentPopularity(Timeless):
 
     container = NAME
     pace = Pace.HOURLY
+    keeps_equal = True
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind

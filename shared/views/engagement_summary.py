@@ -32,6 +32,7 @@ class EngagementSummary:
     name = NAME
     container = NAME
     pace = Pace.LIVE
+    keeps_equal = True
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""
@@ -48,8 +49,11 @@ class EngagementSummary:
         )
 
     def tick(self, key: str, now: datetime) -> str:
-        """Return the day as of which people are silent: today, until the month is over."""
-        return min(day_text(now), monthly(Month(key)).last)
+        """Return the day as of which people are silent: today, until the month is over.
+
+        The half of the day goes with it: these documents expire after a day, and are written more often.
+        """
+        return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
     def due(self, now: datetime) -> Iterable[ClockKeys]:
         """Return the current month, and the last one until it was shown as of its end."""
@@ -60,7 +64,7 @@ class EngagementSummary:
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each tier of the month."""
         own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
-        today, before = Day(stamp.tick), monthly(Month(key)).before().last
+        today, before = Day(stamp.tick[:10]), monthly(Month(key)).before().last
         users = {tier: own.part(tier).total("users") for tier in TIERS}
         users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
         users[CHURNED] = _silent(states, today)

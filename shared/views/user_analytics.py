@@ -64,6 +64,7 @@ class UserAnalytics:
     def __init__(self, kind: Kind, pace: Pace) -> None:
         self.kind = kind
         self.pace = pace
+        self.keeps_equal = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:
