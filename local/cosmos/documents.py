@@ -17,6 +17,7 @@ from local.cosmos.errors import (
     not_found,
     precondition_failed,
     too_large,
+    unsupported,
 )
 from local.cosmos.items import MAX_ITEM_BYTES, Conditions, Items, Written
 from local.cosmos.model import Container, Item
@@ -45,6 +46,7 @@ class Documents:
 
     def serve(self, container: Container, rest: tuple[str, ...], request: Request) -> Reply:
         """Answer a request to the items of a container; ``rest`` is the id where one is named."""
+        _check_supported(request)
         intended = request.header("x-ms-cosmos-intended-collection-rid")
         if intended and intended != container.rid:
             raise ServiceError(
@@ -235,6 +237,22 @@ class Documents:
                 return partition
         raise ServiceError(
             410, f"The partition key range {name!r} is gone.", sub_status=PARTITION_KEY_RANGE_GONE
+        )
+
+
+def _check_supported(request: Request) -> None:
+    """Refuse what would change the outcome of a request in the service, and would be ignored here."""
+    for when in ("pre", "post"):
+        if request.header(f"x-ms-documentdb-{when}-trigger-include"):
+            raise unsupported("Triggers")
+    if request.header("x-ms-indexing-directive").lower() in ("exclude", "1"):  # the SDK sends its number
+        raise unsupported("An item that is left out of the index")
+    level = request.header("x-ms-consistency-level")
+    if level.lower() in ("strong", "boundedstaleness"):
+        raise bad_request(
+            f"ConsistencyLevel {level} specified in the request is invalid when service is configured with "
+            "consistency level Session. Ensure the request consistency level is not stronger than the "
+            "service consistency level."
         )
 
 

@@ -157,11 +157,11 @@ def load_host_json(app_dir: Path) -> HostJson:
     cosmos = _section(document, path, "extensions", "cosmosDB")
     return HostJson(
         log_levels=_log_levels(document, path),
-        route_prefix=str(http.get("routePrefix", "api")).strip("/"),
+        route_prefix=_text(http, path, "http.routePrefix", "api").strip("/"),
         max_concurrent_requests=_positive(http, path, "maxConcurrentRequests", 100),
         max_outstanding_requests=_positive(http, path, "maxOutstandingRequests", 200),
         function_timeout=_function_timeout(document.get("functionTimeout"), path),
-        user_agent_suffix=cosmos.get("userAgentSuffix"),
+        user_agent_suffix=_text(cosmos, path, "cosmosDB.userAgentSuffix", "") or None,
         raw=document,
     )
 
@@ -195,6 +195,13 @@ def _positive(section: Mapping[str, Any], path: Path, name: str, default: int) -
         raise HostStartError(
             f"'extensions.http.{name}' in {path} is {value!r}; it must be a positive number."
         )
+    return value
+
+
+def _text(section: Mapping[str, Any], path: Path, name: str, default: str) -> str:
+    value = section.get(name.rpartition(".")[2], default)
+    if not isinstance(value, str):
+        raise HostStartError(f"'extensions.{name}' in {path} is {value!r}; it must be a text.")
     return value
 
 

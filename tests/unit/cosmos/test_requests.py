@@ -69,6 +69,24 @@ async def test_a_query_with_more_of_a_key_than_there_is_is_refused(client: Clien
     assert (answer.status, answer.headers["x-ms-substatus"]) == (400, "1001")
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "words"),
+    [
+        ("x_ms_documentdb_pre_trigger_include", "t", "Triggers: not supported"),
+        ("x_ms_documentdb_post_trigger_include", "t", "Triggers: not supported"),
+        ("x_ms_indexing_directive", "Exclude", "left out of the index: not supported"),
+        ("x_ms_indexing_directive", "1", "left out of the index: not supported"),
+        ("x_ms_consistency_level", "Strong", "ConsistencyLevel Strong specified in the request is invalid"),
+    ],
+)
+async def test_what_would_be_ignored_is_refused(client: Client, header: str, value: str, words: str) -> None:
+    answer = await client.items(body={"id": "b", "pk": "p"}, **{header: value})
+    assert answer.status == 400
+    assert words in answer.json()["message"]
+    weaker = {"x_ms_indexing_directive": "Include", "x_ms_consistency_level": "Eventual"}
+    assert (await client.items(body={"id": "b", "pk": "p"}, **weaker)).status == 201
+
+
 async def test_a_partition_key_has_two_kilobytes_at_most(client: Client) -> None:
     fits, too_long = "k" * 2_048, "k" * 2_049
     for key, status in ((fits, 201), (too_long, 400)):

@@ -106,6 +106,9 @@ def test_an_unlimited_timeout(tmp_path: Path) -> None:
         ({"version": "2.0", "functionTimeout": "00:00:00"}, "functionTimeout"),
         ({"version": "2.0", "extensions": []}, "extensions"),
         ({"version": "2.0", "extensions": {"http": {"maxOutstandingRequests": 0}}}, "maxOutstandingRequests"),
+        ({"version": "2.0", "extensions": {"http": {"routePrefix": None}}}, "routePrefix"),
+        ({"version": "2.0", "extensions": {"http": {"routePrefix": 5}}}, "routePrefix"),
+        ({"version": "2.0", "extensions": {"cosmosDB": {"userAgentSuffix": 5}}}, "userAgentSuffix"),
         ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "Loud"),
     ],
 )
