@@ -66,9 +66,12 @@ class Fleet:
             state=container("view_state"),
             progress=container("fleet_state"),
             publisher=self.publisher,
+            generations=self.generations,
             settings=settings,
         )
-        self.health = HealthMonitor(state=container("view_state"), writer=writer, settings=settings)
+        self.health = HealthMonitor(
+            state=container("view_state"), writer=writer, generations=self.generations, settings=settings
+        )
         self.replayer = Replayer(
             database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )

@@ -22,6 +22,7 @@ from azure.cosmos.exceptions import (
 
 from shared.cosmos import charging, record_charge, retrying
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS
+from shared.generations import Generations
 from shared.ledger import LEDGER, Page
 from shared.publication import StaleReadError, Writer
 from shared.publishing import utc_now
@@ -60,17 +61,21 @@ class HealthMonitor:
         *,
         state: ContainerProxy,
         writer: Writer,
+        generations: Generations,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._state = state
         self._writer = writer
+        self._generations = generations
         self._generation = settings.generation
         self._now = now
         self._refreshed: float | None = None
 
     async def refresh(self, *, at_most_every: float = 0) -> HealthReport:
         """Publish the current window and those just over. Any number of runs at once do no harm.
+
+        A generation that is not complete publishes nothing.
 
         Parameters
         ----------
@@ -86,6 +91,9 @@ class HealthMonitor:
         if self._refreshed is not None and time.monotonic() - self._refreshed < at_most_every:
             return report
         self._refreshed = time.monotonic()
+        if not await self._generations.is_complete():
+            _log.info("health_held_back", generation=self._generation)
+            return report
         current = Window.at(self._now())
         tries = retrying(
             StaleReadError,

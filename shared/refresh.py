@@ -15,6 +15,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
 from shared.cosmos import charging, record_charge
+from shared.generations import Generations
 from shared.periods import day_text
 from shared.publishing import DocumentKey, Publisher, PublishReport, showing, utc_now
 from shared.settings import Settings
@@ -70,19 +71,22 @@ class Refresher:
         state: ContainerProxy,
         progress: ContainerProxy,
         publisher: Publisher,
+        generations: Generations,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._state = state
         self._progress = progress
         self._publisher = publisher
+        self._generations = generations
         self._generation = settings.generation
         self._now = now
 
     async def refresh(self) -> RefreshReport:
         """Publish what changed since the last refresh, and every half day what the day changes.
 
-        Running it again, or twice at once, is harmless.
+        Running it again, or twice at once, is harmless. A generation that is not complete publishes nothing,
+        and begins with everything once it is.
 
         Raises
         ------
@@ -92,6 +96,9 @@ class Refresher:
         """
         started, now = time.monotonic(), self._now()
         report, half = RefreshReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
+        if not await self._generations.is_complete():
+            _log.info("refresh_held_back", generation=self._generation)
+            return report
         with charging() as charge:
             done = await self._done()
             changed = [target async for target in self._written_since(done["since"] - OVERLAP_SECONDS)]
