@@ -11,6 +11,9 @@ from local.cosmos.errors import bad_request, unsupported
 from local.cosmos.query.ordering import SortPath
 
 ALL = "/*"
+MAX_INCLUDED_PATHS = 1_500
+MAX_COMPOSITE_INDEXES = 100
+MAX_COMPOSITE_PATHS = 8
 _PATH = re.compile(r'/(\*|\?|(("[^"]+"|[^/"?*\[\]]+|\[\])(/("[^"]+"|[^/"?*\[\]]+|\[\]))*(/[*?])?))')
 _STEP = re.compile(r'"[^"]+"|[^/]+')
 
@@ -64,6 +67,8 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
         path = entry.get("path") if isinstance(entry, Mapping) else None
         if not isinstance(path, str) or (path != "/" and not _PATH.fullmatch(path)):
             raise bad_request(f"The indexing path {path!r} is not valid.")
+    if len(included) > MAX_INCLUDED_PATHS:
+        raise bad_request(f"The policy includes {len(included)} paths, of at most {MAX_INCLUDED_PATHS}.")
     included, excluded = [_rooted(entry) for entry in included], [_rooted(entry) for entry in excluded]
     roots = [sum(entry["path"] == ALL for entry in paths) for paths in (included, excluded)]
     if sum(roots) != 1:
@@ -76,6 +81,8 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     stored |= {"includedPaths": included, "excludedPaths": excluded}
     if policy.get("spatialIndexes"):
         stored["spatialIndexes"] = policy["spatialIndexes"]  # the functions that would use them are refused
+    if len(policy.get("compositeIndexes") or ()) > MAX_COMPOSITE_INDEXES:
+        raise bad_request(f"A container has at most {MAX_COMPOSITE_INDEXES} composite indexes.")
     if policy.get("compositeIndexes"):
         stored["compositeIndexes"] = [_checked_composite(index) for index in policy["compositeIndexes"]]
     return stored
@@ -89,6 +96,8 @@ def _rooted(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _checked_composite(index: Any) -> list[dict[str, str]]:
     if not isinstance(index, list) or len(index) < 2:
         raise bad_request(f"A composite index must have at least two paths: {index!r}.")
+    if len(index) > MAX_COMPOSITE_PATHS:
+        raise bad_request(f"A composite index has {len(index)} paths, of at most {MAX_COMPOSITE_PATHS}.")
     checked = []
     for entry in index:
         path = entry.get("path") if isinstance(entry, Mapping) else None

@@ -19,6 +19,8 @@ from local.cosmos.writing import expiry
 MAX_ITEM_BYTES = 2 * 1024 * 1024
 MAX_ID_BYTES = 1_023
 MAX_TTL = 2**31 - 1
+MAX_NESTING = 128
+"""Levels of objects and arrays inside an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Items:
             raise too_large(
                 f"Request size is too large: the item has {len(body)} bytes, of at most {MAX_ITEM_BYTES}."
             )
+        if body.count(b"{") + body.count(b"[") > MAX_NESTING:  # seldom: fewer cannot be nested too deeply
+            _check_nesting(document)
         expires = expiry(container.default_ttl, own_ttl, stamp.ts)
         item = Item(0, epk, item_id, stamp.lsn, stamp.ts, expires, etag, body)
         terms = container.index.terms(document)
@@ -185,6 +189,16 @@ class Items:
 
     def _new_rid(self, container: Container) -> str:
         return resource_id(*container.body["_numbers"], self._storage.next_rid(container))
+
+
+def _check_nesting(document: dict[str, Any]) -> None:
+    level: list[Any] = [document]
+    for _ in range(MAX_NESTING + 1):
+        inner = (value.values() if type(value) is dict else value for value in level)
+        level = [part for parts in inner for part in parts if type(part) is dict or type(part) is list]
+        if not level:
+            return
+    raise bad_request(f"The document is nested more than {MAX_NESTING} levels deep.")
 
 
 def _checked_ttl(document: dict[str, Any]) -> int | None:

@@ -52,9 +52,12 @@ async def test_items_that_are_refused(client: Client, body: Any) -> None:
     assert answer.json()["code"] == "BadRequest"
 
 
-async def test_a_document_nested_too_deeply_is_refused(client: Client) -> None:
-    body = b'{"id": "b", "pk": "p", "deep": ' + b"[" * 900 + b"]" * 900 + b"}"
-    assert (await client.items(body=body)).status == 400
+@pytest.mark.parametrize(("levels", "status"), [(128, 201), (129, 400), (900, 400)])
+async def test_a_document_may_be_nested_only_so_deeply(client: Client, levels: int, status: int) -> None:
+    body = b'{"id": "b", "pk": "p", "deep": ' + b"[" * levels + b"]" * levels + b"}"
+    assert (await client.items(body=body)).status == status
+    flat = {"id": "c", "pk": "p", "wide": [[{}]] * 900}
+    assert (await client.items(body=flat)).status == 201
 
 
 @pytest.mark.parametrize("key", ["", "p", "{", '["p", "q"]', "[[1]]", '[{"a": 1}]'])
@@ -418,6 +421,19 @@ async def test_throughput_that_is_refused(client: Client, headers: dict[str, str
                 "compositeIndexes": [[{"path": "/a", "order": "up"}, {"path": "/b"}]],
             }
         },
+        {
+            "indexingPolicy": {
+                "includedPaths": [{"path": "/*"}],
+                "compositeIndexes": [[{"path": f"/{n}"} for n in range(9)]],
+            }
+        },
+        {
+            "indexingPolicy": {
+                "includedPaths": [{"path": "/*"}],
+                "compositeIndexes": [[{"path": "/a"}, {"path": "/b"}]] * 101,
+            }
+        },
+        {"indexingPolicy": {"includedPaths": [{"path": "/*"}, *({"path": f"/{n}/?"} for n in range(1_500))]}},
         {"uniqueKeyPolicy": []},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": []}]}},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["a"]}]}},
