@@ -12,6 +12,8 @@ from local.cosmos.storage import Storage
 
 DEFAULT_PAGE = 100
 MAX_PAGE_BYTES = 4 * 1024 * 1024
+LONGEST_LSN = 18
+"""Digits; more than any log will have, and what the database file can compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def _lsn(continuation: str | None) -> int:
     if continuation in (None, "", "*"):
         return 0
     text = str(continuation).strip('"')
-    if not (text.isascii() and text.isdigit()):
-        raise bad_request(f"The continuation {continuation!r} is not one of this feed.")
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_LSN):
+        raise bad_request(f"The continuation {str(continuation)[:80]!r} is not one of this feed.")
     return int(text)
 
 

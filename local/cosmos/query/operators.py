@@ -95,6 +95,10 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_SPECIAL = re.compile(r"[\\\[&|~]")
+"""What means something inside a set of a regular expression, or will, and nothing inside one of LIKE."""
+
+
 @lru_cache(1024)
 def like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
     parts: list[str] = []
@@ -112,7 +116,7 @@ def like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
         elif character == "[" and (end := pattern.find("]", position + 1)) > 0:
             body = pattern[position:end]
             negated = "^" if body.startswith("^") else ""
-            body = body[len(negated) :].replace("\\", r"\\").replace("[", r"\[")
+            body = _SPECIAL.sub(r"\\\g<0>", body[len(negated) :])
             parts.append(f"[{negated}{body}]")
             position = end + 1
         else:
