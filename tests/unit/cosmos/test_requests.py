@@ -364,7 +364,6 @@ async def test_the_admin_surface_wants_the_key(client: Client, key: str) -> None
     assert answer.status == 401
 
 
-@pytest.mark.parametrize("header", ["x", "-", '"'])
 @pytest.mark.parametrize("position", ["-1", "x", "9" * 19, "9" * 5_000])
 async def test_a_position_that_no_feed_has_is_refused(client: Client, position: str) -> None:
     answer = await client.items("GET", a_im="Incremental feed", if_none_match=f'"{position}"')
@@ -372,6 +371,7 @@ async def test_a_position_that_no_feed_has_is_refused(client: Client, position: 
     assert len(answer.body) < 500
 
 
+@pytest.mark.parametrize("header", ["x", "-", '"'])
 @pytest.mark.parametrize("name", ["if_none_match", "if_modified_since", "x_ms_max_item_count"])
 async def test_a_change_feed_request_that_is_refused(client: Client, name: str, header: str) -> None:
     answer = await client.items("GET", a_im="Incremental feed", **{name: header})
