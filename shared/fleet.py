@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.audit import Auditor
+from shared.builds import Builds
 from shared.cosmos import connect
 from shared.folding import ShardFolder
 from shared.generations import Generations
@@ -15,6 +16,7 @@ from shared.poison import PoisonStore
 from shared.price_book import PriceBook
 from shared.publication import Writer
 from shared.publishing import Publisher
+from shared.rebuild import Rebuilder
 from shared.refresh import Refresher
 from shared.replay import Replayer
 from shared.repricing import Repricer
@@ -54,13 +56,17 @@ class Fleet:
         self.ingest = Ingest(
             database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
         )
-        writer = Writer(self.database)
+        writer, builds = Writer(self.database), Builds(container("fleet_state"), settings)
         self.publisher = Publisher(
             database=self.database,
             writer=writer,
             poison=self.poison,
             generations=self.generations,
+            builds=builds,
             settings=settings,
+        )
+        self.rebuilder = Rebuilder(
+            state=container("view_state"), builds=builds, publisher=self.publisher, settings=settings
         )
         self.refresher = Refresher(
             state=container("view_state"),

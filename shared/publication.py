@@ -94,8 +94,8 @@ class Writer:
         again
             Write it even if it shows this state already.
         keep_equal
-            Leave a document that says the same of an older state, unless it expires soon. Of two writers the one
-            that saw less may then win, until the other looks at it again.
+            Leave a document that says the same of an older state, unless it expires soon. Of two writers the
+            one that saw less may then win, until the other looks at it again.
 
         Raises
         ------

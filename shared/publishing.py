@@ -28,6 +28,7 @@ from tenacity import AsyncRetrying
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
+from shared.builds import Builds
 from shared.concurrency import for_each
 from shared.cosmos import blames_service, charging, retrying
 from shared.generations import Generations
@@ -67,6 +68,8 @@ class PublishReport:
     """Of those, documents that did not show what was delivered: somebody else should have published them."""
     current: int = 0
     """Documents that showed this state already."""
+    held: int = 0
+    """Documents of views that are being rebuilt, or were never counted from the beginning."""
     absent: int = 0
     """Documents that were asked for and that nothing was counted for."""
     poisoned: list[str] = field(default_factory=list)
@@ -159,10 +162,12 @@ class Publisher:
         writer: Writer,
         poison: PoisonStore,
         generations: Generations,
+        builds: Builds,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._generations = generations
+        self._builds = builds
         self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
         self._poison = poison
         self._generation = settings.generation
@@ -231,6 +236,9 @@ class Publisher:
                 raise self._generations.incomplete()
             _log.info("views_held_back", documents=len(documents))
             return report
+        asked, built = documents, await self._builds.built()
+        documents = [document for document in asked if document.view in built]
+        report.held = len(asked) - len(documents)
 
         async def one(document: DocumentKey) -> None:
             await self._publish_isolated(document, batch, report)

@@ -13,3 +13,8 @@ ShardId = NewType("ShardId", str)
 def shard_of(user_id: str, *, shards: int, generation: int) -> ShardId:
     """Return the shard of a person: a stable hash of the user id, so every instance agrees."""
     return ShardId(f"{generation}:{xxh3_64_intdigest(user_id.encode()) % shards:04d}")
+
+
+def all_shards(*, shards: int, generation: int) -> list[ShardId]:
+    """Return every shard of a generation."""
+    return [ShardId(f"{generation}:{number:04d}") for number in range(shards)]

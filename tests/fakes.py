@@ -41,12 +41,12 @@ def no_fault(operation: str, when: str) -> None:
 class FakeContainer:
     """Items by partition key and id. Knows exactly the queries that ``shared`` sends."""
 
-    def __init__(self, key: str = "shard", fault: Fault = no_fault) -> None:
+    def __init__(self, key: str = "shard", fault: Fault = no_fault, began: int = 0) -> None:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
         self.fault = fault
         self.requests: list[str] = []
         self._key = key
-        self._clock = itertools.count(1)
+        self._clock = itertools.count(began + 1)
 
     async def _begin(self, operation: str) -> None:
         await asyncio.sleep(0)  # as on a network, others come between
@@ -58,6 +58,16 @@ class FakeContainer:
         stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
         self.items[item[self._key], item["id"]] = stored
         return Stored(copy.deepcopy(stored))
+
+    async def delete_item(self, item_id: str, partition_key: str, *, etag: str, **_: Any) -> None:
+        await self._begin("delete")
+        current = self.items.get((partition_key, item_id))
+        if current is None:
+            raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        if current["_etag"] != etag:
+            raise CosmosAccessConditionFailedError(status_code=412, message="changed")
+        del self.items[partition_key, item_id]
+        self.fault("delete", "after")
 
     async def read_item(self, item_id: str, partition_key: str, **_: Any) -> dict[str, Any]:
         await self._begin("read")
@@ -144,6 +154,23 @@ class FakeContainer:
                 asked = item.get("aggregate") in aggregates and item.get("key") in keys
                 if asked and item["_ts"] >= values["@since"]:
                     yield copy.deepcopy(item)
+            elif query.startswith("SELECT * FROM c WHERE c.kind = @kind AND c.hour >= @first"):
+                sources = (values["@interactions"], values["@incidents"])
+                inside = values["@first"] <= item.get("hour", "") <= values["@last"]
+                if inside and item.get("source") in sources and key.startswith(values["@generation"]):
+                    yield copy.deepcopy(item)
+            elif query == "SELECT * FROM c WHERE c.kind = @kind":
+                if item["kind"] == values["@kind"]:
+                    yield copy.deepcopy(item)
+            elif query.startswith("SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial'"):
+                if item["kind"] == "partial" and key.startswith(values["@generation"]):
+                    since, aggregate = values.get("@value", 0), values.get("@aggregate")
+                    begins = aggregate and (item["aggregate"], item["key"][: len(since)]) == (
+                        aggregate,
+                        since,
+                    )
+                    if begins or (not aggregate and item["_ts"] >= since):
+                        yield {"aggregate": item["aggregate"], "key": item["key"]}
             else:
                 raise AssertionError(f"the fake does not know this query: {query}")
         self.fault("query", "after")

@@ -12,7 +12,7 @@ from xxhash import xxh3_64_digest
 from shared.catalogue import DAY, container
 from shared.facts import USER_INTERACTIONS, Fact
 from shared.tally import Tally
-from shared.units import Month
+from shared.units import Day, Month
 
 FOREVER = -1
 
@@ -81,6 +81,9 @@ class Aggregate(Protocol):
 
         None if every shard has a share of it; then the shares are merged when it is shown.
         """
+
+    def first_day(self, key: str) -> Day | None:
+        """Return the first day of the period that a key stands for, None if it has no period."""
 
     def keys(self, fact: Fact) -> Iterable[str]:
         """Return the keys that one fact concerns."""

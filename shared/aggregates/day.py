@@ -26,6 +26,10 @@ class DayAggregate:
     def person(self, key: str) -> None:
         """Return None: every shard has a share."""
 
+    def first_day(self, key: str) -> Day:
+        """Return the day."""
+        return Day(key)
+
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the fact's day; of a session each day on which it was open."""
         match fact:

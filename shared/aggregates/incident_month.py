@@ -21,6 +21,9 @@ class IncidentMonth:
     def person(self, key: str) -> None:
         """Return None: every shard has a share."""
 
+    def first_day(self, key: str) -> None:
+        """Return None: incidents are kept as long as their state."""
+
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the incident's month and text."""
         return (source_key(fact.month, _source(fact)),) if isinstance(fact, IncidentFact) else ()

@@ -9,7 +9,7 @@ from shared.facts import Fact
 from shared.scores import churn_risk
 from shared.tally import Counting, Tally, merged
 from shared.tiers import month_scores, tier_of
-from shared.units import Month, month_after, month_bounds, to_micro
+from shared.units import Day, Month, days_of_month, month_after, month_bounds, to_micro
 
 NAME = "month"
 
@@ -25,6 +25,10 @@ class MonthAggregate:
 
     def person(self, key: str) -> None:
         """Return None: every shard has a share."""
+
+    def first_day(self, key: str) -> Day:
+        """Return the month's first day."""
+        return days_of_month(Month(key))[0]
 
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return nothing: all of it is derived."""

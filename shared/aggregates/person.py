@@ -24,6 +24,9 @@ class Person:
         """Return the user id."""
         return key
 
+    def first_day(self, key: str) -> None:
+        """Return None: a person has no period."""
+
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the person."""
         return (fact.user_id,)

@@ -6,7 +6,7 @@ from shared.aggregates import person
 from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
 from shared.facts import Fact, InteractionFact, SessionFact
 from shared.tally import Tally
-from shared.units import Month, to_micro
+from shared.units import Day, Month, days_of_month, to_micro
 
 NAME = "person_month"
 
@@ -36,6 +36,10 @@ class PersonMonth:
     def person(self, key: str) -> str:
         """Return the user id."""
         return split_key(key)[1]
+
+    def first_day(self, key: str) -> Day:
+        """Return the month's first day."""
+        return days_of_month(split_key(key)[0])[0]
 
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the person's month."""

@@ -32,6 +32,9 @@ class Silence:
     def person(self, key: str) -> None:
         """Return None: every shard has a share."""
 
+    def first_day(self, key: str) -> None:
+        """Return None: it follows from state that is never forgotten."""
+
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return nothing: all of it is derived."""
         return ()

@@ -11,6 +11,7 @@ import pytest
 from shared import audit
 from shared.aggregates.base import PartialKey
 from shared.audit import Auditor
+from shared.builds import Builds
 from shared.generations import Generations
 from shared.ledger import Partial
 from shared.poison import PoisonStore
@@ -85,6 +86,7 @@ class World:
             writer=Writer(self),  # type: ignore[arg-type]
             poison=PoisonStore(self.containers["poison_messages"]),
             generations=self.generations(settings),
+            builds=Builds(self.fleet_state, settings),
             settings=settings,
         )
 

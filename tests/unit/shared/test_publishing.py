@@ -9,6 +9,7 @@ import pytest
 
 from shared import cosmos
 from shared.aggregates.base import PartialKey
+from shared.builds import Builds
 from shared.generations import ID, SCOPE, Generations
 from shared.ledger import Partial
 from shared.poison import PoisonStore
@@ -58,6 +59,7 @@ class Database:
             writer=Writer(self),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
             generations=Generations(self.get_container_client("fleet_state"), settings),
+            builds=Builds(self.get_container_client("fleet_state"), settings),
             settings=settings,
         )
 

@@ -1,0 +1,89 @@
+"""Which views are built: counted from everything there is. The others are held back until they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+from shared.cosmos import record_charge, retrying
+from shared.settings import Settings
+from shared.views import VIEWS
+
+SCOPE = "builds"
+"""Logical partition of ``fleet_state`` with one document per generation."""
+
+REMEMBERED_SECONDS = 5.0
+"""How long an instance relies on what it read. A rebuild waits longer before it begins."""
+
+
+class Builds:
+    """The views of the current generation whose state counts everything.
+
+    The first release that asks finds the state it has counted itself, and writes down all its views. A view
+    that a later release adds is not among them: its state begins with that release, and is held back until
+    it is rebuilt.
+    """
+
+    def __init__(
+        self, container: ContainerProxy, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._container = container
+        self._id = f"views-{settings.generation}"
+        self._clock = clock
+        self._read_at: float | None = None
+        self._built: frozenset[str] = frozenset()
+
+    async def built(self) -> frozenset[str]:
+        """Return the names of the views that may be published."""
+        now = self._clock()
+        if self._read_at is None or now - self._read_at > REMEMBERED_SECONDS:
+            self._built, _ = await self._read()
+            self._read_at = now
+        return self._built
+
+    async def set_aside(self, views: Iterable[str]) -> None:
+        """Hold views back: their state is about to be wrong for a while."""
+        await self._change(lambda built: built - frozenset(views))
+
+    async def complete(self, views: Iterable[str]) -> None:
+        """Let views be published again."""
+        await self._change(lambda built: built | frozenset(views))
+
+    async def _change(self, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+        async for attempt in retrying(CosmosAccessConditionFailedError):
+            with attempt:
+                built, etag = await self._read()
+                item = self._item(change(built))
+                await self._container.replace_item(
+                    item["id"],
+                    item,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                    response_hook=record_charge,
+                )
+        self._read_at = None
+
+    async def _read(self) -> tuple[frozenset[str], str]:
+        async for attempt in retrying(CosmosResourceNotFoundError, CosmosResourceExistsError):
+            with attempt:
+                try:
+                    item = await self._container.read_item(self._id, SCOPE, response_hook=record_charge)
+                except CosmosResourceNotFoundError as error:
+                    record_charge(error.headers or {})
+                    item = await self._container.create_item(
+                        self._item(frozenset(VIEWS)), response_hook=record_charge
+                    )
+                return frozenset(item["built"]), item["_etag"]
+        raise AssertionError("the retry policy either returns or raises")
+
+    def _item(self, built: frozenset[str]) -> dict[str, Any]:
+        return {"id": self._id, "scope": SCOPE, "built": sorted(built)}

@@ -1,0 +1,104 @@
+"""Views that the clock publishes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from shared.facts import USERS
+from tests.unit.shared.world import World, interaction
+
+
+def consent(given: bool) -> dict[str, object]:
+    return {"id": "user_ann", "user_id": "ann", "privacy_settings": {"analytics_consent": given}}
+
+
+async def test_days_weeks_and_quarters_follow_within_the_hour() -> None:
+    world = World()
+    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T11:00:00Z"))
+    await world.publish()
+    assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
+    refresher = await world.refresher()
+    report = await refresher.refresh()
+    shown = world.documents("user_analytics")
+    assert {name.rpartition("_")[2] for name in shown} == {
+        "202509", "20250901", "20250912", "2025W36", "2025W37", "2025Q3",
+    }  # fmt: skip
+    assert shown["user_analytics_ann_2025Q3"]["interaction_metrics"]["total_interactions"] == 2
+    assert shown["user_analytics_ann_2025W37"]["period_start"] == "2025-09-08T00:00:00Z"
+    assert report.published > 4
+    popular = world.documents("content_popularity")
+    assert popular["content_popularity_daily_20250912"]["top_foundational_texts"][0]["citations"] == 1
+    assert "content_popularity_daily_20250902" not in popular
+    texts = world.documents("content_analytics")
+    assert texts.keys() == {"content_analytics_gita_202509"}
+    assert texts["content_analytics_gita_202509"]["usage_metrics"]["unique_users_accessed"] == 1
+
+    before = {name: document["_etag"] for name, document in shown.items()}
+    assert (await refresher.refresh()).published == 0
+    await world.take(interaction(3, "2025-09-12T12:00:00Z"))
+    await refresher.refresh()
+    changed = {
+        name
+        for name, document in world.documents("user_analytics").items()
+        if document["_etag"] != before[name]
+    }
+    assert {name.rpartition("_")[2] for name in changed} == {"20250912", "2025W37", "2025Q3"}
+
+
+async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() -> None:
+    world = World()
+    publisher, refresher = await world.publisher(), await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
+
+    async def bring_up_to_date() -> tuple[set[str], int]:
+        await world.publish(publisher)
+        await refresher.refresh()
+        summary = world.documents("engagement_summary")["engagement_summary_new_202509"]
+        people = {document["user_id"] for document in world.documents("user_analytics").values()}
+        return people, summary["user_count"]
+
+    assert await bring_up_to_date() == ({"ann", "bob"}, 2)
+    await world.take(consent(False), source=USERS)
+    assert await bring_up_to_date() == ({"bob"}, 1)
+    assert world.documents("daily_metrics")["daily_metrics_20250912"]["usage_statistics"]["active_users"] == 2
+    await world.take(consent(True), source=USERS)
+    assert await bring_up_to_date() == ({"ann", "bob"}, 2)
+
+
+async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
+    world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
+    await world.publish()
+    refresher = await world.refresher()
+
+    async def churned(month: str) -> int:
+        await refresher.refresh()
+        return int(world.documents("engagement_summary")[f"engagement_summary_churned_{month}"]["user_count"])
+
+    assert await churned("202509") == 0
+    world.now += timedelta(days=15)  # bob was here 29 days ago
+    assert await churned("202509") == 0
+    await world.take(interaction(3, "2025-10-01T10:00:00Z"))
+    world.now += timedelta(days=1)
+    assert await churned("202509") == 0  # the end of its month is not thirty days after his day
+    await world.publish()
+    assert await churned("202510") == 1
+    await world.take(interaction(4, "2025-10-02T10:00:00Z", "bob"))
+    await world.publish()
+    world.now += timedelta(days=1)
+    assert await churned("202510") == 0
+
+
+async def test_scores_sink_with_the_days() -> None:
+    world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-15T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    risks = []
+    for _ in range(3):
+        await refresher.refresh()
+        month = world.documents("user_analytics")["user_analytics_ann_202509"]
+        risks.append(month["predictions"]["churn_risk_score"])
+        assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
+        world.now += timedelta(days=5)
+    assert risks == sorted(set(risks))

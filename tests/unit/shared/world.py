@@ -1,0 +1,131 @@
+"""A fleet over containers in memory: everything between the sources' documents and the published views."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.builds import Builds
+from shared.catalogue import CATALOGUE
+from shared.facts import USER_INTERACTIONS
+from shared.generations import Generations
+from shared.health import HealthMonitor
+from shared.poison import PoisonStore
+from shared.publication import Writer
+from shared.publishing import Publisher
+from shared.rebuild import Rebuilder
+from shared.refresh import Refresher
+from shared.settings import Settings
+from shared.sources import SOURCES
+from tests.fakes import FakeContainer
+from tests.unit.shared.delivery import Document, Instance
+
+SHARDS = 2
+
+
+class World:
+    """Containers by the catalogue, and one of each part of a fleet.
+
+    Parameters
+    ----------
+    now
+        The time, which stands still until it is set.
+    """
+
+    def __init__(self, now: datetime = datetime(2025, 9, 15, 14, 47, tzinfo=UTC)) -> None:
+        self.now = now
+        self.settings = Settings(FLEET_SHARDS=SHARDS)
+        began = int(now.timestamp())
+        self.containers: dict[str, Any] = {
+            container.name: FakeContainer(container.partition_key.removeprefix("/"), began=began)
+            for container in CATALOGUE
+        }
+        self.state = self.containers["view_state"]
+        self.folding = Instance(self.state)
+        self.writes = 0
+
+    def get_container_client(self, name: str) -> Any:
+        return self.containers[name]
+
+    async def take(self, *documents: Document, source: str = USER_INTERACTIONS) -> None:
+        """Write documents to a source and fold them."""
+        for document in documents:
+            self.writes += 1
+            stamp = {"_ts": 1_790_000_000 + self.writes, "_lsn": self.writes, "_etag": f'"{self.writes}"'}
+            await self.folding.take([document | stamp], SOURCES[source])
+
+    async def publish(self, publisher: Publisher | None = None) -> None:
+        """Deliver everything that view_state holds to the publisher."""
+        await (publisher or await self.publisher()).publish(list(self.state.items.values()))
+
+    async def builds(self) -> Builds:
+        return Builds(self.containers["fleet_state"], self.settings)
+
+    async def generations(self) -> Generations:
+        generations = Generations(self.containers["fleet_state"], self.settings)
+        await generations.begin()
+        return generations
+
+    async def publisher(self) -> Publisher:
+        poison: Any = PoisonStore(self.containers["poison_messages"])
+        return Publisher(
+            database=self,  # type: ignore[arg-type]
+            writer=Writer(self),  # type: ignore[arg-type]
+            poison=poison,
+            generations=await self.generations(),
+            builds=await self.builds(),
+            settings=self.settings,
+            now=lambda: self.now,
+        )
+
+    async def refresher(self) -> Refresher:
+        return Refresher(
+            state=self.state,
+            progress=self.containers["fleet_state"],
+            publisher=await self.publisher(),
+            generations=await self.generations(),
+            settings=self.settings,
+            now=lambda: self.now,
+        )
+
+    async def rebuilder(self) -> Rebuilder:
+        return Rebuilder(
+            state=self.state,
+            builds=await self.builds(),
+            publisher=await self.publisher(),
+            settings=self.settings,
+            today=lambda: f"{self.now:%Y-%m-%d}",  # type: ignore[arg-type,return-value]
+            pause=0,
+        )
+
+    async def health(self) -> HealthMonitor:
+        writer: Any = Writer(self)  # type: ignore[arg-type]
+        return HealthMonitor(
+            state=self.state,
+            writer=writer,
+            generations=await self.generations(),
+            settings=self.settings,
+            now=lambda: self.now,
+        )
+
+    def documents(self, container: str) -> dict[str, Document]:
+        """Return what is published in a container, by id."""
+        return {item["id"]: item for item in self.containers[container].items.values()}
+
+    def states(self) -> dict[str, Any]:
+        """Return the state of all partials that hold anything, by shard and id."""
+        return {
+            f"{item['shard']} {item['id']}": item["state"]
+            for item in self.state.items.values()
+            if item["kind"] == "partial" and item["state"]
+        }
+
+
+def interaction(number: int, timestamp: str, user_id: str = "ann", **change: Any) -> Document:
+    """Return a small document of ``user_interactions``."""
+    return {
+        "id": f"interaction_{number}", "user_id": user_id, "timestamp": timestamp, "session_id": f"s{number}",
+        "response_text": "…", "response_time_ms": 1000 + number, "user_rating": 5,
+        "foundational_texts_used": [{"source": "gita", "chapter": "2", "verse": 47, "relevance_score": 0.9}],
+        "response_metadata": {"personality_used": "krishna"}, "query_metadata": {"query_category": "duty"},
+    } | change  # fmt: skip
