@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
-import json
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from azure.core.exceptions import AzureError
-from rich.console import Console
 from rich.table import Table
 
+from ops.console import (
+    ERR,
+    EXIT_REFUSED,
+    OUT,
+    USER_AGENT,
+    AsJson,
+    fail,
+    print_json,
+    reported,
+    run,
+)
 from ops.fields import fields_page
 from ops.scores import scores_page
+from ops.views import views_cli
 from shared.cosmos import connect
 from shared.fleet import Fleet
-from shared.generations import GenerationIncompleteError
-from shared.logs import configure_logging
-from shared.poison import PoisonNotFoundError
 from shared.poison_rows import Status
 from shared.price_book import PriceBook
-from shared.pricing import ModelPrice, PriceError, list_prices, parse_price
+from shared.pricing import ModelPrice, list_prices, parse_price
 from shared.provisioning import ProvisioningReport, apply_catalogue
-from shared.publishing import DocumentKey, PublishReport, UnknownViewError
-from shared.replay import ReplayError
-from shared.settings import SettingsError, load_settings
+from shared.settings import load_settings
 
 cli = typer.Typer(help="Inspect and repair the fleet.", no_args_is_help=True, add_completion=False)
 poison_cli = typer.Typer(help="Documents that could not be processed.", no_args_is_help=True)
@@ -39,57 +41,10 @@ containers_cli = typer.Typer(help="The containers that the fleet needs.", no_arg
 cli.add_typer(poison_cli, name="poison")
 cli.add_typer(prices_cli, name="prices")
 cli.add_typer(containers_cli, name="containers")
+cli.add_typer(views_cli, name="views")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; written into the row.")]
 RowId = Annotated[str, typer.Argument(help="Id of the row, poison_…")]
-
-USER_AGENT = "vimarsh-ops"
-EXIT_REFUSED = 1
-EXIT_SETTINGS = 2
-EXIT_UNAVAILABLE = 3
-
-_out = Console()
-_err = Console(stderr=True)
-
-
-def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
-    """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
-
-    async def connected() -> Any:
-        async with Fleet(load_settings(), user_agent=USER_AGENT, begins=False) as fleet:
-            return await work(fleet)
-
-    return _reported(connected)
-
-
-def _reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    configure_logging("WARNING")
-    try:
-        return asyncio.run(work())
-    except SettingsError as error:
-        _fail(str(error), EXIT_SETTINGS)
-    except (
-        PoisonNotFoundError,
-        ReplayError,
-        UnknownViewError,
-        GenerationIncompleteError,
-        PriceError,
-    ) as error:
-        _fail(str(error), EXIT_REFUSED)
-    except AzureError as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _fail(f"The database did not do as asked: {first}", EXIT_UNAVAILABLE)
-
-
-def _fail(message: str, code: int) -> None:
-    _err.print(message, style="red", markup=False)
-    raise typer.Exit(code)
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
 
 
 @poison_cli.command("list")
@@ -105,7 +60,7 @@ def list_poison(
 
     rows = run(work)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table("id", "source", "document", "error", "attempts", "last failed", "status")
     for row in rows:
@@ -118,20 +73,20 @@ def list_poison(
             row["last_failed_at"],
             row["status"],
         )
-    _out.print(table if rows else "No poison documents.")
+    OUT.print(table if rows else "No poison documents.")
 
 
 @poison_cli.command("show")
 def show_poison(row_id: RowId) -> None:
     """Print one row whole, with its document. It may hold personal data."""
-    _print_json(run(lambda fleet: fleet.poison.get(row_id)))
+    print_json(run(lambda fleet: fleet.poison.get(row_id)))
 
 
 @poison_cli.command("replay")
 def replay_poison(row_id: RowId, by: By = "") -> None:
     """Fold the document as it stands now, or its stored copy where it is gone; publish a view again."""
     row = run(lambda fleet: fleet.replayer.replay(row_id, by=by or getpass.getuser()))
-    _out.print(f"{row['id']} {row['status']}")
+    OUT.print(f"{row['id']} {row['status']}")
 
 
 @poison_cli.command("resolve")
@@ -148,25 +103,7 @@ def discard_poison(row_id: RowId, by: By = "") -> None:
 
 def _settle(row_id: str, status: Status, by: str) -> None:
     row = run(lambda fleet: fleet.poison.settle(row_id, status, by=by or getpass.getuser()))
-    _out.print(f"{row['id']} {row['status']}")
-
-
-@cli.command("publish")
-def publish(
-    view: Annotated[str, typer.Argument(help="Name of the view: daily_metrics, user_analytics.")],
-    keys: Annotated[list[str], typer.Argument(help="Keys of documents: 2025-08-05, or 202508|USER_ID.")],
-) -> None:
-    """Publish documents again from what is counted now, even if they show it already."""
-
-    async def work(fleet: Fleet) -> PublishReport:
-        return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
-
-    report = run(work)
-    _out.print(
-        f"{report.published} published, {report.current} current, {report.absent} with nothing counted"
-    )
-    if report.poisoned:
-        _fail(f"Could not be published, see: {', '.join(report.poisoned)}", EXIT_REFUSED)
+    OUT.print(f"{row['id']} {row['status']}")
 
 
 @cli.command("audit")
@@ -182,7 +119,7 @@ def audit(
     """Compare the feeds with what was counted, and repair what was lost. Exit code 0 either way."""
     reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay, from_beginning=from_beginning))
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "feed": report.feed,
@@ -204,7 +141,7 @@ def audit(
             "yes" if report.caught_up else "no, run again",
             f"{report.request_units:,.0f}",
         )
-    _out.print(table)
+    OUT.print(table)
 
 
 @containers_cli.command("apply")
@@ -219,15 +156,15 @@ def apply_containers(as_json: AsJson = False) -> None:
         async with connect(settings, user_agent=USER_AGENT) as client:
             return await apply_catalogue(client, settings.cosmos_database)
 
-    report: ProvisioningReport = _reported(work)
+    report: ProvisioningReport = reported(work)
     if as_json:
-        _print_json(asdict(report))
+        print_json(asdict(report))
         return
     for name in report.created:
-        _out.print(f"created {name}")
+        OUT.print(f"created {name}")
     for drift in report.drifted:
-        _err.print(f"differs: {drift}", markup=False)
-    _out.print(f"{len(report.created)} created, {len(report.unchanged)} as the catalogue says.")
+        ERR.print(f"differs: {drift}", markup=False)
+    OUT.print(f"{len(report.created)} created, {len(report.unchanged)} as the catalogue says.")
 
 
 @prices_cli.command("list")
@@ -244,7 +181,7 @@ def show_prices(as_json: AsJson = False) -> None:
         for price in prices
     ]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table("model", "from", "prompt up to", "in, nano-USD/token", "out, nano-USD/token", "origin")
     for row in rows:
@@ -258,7 +195,7 @@ def show_prices(as_json: AsJson = False) -> None:
                 f"{tier['output_nano_usd_per_token']:,}",
                 row["origin"],
             )
-    _out.print(table)
+    OUT.print(table)
 
 
 @prices_cli.command("put")
@@ -282,7 +219,7 @@ def put_price(
         await book.put(price)
         return (await fleet.repricer.apply()).repriced
 
-    _out.print(f"{run(work):,} interactions priced again.")
+    OUT.print(f"{run(work):,} interactions priced again.")
 
 
 @cli.command("fields")
@@ -305,7 +242,7 @@ def _reference(page: str, command: str, check: Path | None) -> None:
     if check is None:
         sys.stdout.write(page)
     elif check.read_text(encoding="utf-8") != page:
-        _fail(f"{check} is out of date: run .venv/bin/python -m ops {command} > {check}", EXIT_REFUSED)
+        fail(f"{check} is out of date: run .venv/bin/python -m ops {command} > {check}", EXIT_REFUSED)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from shared.views import VIEWS
 SCOPE = "builds"
 """Logical partition of ``fleet_state`` with one document per generation."""
 
-REMEMBERED_SECONDS = 5.0
+REMEMBERED_SECONDS = 2.0
 """How long an instance relies on what it read. A rebuild waits longer before it begins."""
 
 

@@ -56,17 +56,18 @@ class Fleet:
         self.ingest = Ingest(
             database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
         )
-        writer, builds = Writer(self.database), Builds(container("fleet_state"), settings)
+        writer = Writer(self.database)
+        self.builds = Builds(container("fleet_state"), settings)
         self.publisher = Publisher(
             database=self.database,
             writer=writer,
             poison=self.poison,
             generations=self.generations,
-            builds=builds,
+            builds=self.builds,
             settings=settings,
         )
         self.rebuilder = Rebuilder(
-            state=container("view_state"), builds=builds, publisher=self.publisher, settings=settings
+            state=container("view_state"), builds=self.builds, publisher=self.publisher, settings=settings
         )
         self.refresher = Refresher(
             state=container("view_state"),

@@ -1,0 +1,71 @@
+"""What the operator's commands have in common: connecting, printing, and errors as exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+from azure.core.exceptions import AzureError
+from rich.console import Console
+
+from shared.fleet import Fleet
+from shared.generations import GenerationIncompleteError
+from shared.logs import configure_logging
+from shared.poison import PoisonNotFoundError
+from shared.pricing import PriceError
+from shared.publishing import UnknownViewError
+from shared.replay import ReplayError
+from shared.settings import SettingsError, load_settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+USER_AGENT = "vimarsh-ops"
+EXIT_REFUSED = 1
+EXIT_SETTINGS = 2
+EXIT_UNAVAILABLE = 3
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
+    """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
+
+    async def connected() -> Any:
+        async with Fleet(load_settings(), user_agent=USER_AGENT, begins=False) as fleet:
+            return await work(fleet)
+
+    return reported(connected)
+
+
+def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    configure_logging("WARNING")
+    try:
+        return asyncio.run(work())
+    except SettingsError as error:
+        fail(str(error), EXIT_SETTINGS)
+    except (
+        PoisonNotFoundError,
+        ReplayError,
+        UnknownViewError,
+        GenerationIncompleteError,
+        PriceError,
+    ) as error:
+        fail(str(error), EXIT_REFUSED)
+    except AzureError as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        fail(f"The database did not do as asked: {first}", EXIT_UNAVAILABLE)
+
+
+def fail(message: str, code: int) -> None:
+    ERR.print(message, style="red", markup=False)
+    raise typer.Exit(code)
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

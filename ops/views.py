@@ -1,0 +1,109 @@
+"""``python -m ops views``: list, publish, refresh and rebuild the views."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, run
+from shared.fleet import Fleet
+from shared.health import HealthReport
+from shared.publishing import DocumentKey, PublishReport
+from shared.rebuild import RebuildReport
+from shared.refresh import RefreshReport
+from shared.views import VIEWS
+
+views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is_help=True)
+
+
+@views_cli.command("list")
+def list_views(as_json: AsJson = False) -> None:
+    """List the views: their container, when they are published, and whether they are complete."""
+
+    async def work(fleet: Fleet) -> frozenset[str]:
+        return await fleet.builds.built()
+
+    built = run(work)
+    rows: list[dict[str, Any]] = [
+        {"view": name, "container": view.container, "published": view.pace.value, "complete": name in built}
+        for name, view in VIEWS.items()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("view", "container", "published", "complete")
+    for row in rows:
+        complete = "yes" if row["complete"] else "no: rebuild it"
+        table.add_row(row["view"], row["container"], row["published"], complete)
+    OUT.print(table)
+
+
+@views_cli.command("publish")
+def publish(
+    view: Annotated[str, typer.Argument(help="Name of the view, as the list shows.")],
+    keys: Annotated[list[str], typer.Argument(help="Keys of documents: 2025-08-05, or 202508|USER_ID.")],
+) -> None:
+    """Publish documents again from what is counted now, even if they show it already."""
+
+    async def work(fleet: Fleet) -> PublishReport:
+        return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
+
+    report = run(work)
+    OUT.print(f"{report.published} published, {report.current} current, {report.absent} with nothing counted")
+    if report.poisoned:
+        fail(f"Could not be published, see: {', '.join(report.poisoned)}", EXIT_REFUSED)
+
+
+@views_cli.command("refresh")
+def refresh(as_json: AsJson = False) -> None:
+    """Publish now what timers publish: views that lag up to an hour, and the health of the last minutes."""
+
+    async def work(fleet: Fleet) -> tuple[RefreshReport, HealthReport]:
+        return await fleet.refresher.refresh(), await fleet.health.refresh()
+
+    views, health = run(work)
+    if as_json:
+        print_json({"views": asdict(views), "health": asdict(health)})
+        return
+    OUT.print(f"{views.published} documents published, {views.current} current; {health.published} of health")
+
+
+@views_cli.command("rebuild")
+def rebuild(
+    views: Annotated[list[str] | None, typer.Argument(help="Names of views; all if none is given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count views anew from the ledger, and publish them. The feeds go on meanwhile.
+
+    Readers keep the figures they have until the new ones are complete. It can be broken off and run again.
+    Exit code 1 if the feeds were too quick for some shards, or a document could not be published.
+    """
+    progress = Progress(
+        TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
+    )
+    task = progress.add_task("rebuild", total=None)
+
+    def on_progress(report: RebuildReport, shards: int) -> None:
+        progress.update(task, completed=report.shards + len(report.unfinished), total=shards)
+
+    async def work(fleet: Fleet) -> Any:
+        return await fleet.rebuilder.rebuild(views or [], on_progress)
+
+    with progress:
+        report: RebuildReport = run(work)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        OUT.print(
+            f"{report.shards} shards, {report.pages:,} pages, {report.partials:,} partials, "
+            f"{report.corrected:,} corrected; {report.published:,} documents published "
+            f"in {report.seconds:.0f} s for {report.request_units:,.0f} request units"
+        )
+    if report.unfinished:
+        fail(f"Changed too quickly, run it again: shards {', '.join(report.unfinished)}", EXIT_REFUSED)
+    if report.poisoned:
+        fail(f"{report.poisoned} documents could not be published: see poison list", EXIT_REFUSED)
