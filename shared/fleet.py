@@ -22,6 +22,7 @@ from shared.replay import Replayer
 from shared.repricing import Repricer
 from shared.settings import Settings
 from shared.store import ShardStore
+from shared.usage import UsageWriter
 
 
 class Fleet:
@@ -69,7 +70,13 @@ class Fleet:
         self.rebuilder = Rebuilder(
             state=container("view_state"), builds=self.builds, publisher=self.publisher, settings=settings
         )
+        usage = UsageWriter(
+            state=container("view_state"),
+            vectors=container("personality_vectors"),
+            generation=settings.generation,
+        )
         self.refresher = Refresher(
+            usage=usage,
             state=container("view_state"),
             progress=container("fleet_state"),
             publisher=self.publisher,

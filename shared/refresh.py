@@ -12,13 +12,17 @@ import structlog
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
 from shared.cosmos import charging, record_charge
 from shared.generations import Generations
+from shared.merging import Merger
 from shared.periods import day_text
 from shared.publishing import DocumentKey, Publisher, PublishReport, showing, utc_now
 from shared.settings import Settings
+from shared.units import Day
+from shared.usage import UsageWriter
 from shared.views import VIEWS
 from shared.views.base import Pace
 
@@ -30,6 +34,7 @@ OVERLAP_SECONDS = 600
 that lag. Of documents that say the same already nothing is written."""
 
 DOCUMENTS_AT_ONCE = 500
+DAYS_AT_ONCE = 50
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +50,8 @@ class RefreshReport:
     published: int = 0
     current: int = 0
     poisoned: int = 0
+    usage: int = 0
+    """Passages whose usage was written into their vectors."""
     requests: int = 0
     request_units: float = 0.0
     seconds: float = 0.0
@@ -71,6 +78,7 @@ class Refresher:
         state: ContainerProxy,
         progress: ContainerProxy,
         publisher: Publisher,
+        usage: UsageWriter,
         generations: Generations,
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
@@ -78,6 +86,8 @@ class Refresher:
         self._state = state
         self._progress = progress
         self._publisher = publisher
+        self._usage = usage
+        self._merger = Merger(state, settings)
         self._generations = generations
         self._generation = settings.generation
         self._now = now
@@ -104,6 +114,12 @@ class Refresher:
             changed = [target async for target in self._written_since(done["since"] - OVERLAP_SECONDS)]
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
+            days = [target for target in changed if target.aggregate == day.NAME]
+            for batch in batched(days, DAYS_AT_ONCE):
+                merges = await self._merger.refresh(batch)
+                report.usage += (
+                    await self._usage.write({Day(t.key): (m.revision, m.state()) for t, m in merges.items()})
+                ).patched
             if done["half"] != half:
                 await self._publish(await self._aged(now, report), report)
             await self._progress.upsert_item(
@@ -119,6 +135,7 @@ class Refresher:
             published=report.published,
             current=report.current,
             poisoned=report.poisoned,
+            usage=report.usage,
             requests=report.requests,
             request_units=round(report.request_units, 2),
             duration_ms=round(report.seconds * 1000),

@@ -104,6 +104,19 @@ class FakeContainer:
         self.fault("replace", "after")
         return stored
 
+    async def patch_item(
+        self, item_id: str, partition_key: str, operations: list[dict[str, Any]], **_: Any
+    ) -> None:
+        await self._begin("patch")
+        current = self.items.get((partition_key, item_id))
+        if current is None:
+            raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        for operation in operations:
+            assert operation["op"] == "set"
+            current = current | {operation["path"].removeprefix("/"): operation["value"]}
+        self._store(current)
+        self.fault("patch", "after")
+
     async def execute_item_batch(
         self, operations: list[tuple[Any, ...]], partition_key: str, **_: Any
     ) -> list[dict[str, Any]]:
@@ -159,6 +172,9 @@ class FakeContainer:
                 inside = values["@first"] <= item.get("hour", "") <= values["@last"]
                 if inside and item.get("source") in sources and key.startswith(values["@generation"]):
                     yield copy.deepcopy(item)
+            elif query.startswith("SELECT c.shard FROM c WHERE c.kind = 'usage'"):
+                if item["id"] == values["@id"] and key.startswith(values["@start"]):
+                    yield {"shard": key}
             elif query == "SELECT * FROM c WHERE c.kind = @kind":
                 if item["kind"] == values["@kind"]:
                     yield copy.deepcopy(item)

@@ -355,7 +355,17 @@ SYSTEM_HEALTH = {
     **_STATE,
 }
 
+PERSONALITY_VECTORS = {
+    "usage_metrics.citation_count": "citations of the passage by the persona, on all days together; written within the "
+    "hour, as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them",
+    "usage_metrics.last_accessed": "start of the last UTC day on which it was cited",
+    "usage_metrics.avg_relevance_score": "mean relevance_score of these citations",
+    "usage_metrics.user_rating_avg": "mean user_rating of the interactions that cite it",
+    "usage_metrics.effectiveness_score": "score response_effectiveness, of these two",
+}
+
 FIELDS: dict[str, dict[str, str]] = {
+    "personality_vectors": PERSONALITY_VECTORS,
     "system_health": SYSTEM_HEALTH,
     "daily_metrics": DAILY_METRICS,
     "user_analytics": USER_ANALYTICS,

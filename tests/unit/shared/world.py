@@ -17,6 +17,7 @@ from shared.rebuild import Rebuilder
 from shared.refresh import Refresher
 from shared.settings import Settings
 from shared.sources import SOURCES
+from shared.usage import UsageWriter
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Document, Instance
 
@@ -82,11 +83,15 @@ class World:
         return Refresher(
             state=self.state,
             progress=self.containers["fleet_state"],
+            usage=self.usage(),
             publisher=await self.publisher(),
             generations=await self.generations(),
             settings=self.settings,
             now=lambda: self.now,
         )
+
+    def usage(self) -> UsageWriter:
+        return UsageWriter(state=self.state, vectors=self.containers["personality_vectors"], generation=1)
 
     async def rebuilder(self) -> Rebuilder:
         return Rebuilder(

@@ -1,0 +1,99 @@
+"""Usage of passages: absolute figures in the vectors, whatever is corrected later or interrupted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.usage import usage_metrics
+from shared.views.fields import FIELDS
+from tests.fakes import Killed
+from tests.unit.shared.world import World, interaction
+
+MONDAY, TUESDAY = "2025-09-01T10:00:00Z", "2025-09-02T10:00:00Z"
+ID, PARTITION = "krishna_gita_2_47", "krishna::gita"
+
+
+def with_vectors() -> World:
+    world = World()
+    vectors = world.containers["personality_vectors"]
+    vectors._store(
+        {"id": ID, "partition_key": PARTITION, "embeddings": [0.1, 0.2], "usage_metrics": {"old": 1}}
+    )
+    return world
+
+
+def vector(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.containers["personality_vectors"].items[PARTITION, ID]
+    return found
+
+
+async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
+    world = with_vectors()
+    refresher = await world.refresher()
+    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
+    report = await refresher.refresh()
+    assert report.usage == 1
+    assert vector(world)["embeddings"] == [0.1, 0.2]
+    assert vector(world)["usage_metrics"] == {
+        "citation_count": 2,
+        "last_accessed": "2025-09-02T00:00:00Z",
+        "avg_relevance_score": 0.9,
+        "user_rating_avg": 5.0,
+        "effectiveness_score": pytest.approx(0.75, abs=0.05),
+    }
+    etag = vector(world)["_etag"]
+    await refresher.refresh()
+    assert vector(world)["_etag"] == etag
+
+
+async def test_a_corrected_interaction_takes_its_citation_back() -> None:
+    world = with_vectors()
+    refresher = await world.refresher()
+    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
+    await refresher.refresh()
+    await world.take(interaction(2, TUESDAY, foundational_texts_used=None))
+    await refresher.refresh()
+    usage = vector(world)["usage_metrics"]
+    assert (usage["citation_count"], usage["last_accessed"]) == (1, "2025-09-01T00:00:00Z")
+    await world.take(interaction(1, MONDAY, foundational_texts_used=None))
+    await refresher.refresh()
+    usage = vector(world)["usage_metrics"]
+    assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
+
+
+@pytest.mark.parametrize("operation", ["batch", "patch"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: str) -> None:
+    world = with_vectors()
+    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
+    for container in (world.state, world.containers["personality_vectors"]):
+        calls = iter([(operation, when)])
+
+        def fault(what: str, at: str, calls: Any = calls) -> None:
+            if (what, at) == (operation, when) and next(calls, None):
+                raise Killed
+
+        container.fault = fault
+    for _ in range(3):
+        try:
+            await (await world.refresher()).refresh()
+        except Killed:
+            continue
+        break
+    assert vector(world)["usage_metrics"]["citation_count"] == 2
+
+
+def test_the_reference_names_what_is_written() -> None:
+    assert FIELDS["personality_vectors"].keys() == {
+        f"usage_metrics.{name}" for name in usage_metrics([0, 0, 0, 0, 0], ())
+    }
+
+
+async def test_a_passage_without_a_document_waits_for_nothing() -> None:
+    world = with_vectors()
+    other = {"source": "gita", "chapter": "9", "verse": "9"}
+    await world.take(interaction(1, MONDAY, foundational_texts_used=[other]))
+    report = await (await world.refresher()).refresh()
+    assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
