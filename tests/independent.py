@@ -28,16 +28,57 @@ PER_MILLION_USD = {
 """Google's list prices, input and output; gemini-2.5-pro up to 200,000 input tokens."""
 
 BLOCKS = ("cost_data", "response_metadata", "query_metadata", "quality_metrics", "rag_metadata")
+OLD_BLOCKS = ("interaction_data", "context_data")
+
+OLD_MODEL_NAMES = {"gemini-flash": "gemini-2.5-flash"}
 
 # --- the documents ------------------------------------------------------------------------------------------
 
 
+def in_todays_shape(document: Document) -> Document:
+    """Rewrite an interaction from before there were versions; any other comes back as it is.
+
+    There were two shapes: all data under ``interaction_data``, and fields with other names at the top.
+    """
+    if document.get("schema_version") is not None or document.get("profile_version") is not None:
+        return document
+    if document.get("document_type") == "interaction" or document.get("interaction_data") is not None:
+        data = document.get("interaction_data") or {}
+        query, answer = data.get("user_query"), data.get("response_text")
+        persona, rating, usage = data.get("personality_used"), data.get("user_rating"), data
+    elif document.get("context_data") is not None and "cost_data" not in document:
+        data = document
+        query, answer = data.get("user_input"), data.get("ai_response")
+        persona, rating, usage = data.get("personality_id"), data.get("feedback_rating"), data["context_data"]
+    else:
+        return document
+    model = OLD_MODEL_NAMES.get(usage.get("model_used"), usage.get("model_used"))
+    asked, answered = usage.get("input_tokens"), usage.get("output_tokens")
+    if not asked and not answered:  # nobody had counted them
+        asked = answered = None
+    return {
+        "id": document.get("id"),
+        "user_id": document.get("user_id"),
+        "session_id": data.get("session_id"),
+        "timestamp": document.get("timestamp"),
+        "created_at": document.get("created_at"),
+        "user_query": query,
+        "response_text": answer,
+        "response_time_ms": data.get("response_time_ms") or None,
+        "response_metadata": {"personality_used": persona, "model_used": model},
+        "user_rating": rating,
+        "cost_data": {"input_tokens": asked, "output_tokens": answered, "model_used": model},
+        **{name: document[name] for name in ("_ts",) if name in document},
+    }
+
+
 def is_malformed(document: object) -> bool:
     """Say whether a document breaks a rule that keeps it from being counted."""
-    if not isinstance(document, dict) or any(
-        not isinstance(document.get(block), dict | None) for block in BLOCKS
-    ):
+    if not isinstance(document, dict):
         return True
+    if any(not isinstance(document.get(block), dict | None) for block in (*BLOCKS, *OLD_BLOCKS)):
+        return True
+    document = in_todays_shape(document)
     usage = document.get("cost_data") or {}
     tokens = [usage.get("input_tokens"), usage.get("output_tokens")]
     rating, citations = document.get("user_rating"), document.get("foundational_texts_used")
@@ -451,7 +492,7 @@ def assert_views_equal(
 
     A day or month from which every document was moved away is published as one without activity.
     """
-    good = [document for document in documents if not is_malformed(document)]
+    good = [in_todays_shape(document) for document in documents if not is_malformed(document)]
     found = [
         *differences_by_day({shown["date"]: shown for shown in daily}, good),
         *differences_by_month(

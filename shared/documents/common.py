@@ -181,27 +181,6 @@ def _characters(value: object) -> int:
     return 0
 
 
-def require_version(raw: Mapping[str, Any], newest: tuple[int, int]) -> None:
-    """Refuse a document that a newer release wrote: what it means is not for us to guess.
-
-    Raises
-    ------
-    DocumentError
-        ``schema_version`` or ``profile_version`` is not a version, or newer than ``newest``.
-    """
-    for field in ("schema_version", "profile_version"):
-        if raw.get(field) is None:
-            continue
-        text = raw[field]
-        match = re.fullmatch(r"(\d{1,4})\.(\d{1,4})", text) if isinstance(text, str) else None
-        if match is None:
-            raise DocumentError(field, f"{shown(text)} is not a version such as '1.0'")
-        if (int(match[1]), int(match[2])) > newest:
-            raise DocumentError(
-                field, f"{shown(text)} is newer than {newest[0]}.{newest[1]}, the newest this release reads"
-            )
-
-
 def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]) -> None:
     """Refuse a time that lies after the document was written, beyond what clocks may differ.
 

@@ -16,10 +16,8 @@ from shared.documents.common import (
     reject,
     require_not_after_write,
     require_object,
-    require_version,
 )
-
-NEWEST_VERSION = (1, 1)
+from shared.documents.versions import ABUSE_INCIDENT, upcast
 
 MAX_ACTIONS = 50
 """How many actions of an incident count, and how many categories of violation."""
@@ -78,8 +76,7 @@ def parse_incident(raw: object) -> IncidentDocument:
     DocumentError
         It is not an object, lacks its id, user or time, or a field has an impossible value.
     """
-    document = require_object(raw, IncidentDocument.model_fields)
-    require_version(document, NEWEST_VERSION)
+    document = upcast(ABUSE_INCIDENT, require_object(raw, IncidentDocument.model_fields))
     try:
         incident = IncidentDocument.model_validate(document)
     except ValidationError as error:

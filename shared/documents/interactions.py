@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -25,12 +24,8 @@ from shared.documents.common import (
     reject,
     require_not_after_write,
     require_object,
-    require_version,
 )
-
-NEWEST_VERSION = (1, 1)
-"""The specification's ``CURRENT_SCHEMAS["user_interaction"]``."""
-
+from shared.documents.versions import USER_INTERACTION, upcast
 
 MAX_CITATIONS = 50
 """How many citations of one answer count; an answer cites a handful. One document then adds 10 KB at most to
@@ -141,8 +136,7 @@ def parse_interaction(raw: object) -> InteractionDocument:
     DocumentError
         It is not an object, lacks its id, user or time, or a field has an impossible value.
     """
-    document: Mapping[str, Any] = require_object(raw, InteractionDocument.model_fields)
-    require_version(document, NEWEST_VERSION)
+    document = upcast(USER_INTERACTION, require_object(raw, InteractionDocument.model_fields))
     try:
         interaction = InteractionDocument.model_validate(document)
     except ValidationError as error:

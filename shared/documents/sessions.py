@@ -18,11 +18,9 @@ from shared.documents.common import (
     reject,
     require_not_after_write,
     require_object,
-    require_version,
     shown,
 )
-
-NEWEST_VERSION = (1, 1)
+from shared.documents.versions import USER_SESSION, upcast
 
 Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
 Satisfaction = Annotated[Number, Field(ge=1, le=5)]
@@ -56,8 +54,7 @@ def parse_session(raw: object) -> SessionDocument:
         It is not an object, lacks its id, user or start, ends before it starts, or a field has an impossible
         value.
     """
-    document = require_object(raw, SessionDocument.model_fields)
-    require_version(document, NEWEST_VERSION)
+    document = upcast(USER_SESSION, require_object(raw, SessionDocument.model_fields))
     try:
         session = SessionDocument.model_validate(document)
     except ValidationError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from shared.documents.common import Block, Identifier, Moment, reject, require_object, require_version
-
-NEWEST_VERSION = (1, 1)
+from shared.documents.common import Block, Identifier, Moment, reject, require_object
+from shared.documents.versions import USER, upcast
 
 
 class Privacy(Block):
@@ -32,8 +31,7 @@ def parse_user(raw: object) -> UserDocument:
     DocumentError
         It is not an object, lacks its id or user, or a field has an impossible value.
     """
-    document = require_object(raw, UserDocument.model_fields)
-    require_version(document, NEWEST_VERSION)
+    document = upcast(USER, require_object(raw, UserDocument.model_fields))
     try:
         return UserDocument.model_validate(document)
     except ValidationError as error:

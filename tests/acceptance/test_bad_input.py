@@ -56,6 +56,14 @@ BAD: dict[str, tuple[Document, str, str]] = {
 }
 """What is wrong, the field that the error must name, and the value that it must quote."""
 
+NOT_YET = dict.fromkeys(
+    (
+        "session_id", "user_query", "response_text", "response_time_ms", "response_metadata", "cost_data",
+    ),
+    ABSENT,
+)  # fmt: skip
+"""What documents from before there were versions have elsewhere, or under another name."""
+
 ODD: dict[str, Document] = {
     "citation without verse": {"foundational_texts_used": [{"source": "bhagavad_gita", "chapter": 2}]},
     "citation of a whole text": {"foundational_texts_used": [{"source": "dhammapada"}]},
@@ -72,6 +80,47 @@ ODD: dict[str, Document] = {
     "no telling whether there was an answer": {"response_text": ABSENT},
     "fields from elsewhere": {"experiment": {"arm": ["b"]}, "schema_version": "1.1"},
     "long but bearable": {"user_query": WORDS * 10_000},
+    "nested, before versions": NOT_YET
+    | {
+        "document_type": "interaction",
+        "timestamp": "2025-08-05T07:49:41.203884",
+        "session_data": None,
+        "interaction_data": {
+            "session_id": "s2",
+            "sequence": 1,
+            "user_query": WORDS,
+            "personality_used": "krishna",
+            "response_text": "…",
+            "response_time_ms": 1200,
+            "model_used": "gemini-flash",
+            "input_tokens": 25,
+            "output_tokens": 150,
+            "cost_usd": 0.023,
+            "user_rating": 4,
+            "was_bookmarked": False,
+            "content_themes": ["dharma"],
+        },
+        "analytics_data": None,
+    },
+    "flat, before versions": NOT_YET
+    | {
+        "timestamp": "2025-08-12T10:00:00.000001",
+        "session_id": "s3",
+        "personality_id": "socrates",
+        "interaction_type": "chat",
+        "user_input": WORDS,
+        "ai_response": "…",
+        "response_time_ms": 900,
+        "user_feedback": 5,
+        "feedback_rating": 5,
+        "context_data": {
+            "model_used": "gemini-flash",
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cost_usd": 0.0,
+            "content_themes": ["philosophy"],
+        },
+    },
 }
 """Unusual documents that are to be counted."""
 

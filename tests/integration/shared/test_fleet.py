@@ -52,6 +52,25 @@ async def test_bad_documents_go_to_poison_alone_and_their_neighbours_are_counted
     assert all(row["attempts"] == 6 for row in again.values())
 
 
+async def test_a_document_from_before_versions_is_counted_priced_and_can_be_replaced_by_one_of_today(
+    feed: Feed,
+) -> None:
+    usage = {"model_used": "gemini-flash", "input_tokens": 100, "output_tokens": 10, "cost_usd": 0.5}
+    data = {"session_id": "s1", "personality_used": "krishna", "response_text": "…", **usage}
+    old = {"id": "i1", "user_id": "ann", "document_type": "interaction", "interaction_data": data}
+    await feed.write(old | {"timestamp": "2025-08-05T14:39:15.127000"}, interaction(id="i2"))
+    report = await feed.deliver()
+    assert (report.counted, report.poisoned) == (2, [])
+    day = await feed.day()
+    assert day["ai_performance"]["total_cost_usd"] == 2 * (100 * 300 + 10 * 2500) / 1e9
+    assert day["ai_performance"]["model_performance"].keys() == {"gemini_2_5_flash"}
+    await feed.write(interaction(user_rating=4))
+    await feed.deliver()
+    day = await feed.day()
+    assert day["usage_statistics"]["total_interactions"] == 2
+    assert day["quality_metrics"]["user_satisfaction_avg"] == 4
+
+
 async def test_a_document_that_is_no_object_goes_to_poison(feed: Feed) -> None:
     report = await feed.fleet.ingest.take("user_interactions", ["not an object", None, interaction()])
     assert report.counted == 1

@@ -1,0 +1,183 @@
+"""Schema versions: a document of any known version is brought to the newest one before it is parsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.documents.common import DocumentError, shown
+from shared.documents.upcasters import (
+    incident_version,
+    interaction_to_0_2,
+    interaction_to_1_0,
+    interaction_to_1_1,
+    interaction_version,
+    session_to_0_2,
+    session_to_1_0,
+    session_version,
+    user_to_1_0,
+    user_version,
+)
+
+USER = "user"
+USER_SESSION = "user_session"
+USER_INTERACTION = "user_interaction"
+ABUSE_INCIDENT = "abuse_incident"
+
+SchemaVersion = tuple[int, int]
+
+VERSION_FIELDS = ("schema_version", "profile_version")
+"""Where a document may say its version; of two, the first decides."""
+
+_WRITTEN = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Upcaster:
+    """One step: from the version before to the next."""
+
+    to: str
+    change: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """A pure function: a changed copy. It may count on no type of what it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All versions of one type of document.
+
+    Parameters
+    ----------
+    oldest
+        The version that the first step starts from.
+    steps
+        The steps from there to the newest version, in order.
+    unmarked
+        Tells the version of a document that does not say it, by its shape.
+    """
+
+    oldest: str
+    steps: tuple[Upcaster, ...]
+    unmarked: Callable[[Mapping[str, Any]], str]
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version, oldest first."""
+        return (self.oldest, *(step.to for step in self.steps))
+
+    @property
+    def newest(self) -> str:
+        """The version that parsing expects."""
+        return self.steps[-1].to if self.steps else self.oldest
+
+
+HISTORIES: dict[str, History] = {
+    USER: History("0.1", (Upcaster("1.0", user_to_1_0),), user_version),
+    USER_SESSION: History(
+        "0.1", (Upcaster("0.2", session_to_0_2), Upcaster("1.0", session_to_1_0)), session_version
+    ),
+    USER_INTERACTION: History(
+        "0.1",
+        (
+            Upcaster("0.2", interaction_to_0_2),
+            Upcaster("1.0", interaction_to_1_0),
+            Upcaster("1.1", interaction_to_1_1),
+        ),
+        interaction_version,
+    ),
+    ABUSE_INCIDENT: History("1.0", (), incident_version),
+}
+"""The newest are the specification's ``CURRENT_SCHEMAS``, 1.0 for a type that is not in it. What was written
+before there were versions is called 0.1 and 0.2."""
+
+
+class SchemaVersionManager:
+    """Knows the versions of every type of document, and how to get from each to the newest.
+
+    Parameters
+    ----------
+    histories
+        By type of document.
+    """
+
+    def __init__(self, histories: Mapping[str, History]) -> None:
+        self._histories = {
+            name: (history, {_pair(version): n for n, version in enumerate(history.versions)})
+            for name, history in histories.items()
+        }
+
+    def version_of(self, document_type: str, document: Mapping[str, Any]) -> str:
+        """Return the version a document says it has, or what its shape tells.
+
+        Raises
+        ------
+        DocumentError
+            It says a version that is none, that is newer than this release, or that never was.
+        """
+        history, _ = self._histories[document_type]
+        return history.versions[self._position(document_type, document)]
+
+    def upcast(self, document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a document in the newest version of its type, which ``schema_version`` then says.
+
+        The document that comes in is not changed; fields that no step knows are kept. A document of the
+        newest version comes back as it is.
+
+        Raises
+        ------
+        DocumentError
+            Its version cannot be read here, or a part of it that a step must open is no object.
+        KeyError
+            There is no such type.
+        """
+        history, _ = self._histories[document_type]
+        start = self._position(document_type, document)
+        newest = dict(document)
+        for step in history.steps[start:]:
+            newest = step.change(newest)
+        newest["schema_version"] = history.newest
+        return newest
+
+    def _position(self, document_type: str, document: Mapping[str, Any]) -> int:
+        """Return how many steps of its type's history a document has behind it."""
+        history, positions = self._histories[document_type]
+        written = [
+            self._read(field, document[field], document_type)
+            for field in VERSION_FIELDS
+            if document.get(field) is not None
+        ]
+        return positions[written[0] if written else _pair(history.unmarked(document))]
+
+    def _read(self, field: str, value: object, document_type: str) -> SchemaVersion:
+        history, positions = self._histories[document_type]
+        match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise DocumentError(field, f"{shown(value)} is not a version such as '1.0'")
+        version = (int(match[1]), int(match[2]))
+        if version > _pair(history.newest):
+            raise DocumentError(
+                field, f"{shown(value)} is newer than {history.newest}, the newest this release reads"
+            )
+        if version not in positions:
+            raise DocumentError(field, f"{shown(value)} is none of {', '.join(history.versions)}")
+        return version
+
+
+def _pair(version: str) -> SchemaVersion:
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+_MANAGER = SchemaVersionManager(HISTORIES)
+
+
+def upcast(document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document in the newest version of its type: :meth:`SchemaVersionManager.upcast`.
+
+    Raises
+    ------
+    DocumentError
+        Its version cannot be read here, or a part of it that a step must open is no object.
+    """
+    return _MANAGER.upcast(document_type, document)
