@@ -1,9 +1,10 @@
 """Write ``usage_metrics`` into ``personality_vectors``: how often a persona cites each passage, and how well.
 
 The figures are over all days, and a day changes long after it is over. So the share of each day is kept
-beside the total, per persona and text, in one logical partition of ``view_state``: a changed day takes its old
-share out of the total and puts the new one in, in one transaction. What is written into the vectors is the
-total as it stands, never an increment, and only that: the rest of the document is the content pipeline's.
+beside the total, per persona and text, in one logical partition of ``view_state``: a changed day takes its
+old share out of the total and puts the new one in, in one transaction. What is written into the vectors is
+the total as it stands, never an increment, and only that: the rest of the document is the content
+pipeline's.
 """
 
 from __future__ import annotations
