@@ -100,8 +100,9 @@ def interaction_version(document: Mapping[str, Any]) -> str:
     """Tell the version of an interaction that does not say it."""
     if document.get("document_type") == "interaction" or document.get("interaction_data") is not None:
         return "0.1"
-    old = _first(document, _ONLY_IN_0_2) is not None and _first(document, _NOT_YET_IN_0_2) is None
-    return "0.2" if old else "1.0"
+    if any(document.get(field) is not None for field in _NOT_YET_IN_0_2):
+        return "1.0"
+    return "0.2" if any(document.get(field) is not None for field in _ONLY_IN_0_2) else "1.0"
 
 
 def interaction_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,21 +162,17 @@ def interaction_to_1_1(document: Mapping[str, Any]) -> dict[str, Any]:
 
     The specification's example writes 0 tokens; that would be a cost of zero that nobody measured.
     """
-    newer = dict(document)
+    if document.get("cost_data") is not None:
+        return dict(document)
     response = document.get("response_metadata")
     model = response.get("model_used") if isinstance(response, Mapping) else None
-    _fill(
-        newer,
-        {
-            "cost_data": {
-                "input_tokens": None,
-                "output_tokens": None,
-                "model_used": model if isinstance(model, str) else None,
-                "timestamp": _moment(document),
-            }
-        },
-    )
-    return newer
+    usage = {
+        "input_tokens": None,
+        "output_tokens": None,
+        "model_used": model if isinstance(model, str) else None,
+        "timestamp": _moment(document),
+    }
+    return {**document, "cost_data": usage}
 
 
 def _moment(document: Mapping[str, Any]) -> object:

@@ -26,8 +26,6 @@ USER_SESSION = "user_session"
 USER_INTERACTION = "user_interaction"
 ABUSE_INCIDENT = "abuse_incident"
 
-SchemaVersion = tuple[int, int]
-
 VERSION_FIELDS = ("schema_version", "profile_version")
 """Where a document may say its version; of two, the first decides."""
 
@@ -102,10 +100,7 @@ class SchemaVersionManager:
     """
 
     def __init__(self, histories: Mapping[str, History]) -> None:
-        self._histories = {
-            name: (history, {_pair(version): n for n, version in enumerate(history.versions)})
-            for name, history in histories.items()
-        }
+        self._lines = {name: _Line.of(history) for name, history in histories.items()}
 
     def version_of(self, document_type: str, document: Mapping[str, Any]) -> str:
         """Return the version a document says it has, or what its shape tells.
@@ -115,8 +110,8 @@ class SchemaVersionManager:
         DocumentError
             It says a version that is none, that is newer than this release, or that never was.
         """
-        history, _ = self._histories[document_type]
-        return history.versions[self._position(document_type, document)]
+        line = self._lines[document_type]
+        return line.history.versions[line.position(document)]
 
     def upcast(self, document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a document in the newest version of its type, which ``schema_version`` then says.
@@ -131,40 +126,49 @@ class SchemaVersionManager:
         KeyError
             There is no such type.
         """
-        history, _ = self._histories[document_type]
-        start = self._position(document_type, document)
-        newest = dict(document)
-        for step in history.steps[start:]:
+        line = self._lines[document_type]
+        newest = document
+        for step in line.history.steps[line.position(document) :]:
             newest = step.change(newest)
-        newest["schema_version"] = history.newest
-        return newest
+        return {**newest, "schema_version": line.newest}
 
-    def _position(self, document_type: str, document: Mapping[str, Any]) -> int:
-        """Return how many steps of its type's history a document has behind it."""
-        history, positions = self._histories[document_type]
-        written = [
-            self._read(field, document[field], document_type)
-            for field in VERSION_FIELDS
-            if document.get(field) is not None
-        ]
-        return positions[written[0] if written else _pair(history.unmarked(document))]
 
-    def _read(self, field: str, value: object, document_type: str) -> SchemaVersion:
-        history, positions = self._histories[document_type]
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A history, prepared for looking versions up."""
+
+    history: History
+    newest: str
+    places: Mapping[str, int]
+    """How many steps of the history each version has behind it."""
+
+    @classmethod
+    def of(cls, history: History) -> _Line:
+        return cls(history, history.newest, {name: n for n, name in enumerate(history.versions)})
+
+    def position(self, document: Mapping[str, Any]) -> int:
+        written: str | None = None
+        for field in reversed(VERSION_FIELDS):
+            if document.get(field) is not None:
+                written = self._read(field, document[field])
+        return self.places[self.history.unmarked(document) if written is None else written]
+
+    def _read(self, field: str, value: object) -> str:
         match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise DocumentError(field, f"{shown(value)} is not a version such as '1.0'")
         version = (int(match[1]), int(match[2]))
-        if version > _pair(history.newest):
+        if version > _pair(self.newest):
             raise DocumentError(
-                field, f"{shown(value)} is newer than {history.newest}, the newest this release reads"
+                field, f"{shown(value)} is newer than {self.newest}, the newest this release reads"
             )
-        if version not in positions:
-            raise DocumentError(field, f"{shown(value)} is none of {', '.join(history.versions)}")
-        return version
+        name = f"{version[0]}.{version[1]}"
+        if name not in self.places:
+            raise DocumentError(field, f"{shown(value)} is none of {', '.join(self.places)}")
+        return name
 
 
-def _pair(version: str) -> SchemaVersion:
+def _pair(version: str) -> tuple[int, int]:
     major, minor = version.split(".")
     return int(major), int(minor)
 
