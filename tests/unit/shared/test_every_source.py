@@ -47,6 +47,24 @@ interactions = st.builds(
     st.sampled_from([None, "dharma"]),
     st.sampled_from([None, 1, 5, 9]),  # 9 is not a rating: the document is malformed
 )  # fmt: skip
+nested_interactions = st.builds(  # from before there were versions; the rating may come in today's shape
+    lambda number, person, hours, tokens, rating: (
+        USER_INTERACTIONS,
+        {
+            "id": f"interaction_{number}", "user_id": person, "timestamp": at(hours, number),
+            "document_type": "interaction",
+            "interaction_data": {
+                "session_id": f"s{number % 2}", "personality_used": "krishna", "user_rating": rating,
+                "model_used": "gemini-flash", "input_tokens": tokens, "output_tokens": tokens,
+            },
+        },
+    ),
+    st.integers(0, 3),
+    PEOPLE,
+    HOURS,
+    st.sampled_from([0, 12, -1]),
+    st.sampled_from([None, 4]),
+)  # fmt: skip
 sessions = st.builds(
     lambda number, person, hours, minutes, status: (
         USER_SESSIONS,
@@ -88,7 +106,9 @@ people = st.builds(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     specs=st.lists(
-        st.one_of(interactions, interactions, incidents, sessions, people), min_size=1, max_size=16
+        st.one_of(interactions, nested_interactions, incidents, sessions, people),
+        min_size=1,
+        max_size=16,
     ),
     batch_size=st.integers(1, 5),
     plan=faults,
