@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from xxhash import xxh3_64_digest
@@ -34,6 +35,7 @@ RENEWAL = 30 * DAY
 """A partial is written again, unchanged, when a document it counts was written again so much later."""
 
 
+@lru_cache(maxsize=65_536)
 def short(key: str) -> str:
     """Return 11 characters that stand for a key of which only the number of different ones is shown.
 

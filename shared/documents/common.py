@@ -174,7 +174,7 @@ def _characters(value: object) -> int:
     """Return how much text a value holds."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # of JSON; asking for any mapping takes ten times as long
         return sum(map(_characters, value.values()))
     if isinstance(value, list):
         return sum(map(_characters, value))
