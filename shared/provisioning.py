@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,16 +41,20 @@ async def apply_catalogue(client: CosmosClient, database: str) -> ProvisioningRe
     Differences of existing containers are reported, not repaired: a partition key cannot be changed, and
     a policy that somebody tuned by hand is theirs to decide about. Running it again is harmless.
     """
-    proxy = await client.create_database_if_not_exists(database)
+    return await apply_containers(await client.create_database_if_not_exists(database), CATALOGUE)
+
+
+async def apply_containers(database: DatabaseProxy, containers: Iterable[Container]) -> ProvisioningReport:
+    """Do the same for some containers of a database that exists."""
     report = ProvisioningReport()
-    for wanted in CATALOGUE:
+    for wanted in containers:
         try:
-            found = await proxy.get_container_client(wanted.name).read()
+            found = await database.get_container_client(wanted.name).read()
         except CosmosResourceNotFoundError:
-            await _create(proxy, wanted)
+            await _create(database, wanted)
             report.created.append(wanted.name)
             continue
-        drift = container_drift(wanted, found) + await _throughput_drift(proxy, wanted)
+        drift = container_drift(wanted, found) + await _throughput_drift(database, wanted)
         if drift:
             report.drifted.extend(drift)
         else:

@@ -1,0 +1,26 @@
+"""Reads of the containers and views, for the web application and its dashboards.
+
+The classes and methods are those of the specification ("Query Optimization", "API Integration Guide"). The
+database is given in; nothing connects on import. Nobody in the fleet itself reads this way.
+"""
+
+from __future__ import annotations
+
+from shared.queries.arguments import QueryError
+from shared.queries.dashboard import ComprehensiveAdminService, DashboardData
+from shared.queries.database import DatabaseService, UserComprehensiveAnalytics
+from shared.queries.optimized import OptimizedQueries
+from shared.queries.personas import PersonaCache
+from shared.queries.reading import Document, TooManyRowsError
+
+__all__ = [
+    "ComprehensiveAdminService",
+    "DashboardData",
+    "DatabaseService",
+    "Document",
+    "OptimizedQueries",
+    "PersonaCache",
+    "QueryError",
+    "TooManyRowsError",
+    "UserComprehensiveAnalytics",
+]

@@ -1,0 +1,152 @@
+"""What a query may be asked for: every argument is checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.catalogue import CATALOGUE, DAY, container
+from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, shown
+
+MAX_LIMIT = 1_000
+"""Rows of one answer. A projected interaction has about 1 KB: one page of the service, which holds 4 MB."""
+
+DEFAULT_LIMIT = 100
+
+MAX_PARAMETERS = 100
+
+
+class QueryError(ValueError):
+    """A query was asked for something it cannot give. Names the argument and its value.
+
+    Of a value that may be somebody's id or words, the message tells kind and length only: it may be logged.
+
+    Parameters
+    ----------
+    field
+        Name of the argument, ``days``.
+    problem
+        What is wrong with it, and what to give instead.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+def require_identifier(field: str, value: object) -> str:
+    """Return a value that can be an id or a partition key.
+
+    The SDK takes a partition key of None as "all partitions": one missing argument would read everybody's.
+
+    Raises
+    ------
+    QueryError
+        It is not a text of 1 to 255 characters.
+    """
+    found = identifier(value)
+    if found is None:
+        # A number may be somebody's id just as well as a text.
+        given = shown(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
+        raise QueryError(
+            field, f"{given} is not an identifier of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"
+        )
+    return found
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
+
+
+def require_one_of(field: str, value: object, known: Collection[str]) -> str:
+    """Return a value that is one of the known words.
+
+    Raises
+    ------
+    QueryError
+        It is another.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise QueryError(field, f"{shown(value)} is not one of {', '.join(known)}")
+    return value
+
+
+def require_whole(field: str, value: object, *, most: int) -> int:
+    """Return a whole number from 1 to ``most``.
+
+    Raises
+    ------
+    QueryError
+        It is none, or out of these bounds.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise QueryError(field, f"{shown(value)} is not a whole number from 1 to {most}")
+    return value
+
+
+def require_container(value: object) -> str:
+    """Return the name of a container of the catalogue.
+
+    Raises
+    ------
+    QueryError
+        There is none of this name.
+    """
+    return require_one_of("container_name", value, [known.name for known in CATALOGUE])
+
+
+def require_parameters(parameters: object) -> list[dict[str, object]]:
+    """Return parameters in the form of the SDK, ``[{"name": "@user_id", "value": "…"}]``.
+
+    Raises
+    ------
+    QueryError
+        One has another form, or a name occurs twice.
+    """
+    if parameters is None:
+        return []
+    if not isinstance(parameters, Sequence) or isinstance(parameters, str | bytes):
+        raise QueryError("parameters", f"{shown(parameters)} is not a list of names and values")
+    if len(parameters) > MAX_PARAMETERS:
+        raise QueryError("parameters", f"{len(parameters)} are more than {MAX_PARAMETERS}")
+    checked: dict[str, dict[str, object]] = {}
+    for place, parameter in enumerate(parameters):
+        field = f"parameters[{place}]"
+        if not isinstance(parameter, Mapping) or set(parameter) != {"name", "value"}:
+            raise QueryError(field, f"{shown(parameter)} is not an object of name and value")
+        name = parameter["name"]
+        if not isinstance(name, str) or not name.startswith("@") or not name[1:].isidentifier():
+            raise QueryError(f"{field}.name", f"{shown(name)} is not a name such as '@user_id'")
+        if name in checked:
+            raise QueryError(f"{field}.name", "occurs twice")
+        checked[name] = {"name": name, "value": parameter["value"]}
+    return list(checked.values())
+
+
+def as_parameters(values: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Return values by name in the form of the SDK."""
+    return [{"name": f"@{name}", "value": value} for name, value in values.items()]
+
+
+def days_kept(container_name: str) -> int:
+    """Return after how many days the items of a container expire: asking for more finds nothing more.
+
+    Raises
+    ------
+    ValueError
+        They do not expire.
+    """
+    seconds = container(container_name).default_ttl
+    if seconds is None or seconds < DAY:
+        raise ValueError(f"{container_name} does not expire by days")
+    return seconds // DAY
+
+
+def since(now: datetime, days: int) -> str:
+    """Return the time ``days`` ago as a lower bound for texts such as ``2025-08-05T14:39:15.127Z``.
+
+    Whole seconds without a zone are a prefix of every text of that second, whatever its fraction; a bound
+    that ends in ``Z`` sorts behind those with more digits.
+    """
+    return f"{(now - timedelta(days=days)).astimezone(UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,0 +1,171 @@
+"""The specification's ``OptimizedQueries``: each answered from one logical partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import get_args
+
+from azure.cosmos.aio import DatabaseProxy
+
+from shared.periods import Kind
+from shared.queries.arguments import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    days_kept,
+    require_identifier,
+    require_one_of,
+    require_whole,
+    since,
+)
+from shared.queries.reading import Document, read_partition
+
+PERIODS: tuple[str, ...] = get_args(Kind)
+"""Periods of ``user_analytics``."""
+
+RANKED_PERIODS = ("daily", "weekly")
+"""Periods of ``content_popularity``."""
+
+INCIDENT_PERIODS = ("monthly",)
+"""Periods of ``incidents_by_content``."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class OptimizedQueries:
+    """Queries by partition key.
+
+    Parameters
+    ----------
+    database
+        The connected database. Session consistency, as :func:`shared.cosmos.connect` sets it, is enough.
+    now
+        The clock that "the last days" are counted back from.
+    """
+
+    def __init__(self, database: DatabaseProxy, *, now: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self._now = now
+
+    async def get_user_analytics_efficient(self, user_id: str, period: str = "monthly") -> list[Document]:
+        """Return a person's newest document of ``user_analytics`` for a kind of period, in a list.
+
+        The list is empty for a person without interactions, or without consent.
+
+        Parameters
+        ----------
+        period
+            ``daily``, ``weekly``, ``monthly`` or ``quarterly``.
+
+        Raises
+        ------
+        QueryError
+            An argument is none of these, or no identifier.
+        """
+        key = require_identifier("user_id", user_id)
+        return await read_partition(
+            self.database,
+            "user_analytics",
+            "SELECT TOP 1 * FROM c WHERE c.user_id = @user_id AND c.analysis_period = @period "
+            "ORDER BY c.period_start DESC",
+            {"user_id": key, "period": require_one_of("period", period, PERIODS)},
+            partition_key=key,
+        )
+
+    async def get_trending_content(self, time_period: str = "daily", limit: int = 10) -> list[Document]:
+        """Return the texts and passages of the newest rankings, the newest first.
+
+        Parameters
+        ----------
+        time_period
+            ``daily`` or ``weekly``.
+        limit
+            How many rankings, that is days or weeks, as in the specification's query. Each ranking has at
+            most ten texts and ten passages; rankings expire a week after they were last written.
+
+        Raises
+        ------
+        QueryError
+            The period is another, or the limit is not 1 to 1,000.
+        """
+        key = require_one_of("time_period", time_period, RANKED_PERIODS)
+        return await read_partition(
+            self.database,
+            "content_popularity",
+            "SELECT c.top_foundational_texts, c.trending_content FROM c WHERE c.time_period = @time_period "
+            "ORDER BY c.date DESC OFFSET 0 LIMIT @limit",
+            {"time_period": key, "limit": require_whole("limit", limit, most=MAX_LIMIT)},
+            partition_key=key,
+        )
+
+    async def get_user_interaction_history(
+        self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT
+    ) -> list[Document]:
+        """Return what a person asked in the last days, the newest first. Holds their words: do not log it.
+
+        The specification's query has no bound; this one returns the newest ``limit``. Times are compared as
+        text, so documents must carry them in UTC, as the web application writes them.
+
+        Parameters
+        ----------
+        days
+            1 to 365: interactions are kept for a year.
+        limit
+            1 to 1,000.
+
+        Raises
+        ------
+        QueryError
+            An argument is out of its bounds.
+        """
+        key = require_identifier("user_id", user_id)
+        within = require_whole("days", days, most=days_kept("user_interactions"))
+        return await read_partition(
+            self.database,
+            "user_interactions",
+            "SELECT TOP @limit c.interaction_id, c.timestamp, c.user_query, c.response_metadata, "
+            "c.user_rating FROM c WHERE c.user_id = @user_id AND c.timestamp >= @start_date "
+            "ORDER BY c.timestamp DESC",
+            {
+                "limit": require_whole("limit", limit, most=MAX_LIMIT),
+                "user_id": key,
+                "start_date": since(self._now(), within),
+            },
+            partition_key=key,
+        )
+
+    async def get_incidents_by_content_for_admin(
+        self, source: str, time_period: str = "monthly", *, limit: int = DEFAULT_LIMIT
+    ) -> list[Document]:
+        """Return a text's incidents by month, the newest first.
+
+        Parameters
+        ----------
+        source
+            The text, as citations name it: ``bhagavad_gita``.
+        time_period
+            ``monthly``: the fleet publishes no other.
+        limit
+            How many months. The specification's query has no bound.
+
+        Raises
+        ------
+        QueryError
+            An argument is out of its bounds.
+        """
+        key = require_identifier("source", source)
+        return await read_partition(
+            self.database,
+            "incidents_by_content",
+            "SELECT TOP @limit c.incident_summary, c.content_analysis, c.moderation_actions FROM c "
+            "WHERE c.source = @source AND c.time_period = @time_period ORDER BY c.period_start DESC",
+            {
+                "limit": require_whole("limit", limit, most=MAX_LIMIT),
+                "source": key,
+                "time_period": require_one_of("time_period", time_period, INCIDENT_PERIODS),
+            },
+            partition_key=key,
+        )

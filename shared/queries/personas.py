@@ -1,0 +1,125 @@
+"""Persona configurations in memory: each read once in a while, however many ask at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from functools import partial
+from typing import Generic, TypeVar
+
+from shared.queries.reading import Document
+
+LIFETIME_SECONDS = 300.0
+"""How long a configuration is used before it is read again: personas change by the week."""
+
+ABSENT_SECONDS = 15.0
+"""How long it is remembered that there is none. Short: somebody who activates a persona tries it at once. Not
+zero: a front end that asks for a persona that was taken away would send a query with every request."""
+
+MOST = 256
+"""The specification expects 50 personas and more, of a few KB each."""
+
+Value = TypeVar("Value")
+
+
+class _Kept(Generic[Value]):
+    """At most so many entries, each until its time; the one that was asked for longest ago makes room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[str, tuple[float, Value]] = OrderedDict()
+
+    def put(self, key: str, value: Value, until: float) -> None:
+        self._entries[key] = (until, value)
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def get(self, key: str, now: float) -> Value | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        until, value = entry
+        if now >= until:
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        return value
+
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
+
+
+class PersonaCache:
+    """Configurations by persona id, for the tasks of one event loop.
+
+    Those who ask for the same one while it is being read share that read, its error included; errors are not
+    remembered. That a persona does not exist is remembered apart, and briefly: guessed names push out no
+    configuration.
+
+    Parameters
+    ----------
+    load
+        Reads one configuration; None if there is none.
+    lifetime, absent_lifetime
+        Seconds, counted from the beginning of the read.
+    most
+        Bound on the configurations, and on the absent ones.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], Awaitable[Document | None]],
+        *,
+        lifetime: float = LIFETIME_SECONDS,
+        absent_lifetime: float = ABSENT_SECONDS,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._lifetime = lifetime
+        self._absent_lifetime = absent_lifetime
+        self._clock = clock
+        self._found = _Kept[Document](most)
+        self._absent = _Kept[bool](most)
+        self._flights: dict[str, asyncio.Task[Document | None]] = {}
+
+    async def get(self, personality_id: str) -> Document | None:
+        """Return the configuration, a copy of its own for each caller; None if there is none."""
+        now = self._clock()
+        found = self._found.get(personality_id, now)
+        if found is not None:
+            return deepcopy(found)
+        if self._absent.get(personality_id, now):
+            return None
+        flight = self._flights.get(personality_id)
+        if flight is None:
+            flight = asyncio.create_task(self._read(personality_id))
+            self._flights[personality_id] = flight
+            flight.add_done_callback(partial(self._landed, personality_id, now))
+        # Shielded: one caller who gives up does not take the answer from the others.
+        return deepcopy(await asyncio.shield(flight))
+
+    def forget(self, personality_id: str) -> None:
+        """Read this one again when it is next asked for; a read that is under way is not remembered."""
+        self._found.drop(personality_id)
+        self._absent.drop(personality_id)
+        self._flights.pop(personality_id, None)
+
+    async def _read(self, personality_id: str) -> Document | None:
+        return await self._load(personality_id)
+
+    def _landed(self, key: str, asked: float, flight: asyncio.Task[Document | None]) -> None:
+        current = self._flights.get(key) is flight
+        if current:
+            del self._flights[key]
+        if flight.cancelled() or flight.exception() is not None or not current:
+            return
+        found = flight.result()
+        if found is None:
+            self._absent.put(key, True, asked + self._absent_lifetime)
+        else:
+            self._found.put(key, found, asked + self._lifetime)

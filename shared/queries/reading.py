@@ -1,0 +1,80 @@
+"""How a query is sent: with its parameters, to one logical partition where there is one, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+
+from shared.cosmos import record_charge
+from shared.queries.arguments import as_parameters
+
+Document = dict[str, Any]
+"""JSON as it is stored: reading checks what is asked for, not what the writer stored."""
+
+
+class TooManyRowsError(Exception):
+    """More rows match than the caller would take. Half a list would be taken for a whole one."""
+
+    def __init__(self, container_name: str, limit: int) -> None:
+        super().__init__(
+            f"limit: more than {limit} rows of {container_name} match; "
+            "narrow the query, use TOP or OFFSET … LIMIT, or raise the limit"
+        )
+        self.container_name = container_name
+        self.limit = limit
+
+
+async def read_partition(
+    database: DatabaseProxy, container_name: str, query: str, values: Mapping[str, Any], *, partition_key: str
+) -> list[Document]:
+    """Return the rows of a query within one logical partition: one request to one physical partition a page.
+
+    Parameters
+    ----------
+    query
+        Bounds its own rows, with ``TOP`` or ``LIMIT``.
+    values
+        The parameters, without their ``@``.
+    """
+    container: ContainerProxy = database.get_container_client(container_name)
+    rows = container.query_items(
+        query,
+        parameters=as_parameters(values),
+        partition_key=partition_key,
+        response_hook=record_charge,
+    )
+    return [row async for row in rows]
+
+
+async def read_bounded(
+    database: DatabaseProxy,
+    container_name: str,
+    query: str,
+    parameters: list[dict[str, object]],
+    *,
+    partition_key: str | None,
+    limit: int,
+) -> list[Document]:
+    """Return all rows of any query, over all physical partitions if it has no partition key.
+
+    Raises
+    ------
+    TooManyRowsError
+        There are more than ``limit``. At most one page beyond it is read.
+    """
+    container: ContainerProxy = database.get_container_client(container_name)
+    options: dict[str, Any] = {} if partition_key is None else {"partition_key": partition_key}
+    found: list[Document] = []
+    async for row in container.query_items(
+        query,
+        parameters=parameters,
+        max_item_count=limit + 1,
+        response_hook=record_charge,
+        **options,
+    ):
+        if len(found) == limit:
+            raise TooManyRowsError(container_name, limit)
+        found.append(row)
+    return found
