@@ -7,6 +7,7 @@ since the specification's documents (2.1 and 2.3) hold no sums.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 Document = dict[str, Any]
@@ -25,9 +26,32 @@ def month_of(interaction: Interaction) -> str:
     return text[:4] + text[5:7]
 
 
-def user_document_id(user_id: str, month: str) -> str:
+def periods_of(interaction: Interaction) -> dict[str, str]:
+    """Return the day, week, month and quarter of an interaction, by the specification's names for them."""
+    day = date.fromisoformat(interaction["timestamp"][:10])
+    year, week, _ = day.isocalendar()
+    return {
+        "daily": f"{day:%Y%m%d}",
+        "weekly": f"{year}W{week:02d}",
+        "monthly": f"{day:%Y%m}",
+        "quarterly": f"{day.year}Q{(day.month + 2) // 3}",
+    }
+
+
+def user_document_id(user_id: str, period: str) -> str:
     """Return the specification's id."""
-    return f"user_analytics_{user_id[:8]}_{month}"
+    return f"user_analytics_{user_id[:8]}_{period}"
+
+
+def text_document_id(source: str, month: str) -> str:
+    """Return the specification's id."""
+    return f"content_analytics_{source}_{month}"
+
+
+def health_document_id(interaction: Interaction) -> str:
+    """Return the specification's id of the five minutes an interaction lies in."""
+    moment = datetime.fromisoformat(interaction["timestamp"])
+    return f"system_health_performance_{moment:%Y%m%d_%H}{moment.minute - moment.minute % 5:02d}"
 
 
 def daily_document_id(day: str) -> str:
@@ -35,15 +59,14 @@ def daily_document_id(day: str) -> str:
     return f"daily_metrics_{day.replace('-', '')}"
 
 
-def new_user_document(user_id: str, month: str) -> Document:
-    """Return a person's month in which nothing has happened."""
+def new_user_document(user_id: str, kind: str, period: str) -> Document:
+    """Return a person's period in which nothing has happened."""
     return {
-        "id": user_document_id(user_id, month),
+        "id": user_document_id(user_id, period),
         "partition_key": user_id,
         "user_id": user_id,
         "document_type": "user_analytics",
-        "analysis_period": "monthly",
-        "period_start": f"{month[:4]}-{month[4:]}-01T00:00:00Z",
+        "analysis_period": kind,
         "user_profile": {
             "user_tier": "new",
             "engagement_score": 0.0,
@@ -64,6 +87,65 @@ def new_user_document(user_id: str, month: str) -> Document:
         "calculation_version": "v2.1",
         "_ttl": 7_776_000,
     }
+
+
+def new_text_document(source: str, month: str) -> Document:
+    """Return a text's month in which nothing has happened."""
+    return {
+        "id": text_document_id(source, month),
+        "partition_key": source,
+        "source": source,
+        "document_type": "content_analytics",
+        "analysis_period": "monthly",
+        "usage_metrics": {"total_citations": 0},
+        "performance_metrics": {"avg_relevance_score": 0.0, "user_satisfaction_avg": 0.0},
+        "quality_metrics": {"rated_interactions": 0},
+        "chapter_analytics": {},
+        "topic_analytics": {},
+        "calculated_at": None,
+        "_ttl": 7_776_000,
+    }
+
+
+def add_to_text(text: Document, interaction: Interaction, citation: Mapping[str, Any]) -> None:
+    """Count one citation in its text's month."""
+    usage, chapters = text["usage_metrics"], text["chapter_analytics"]
+    before = usage["total_citations"]
+    _running_mean(text["performance_metrics"], "avg_relevance_score", before, citation.get("relevance_score"))
+    usage["total_citations"] = before + 1
+    chapter = chapters.setdefault(str(citation.get("chapter")), {"usage_count": 0, "verses": {}})
+    chapter["usage_count"] += 1
+    verse = str(citation.get("verse"))
+    chapter["verses"][verse] = chapter["verses"].get(verse, 0) + 1
+    topic = (interaction.get("query_metadata") or {}).get("query_category")
+    if topic is not None:
+        text["topic_analytics"][topic] = text["topic_analytics"].get(topic, 0) + 1
+    text["calculated_at"] = interaction["timestamp"]
+
+
+def new_health_document(interaction: Interaction) -> Document:
+    """Return five minutes in which nothing has happened."""
+    return {
+        "id": health_document_id(interaction),
+        "partition_key": "performance",
+        "metric_type": "performance",
+        "document_type": "system_health",
+        "time_window_minutes": 5,
+        "requests": 0,
+        "performance_metrics": {"avg_response_time_ms": 0.0, "requests_per_second": 0.0, "error_rate": 0.0},
+        "quality_indicators": {"user_satisfaction": 0.0, "rated_interactions": 0},
+        "_ttl": 86_400,
+    }
+
+
+def add_to_health(health: Document, interaction: Interaction) -> None:
+    """Count an interaction in its five minutes."""
+    performance, before = health["performance_metrics"], health["requests"]
+    _running_mean(performance, "avg_response_time_ms", before, interaction.get("response_time_ms"))
+    _running_mean(performance, "error_rate", before, int(not interaction.get("response_text")))
+    health["requests"] = before + 1
+    performance["requests_per_second"] = health["requests"] / 300
+    _add_rating(health["quality_indicators"], "user_satisfaction", interaction)
 
 
 def new_daily_document(day: str) -> Document:
@@ -144,7 +226,7 @@ def _new_model() -> Document:
     return {"requests": 0, "total_tokens_input": 0, "total_tokens_output": 0, "cost_usd": 0.0}
 
 
-def set_engagement(user: Document) -> None:
+def set_engagement(user: Document, _: Interaction) -> None:
     """Recompute a person's engagement score and tier from what has been counted."""
     interactions = user["interaction_metrics"]["total_interactions"]
     profile = user["user_profile"]

@@ -40,6 +40,9 @@ class Contender(Protocol):
     async def take(self, batch: int) -> tuple[int, Charge]:
         """Process the next ``batch`` changes until they show in the views; return how many, and the cost."""
 
+    async def refresh(self) -> Charge:
+        """Bring up to date what need not be with every change; return the cost."""
+
     async def count_history(self) -> None:
         """Count changes that have just been written to the source, as fast as can be."""
 
@@ -73,6 +76,15 @@ class FleetContender:
             await self._publish()
         return len(documents), charge
 
+    async def refresh(self) -> Charge:
+        """Publish what the hourly timer and the health timer do."""
+        with charging() as charge:
+            report = await self.fleet.refresher.refresh()
+            await self.fleet.health.refresh()
+        if report.poisoned:
+            raise BenchError(f"the fleet could not refresh {report.poisoned} views")
+        return charge
+
     async def _publish(self) -> None:
         while changed := await self._state.read(PUBLISH_PAGE):
             report = await self.fleet.publisher.publish(changed)
@@ -87,6 +99,7 @@ class FleetContender:
     async def finish_history(self) -> None:
         """Publish."""
         await self._publish()
+        await self.refresh()
 
 
 class BaselineContender:
@@ -111,6 +124,10 @@ class BaselineContender:
         if self.processor.poisoned:
             raise BenchError("the baseline failed at a change: this traffic has no bad documents")
         return len(documents), charge
+
+    async def refresh(self) -> Charge:
+        """Do nothing: everything is up to date with every change."""
+        return Charge()
 
     async def count_history(self) -> None:
         """Compute in memory what processing these changes leaves; with requests it would take minutes."""

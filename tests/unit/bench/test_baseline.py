@@ -28,6 +28,7 @@ class Side:
 
     daily: dict[str, Any]
     people: dict[str, dict[str, Any]]
+    texts: dict[str, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -58,7 +59,8 @@ async def views(contender: FleetContender | BaselineContender) -> Side:
 
     days = {item["date"]: item for item in await everything("daily_metrics")}
     people = {item["id"]: item for item in await everything("user_analytics")}
-    return Side(days[DAY], people)
+    texts = {item["id"]: item for item in await everything("content_analytics")}
+    return Side(days[DAY], people, texts)
 
 
 async def test_both_compute_the_same_totals(contest: Contest) -> None:
@@ -66,6 +68,7 @@ async def test_both_compute_the_same_totals(contest: Contest) -> None:
         contender.name: await measure_segment(contest.server, contender, contest.traffic, 25)
         for contender in (contest.fleet, contest.baseline)
     }
+    await contest.fleet.refresh()
     fleet, baseline = await views(contest.fleet), await views(contest.baseline)
     assert fleet.daily["usage_statistics"]["total_interactions"] == CHANGES
     for block, name in (
@@ -92,14 +95,18 @@ async def test_both_compute_the_same_totals(contest: Contest) -> None:
         counted = {
             person["user_id"]: person["interaction_metrics"]["total_interactions"]
             for person in side.people.values()
+            if person["analysis_period"] == "monthly"
         }
         assert counted == per_person
     assert baseline.people.keys() == fleet.people.keys()
-    # What the responses said is what the server booked; the baseline needs ten requests for a change.
+    assert {key: text["usage_metrics"]["total_citations"] for key, text in baseline.texts.items()} == {
+        key: text["usage_metrics"]["total_citations"] for key, text in fleet.texts.items()
+    }
+    # What the responses said is what the server booked; the baseline needs thirty requests for a change.
     for sample in samples.values():
         assert sample.booked.requests == sample.charge.requests
         assert sample.booked.request_units == pytest.approx(sample.charge.request_units, rel=0.01)
-    assert samples["baseline"].charge.requests >= 10 * CHANGES
+    assert samples["baseline"].charge.requests >= 30 * CHANGES
     assert samples["fleet"].charge.requests < samples["baseline"].charge.requests
 
 
@@ -107,12 +114,13 @@ async def test_a_history_counted_ahead_is_what_processing_would_have_left(contes
     for contender in (contest.fleet, contest.baseline):
         assert await count_history(contender, SCALE, 1) == 24
         await measure_segment(contest.server, contender, contest.traffic, CHANGES)
+    await contest.fleet.refresh()
     fleet, baseline = await views(contest.fleet), await views(contest.baseline)
     assert baseline.daily["usage_statistics"]["total_interactions"] == CHANGES
     totals = {
         key: person["interaction_metrics"]["total_interactions"] for key, person in baseline.people.items()
     }
-    assert sum(totals.values()) == CHANGES + 24
+    assert sum(totals.values()) == 4 * (CHANGES + 24)
     assert totals == {
         key: person["interaction_metrics"]["total_interactions"] for key, person in fleet.people.items()
     }
