@@ -197,7 +197,10 @@ def seed(
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Write sample traffic: interactions, later their ratings, and a few malformed documents."""
+    """Write a sample database: accounts, sessions, interactions and their ratings, incidents, personas.
+
+    Passages that are cited get their vectors. A share of interactions, sessions and incidents is malformed.
+    """
     from local.seed.command import print_summary, seed_database
 
     with _failures_as_sentences():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,9 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from local.connection import Connection
 from local.processes import StackError
-from local.seed.writer import CONTAINER, SeedSummary
+from local.seed.database import CONTAINERS
+from local.seed.traffic import INTERACTIONS
+from local.seed.writer import SeedSummary
 
 PURPOSE = "account"
 CHARGES_TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -33,6 +35,10 @@ class Account:
     """Every ``user_analytics`` document, the busiest first."""
     poison: list[Document]
     """Every pending document of ``poison_messages`` that came from ``user_interactions``."""
+    beside: dict[str, int] = field(default_factory=dict)
+    """Documents in the other containers that are seeded."""
+    poison_beside: Counter[str] = field(default_factory=Counter)
+    """Pending documents of ``poison_messages`` that came from them, by container."""
 
     @property
     def counted(self) -> int:
@@ -65,12 +71,15 @@ async def read_account(connection: Connection) -> Account:
             "poison_messages",
             f"SELECT {POISON_FIELDS} FROM c WHERE c.status = 'pending'",  # noqa: S608  # constants only
         )
-        sources = await _count(database.get_container_client(CONTAINER))
+        stored = {name: await _count(database.get_container_client(name)) for name in CONTAINERS}
+    came_from = Counter(str(row.get("source_container")) for row in poison)
     return Account(
-        sources=sources,
+        sources=stored.pop(INTERACTIONS),
         daily=sorted(daily, key=lambda day: str(day["date"])),
         people=sorted(people, key=_interactions, reverse=True),
-        poison=[row for row in poison if row.get("source_container") == CONTAINER],
+        poison=[row for row in poison if row.get("source_container") == INTERACTIONS],
+        beside=stored,
+        poison_beside=Counter({name: came_from[name] for name in stored if came_from[name]}),
     )
 
 
@@ -94,7 +103,11 @@ def checks(account: Account, written: SeedSummary) -> list[Check]:
         Check("interactions stored", written.documents, account.sources),
         Check("counted per day + poison = stored", account.sources, account.counted + len(account.poison)),
         Check("malformed documents in poison", written.malformed.total(), len(account.poison)),
-        Check("counted per person = valid", written.valid, sum(map(_interactions, account.people))),
+        Check(
+            "counted per person = valid of those who agree",
+            written.analysed,
+            sum(map(_interactions, account.people)),
+        ),
         Check(
             "citations",
             written.citations,
@@ -102,6 +115,10 @@ def checks(account: Account, written: SeedSummary) -> list[Check]:
         ),
     ]
     per_day = {day["date"]: day["usage_statistics"]["total_interactions"] for day in account.daily}
+    for name, beside in sorted(written.beside.items()):
+        found.append(Check(f"{name} stored", beside.documents, account.beside.get(name, 0)))
+        malformed = beside.malformed.total()
+        found.append(Check(f"malformed {name} in poison", malformed, account.poison_beside[name]))
     found.extend(
         Check(f"interactions on {day}", written.per_day.get(day, 0), per_day.get(day, 0))
         for day in sorted({*written.per_day, *per_day})

@@ -30,7 +30,7 @@ def print_report(outcome: Outcome, console: Console) -> None:
     console.print(_poison(account))
     console.print(_charges(outcome))
     console.print(_checks(outcome))
-    rate = (outcome.written.documents + outcome.written.replaced) / max(outcome.drained_after, 1e-9)
+    rate = outcome.written.changes / max(outcome.drained_after, 1e-9)
     console.print(
         f"Everything was processed and published {outcome.drained_after:.1f} s after the first write"
         f" ({rate:,.0f} changes per second, writing included)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from random import Random, SystemRandom
 from time import time
 from typing import NoReturn
@@ -11,8 +12,8 @@ from rich.console import Console
 
 from local.connection import stack_file
 from local.console import output
-from local.seed.live import LiveTraffic
-from local.seed.writer import CONTAINER, SeedSummary, apply_write
+from local.seed.live_database import LiveDatabase
+from local.seed.writer import SeedSummary, apply_write
 from local.stack import Stack, StackConfig, running_stack
 
 PURPOSE = "live"
@@ -53,18 +54,19 @@ def where_to_look(stack: Stack) -> str:
 async def _trickle(stack: Stack, users: int, per_minute: float, console: Console) -> NoReturn:
     """Write questions at random intervals, ``per_minute`` in the mean, and the ratings that follow."""
     random = Random()  # intervals of sample traffic
-    traffic = LiveTraffic(users, SystemRandom().getrandbits(32))
+    traffic = LiveDatabase(users, SystemRandom().getrandbits(32))
     written = SeedSummary()
     noticed = time()
     connection = stack.connection
     async with connection.client(PURPOSE) as client:
-        container = client.get_database_client(connection.database).get_container_client(CONTAINER)
+        database = client.get_database_client(connection.database)
+        for write in traffic.begin(round(time() * 1000)):
+            await apply_write(database, write, written)
         while True:
             await asyncio.sleep(random.expovariate(per_minute / 60))
             now = round(time() * 1000)
-            for write in traffic.ratings_due(now):
-                await apply_write(container, write, written)
-            await apply_write(container, traffic.ask(now), written)
+            for write in chain(traffic.due(now), traffic.ask(now)):
+                await apply_write(database, write, written)
             if time() - noticed >= NOTICE_EVERY:
                 noticed = time()
                 console.print(f"{written.created:,} interactions written, {written.replaced:,} rated so far")

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from local.connection import Connection
 from local.console import notes, output
-from local.seed.traffic import TrafficPlan, count_writes, writes
-from local.seed.writer import CONTAINER, SeedSummary, write_traffic
+from local.seed.database import count_database_writes, database_writes
+from local.seed.passages import VECTORS
+from local.seed.traffic import TrafficPlan, Write
+from local.seed.writer import SeedSummary, Written, write_traffic
 
 PURPOSE = "seed"
 """What the request charges of the sample traffic are booked under."""
@@ -21,13 +23,14 @@ PURPOSE = "seed"
 async def seed_database(connection: Connection, plan: TrafficPlan, *, concurrency: int = 16) -> SeedSummary:
     """Write all traffic of ``plan``, with a progress bar on standard error if that is a terminal."""
     async with connection.client(PURPOSE) as client:
-        container = client.get_database_client(connection.database).get_container_client(CONTAINER)
+        database = client.get_database_client(connection.database)
+        traffic = database_writes(plan)
         with _progress(plan) as advance:
-            return await write_traffic(container, writes(plan), concurrency=concurrency, on_progress=advance)
+            return await write_traffic(database, traffic, concurrency=concurrency, on_progress=advance)
 
 
 @contextmanager
-def _progress(plan: TrafficPlan) -> Iterator[Callable[[int], None]]:
+def _progress(plan: TrafficPlan) -> Iterator[Callable[[Write], None]]:
     console = notes()
     columns = (
         TextColumn("{task.description}"),
@@ -36,9 +39,16 @@ def _progress(plan: TrafficPlan) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        total = count_writes(plan) if console.is_terminal else None
+        total = count_database_writes(plan) if console.is_terminal else 0
         task = progress.add_task("Writing sample traffic", total=total)
-        yield lambda amount: progress.advance(task, amount)
+
+        def advance(write: Write) -> None:
+            nonlocal total
+            if write.container == VECTORS:  # nobody knows how many there will be: the end moves with them
+                total += 1
+            progress.update(task, advance=1, total=total)
+
+        yield advance
 
 
 def print_summary(summary: SeedSummary, *, as_json: bool) -> None:
@@ -58,9 +68,23 @@ def summary_table(summary: SeedSummary) -> Table:
     if summary.already_there:
         table.add_row(f"{summary.already_there:,}", "interactions that were there already")
     table.add_row(f"{summary.replaced:,}", "replaced when their rating came")
-    table.add_row(f"{len(summary.users):,}", "people")
-    table.add_row(f"{summary.malformed.total():,}", "of them malformed:")
-    for kind, count in sorted(summary.malformed.items()):
-        table.add_row("", f"{count} × {kind.replace('_', ' ')}")
+    table.add_row(f"{len(summary.per_person):,}", "people")
+    if summary.refusing:
+        table.add_row(f"{len(summary.refusing):,}", "people who refuse user-level analytics")
+    _add_malformed(table, summary, "interactions malformed:")
+    for container, written in summary.beside.items():
+        table.add_row(f"{written.created:,}", f"documents created in {container}")
+        if written.already_there:
+            table.add_row(f"{written.already_there:,}", f"documents that were there already in {container}")
+        if written.replaced:
+            table.add_row(f"{written.replaced:,}", f"replaced in {container}")
+        if written.malformed:
+            _add_malformed(table, written, "of them malformed:")
     table.add_row(f"{summary.seconds:.1f}", "seconds")
     return table
+
+
+def _add_malformed(table: Table, written: Written, heading: str) -> None:
+    table.add_row(f"{written.malformed.total():,}", heading)
+    for kind, count in sorted(written.malformed.items()):
+        table.add_row("", f"{count} × {kind.replace('_', ' ')}")

@@ -59,20 +59,25 @@ def session_id(user_id: str, started: int) -> str:
     return f"session_{user_id[:8]}_{datetime.fromtimestamp(started // 1000, UTC):%Y%m%d_%H%M%S}"
 
 
+def document_id(interaction_id: str) -> str:
+    """Return the ``id`` of the document of an interaction."""
+    return f"interaction_{interaction_id}"
+
+
 def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
     """Write a turn out as the document that the web application creates: not rated yet."""
     interaction_id = random_uuid(random)
     person, persona = turn.person, turn.persona
     asked = timestamp(turn.moment)
     language, query = _query(turn, random)
-    complexity = _pick(random, COMPLEXITIES)
-    model = _pick(random, MODELS)
+    complexity = pick(random, COMPLEXITIES)
+    model = pick(random, MODELS)
     answer = _answer(turn, random)
     citations = _citations(turn, random)
     took = _response_time(random, model, complexity)
     chunks = random.randint(3, 8)
     document: dict[str, Any] = {
-        "id": f"interaction_{interaction_id}",
+        "id": document_id(interaction_id),
         "partition_key": person.user_id,
         "user_id": person.user_id,
         "document_type": "user_interaction",
@@ -87,7 +92,7 @@ def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
             "query_length": len(query),
             "query_complexity": complexity,
             "query_category": turn.topic.category,
-            "intent_confidence": _score(random, 0.9),
+            "intent_confidence": score(random, 0.9),
             "language_detected": language,
         },
         "response_text": answer,
@@ -101,7 +106,7 @@ def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
         "foundational_texts_used": citations,
         "rag_metadata": {
             "chunks_retrieved": chunks,
-            "avg_relevance_score": _score(random, 0.84),
+            "avg_relevance_score": score(random, 0.84),
             "retrieval_strategy": "semantic_hybrid" if random.random() < 0.9 else "keyword",
             "embedding_model": "text-embedding-ada-002",
         },
@@ -114,10 +119,10 @@ def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
             "timestamp": asked,
         },
         "quality_metrics": {
-            "response_relevance": _score(random, 0.9),
-            "citation_accuracy": _score(random, 0.94) if citations else None,
-            "user_satisfaction": _score(random, 0.86),
-            "safety_score": _score(random, 0.985),
+            "response_relevance": score(random, 0.9),
+            "citation_accuracy": score(random, 0.94) if citations else None,
+            "user_satisfaction": score(random, 0.86),
+            "safety_score": score(random, 0.985),
         },
         "created_at": asked,
         "_ttl": ONE_YEAR_SECONDS,
@@ -190,7 +195,7 @@ def _citations(turn: Turn, random: Random) -> list[dict[str, Any]]:
             citation["chapter"] = chapter
         if verse is not None:
             citation["verse"] = verse
-        citation["relevance_score"] = _score(random, 0.87)
+        citation["relevance_score"] = score(random, 0.87)
         citation["citation_text"] = f"On {turn.topic.citation}"
         cited.append(citation)
     return cited
@@ -214,10 +219,10 @@ def _stages(random: Random, total: int) -> dict[str, int]:
     }
 
 
-def _score(random: Random, mean: float) -> float:
+def score(random: Random, mean: float) -> float:
     """Return a score in 0–1 with two decimals, scattered around ``mean``."""
     return round(min(1.0, max(0.0, random.gauss(mean, 0.06))), 2)
 
 
-def _pick(random: Random, weighted: Sequence[tuple[T, float]]) -> T:
+def pick(random: Random, weighted: Sequence[tuple[T, float]]) -> T:
     return random.choices([item for item, _ in weighted], [weight for _, weight in weighted])[0]

@@ -1,4 +1,4 @@
-"""Live sample traffic: the same people and documents, written as if they were asking now. No I/O."""
+"""Live interactions: the same people and documents, written as if they were asking now. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from local.seed.documents import Turn, draw_rating, interaction_document, rated
+from local.seed.documents import Turn, draw_rating, interaction_document, rated, session_id
 from local.seed.malformed import DEFECTS, break_document
 from local.seed.people import Person, make_people
 from local.seed.traffic import Write, weighted
@@ -45,6 +45,17 @@ class LiveTraffic:
         self._open: list[_Session] = []
         self._ratings: list[tuple[int, int, int, Person, dict[str, Any]]] = []
         self._asked = 0
+        self.turn: Turn | None = None
+        """The last question."""
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Everybody who may ask; the position of each is the lane of its writes."""
+        return self._people
+
+    def open_sessions(self) -> set[str]:
+        """Return the ids of the sessions that may still go on."""
+        return {session_id(session.person.user_id, session.started) for session in self._open}
 
     def ask(self, moment: int) -> Write:
         """Return the next question, asked at ``moment`` (milliseconds since the epoch)."""
@@ -61,6 +72,7 @@ class LiveTraffic:
             session.asked,
             moment,
         )
+        self.turn = turn
         document = interaction_document(turn, self._random)
         if self._random.random() < MALFORMED_SHARE:
             defect = self._random.choice(list(DEFECTS))

@@ -6,7 +6,8 @@ Every kind here breaks a rule of the specification's document in one place only,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 Document = dict[str, Any]
@@ -51,6 +52,26 @@ DEFECTS: dict[str, Callable[[Document], None]] = {
 }
 """Kinds of malformed documents, and how each one is made from a valid document."""
 
+SESSION_DEFECTS: dict[str, Callable[[Document], None]] = {
+    "ends_before_it_starts": _set("end_time", value="2001-01-01T00:00:00Z"),
+    "duration_negative": _set("duration_seconds", value=-503),
+    "interaction_count_implausible": _set("interaction_count", value=10**9),
+    "interaction_count_fractional": _set("interaction_count", value=2.5),
+    "satisfaction_too_high": _set("user_satisfaction_rating", value=11),
+    "start_impossible": _set("start_time", value="2025-13-01T00:00:00Z"),
+}
+"""The same for sessions. None touches the partition key: a session is broken when it is written again."""
+
+INCIDENT_DEFECTS: dict[str, Callable[[Document], None]] = {
+    "user_id_missing": _without_user,
+    "incident_type_is_a_number": _set("incident_type", value=3),
+    "severity_is_a_list": _set("severity", value=["high", "critical"]),
+    "actions_not_a_list": _set("actions_taken", value="warning_issued"),
+    "created_at_impossible": _set("created_at", value="2025-02-30T25:61:00Z"),
+    "resolution_time_not_a_time": _set("resolution", "resolution_timestamp", value="soon"),
+}
+"""The same for incidents. An unknown type or severity is no defect: it is counted as unknown."""
+
 ENORMOUS = "text_enormous"
 """One more kind, used once per seed at most because of its size."""
 
@@ -69,7 +90,7 @@ def break_document(document: Document, kind: str) -> Document:
     KeyError
         There is no such kind.
     """
-    broken = {name: dict(value) if isinstance(value, dict) else value for name, value in document.items()}
+    broken = _copy(document)
     if kind == ENORMOUS:
         broken["user_query"] = "why? " * (ENORMOUS_CHARACTERS // 5)
         return broken
@@ -78,3 +99,31 @@ def break_document(document: Document, kind: str) -> Document:
     )
     DEFECTS[kind](broken)
     return broken
+
+
+def break_as(document: Document, defects: Mapping[str, Callable[[Document], None]], kind: str) -> Document:
+    """Return a copy of a session or an incident with the defect ``kind`` of ``defects``.
+
+    Raises
+    ------
+    KeyError
+        There is no such kind.
+    """
+    broken = _copy(document)
+    defects[kind](broken)
+    return broken
+
+
+def drawn_defects(
+    count: int, share: float, defects: Mapping[str, Callable[[Document], None]], random: Random
+) -> dict[int, str]:
+    """Draw which of ``count`` documents are malformed, and how: one at least, if there are ten or more."""
+    broken = max(round(count * share), 1 if share and count >= 10 else 0)
+    names = list(defects)
+    first = random.randrange(len(names))
+    positions = random.sample(range(count), broken)
+    return {position: names[(first + turn) % len(names)] for turn, position in enumerate(positions)}
+
+
+def _copy(document: Document) -> Document:
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in document.items()}

@@ -14,13 +14,15 @@ from math import exp
 from random import Random
 from typing import Any, Literal
 
-from local.seed.documents import Turn, draw_rating, interaction_document, rated
+from local.seed.documents import Turn, document_id, draw_rating, interaction_document, rated
 from local.seed.malformed import break_document, kinds_for
-from local.seed.people import Person, make_people
+from local.seed.people import Person, make_people, random_uuid
 from local.seed.personas import UNLISTED_PERSONA
 
 DEFAULT_UNTIL = date(2025, 8, 31)
 """Last day of the period unless told otherwise: a fixed one, so that a seed means one set of documents."""
+
+INTERACTIONS = "user_interactions"
 
 MILLIS_PER_DAY = 86_400_000
 LONGEST_TIME_TO_RATE = timedelta(days=7)
@@ -69,16 +71,21 @@ class Write:
     """Writes of one person share a lane and keep their order; lanes are independent."""
     defect: str | None = None
     """How the document is malformed, None if it is valid."""
+    container: str = INTERACTIONS
 
 
 def writes(plan: TrafficPlan) -> Iterator[Write]:
-    """Yield all writes of a period in the order of their moments."""
-    turns = plan_turns(plan)
+    """Yield all writes to ``user_interactions`` in a period in the order of their moments."""
+    return interaction_writes(plan, plan_turns(plan))
+
+
+def interaction_writes(plan: TrafficPlan, turns: list[Turn]) -> Iterator[Write]:
+    """Do what :func:`writes` does, for somebody who has the turns of the plan already."""
     defects = _draw_defects(plan, len(turns))
     later: list[
         tuple[int, int, int, Turn, int]
     ] = []  # moment, tie-breaker, lane, turn, how often rated before
-    lanes = {person.user_id: lane for lane, person in enumerate(_people(plan))}
+    lanes = {person.user_id: lane for lane, person in enumerate(plan_people(plan))}
     order = 0
     for turn in turns:
         while later and later[0][0] <= turn.moment:
@@ -99,7 +106,11 @@ def writes(plan: TrafficPlan) -> Iterator[Write]:
 
 def count_writes(plan: TrafficPlan) -> int:
     """Return how many writes :func:`writes` yields, without making the documents."""
-    turns = plan_turns(plan)
+    return count_interaction_writes(plan, plan_turns(plan))
+
+
+def count_interaction_writes(plan: TrafficPlan, turns: list[Turn]) -> int:
+    """Do what :func:`count_writes` does, for somebody who has the turns of the plan already."""
     defects = _draw_defects(plan, len(turns))
     ratings = sum(len(_rating_moments(plan, turn)) for turn in turns if turn.index not in defects)
     return len(turns) + ratings
@@ -107,7 +118,7 @@ def count_writes(plan: TrafficPlan) -> int:
 
 def plan_turns(plan: TrafficPlan) -> list[Turn]:
     """Return exactly ``plan.interactions`` turns, in the order of their moments."""
-    people = _people(plan)
+    people = plan_people(plan)
     random = Random(f"{plan.seed}:turns")
     sketched: list[Turn] = []
     for person, count in zip(people, _shares(people, plan.interactions, random), strict=True):
@@ -119,7 +130,8 @@ def plan_turns(plan: TrafficPlan) -> list[Turn]:
     ]
 
 
-def _people(plan: TrafficPlan) -> tuple[Person, ...]:
+def plan_people(plan: TrafficPlan) -> tuple[Person, ...]:
+    """Return the people of the plan; the position of each is the lane of its writes."""
     return make_people(plan.users, Random(f"{plan.seed}:people"))
 
 
@@ -179,8 +191,17 @@ def _draw_defects(plan: TrafficPlan, turns: int) -> dict[int, str]:
     return dict(zip(random.sample(range(turns), count), kinds_for(count), strict=True))
 
 
+def interaction_id(plan: TrafficPlan, turn: Turn) -> str:
+    """Return the id of the document that a turn becomes, without making it."""
+    return document_id(random_uuid(_stream(plan, turn)))
+
+
+def _stream(plan: TrafficPlan, turn: Turn) -> Random:
+    return Random(f"{plan.seed}:document:{turn.index}")
+
+
 def _document(plan: TrafficPlan, turn: Turn) -> dict[str, Any]:
-    return interaction_document(turn, Random(f"{plan.seed}:document:{turn.index}"))
+    return interaction_document(turn, _stream(plan, turn))
 
 
 def _rating_moments(plan: TrafficPlan, turn: Turn) -> list[int]:

@@ -22,5 +22,8 @@ def test_the_demo_ends_well_and_its_figures_add_up() -> None:
     assert outcome["counted"] + outcome["poison"] == 400
     assert outcome["poison"] == sum(written["malformed"].values()) == 2
     assert outcome["days"] == len(written["per_day"])
-    assert outcome["people"] >= written["users"]  # one document per person and month
+    # One document per person and month, but for those who refuse to be analysed.
+    assert outcome["people"] >= written["users"] - written["users_refusing_analytics"]
+    beside = {"abuse_incidents", "personalities", "personality_vectors", "user_sessions", "users"}
+    assert {name for name, one in written["containers"].items() if one["documents"]} > beside
     assert outcome["request_units"] > 400

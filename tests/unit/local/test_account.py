@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.console import Console
 from local.account import Account, Check, Outcome, checks, models
 from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
-from local.seed.writer import SeedSummary, account_for
+from local.seed.writer import SeedSummary, Written, account_for
 from shared.aggregates.base import Contributions
 from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
@@ -97,6 +98,39 @@ def test_a_lost_poison_document_is_noticed(account: Account, written: SeedSummar
 def test_a_day_that_was_not_published_is_noticed(account: Account, written: SeedSummary) -> None:
     wrong = Account(account.sources, account.daily[1:], account.people, account.poison)
     assert f"interactions on {account.daily[0]['date']}" in failing(checks(wrong, written))
+
+
+def test_people_who_refuse_to_be_analysed_are_not_expected(account: Account, written: SeedSummary) -> None:
+    person = account.people[0]["user_id"]
+    some = copy.deepcopy(written)
+    some.refusing.add(person)
+    assert failing(checks(account, some)) == ["counted per person = valid of those who agree"]
+    shown = [one for one in account.people if one["user_id"] != person]
+    assert failing(checks(replace(account, people=shown), some)) == []
+
+
+def test_consent_that_is_given_later_counts() -> None:
+    def said(kind: Literal["create", "replace"], agrees: bool) -> Write:
+        document = {"user_id": "u", "privacy_settings": {"analytics_consent": agrees}}
+        return Write(kind, 0, document, 0, container="users")
+
+    summary = SeedSummary()
+    account_for(said("create", False), summary)
+    assert summary.refusing == {"u"}
+    account_for(said("replace", True), summary)
+    assert summary.refusing == set()
+
+
+def test_documents_lost_or_too_many_in_other_containers_are_noticed(
+    account: Account, written: SeedSummary
+) -> None:
+    more = copy.deepcopy(written)
+    more.beside["user_sessions"] = Written(created=90, replaced=90, malformed=Counter(duration_negative=2))
+    right = replace(account, beside={"user_sessions": 90}, poison_beside=Counter(user_sessions=2))
+    assert failing(checks(right, more)) == []
+    assert failing(checks(replace(right, beside={"user_sessions": 89}), more)) == ["user_sessions stored"]
+    short = replace(right, poison_beside=Counter({"user_sessions": 1}))
+    assert failing(checks(short, more)) == ["malformed user_sessions in poison"]
 
 
 def test_costs_are_summed_over_days_by_model(account: Account) -> None:

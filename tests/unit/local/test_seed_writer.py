@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
-from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 
-from local.seed.traffic import TrafficPlan, writes
+from local.seed.database import CONTENT, database_writes
+from local.seed.traffic import INTERACTIONS, TrafficPlan, Write, writes
 from local.seed.writer import write_traffic
 
 PLAN = TrafficPlan(users=6, interactions=150, days=5, seed=4, malformed_share=0.02)
@@ -49,8 +51,21 @@ class MemoryContainer:
         self.history[str(body.get("user_id"))].append(body["id"])
 
 
-async def write(container: MemoryContainer, concurrency: int = 4):
-    return await write_traffic(cast(ContainerProxy, container), writes(PLAN), concurrency=concurrency)
+class MemoryDatabase:
+    """One container for all names: the ids of the sample traffic tell its documents apart."""
+
+    def __init__(self, container: MemoryContainer) -> None:
+        self.container = container
+        self.asked_for: set[str] = set()
+
+    def get_container_client(self, name: str) -> MemoryContainer:
+        self.asked_for.add(name)
+        return self.container
+
+
+async def write(container: MemoryContainer, concurrency: int = 4, traffic: Iterable[Write] = ()):
+    database = cast(DatabaseProxy, MemoryDatabase(container))
+    return await write_traffic(database, traffic or writes(PLAN), concurrency=concurrency)
 
 
 async def test_the_database_ends_up_with_the_last_version_of_everything() -> None:
@@ -97,3 +112,42 @@ async def test_a_refused_write_ends_the_run_with_the_services_error() -> None:
     container.refuse = next(writes(PLAN)).document["id"]
     with pytest.raises(CosmosHttpResponseError, match="Request size is too large"):
         await write(container)
+
+
+async def test_a_whole_database_goes_to_its_containers_and_is_counted_by_them() -> None:
+    traffic = list(database_writes(PLAN))
+    database = MemoryDatabase(MemoryContainer())
+    summary = await write_traffic(cast(DatabaseProxy, database), traffic, concurrency=4)
+    created = Counter(one.container for one in traffic if one.kind == "create")
+    replaced = Counter(one.container for one in traffic if one.kind == "replace")
+    malformed = Counter(one.container for one in traffic if one.defect)
+    assert database.asked_for == set(created)
+    assert database.container.items == {one.document["id"]: one.document for one in traffic}
+    report = summary.as_json()["containers"]
+    for name in created:
+        counted = report[name]
+        assert (counted["created"], counted["replaced"]) == (created[name], replaced[name])
+        assert sum(counted["malformed"].values()) == malformed[name]
+    assert summary.created == created[INTERACTIONS] == PLAN.interactions
+    assert summary.changes == len(traffic)
+
+
+async def test_content_is_stored_before_anything_that_comes_after_it_is_sent() -> None:
+    content_on_its_way: set[str] = set()
+
+    class Watching(MemoryContainer):
+        async def create_item(self, body: dict[str, Any]) -> None:
+            if body["id"] in content:
+                content_on_its_way.add(body["id"])
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            else:
+                assert not content_on_its_way
+            await super().create_item(body)
+            content_on_its_way.discard(body["id"])
+
+    traffic = list(database_writes(PLAN))
+    content = {one.document["id"] for one in traffic if one.container in CONTENT}
+    container = Watching()
+    await write(container, concurrency=7, traffic=traffic)
+    assert content <= set(container.items)
