@@ -22,7 +22,20 @@ class Near:
         )
 
 
-ABOUT_THE_STATE = {"calculated_at", "calculation_version", "data_freshness", "state"}
+@dataclass(frozen=True)
+class Text:
+    """A text around a number, which is compared elsewhere."""
+
+    start: str
+    end: str
+
+    def fits(self, shown: object) -> bool:
+        return isinstance(shown, str) and shown.startswith(self.start) and shown.endswith(self.end)
+
+
+ABOUT_THE_STATE = {
+    "calculated_at", "calculation_version", "data_freshness", "state", "last_updated", "generated_at"
+}  # fmt: skip
 """Fields that tell which state is shown and when it was written: not computed from documents."""
 
 
@@ -35,7 +48,7 @@ def differences(where: str, shown: Mapping[str, Any] | None, expected: Mapping[s
     leaves, wanted = dict(flattened(actual)), dict(flattened(expected))
     for path in sorted(leaves.keys() | wanted.keys()):
         value, computed = leaves.get(path, "(no such field)"), wanted.get(path, "(no such field)")
-        fits = computed.fits(value) if isinstance(computed, Near) else same(value, computed)
+        fits = computed.fits(value) if isinstance(computed, Near | Text) else same(value, computed)
         if not fits:
             yield f"{where}: {path} shows {value!r}, computed {computed!r}"
 
@@ -50,5 +63,7 @@ def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
         path = f"{prefix}{name}"
         if isinstance(value, Mapping) and value:
             yield from flattened(value, f"{path}.")
+        elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+            yield from flattened({str(number): entry for number, entry in enumerate(value)}, f"{path}.")
         else:
             yield path, value

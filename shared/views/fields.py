@@ -24,7 +24,7 @@ DAILY_METRICS = {
     "partition_key": "the date",
     "date": "UTC day of the interactions' own time",
     "document_type": "always daily_metrics",
-    "system_performance.avg_response_time_ms": "mean of response_time_ms",
+    "system_performance.avg_response_time_ms": "mean of response_time_ms, each to the millisecond",
     "system_performance.p95_response_time_ms": "95th percentile of response_time_ms, within 1 %",
     "system_performance.p99_response_time_ms": "99th percentile of response_time_ms, within 1 %",
     "system_performance.total_requests": "interactions; requests that left none are not seen",

@@ -1,0 +1,88 @@
+"""Compare what is published with what the documents give, leaf by leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from tests.differences import differences
+from tests.independent.content import expected_incidents, expected_popularity, expected_texts
+from tests.independent.days import expected_day, expected_days
+from tests.independent.interactions import Document
+from tests.independent.people import expected_people, expected_tiers
+from tests.independent.sources import Sources, good
+
+MOST_SHOWN = 40
+"""Differences that one failure lists."""
+
+PERIODS = ("daily", "weekly", "monthly", "quarterly")
+
+Published = Mapping[str, Iterable[Document]]
+"""Documents by container."""
+
+
+def assert_views_equal(
+    daily: Iterable[Document], users: Iterable[Document], documents: list[Document]
+) -> None:
+    """Compare the days and the months of people with the interactions, where there is nothing else.
+
+    Days and weeks of people that are published are not looked at: they follow within the hour.
+    """
+    sources = good({"user_interactions": documents})
+    months = [shown for shown in users if shown["analysis_period"] == "monthly"]
+    found = [*_days(list(daily), sources), *_people(months, sources, ("monthly",))]
+    _assert_none(found, sources)
+
+
+def assert_all_views_equal(published: Published, documents: Mapping[str, list[Document]]) -> None:
+    """Compare everything that is published and up to date with all documents, as they stand."""
+    sources = good(documents)
+    found = [
+        *_days(list(published["daily_metrics"]), sources),
+        *_people(list(published["user_analytics"]), sources, PERIODS),
+        *_tiers(list(published["engagement_summary"]), sources),
+        *_by_id("content_popularity", published, expected_popularity(sources)),
+        *_by_id("incidents_by_content", published, expected_incidents(sources)),
+        *_by_id("content_analytics", published, expected_texts(sources)),
+    ]
+    _assert_none(found, sources)
+
+
+def _assert_none(found: list[str], sources: Sources) -> None:
+    listed = "\n".join(found[:MOST_SHOWN])
+    assert not found, f"{len(found)} differences, from {len(sources.interactions)} interactions:\n{listed}"
+
+
+def _days(shown: list[Document], sources: Sources) -> Iterator[str]:
+    """A day from which every document was moved away is published as one without activity."""
+    by_day = {document["date"]: document for document in shown}
+    expected = expected_days(sources)
+    for day in sorted(by_day.keys() | expected.keys()):
+        wanted = expected[day] if day in expected else expected_day(day, sources)
+        yield from differences(f"daily_metrics {day}", by_day.get(day), wanted)
+
+
+def _people(shown: list[Document], sources: Sources, kinds: tuple[str, ...]) -> Iterator[str]:
+    ticks = {f"{d['user_id']} {d['id']}": date.fromisoformat(d["state"]["tick"]) for d in shown}
+    by_key = {(document["user_id"], document["id"]): document for document in shown}
+    yield from _compared("user_analytics", by_key, expected_people(sources, kinds, ticks))
+
+
+def _tiers(shown: list[Document], sources: Sources) -> Iterator[str]:
+    ticks = {f"engagement_summary {d['id'][-6:]}": date.fromisoformat(d["state"]["tick"][:10]) for d in shown}
+    yield from _compared("engagement_summary", {d["id"]: d for d in shown}, expected_tiers(sources, ticks))
+
+
+def _by_id(container: str, published: Published, expected: dict[str, Document]) -> Iterator[str]:
+    yield from _compared(container, {d["id"]: d for d in published[container]}, expected)
+
+
+def _compared(
+    container: str, shown: Mapping[Any, Document], expected: Mapping[Any, Document]
+) -> Iterator[str]:
+    for key in sorted(shown.keys() | expected.keys(), key=str):
+        if key not in expected:
+            yield f"{container} {key}: is published, and should not be"
+        else:
+            yield from differences(f"{container} {key}", shown.get(key), expected[key])

@@ -1,0 +1,407 @@
+"""``content_popularity``, ``content_analytics`` and ``incidents_by_content``, from ``docs/fields.md``."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+
+from tests.independent import scores
+from tests.independent.arithmetic import (
+    grouped,
+    mean,
+    most_frequent,
+    most_frequent_one,
+    nothing,
+    part_of,
+    rounded,
+)
+from tests.independent.interactions import (
+    Document,
+    at,
+    citations_of,
+    cost_of,
+    day_of,
+    measured,
+    passage_of,
+    persona_of,
+)
+from tests.independent.people import growth, measured_words, month_before, period_of, trend
+from tests.independent.sources import (
+    Sources,
+    decision_of,
+    noticed,
+    resolved_hours,
+    source_of,
+    sources_of,
+)
+
+TYPES = ("harassment", "inappropriate_query", "misinformation", "spam")
+SEVERITIES = ("critical", "high", "low", "medium")
+
+# --- rankings -----------------------------------------------------------------------------------------------
+
+
+def expected_popularity(sources: Sources) -> dict[str, Document]:
+    """Build ``content_popularity`` of every day and week with interactions, by id."""
+    expected = {}
+    for kind in ("daily", "weekly"):
+        for label, first, last in {period_of(kind, at(d).date()) for d in sources.interactions}:
+            _, first_before, last_before = period_of(kind, first - timedelta(days=1))
+            document = expected_ranking(
+                kind, label, first,
+                between(sources.interactions, first, last),
+                between(sources.interactions, first_before, last_before),
+            )  # fmt: skip
+            expected[document["id"]] = document
+    return expected
+
+
+def between(documents: list[Document], first: date, last: date) -> list[Document]:
+    return [d for d in documents if first <= at(d).date() <= last]
+
+
+def citing(documents: list[Document], source: str) -> list[Document]:
+    return [d for d in documents if source in sources_of(d)]
+
+
+def citation_counts(documents: list[Document]) -> Counter[str]:
+    return Counter(map(source_of, citations_of(documents)))
+
+
+def passage_key(citation: Document) -> tuple[str, str, str]:
+    source, chapter, verse = passage_of(citation)
+    return (source or "unknown")[:40], chapter or "", verse or ""
+
+
+def expected_ranking(
+    kind: str, label: str, first: date, documents: list[Document], earlier: list[Document]
+) -> Document:
+    texts, texts_before = citation_counts(documents), citation_counts(earlier)
+    topics = Counter(measured_words(documents, "query_category"))
+    topics_before = Counter(measured_words(earlier, "query_category"))
+    rising = {topic: round(scores.trending(topics[topic], topics_before[topic]), 4) for topic in topics}
+    return {
+        "id": f"content_popularity_{kind}_{label}",
+        "partition_key": kind,
+        "time_period": kind,
+        "date": f"{first:%Y-%m-%d}",
+        "document_type": "content_popularity",
+        "top_foundational_texts": [
+            {
+                "rank": rank,
+                "source": text,
+                "citations": texts[text],
+                "unique_users": len({(d["user_id"], day_of(d)) for d in citing(documents, text)}),
+                "avg_rating": mean(measured(citing(documents, text), "user_rating"), 2),
+                "trending_score": scores.near(scores.trending(texts[text], texts_before[text])),
+            }
+            for rank, text in enumerate(most_frequent(texts, 10), 1)
+        ],
+        "trending_content": expected_passages(documents),
+        "trending_topics": [
+            expected_topic(topic, documents, topics[topic], topics_before[topic])
+            for topic in sorted(rising, key=lambda t: (-rising[t], -topics[t], t))[:10]
+        ],
+        "personality_rankings": [
+            expected_persona(persona, [d for d in documents if persona_of(d) == persona])
+            for persona in most_frequent(Counter(map(persona_of, documents)), 10)
+        ],
+        "data_points": len(documents),
+        "confidence_level": 0.95,
+    }
+
+
+def expected_passages(documents: list[Document]) -> list[Document]:
+    cited = Counter(map(passage_key, citations_of(documents)))
+    nameable = {key: count for key, count in cited.items() if len("|".join(key)) <= 40}
+    ranked = sorted(nameable, key=lambda key: (-nameable[key], "|".join(key)))[:10]
+    shown = []
+    for rank, key in enumerate(ranked, 1):
+        # Counted by persona: an interaction has one, so it counts once.
+        of = [d for d in documents if key in map(passage_key, citations_of([d]))]
+        relevances = [
+            c["relevance_score"]
+            for c in citations_of(of)
+            if passage_key(c) == key and c.get("relevance_score") is not None
+        ]
+        shown.append(
+            {
+                "rank": rank,
+                "content_id": "_".join(part for part in key if part),
+                "citations": nameable[key],
+                "relevance_score": mean(relevances, 4),
+                "user_engagement": scores.near(scores.satisfaction(measured(of, "user_rating"))),
+                "topic": most_frequent_one(measured_words(of, "query_category")),
+            }
+        )
+    return shown
+
+
+def expected_topic(topic: str, documents: list[Document], now: int, before: int) -> Document:
+    own = [d for d in documents if (d.get("query_metadata") or {}).get("query_category") == topic]
+    return {
+        "topic": topic,
+        "growth_rate": growth(now, before),
+        "query_count": now,
+        "satisfaction_score": scores.near(scores.fair_rating(measured(own, "user_rating"))),
+    }
+
+
+def expected_persona(persona: str, own: list[Document]) -> Document:
+    ratings, times = measured(own, "user_rating"), measured(own, "response_time_ms")
+    relevances = measured(own, "quality_metrics", "response_relevance")
+    costs = [cost for d in own if (cost := cost_of(d)) is not None]
+    return {
+        "personality": persona,
+        "interactions": len(own),
+        "satisfaction": mean(ratings, 2),
+        "response_quality": scores.near(
+            scores.effectiveness(scores.satisfaction(ratings), average(relevances), None)
+        ),
+        "efficiency_score": scores.near(
+            scores.efficiency(average(times), None if not costs else sum(costs) / len(costs) / 1e9)
+        ),
+    }
+
+
+def average(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+# --- texts --------------------------------------------------------------------------------------------------
+
+
+def expected_texts(sources: Sources) -> dict[str, Document]:
+    """Build ``content_analytics`` of every text and month in which it is cited, by id."""
+    expected = {}
+    for month in {at(d).date().replace(day=1) for d in sources.interactions}:
+        label, first, last = period_of("monthly", month)
+        documents = between(sources.interactions, first, last)
+        earlier = between(sources.interactions, month_before(first), first - timedelta(days=1))
+        for text in most_frequent(citation_counts(documents), 200):
+            document = expected_text(text, label, documents, earlier)
+            document |= {
+                "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
+                "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
+            }
+            expected[document["id"]] = document
+    return expected
+
+
+def expected_text(text: str, label: str, documents: list[Document], earlier: list[Document]) -> Document:
+    own, before = citing(documents, text), citing(earlier, text)
+    citations = [c for c in citations_of(own) if source_of(c) == text]
+    days_by_user: defaultdict[str, set[str]] = defaultdict(set)
+    for document in own:
+        days_by_user[document["user_id"]].add(day_of(document))
+    again = sum(len(days) > 1 for days in days_by_user.values())
+    ratings = measured(own, "user_rating")
+    accuracies = measured(own, "quality_metrics", "citation_accuracy")
+    effective = scores.effectiveness(
+        scores.satisfaction(ratings),
+        average(measured(own, "quality_metrics", "response_relevance")),
+        average(accuracies),
+    )
+    given = len(measured(citations, "relevance_score")) + len(ratings) + len(accuracies)
+    return {
+        "id": f"content_analytics_{text}_{label}",
+        "partition_key": text,
+        "source": text,
+        "document_type": "content_analytics",
+        "analysis_period": "monthly",
+        "content_overview": nothing(
+            "total_verses", "total_chapters", "content_completeness", "translation_quality",
+            "expert_validation_status",
+        ),
+        "usage_metrics": {
+            "total_citations": len(citations),
+            "unique_users_accessed": len(days_by_user),
+            "total_views": len(own),
+            **nothing("avg_time_spent_seconds", "bounce_rate"),
+            "return_access_rate": part_of(again, len(days_by_user)),
+        },
+        "performance_metrics": {
+            "avg_relevance_score": mean(measured(citations, "relevance_score"), 4),
+            "citation_accuracy_rate": mean(accuracies, 4),
+            "user_satisfaction_avg": mean(ratings, 2),
+            "response_effectiveness": scores.near(effective),
+            "search_ranking_position": None,
+        },
+        "quality_metrics": nothing(
+            "translation_accuracy", "cultural_sensitivity", "contextual_appropriateness",
+            "citation_completeness", "expert_validation_score",
+        ),
+        "chapter_analytics": expected_chapters(text, own, citations),
+        "topic_analytics": expected_topics(own, before),
+        "comparative_metrics": {
+            "vs_other_texts": expected_ranks(text, documents),
+            "growth_trends": {
+                "usage_growth_percent": percent(len(citations), citation_counts(earlier)[text]),
+                "user_growth_percent": percent(len(days_by_user), len({d["user_id"] for d in before})),
+                "satisfaction_trend": trend(
+                    mean(ratings, 2), mean(measured(before, "user_rating"), 2), "increasing", "decreasing"
+                ),
+            },
+        },
+        "content_recommendations": {
+            **nothing("enhancement_areas", "translation_improvements", "new_content_suggestions"),
+            "priority_score": scores.near(scores.priority(len(citations), effective)),
+        },
+        "data_quality_score": part_of(given, len(citations) + 2 * len(own)),
+        "sample_size": len(citations),
+    }  # fmt: skip
+
+
+def percent(now: float, before: float) -> object:
+    return rounded(100 * (now - before) / before, 2) if before else None
+
+
+def expected_chapters(text: str, own: list[Document], citations: list[Document]) -> list[Document]:
+    nameable = [c for c in citations if passage_key(c)[1] and len("|".join(passage_key(c))) <= 40]
+    chapters = Counter(passage_key(c)[1] for c in nameable)
+    shown = []
+    for chapter in most_frequent(chapters, 20):
+        cited = [c for c in nameable if passage_key(c)[1] == chapter]
+        ratings = [
+            d["user_rating"]
+            for d in own
+            if d.get("user_rating") is not None
+            for _ in {passage_key(c) for c in citations_of([d]) if c in cited}
+        ]
+        verses = Counter(f"{chapter}.{verse}" for c in cited if (verse := passage_key(c)[2]))
+        shown.append(
+            {
+                "chapter": chapter,
+                "chapter_title": None,
+                "usage_count": len(cited),
+                "avg_relevance": mean(measured(cited, "relevance_score"), 4),
+                "popular_verses": most_frequent(verses, 3),
+                "user_rating": mean(ratings, 2),
+                "citation_frequency": part_of(len(cited), len(citations)),
+            }
+        )
+    return shown
+
+
+def expected_topics(own: list[Document], before: list[Document]) -> Document:
+    topics, earlier = (Counter(measured_words(part, "query_category")) for part in (own, before))
+    rising = {topic: count - earlier[topic] for topic, count in topics.items() if count > earlier[topic]}
+    primary = []
+    for topic in most_frequent(topics, 10):
+        of = [d for d in own if (d.get("query_metadata") or {}).get("query_category") == topic]
+        primary.append(
+            {
+                "topic": topic,
+                "frequency": part_of(topics[topic], len(own)),
+                "relevance_score": mean(measured(of, "quality_metrics", "response_relevance"), 4),
+                "user_engagement": scores.near(scores.satisfaction(measured(of, "user_rating"))),
+            }
+        )
+    return {
+        "primary_topics": primary,
+        "trending_topics": most_frequent(rising, 10),
+        "seasonal_patterns": None,
+    }
+
+
+def expected_ranks(text: str, documents: list[Document]) -> Document:
+    texts = citation_counts(documents)
+    ratings = {t: average(measured(citing(documents, t), "user_rating")) for t in texts}
+    accuracy = {
+        t: average(measured(citing(documents, t), "quality_metrics", "citation_accuracy")) for t in texts
+    }
+
+    def rank(values: dict[str, float | None], digits: int) -> int | None:
+        known = {t: round(value, digits) for t, value in values.items() if value is not None}
+        return 1 + sum(value > known[text] for value in known.values()) if text in known else None
+
+    return {
+        "usage_rank": rank({t: float(count) for t, count in texts.items()}, 0),
+        "satisfaction_rank": rank(ratings, 2),
+        "citation_accuracy_rank": rank(accuracy, 4),
+    }
+
+
+# --- incidents ----------------------------------------------------------------------------------------------
+
+
+def expected_incidents(sources: Sources) -> dict[str, Document]:
+    """Build ``incidents_by_content`` of every text and month with incidents, by id."""
+
+    def key(incident: Document) -> tuple[str, date]:
+        citation = sources.passage_of_incident(incident)
+        text = "unattributed" if citation is None else source_of(citation)
+        return text, noticed(incident).date().replace(day=1)
+
+    groups = grouped(sources.incidents, key)
+    expected = {}
+    for (text, month), incidents in groups.items():
+        document = expected_incident_month(
+            text, month, incidents, len(groups.get((text, month_before(month)), []))
+        )
+        passages = [c for i in incidents if (c := sources.passage_of_incident(i)) is not None]
+        chapters = Counter(str(c["chapter"]) for c in passages if c.get("chapter") is not None)
+        verses = Counter(
+            f"{c['chapter']}.{c['verse']}"
+            for c in passages
+            if c.get("chapter") is not None and c.get("verse") is not None
+        )
+        document["content_analysis"] |= {
+            "most_flagged_chapters": most_frequent(chapters, 5),
+            "flagged_verses": most_frequent(verses, 5),
+        }
+        expected[document["id"]] = document
+    return expected
+
+
+def expected_incident_month(text: str, month: date, incidents: list[Document], before: int) -> Document:
+    label, first, last = period_of("monthly", month)
+    decisions = [d for i in incidents if (d := decision_of(i)) is not None]
+    actions = Counter(a.get("action_type") for i in incidents for a in i.get("actions_taken") or [])
+    reviews = Counter(i.get("review_status") for i in incidents)
+    hours = [h for i in incidents if (h := resolved_hours(i)) is not None]
+    violations = Counter(
+        violation
+        for i in incidents
+        for violation in set((i.get("flagged_content") or {}).get("violation_categories") or [])
+    )
+    return {
+        "id": f"incidents_{text}_{label}",
+        "partition_key": text,
+        "source": text,
+        "document_type": "incidents_by_content",
+        "time_period": "monthly",
+        "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
+        "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
+        "incident_summary": {
+            "total_incidents": len(incidents),
+            "by_severity": known_counts((i.get("severity") for i in incidents), SEVERITIES),
+            "by_type": known_counts((i.get("incident_type") for i in incidents), TYPES),
+        },
+        "content_analysis": {
+            "common_violation_patterns": most_frequent(violations, 5),
+            "false_positive_rate": part_of(decisions.count("false_positive"), len(decisions)),
+        },
+        "moderation_actions": {
+            "warnings_issued": actions["warning_issued"],
+            "content_blocked": actions["content_blocked"],
+            "accounts_suspended": actions["account_suspended"],
+            "manual_reviews_pending": reviews["pending_human_review"],
+            "avg_resolution_time_hours": mean(hours, 2),
+        },
+        "trend_analysis": {
+            "incident_growth_rate": growth(len(incidents), before),
+            "resolution_efficiency": scores.near(
+                scores.resolution_efficiency(
+                    len(incidents), reviews["resolved"] + reviews["auto_resolved"], average(hours)
+                )
+            ),
+            "user_education_effectiveness": None,
+        },
+        "sample_size": len(incidents),
+    }
+
+
+def known_counts(values: object, known: tuple[str, ...]) -> dict[str, int]:
+    counts = Counter(value if value in known else "unknown" for value in values)  # type: ignore[attr-defined]
+    return {name: counts[name] for name in (*known, "unknown")}

@@ -1,0 +1,140 @@
+"""Sessions, incidents and consent: which documents count, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tests.independent.interactions import Document, citations_of, in_todays_shape, is_malformed, moment_of
+
+ENDED = ("completed", "abandoned", "expired")
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Sources:
+    """The documents that count, of all sources, as they stand."""
+
+    interactions: list[Document]
+    sessions: list[Document] = field(default_factory=list)
+    incidents: list[Document] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+
+    def passage_of_incident(self, incident: Document) -> Document | None:
+        """Return the citation that an incident is about."""
+        target = incident.get("interaction_id")
+        for interaction in self.interactions:
+            same_person = interaction["user_id"] == incident["user_id"]
+            if target and same_person and plain(interaction["id"]) == plain(target):
+                citations = citations_of([interaction])
+                best = max((c.get("relevance_score") or -1 for c in citations), default=None)
+                return next((c for c in citations if (c.get("relevance_score") or -1) == best), None)
+        return None
+
+
+def plain(interaction_id: str) -> str:
+    return interaction_id.removeprefix("interaction_")
+
+
+def good(documents: Mapping[str, list[Document]]) -> Sources:
+    """Keep what is not malformed."""
+    users = [d for d in documents.get("users", []) if _has_ids(d) and not _bad_consent(d)]
+    return Sources(
+        [in_todays_shape(d) for d in documents.get("user_interactions", []) if not is_malformed(d)],
+        [d for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
+        [d for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
+        {d["user_id"] for d in users if (d.get("privacy_settings") or {}).get("analytics_consent") is False},
+    )
+
+
+def _has_ids(document: Document) -> bool:
+    return all(isinstance(document.get(name), str) and document[name] for name in ("id", "user_id"))
+
+
+def _bad_consent(document: Document) -> bool:
+    consent = (document.get("privacy_settings") or {}).get("analytics_consent")
+    return not isinstance(consent, bool | None)
+
+
+def _time(document: Document, name: str) -> datetime | None:
+    text = document.get(name)
+    return None if text is None else moment_of({"timestamp": text})
+
+
+def start_of(session: Document) -> datetime:
+    start = _time(session, "start_time") or _time(session, "created_at")
+    assert start is not None
+    return start
+
+
+def is_malformed_session(document: Document) -> bool:
+    if not _has_ids(document) or (_time(document, "start_time") or _time(document, "created_at")) is None:
+        return True
+    duration, count = document.get("duration_seconds"), document.get("interaction_count")
+    ends = [_time(document, name) for name in ("end_time", "last_activity")]
+    return (
+        any(end is not None and end < start_of(document) for end in ends)
+        or (duration is not None and duration < 0)
+        or not (count is None or 0 <= count <= 10_000)
+    )
+
+
+def seconds_of(session: Document) -> float | None:
+    """How long an ended session lasted, if it tells and that was a day at most."""
+    seconds, end = session.get("duration_seconds"), _time(session, "end_time")
+    if session.get("status") not in ENDED:
+        return None
+    if seconds is None and end is not None:
+        seconds = (end - start_of(session)).total_seconds()
+    return None if seconds is None or seconds > DAY.total_seconds() else round(seconds)
+
+
+def until_of(session: Document) -> datetime | None:
+    """Until when a session was open, as far as it tells."""
+    end = _time(session, "end_time") or _time(session, "last_activity")
+    if end is None and session.get("duration_seconds") is not None:
+        end = start_of(session) + timedelta(seconds=session["duration_seconds"])
+    return None if end is None or end - start_of(session) > DAY else end
+
+
+def session_id_of(session: Document) -> str:
+    return str(session.get("session_id") or session["id"])
+
+
+def noticed(incident: Document) -> datetime:
+    moment = _time(incident, "created_at") or _time(
+        incident.get("detection_metadata") or {}, "detection_timestamp"
+    )
+    assert moment is not None
+    return moment
+
+
+def is_malformed_incident(document: Document) -> bool:
+    decision = document.get("review_decision")
+    times = (
+        _time(document, "created_at"),
+        _time(document.get("detection_metadata") or {}, "detection_timestamp"),
+    )
+    return not _has_ids(document) or not any(times) or not isinstance(decision, str | None)
+
+
+def decision_of(incident: Document) -> str | None:
+    return incident.get("review_decision") or (incident.get("resolution") or {}).get("final_decision") or None
+
+
+def resolved_hours(incident: Document) -> float | None:
+    end = _time(incident.get("resolution") or {}, "resolution_timestamp") or _time(
+        incident, "review_completed_at"
+    )
+    if end is None or end < noticed(incident):
+        return None
+    return (end - noticed(incident)).total_seconds() / 3600
+
+
+def source_of(citation: Document) -> str:
+    return (citation.get("source") or "unknown")[:40]
+
+
+def sources_of(interaction: Document) -> set[str]:
+    return {source_of(citation) for citation in citations_of([interaction])}
