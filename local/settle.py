@@ -129,9 +129,9 @@ def print_lag(settlement: Settlement, *, as_json: bool) -> None:
     for column, justify in (
         ("function", "left"),
         ("feed of", "left"),
-        ("pending (estimate)", "right"),
+        ("pending, about", "right"),
         ("leases", "right"),
-        ("ranges without a lease", "right"),
+        ("without lease", "right"),
         ("", "left"),
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]  # a literal, read from a tuple

@@ -14,11 +14,11 @@ import pytest
 from shared.fleet import Fleet
 from shared.pricing import parse_price
 from shared.settings import Settings
-from tests import independent
 from tests.acceptance.commands import local
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.cosmos_server import ServerProcess, running_server
 from tests.independent import Document, is_malformed
+from tests.independent import interactions as independent
 
 pytestmark = pytest.mark.acceptance
 

@@ -11,6 +11,7 @@ import pytest
 from local.seed.traffic import TrafficPlan
 from shared.fleet import Fleet
 from shared.settings import Settings
+from shared.sources import SOURCES
 from tests.acceptance.fleet import (
     FLEET,
     HOST,
@@ -96,4 +97,4 @@ async def assert_nothing_is_left_to_repair(fleet: RunningFleet) -> None:
     """A killed host loses nothing, so the auditor finds everything counted and published."""
     async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as audit:
         reports = await audit.auditor.audit_all(delay_seconds=0)
-    assert {report.feed: report.repaired for report in reports} == {"user_interactions": 0, "view_state": 0}
+    assert {report.feed: report.repaired for report in reports} == dict.fromkeys([*SOURCES, "view_state"], 0)
