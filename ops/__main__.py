@@ -32,6 +32,7 @@ from shared.poison_rows import Status
 from shared.price_book import PriceBook
 from shared.pricing import ModelPrice, list_prices, parse_price
 from shared.provisioning import ProvisioningReport, apply_catalogue
+from shared.repricing import RepriceReport
 from shared.settings import load_settings
 
 cli = typer.Typer(help="Inspect and repair the fleet.", no_args_is_help=True, add_completion=False)
@@ -207,7 +208,7 @@ def put_price(
 ) -> None:
     """Add or override a price, and price again what was counted since. 1 USD per million tokens is 1,000."""
 
-    async def work(fleet: Fleet) -> int:
+    async def work(fleet: Fleet) -> RepriceReport:
         price = parse_price(
             {
                 "model": model,
@@ -217,9 +218,31 @@ def put_price(
         )
         book: PriceBook = fleet.prices
         await book.put(price)
-        return (await fleet.repricer.apply()).repriced
+        return await fleet.repricer.apply()
 
-    OUT.print(f"{run(work):,} interactions priced again.")
+    _print_repriced(run(work))
+
+
+@prices_cli.command("apply")
+def apply_prices(as_json: AsJson = False) -> None:
+    """Price again what was counted, as the timer does. Exit code 1 while there is more to do."""
+    report: RepriceReport = run(lambda fleet: fleet.repricer.apply())
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _print_repriced(report)
+    if not report.finished:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _print_repriced(report: RepriceReport) -> None:
+    OUT.print(f"{report.repriced:,} interactions priced again, on {report.pages:,} pages.")
+    if not report.finished:
+        OUT.print("There are more: the timer goes on, and so does: prices apply")
+    elif report.settles_in:
+        OUT.print(
+            f"What hosts count at the old prices until they know the new follows in {report.settles_in} s."
+        )
 
 
 @cli.command("fields")

@@ -89,9 +89,7 @@ class Fleet:
         self.replayer = Replayer(
             database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )
-        self.repricer = Repricer(
-            database=self.database, store=store, folder=folder, prices=self.prices, settings=settings
-        )
+        self.repricer = Repricer(database=self.database, folder=folder, prices=self.prices, settings=settings)
         self.auditor = Auditor(
             reader=self._audit_client.get_database_client(settings.cosmos_database),
             cursors=container("fleet_state"),

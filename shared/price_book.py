@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
@@ -70,10 +71,14 @@ class PriceBook:
     async def put(self, price: ModelPrice) -> str:
         """Store an override; return its id. The same model and date is one override."""
         item = {
-            "id": f"{price.model}|{price.effective_from:%Y-%m-%dT%H:%M:%S}",
+            "id": f"{price.model}|{_utc(price.effective_from):%Y-%m-%dT%H:%M:%S}",
             "scope": SCOPE,
             **price.model_dump(mode="json"),
         }
         await self._container.upsert_item(item, response_hook=record_charge)
         self._expires = 0.0
         return str(item["id"])
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

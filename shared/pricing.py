@@ -15,8 +15,9 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.documents.common import label
 from shared.units import Millis, NanoUSD
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
@@ -45,7 +46,8 @@ class ModelPrice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model: Annotated[str, Field(min_length=1, max_length=128)]
+    model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(label)]
+    """Its name as facts have it: cut and cleaned like every label of a document."""
     effective_from: datetime
     """From when it holds. A date or time without a zone is UTC."""
     tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]

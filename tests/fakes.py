@@ -148,10 +148,15 @@ class FakeContainer:
         return 0 if current["_etag"] == options[0]["if_match_etag"] else 412
 
     async def query_items(
-        self, query: str, *, parameters: list[dict[str, Any]], partition_key: str | None = None, **_: Any
+        self,
+        query: str,
+        *,
+        parameters: list[dict[str, Any]] | None = None,
+        partition_key: str | None = None,
+        **_: Any,
     ) -> AsyncIterator[Any]:
         await self._begin("query")
-        values = {parameter["name"]: parameter["value"] for parameter in parameters}
+        values = {parameter["name"]: parameter["value"] for parameter in parameters or ()}
         for (key, _id), item in sorted(self.items.items()):
             if partition_key is not None and key != partition_key:
                 continue
@@ -175,6 +180,12 @@ class FakeContainer:
             elif query.startswith("SELECT c.shard FROM c WHERE c.kind = 'usage'"):
                 if item["id"] == values["@id"] and key.startswith(values["@start"]):
                     yield {"shard": key}
+            elif query == "SELECT * FROM c ORDER BY c.id":
+                yield copy.deepcopy(item)
+            elif query.startswith("SELECT * FROM c WHERE c.kind = 'ledger' AND c.hour >= @hour"):
+                late = item.get("hour", "") >= values["@hour"] and item["_ts"] >= values["@since"]
+                if item["kind"] == "ledger" and late:
+                    yield copy.deepcopy(item)
             elif query == "SELECT * FROM c WHERE c.kind = @kind":
                 if item["kind"] == values["@kind"]:
                     yield copy.deepcopy(item)

@@ -81,9 +81,13 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
 
 
+def label(text: str) -> str:
+    """Return a text as a key of a view: bounded, and with nothing that could be a sentence or an address."""
+    return _UNSAFE.sub("_", text.strip())[:64]
+
+
 def _label(value: object) -> object:
-    # A label becomes a key of a view: bounded, and with nothing that could be a sentence or an address.
-    return _UNSAFE.sub("_", value.strip())[:64] if isinstance(value, str) else value
+    return label(value) if isinstance(value, str) else value
 
 
 def _numeral(value: object) -> object:
