@@ -30,7 +30,7 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.builds import Builds
 from shared.concurrency import for_each
-from shared.cosmos import blames_service, charging, retrying
+from shared.cosmos import blames_service, charging, record_charge, retrying
 from shared.generations import Generations
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
@@ -38,7 +38,7 @@ from shared.poison import PoisonStore
 from shared.publication import Published, StaleReadError, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Pace, Stamp, States, View
+from shared.views.base import Pace, Rendered, Stamp, States, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
@@ -166,6 +166,7 @@ class Publisher:
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._database = database
         self._generations = generations
         self._builds = builds
         self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
@@ -345,7 +346,8 @@ class Publisher:
         if self._shown.get(document) == (digest, stamp.tick) and not again:
             return _Outcome.CURRENT
         outcome, kept = _Outcome.CURRENT, False
-        for rendered in list(view.render(document.key, shown.states(), stamp)):
+        documents = list(view.render(document.key, shown.states(), stamp))
+        for rendered in [*documents, *(await self._lost(view, document.key, documents))]:
             writing = await self._writer.write(
                 view.container, rendered, stamp, digest, again=again, keep_equal=view.keeps_equal
             )
@@ -357,6 +359,30 @@ class Publisher:
         if not kept:  # else somebody who saw less may write still: then it has to be looked at again
             keep(self._shown, document, (digest, stamp.tick))
         return outcome
+
+    async def _lost(self, view: View, key: str, documents: Iterable[Rendered]) -> list[Rendered]:
+        """Return, as such that must not be, the documents of a key that its state no longer gives."""
+        family = view.family(key)
+        if family is None:
+            return []
+        options: dict[str, Any] = {} if family.partition is None else {"partition_key": family.partition}
+        items = self._database.get_container_client(view.container).query_items(
+            "SELECT c.id, c.partition_key FROM c WHERE c.analysis_period = @kind"
+            " AND c.period_start >= @first AND c.period_start <= @last",
+            parameters=[
+                {"name": "@kind", "value": family.kind},
+                {"name": "@first", "value": family.first},
+                {"name": "@last", "value": family.last},
+            ],
+            response_hook=record_charge,
+            **options,
+        )
+        given = {rendered.id for rendered in documents}
+        return [
+            Rendered(item["id"], item["partition_key"], None)
+            async for item in items
+            if item["id"] not in given
+        ]
 
 
 def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:

@@ -180,6 +180,10 @@ class FakeContainer:
             elif query.startswith("SELECT c.shard FROM c WHERE c.kind = 'usage'"):
                 if item["id"] == values["@id"] and key.startswith(values["@start"]):
                     yield {"shard": key}
+            elif query.startswith("SELECT c.id, c.partition_key FROM c WHERE c.analysis_period = @kind"):
+                inside = values["@first"] <= item["period_start"] <= values["@last"]
+                if inside and item["analysis_period"] == values["@kind"]:
+                    yield {"id": item["id"], "partition_key": item["partition_key"]}
             elif query == "SELECT * FROM c ORDER BY c.id":
                 yield copy.deepcopy(item)
             elif query.startswith("SELECT * FROM c WHERE c.kind = 'ledger' AND c.hour >= @hour"):

@@ -59,6 +59,17 @@ class Rendered(NamedTuple):
     """None if there must be no such document."""
 
 
+class Family(NamedTuple):
+    """All documents that a key may ever have had, where it may lose some: by their period."""
+
+    partition: str | None
+    """The partition key value that all of them have, None if each has its own."""
+    kind: str
+    first: str
+    last: str
+    """Bounds of ``period_start``."""
+
+
 class ClockKeys(NamedTuple):
     """States of an aggregate, by how their keys begin."""
 
@@ -85,6 +96,9 @@ class View(Protocol):
     def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
         """Return the documents that the specification describes for these states: of most views, one."""
 
+    def family(self, key: str) -> Family | None:
+        """Return what tells all documents of a key, None if it never loses one that is rendered."""
+
     def tick(self, key: str, now: datetime) -> str:
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
@@ -92,10 +106,18 @@ class View(Protocol):
         """Return the states whose documents change with the clock alone."""
 
 
-class Timeless:
-    """A view that shows its state and nothing of the clock, as it is now."""
+class Plain:
+    """A view whose keys never lose a document."""
 
     keeps_equal = False
+
+    def family(self, key: str) -> Family | None:
+        """Return None."""
+        return None
+
+
+class Timeless(Plain):
+    """A view that shows its state and nothing of the clock, as it is now."""
 
     def tick(self, key: str, now: datetime) -> str:
         """Return nothing."""

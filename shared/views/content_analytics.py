@@ -19,7 +19,7 @@ from shared.scores import (
 )
 from shared.tally import Tally, merged, ratio, top
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Family, Pace, Rendered, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, growth, passages, trend
 
 NAME = "content_analytics"
@@ -57,6 +57,11 @@ class ContentAnalytics(Timeless):
             *(PartialKey(day.NAME, d) for m in months for d in monthly(m).days()),
             *(PartialKey(month.NAME, m) for m in months),
         )
+
+    def family(self, key: str) -> Family:
+        """Return the texts of the month: one of them may have lost all its citations."""
+        start = parse_period(key).fields()["period_start"]
+        return Family(None, "monthly", start, start)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each text of the month."""

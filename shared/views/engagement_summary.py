@@ -14,7 +14,7 @@ from shared.scores import growth_rate
 from shared.tally import Tally, ratio, top
 from shared.tiers import CHURNED, CRITERIA, TIERS
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import ClockKeys, Pace, Rendered, Stamp, States, stamp_fields
+from shared.views.base import ClockKeys, Pace, Plain, Rendered, Stamp, States, stamp_fields
 from shared.views.content import trend
 
 NAME = "engagement_summary"
@@ -26,7 +26,7 @@ RETENTION = 0.75
 """The specification's retention_rate_threshold of power users: reported, and asked of nobody."""
 
 
-class EngagementSummary:
+class EngagementSummary(Plain):
     """One document per tier and month. Its key is the month, ``202508``: tiers are shares of a whole."""
 
     name = NAME

@@ -27,7 +27,7 @@ from shared.scores import (
 from shared.tally import Tally, merged, ratio, top
 from shared.tiers import NEW, depth_of, month_scores, tier_of
 from shared.units import MICROS, Day, Month, days_between, iso, month_of
-from shared.views.base import ClockKeys, Pace, Rendered, Stamp, States, stamp_fields
+from shared.views.base import ClockKeys, Family, Pace, Rendered, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
 
@@ -83,6 +83,14 @@ class UserAnalytics:
         label, user_id = split_key(key)
         months = parse_period(label).months()
         return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
+
+    def family(self, key: str) -> Family | None:
+        """Return the days of a month: one of them may have lost everything that happened on it."""
+        if self.kind != "daily":
+            return None
+        month, user_id = split_key(key)
+        days = [period_of("daily", day).fields()["period_start"] for day in parse_period(month).days()]
+        return Family(user_id, "daily", days[0], days[-1])
 
     def tick(self, key: str, now: datetime) -> str:
         """Return the day as of which the scores are: today, until the period is over."""

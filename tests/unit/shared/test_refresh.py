@@ -102,3 +102,19 @@ async def test_scores_sink_with_the_days() -> None:
         assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
         world.now += timedelta(days=5)
     assert risks == sorted(set(risks))
+
+
+async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> None:
+    world = World()
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await refresher.refresh()
+    assert "user_analytics_ann_20250901" in world.documents("user_analytics")
+    upanishads = [{"source": "upanishads", "chapter": "1", "verse": "1"}]
+    await world.take(
+        interaction(1, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
+        interaction(2, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
+    )
+    await refresher.refresh()
+    assert "user_analytics_ann_20250901" not in world.documents("user_analytics")
+    assert world.documents("content_analytics").keys() == {"content_analytics_upanishads_202509"}
