@@ -144,13 +144,15 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         chunks=rag.chunks_retrieved,
         rag_relevance=micro_or_none(rag.avg_relevance_score),
         citations=tuple(
-            Citation(c.source or UNKNOWN, c.chapter, c.verse, micro_or_none(c.relevance_score))
+            Citation(
+                c.source or UNKNOWN, c.chapter or None, c.verse or None, micro_or_none(c.relevance_score)
+            )
             for c in document.foundational_texts_used or ()
         ),
         rating=document.user_rating,
         accurate=feedback.accurate,
-        category=query.query_category,
-        complexity=query.query_complexity,
+        category=query.query_category or None,
+        complexity=query.query_complexity or None,
         relevance=micro_or_none(quality.response_relevance),
         citation_accuracy=micro_or_none(quality.citation_accuracy),
         safety=micro_or_none(quality.safety_score),

@@ -53,6 +53,18 @@ def test_error_names_field_and_value(change: dict[str, Any], field: str, value: 
     assert len(str(caught.value)) < 300
 
 
+def test_blank_names_count_as_none() -> None:
+    citation = {"source": " ", "chapter": "", "verse": " "}
+    change = {
+        "query_metadata": {"query_category": " ", "query_complexity": ""},
+        "foundational_texts_used": [citation],
+        "response_metadata": {"personality_used": "", "model_used": " "},
+    }
+    blank = interaction_fact(parse_interaction(MINIMAL | change), PRICES)
+    none = {"foundational_texts_used": [dict.fromkeys(citation)]}
+    assert blank == interaction_fact(parse_interaction(MINIMAL | none), PRICES)
+
+
 PRIVATE = "I am Ann Smith, ann@example.com, and my husband does not know"
 
 
