@@ -9,6 +9,10 @@ HEAD = """# Fields of the views
 Written by `.venv/bin/python -m ops fields`; a test compares it with the code and with documents
 the code renders. Means and shares are `null` where nothing was there to measure. Scores and
 shares are rounded to four digits.
+
+Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown
+without blanks around them, with one underscore for whatever stands between ASCII letters, digits,
+dots, hyphens, underscores and blanks, cut to 64 characters. A blank name counts as none.
 """
 
 

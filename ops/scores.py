@@ -18,7 +18,8 @@ HEAD = """# Scores
 
 Written by `.venv/bin/python -m ops scores`; a test compares it with the code. A score is a formula and not a
 measurement: nobody has fitted its parameters, and each has its reason here. Where an input that a score
-cannot do without is not known there is no score, `null` in the view. Scores are rounded to four digits.
+cannot do without is not known there is no score, `null` in the view. Scores are rounded to four digits,
+and so are those that another score is made from.
 """
 
 NOT_SCORED_HEAD = """## Not scored

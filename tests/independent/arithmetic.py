@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from tests.differences import Near
@@ -19,6 +20,11 @@ def rounded(value: float | None, digits: int) -> Near | None:
 
 def mean(values: Sequence[float], digits: int) -> Near | None:
     return rounded(math.fsum(values) / len(values), digits) if values else None
+
+
+def average(values: list[float]) -> float | None:
+    """The mean to the last digit, so that it rounds as its decimals say."""
+    return float(sum(map(Fraction, map(str, values))) / len(values)) if values else None
 
 
 def part_of(part: float, whole: float, digits: int = 4) -> Near | None:

@@ -7,8 +7,9 @@ from datetime import date
 from typing import Any
 
 from tests.differences import differences
-from tests.independent.content import expected_incidents, expected_popularity, expected_texts
+from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day, expected_days
+from tests.independent.incidents import expected_incidents
 from tests.independent.interactions import Document
 from tests.independent.people import expected_people, expected_tiers
 from tests.independent.sources import Sources, good

@@ -1,4 +1,4 @@
-"""``content_popularity``, ``content_analytics`` and ``incidents_by_content``, from ``docs/fields.md``."""
+"""``content_popularity`` and ``content_analytics``, from ``docs/fields.md``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from tests.independent import scores
 from tests.independent.arithmetic import (
-    grouped,
+    average,
     mean,
     most_frequent,
     most_frequent_one,
@@ -24,19 +24,13 @@ from tests.independent.interactions import (
     measured,
     passage_of,
     persona_of,
+    source_of,
 )
 from tests.independent.people import growth, measured_words, month_before, period_of, trend
 from tests.independent.sources import (
     Sources,
-    decision_of,
-    noticed,
-    resolved_hours,
-    source_of,
     sources_of,
 )
-
-TYPES = ("harassment", "inappropriate_query", "misinformation", "spam")
-SEVERITIES = ("critical", "high", "low", "medium")
 
 # --- rankings -----------------------------------------------------------------------------------------------
 
@@ -66,11 +60,6 @@ def citing(documents: list[Document], source: str) -> list[Document]:
 
 def citation_counts(documents: list[Document]) -> Counter[str]:
     return Counter(map(source_of, citations_of(documents)))
-
-
-def passage_key(citation: Document) -> tuple[str, str, str]:
-    source, chapter, verse = passage_of(citation)
-    return (source or "unknown")[:40], chapter or "", verse or ""
 
 
 def expected_ranking(
@@ -112,17 +101,17 @@ def expected_ranking(
 
 
 def expected_passages(documents: list[Document]) -> list[Document]:
-    cited = Counter(map(passage_key, citations_of(documents)))
+    cited = Counter(map(passage_of, citations_of(documents)))
     nameable = {key: count for key, count in cited.items() if len("|".join(key)) <= 40}
     ranked = sorted(nameable, key=lambda key: (-nameable[key], "|".join(key)))[:10]
     shown = []
     for rank, key in enumerate(ranked, 1):
         # Counted by persona: an interaction has one, so it counts once.
-        of = [d for d in documents if key in map(passage_key, citations_of([d]))]
+        of = [d for d in documents if key in map(passage_of, citations_of([d]))]
         relevances = [
             c["relevance_score"]
             for c in citations_of(of)
-            if passage_key(c) == key and c.get("relevance_score") is not None
+            if passage_of(c) == key and c.get("relevance_score") is not None
         ]
         shown.append(
             {
@@ -162,10 +151,6 @@ def expected_persona(persona: str, own: list[Document]) -> Document:
             scores.efficiency(average(times), None if not costs else sum(costs) / len(costs) / 1e9)
         ),
     }
-
-
-def average(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -239,7 +224,11 @@ def expected_text(text: str, label: str, documents: list[Document], earlier: lis
                 "usage_growth_percent": percent(len(citations), citation_counts(earlier)[text]),
                 "user_growth_percent": percent(len(days_by_user), len({d["user_id"] for d in before})),
                 "satisfaction_trend": trend(
-                    mean(ratings, 2), mean(measured(before, "user_rating"), 2), "increasing", "decreasing"
+                    mean(ratings, 2),
+                    mean(measured(before, "user_rating"), 2),
+                    "increasing",
+                    "decreasing",
+                    digits=2,
                 ),
             },
         },
@@ -257,18 +246,18 @@ def percent(now: float, before: float) -> object:
 
 
 def expected_chapters(text: str, own: list[Document], citations: list[Document]) -> list[Document]:
-    nameable = [c for c in citations if passage_key(c)[1] and len("|".join(passage_key(c))) <= 40]
-    chapters = Counter(passage_key(c)[1] for c in nameable)
+    nameable = [c for c in citations if passage_of(c)[1] and len("|".join(passage_of(c))) <= 40]
+    chapters = Counter(passage_of(c)[1] for c in nameable)
     shown = []
     for chapter in most_frequent(chapters, 20):
-        cited = [c for c in nameable if passage_key(c)[1] == chapter]
+        cited = [c for c in nameable if passage_of(c)[1] == chapter]
         ratings = [
             d["user_rating"]
             for d in own
             if d.get("user_rating") is not None
-            for _ in {passage_key(c) for c in citations_of([d]) if c in cited}
+            for _ in {passage_of(c) for c in citations_of([d]) if c in cited}
         ]
-        verses = Counter(f"{chapter}.{verse}" for c in cited if (verse := passage_key(c)[2]))
+        verses = Counter(f"{chapter}.{verse}" for c in cited if (verse := passage_of(c)[2]))
         shown.append(
             {
                 "chapter": chapter,
@@ -320,88 +309,3 @@ def expected_ranks(text: str, documents: list[Document]) -> Document:
         "satisfaction_rank": rank(ratings, 2),
         "citation_accuracy_rank": rank(accuracy, 4),
     }
-
-
-# --- incidents ----------------------------------------------------------------------------------------------
-
-
-def expected_incidents(sources: Sources) -> dict[str, Document]:
-    """Build ``incidents_by_content`` of every text and month with incidents, by id."""
-
-    def key(incident: Document) -> tuple[str, date]:
-        citation = sources.passage_of_incident(incident)
-        text = "unattributed" if citation is None else source_of(citation)
-        return text, noticed(incident).date().replace(day=1)
-
-    groups = grouped(sources.incidents, key)
-    expected = {}
-    for (text, month), incidents in groups.items():
-        document = expected_incident_month(
-            text, month, incidents, len(groups.get((text, month_before(month)), []))
-        )
-        passages = [c for i in incidents if (c := sources.passage_of_incident(i)) is not None]
-        chapters = Counter(str(c["chapter"]) for c in passages if c.get("chapter") is not None)
-        verses = Counter(
-            f"{c['chapter']}.{c['verse']}"
-            for c in passages
-            if c.get("chapter") is not None and c.get("verse") is not None
-        )
-        document["content_analysis"] |= {
-            "most_flagged_chapters": most_frequent(chapters, 5),
-            "flagged_verses": most_frequent(verses, 5),
-        }
-        expected[document["id"]] = document
-    return expected
-
-
-def expected_incident_month(text: str, month: date, incidents: list[Document], before: int) -> Document:
-    label, first, last = period_of("monthly", month)
-    decisions = [d for i in incidents if (d := decision_of(i)) is not None]
-    actions = Counter(a.get("action_type") for i in incidents for a in i.get("actions_taken") or [])
-    reviews = Counter(i.get("review_status") for i in incidents)
-    hours = [h for i in incidents if (h := resolved_hours(i)) is not None]
-    violations = Counter(
-        violation
-        for i in incidents
-        for violation in set((i.get("flagged_content") or {}).get("violation_categories") or [])
-    )
-    return {
-        "id": f"incidents_{text}_{label}",
-        "partition_key": text,
-        "source": text,
-        "document_type": "incidents_by_content",
-        "time_period": "monthly",
-        "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
-        "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
-        "incident_summary": {
-            "total_incidents": len(incidents),
-            "by_severity": known_counts((i.get("severity") for i in incidents), SEVERITIES),
-            "by_type": known_counts((i.get("incident_type") for i in incidents), TYPES),
-        },
-        "content_analysis": {
-            "common_violation_patterns": most_frequent(violations, 5),
-            "false_positive_rate": part_of(decisions.count("false_positive"), len(decisions)),
-        },
-        "moderation_actions": {
-            "warnings_issued": actions["warning_issued"],
-            "content_blocked": actions["content_blocked"],
-            "accounts_suspended": actions["account_suspended"],
-            "manual_reviews_pending": reviews["pending_human_review"],
-            "avg_resolution_time_hours": mean(hours, 2),
-        },
-        "trend_analysis": {
-            "incident_growth_rate": growth(len(incidents), before),
-            "resolution_efficiency": scores.near(
-                scores.resolution_efficiency(
-                    len(incidents), reviews["resolved"] + reviews["auto_resolved"], average(hours)
-                )
-            ),
-            "user_education_effectiveness": None,
-        },
-        "sample_size": len(incidents),
-    }
-
-
-def known_counts(values: object, known: tuple[str, ...]) -> dict[str, int]:
-    counts = Counter(value if value in known else "unknown" for value in values)  # type: ignore[attr-defined]
-    return {name: counts[name] for name in (*known, "unknown")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -28,6 +29,7 @@ from tests.independent.interactions import (
     model_of,
     passage_of,
     persona_of,
+    source_of,
     tokens,
     unmeasured,
     unpriced,
@@ -185,7 +187,7 @@ def expected_content(documents: list[Document]) -> Document:
     citations = citations_of(documents)
     return {
         "total_citations": len(citations),
-        "unique_texts_accessed": len({citation.get("source") for citation in citations}),
+        "unique_texts_accessed": len(set(map(source_of, citations))),
         "avg_citation_relevance": mean(measured(citations, "relevance_score"), 4),
         "content_discovery_rate": part_of(len(set(map(passage_of, citations))), len(citations)),
         "foundational_texts_coverage": None,
@@ -204,9 +206,7 @@ def expected_ai(documents: list[Document]) -> Document:
         },
         "model_performance": {
             name: expected_model(own)
-            for name, own in named(
-                documents, lambda d: model_of(d).replace("-", "_").replace(".", "_")
-            ).items()
+            for name, own in named(documents, lambda d: as_field(model_of(d))).items()
         },
         "rag_performance": {
             "avg_retrieval_time_ms": mean(
@@ -219,6 +219,11 @@ def expected_ai(documents: list[Document]) -> Document:
         "total_cost_usd": dollars(costs_of(documents)),
         "unpriced_models": {model: len(own) for model, own in named(unpriced(documents), model_of).items()},
     }
+
+
+def as_field(model: str) -> str:
+    """Put one underscore for whatever is neither a letter nor a digit."""
+    return re.sub("[^A-Za-z0-9]+", "_", model)
 
 
 def expected_model(documents: list[Document]) -> Document:

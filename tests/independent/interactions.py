@@ -173,9 +173,14 @@ def citations_of(documents: Iterable[Document]) -> list[Document]:
     return [c for document in documents for c in (document.get("foundational_texts_used") or [])[:50]]
 
 
-def passage_of(citation: Document) -> tuple[str | None, ...]:
-    parts = (citation.get("source"), citation.get("chapter"), citation.get("verse"))
-    return tuple(None if part is None else str(part) for part in parts)
+def source_of(citation: Document) -> str:
+    return (citation.get("source") or "unknown")[:40]
+
+
+def passage_of(citation: Document) -> tuple[str, str, str]:
+    """Return text, chapter and verse, empty where it is a whole text or chapter."""
+    chapter, verse = (citation.get(name) for name in ("chapter", "verse"))
+    return source_of(citation), "" if chapter is None else str(chapter), "" if verse is None else str(verse)
 
 
 def measured(documents: Iterable[Document], *path: str) -> list[float]:

@@ -26,10 +26,11 @@ from tests.independent.interactions import (
     measured,
     passage_of,
     persona_of,
+    source_of,
     unmeasured,
     unpriced,
 )
-from tests.independent.sources import ENDED, Sources, seconds_of, session_id_of, source_of, start_of
+from tests.independent.sources import ENDED, Sources, seconds_of, session_id_of, start_of
 
 LEVELS = {"low": 0.0, "medium": 0.5, "high": 1.0}
 TIERS = ("new", "casual", "engaged", "power_user", "churned")
@@ -186,6 +187,7 @@ def depth_of(documents: list[Document]) -> float | None:
 def expertise(depth: float | None) -> str | None:
     if depth is None:
         return None
+    depth = round(depth, 4)  # as it is shown
     return "beginner" if depth <= 1 / 3 else "intermediate" if depth <= 2 / 3 else "advanced"
 
 
@@ -285,7 +287,8 @@ class TierMonth:
         self.users = {name: len(self.people[name]) for name in TIERS} | {"churned": silent}
 
     def mean(self, name: str, figure: str) -> Near | None:
-        return mean([f[figure] for f in self.figures[name] if f[figure] is not None], 4)  # type: ignore[misc]
+        known = [value for f in self.figures[name] if (value := f[figure]) is not None]
+        return scores.near(sum(known) / len(known)) if known else None
 
     def retention(self, name: str) -> Near | None:
         return part_of(self.returned[name], len(self.people[name]))
@@ -369,10 +372,12 @@ def growth(now: float, before: float) -> Near | None:
     return rounded(now / before - 1, 4) if before else None
 
 
-def trend(now: Near | None, before: Near | None, more: str, less: str) -> str | None:
+def trend(now: Near | None, before: Near | None, more: str, less: str, digits: int = 4) -> str | None:
+    """Compare what is shown with so many digits."""
     if now is None or before is None:
         return None
-    change = round(now.value, 4) - round(before.value, 4)
-    if abs(change) <= abs(round(before.value, 4)) * 0.02:
+    recent, earlier = round(now.value, digits), round(before.value, digits)
+    change = recent - earlier
+    if abs(change) <= abs(earlier) * 0.02:
         return "stable"
     return more if change > 0 else less

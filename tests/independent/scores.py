@@ -77,7 +77,9 @@ def next_session(silent: int, active: int, spanned: int) -> float | None:
 def upgrade(engagement: float | None, risk: float | None, satisfied: float | None) -> float | None:
     if engagement is None or risk is None:
         return None
-    parts = [(0.5, engagement), (0.3, 1 - risk)] + ([] if satisfied is None else [(0.2, satisfied)])
+    # From the scores as they are shown: a risk that is shown as 1 leaves nothing.
+    parts = [(0.5, round(engagement, 4)), (0.3, 1 - round(risk, 4))]
+    parts += [] if satisfied is None else [(0.2, round(satisfied, 4))]
     total = sum(weight for weight, _ in parts)
     return math.prod(value ** (weight / total) for weight, value in parts)
 

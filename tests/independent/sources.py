@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 
-from tests.independent.interactions import Document, citations_of, in_todays_shape, is_malformed, moment_of
+from tests.independent.interactions import (
+    Document,
+    citations_of,
+    in_todays_shape,
+    is_malformed,
+    moment_of,
+    source_of,
+)
 
 ENDED = ("completed", "abandoned", "expired")
 DAY = timedelta(days=1)
@@ -37,13 +46,44 @@ def plain(interaction_id: str) -> str:
     return interaction_id.removeprefix("interaction_")
 
 
+NAMES = {
+    "source", "chapter", "verse", "personality_used", "model_used", "query_category", "query_complexity",
+    "status", "incident_type", "severity", "review_status", "review_decision", "final_decision",
+    "action_type", "violation_categories",
+}  # fmt: skip
+"""Fields that hold names, which are shown plainly."""
+
+PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._- ")
+
+
+def plain_name(name: str) -> str | None:
+    """Put one underscore for whatever stands between plain characters; a blank name is none."""
+    shown = ""
+    for is_plain, characters in groupby(name.strip(), PLAIN.__contains__):
+        shown += "".join(characters) if is_plain else "_"
+    return shown[:64] or None
+
+
+def with_plain_names(value: Any, *, is_name: bool = False) -> Any:
+    """Return a document in which all names are plain."""
+    if isinstance(value, dict):
+        return {key: with_plain_names(part, is_name=key in NAMES) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_plain_names(part, is_name=is_name) for part in value]
+    return plain_name(value) if is_name and isinstance(value, str) else value
+
+
 def good(documents: Mapping[str, list[Document]]) -> Sources:
-    """Keep what is not malformed."""
+    """Keep what is not malformed, with plain names."""
     users = [d for d in documents.get("users", []) if _has_ids(d) and not _bad_consent(d)]
     return Sources(
-        [in_todays_shape(d) for d in documents.get("user_interactions", []) if not is_malformed(d)],
-        [d for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
-        [d for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
+        [
+            with_plain_names(in_todays_shape(d))
+            for d in documents.get("user_interactions", [])
+            if not is_malformed(d)
+        ],
+        [with_plain_names(d) for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
+        [with_plain_names(d) for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
         {d["user_id"] for d in users if (d.get("privacy_settings") or {}).get("analytics_consent") is False},
     )
 
@@ -130,10 +170,6 @@ def resolved_hours(incident: Document) -> float | None:
     if end is None or end < noticed(incident):
         return None
     return (end - noticed(incident)).total_seconds() / 3600
-
-
-def source_of(citation: Document) -> str:
-    return (citation.get("source") or "unknown")[:40]
 
 
 def sources_of(interaction: Document) -> set[str]:
