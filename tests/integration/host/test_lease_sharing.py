@@ -101,8 +101,10 @@ async def test_instances_that_join_and_leave_share_both_triggers_evenly(
             await shared_evenly(database, *hosts)
         await database.write("last")
         await drained(folder)
+    # Each at least once. On a machine that is busy with other things a lease may expire while its instance
+    # works, and then the platform, too, delivers again.
     for function in ("work", "other"):
-        assert Counter(recorder.ids(function)) == Counter([*IDS, "last"])
+        assert set(recorder.ids(function)) == {*IDS, "last"}
 
 
 async def test_instances_that_start_and_end_at_once_share_evenly(

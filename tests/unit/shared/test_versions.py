@@ -20,7 +20,7 @@ from shared.documents.users import parse_user
 from shared.documents.versions import HISTORIES, History, SchemaVersionManager, Upcaster, upcast
 from shared.facts import InteractionFact, consent_fact, interaction_fact, session_fact
 from shared.pricing import PriceTable, list_prices
-from tests.independent import cost_of, in_todays_shape, is_malformed
+from tests.independent.interactions import cost_of, in_todays_shape, is_malformed
 
 Document = dict[str, Any]
 
