@@ -57,7 +57,7 @@ def _assert_none(found: list[str], sources: Sources) -> None:
 
 def _days(shown: list[Document], sources: Sources) -> Iterator[str]:
     """A day from which every document was moved away is published as one without activity."""
-    by_day = {document["date"]: document for document in shown}
+    by_day = _unique(shown, "date")
     expected = expected_days(sources)
     for day in sorted(by_day.keys() | expected.keys()):
         wanted = expected[day] if day in expected else expected_day(day, sources)
@@ -66,17 +66,27 @@ def _days(shown: list[Document], sources: Sources) -> Iterator[str]:
 
 def _people(shown: list[Document], sources: Sources, kinds: tuple[str, ...]) -> Iterator[str]:
     ticks = {f"{d['user_id']} {d['id']}": date.fromisoformat(d["state"]["tick"]) for d in shown}
-    by_key = {(document["user_id"], document["id"]): document for document in shown}
+    by_key = _unique(shown, "user_id", "id")
     yield from _compared("user_analytics", by_key, expected_people(sources, kinds, ticks))
 
 
 def _tiers(shown: list[Document], sources: Sources) -> Iterator[str]:
     ticks = {f"engagement_summary {d['id'][-6:]}": date.fromisoformat(d["state"]["tick"][:10]) for d in shown}
-    yield from _compared("engagement_summary", {d["id"]: d for d in shown}, expected_tiers(sources, ticks))
+    yield from _compared("engagement_summary", _unique(shown, "id"), expected_tiers(sources, ticks))
+
+
+def _unique(shown: Iterable[Document], *names: str) -> dict[Any, Document]:
+    """Key documents by what tells them apart: none may be there twice, in two partitions."""
+    keyed: dict[Any, Document] = {}
+    for document in shown:
+        key = tuple(document[name] for name in names) if len(names) > 1 else document[names[0]]
+        assert key not in keyed, f"{key} is published twice, so there are differences"
+        keyed[key] = document
+    return keyed
 
 
 def _by_id(container: str, published: Published, expected: dict[str, Document]) -> Iterator[str]:
-    yield from _compared(container, {d["id"]: d for d in published[container]}, expected)
+    yield from _compared(container, _unique(published[container], "id"), expected)
 
 
 def _compared(

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from local.seed.traffic import TrafficPlan, writes
-from tests.differences import Near, Text
+from tests.differences import Near, Text, differences, flattened
 from tests.independent import Document, assert_views_equal, is_malformed
 from tests.independent.arithmetic import grouped
+from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day
-from tests.independent.people import expected_period, period_of
-from tests.independent.sources import Sources
+from tests.independent.incidents import expected_incidents
+from tests.independent.people import expected_period, expected_tiers, period_of
+from tests.independent.sources import Sources, good
 
 DAY, MONTH, PERSON = "2025-08-05", "2025-08", "e45d45fe-1111"
 
@@ -135,6 +137,50 @@ def test_every_wrong_field_shows(documents: list[Document]) -> None:
             pair = (wrong, users) if views is daily else (daily, wrong)
             with pytest.raises(AssertionError, match="differences"):
                 assert_views_equal(*pair, documents)
+
+
+def test_every_wrong_field_of_the_other_views_shows() -> None:
+    incident = {
+        "id": "x", "user_id": PERSON, "created_at": "2025-08-05T12:00:00Z", "interaction_id": "a",
+        "flagged_content": {"violation_categories": ["threat"]}, "review_decision": "false_positive",
+        "review_status": "resolved", "review_completed_at": "2025-08-05T13:00:00Z",
+    }  # fmt: skip
+    asked = [document | {"query_metadata": {"query_category": "duty"}} for document in BY_HAND]
+    sources = Sources(asked, incidents=[incident])
+    of_views = (
+        expected_tiers(sources, {}), expected_popularity(sources), expected_texts(sources),
+        expected_incidents(sources),
+    )  # fmt: skip
+    for documents in of_views:
+        assert documents
+        for expected in documents.values():
+            right = flat(shown(expected))
+            assert not list(differences("it", right, flat(expected)))
+            for path in right:
+                wrong = dict(right)
+                change(wrong, (path,))
+                assert list(differences("it", wrong, flat(expected))), path
+
+
+def flat(document: Document) -> Document:
+    """Return a document of one level: entries of lists that are documents have places of their own."""
+    return dict(flattened(document))
+
+
+def test_what_is_published_twice_shows(documents: list[Document]) -> None:
+    daily, users = published([document for document in documents if not is_malformed(document)])
+    with pytest.raises(AssertionError, match="published twice"):
+        assert_views_equal([*daily, daily[0]], users, documents)
+
+
+def test_names_are_shown_plainly() -> None:
+    names = {"source": " Śrī  (Gītā) ", "chapter": "\u0969", "verse": " ", "note": "ā"}
+    (document,) = good(
+        {"user_interactions": [BY_HAND[0] | {"foundational_texts_used": [names]}]}
+    ).interactions
+    assert document["foundational_texts_used"] == [
+        {"source": "_r_  _G_t_", "chapter": "_", "verse": None, "note": "ā"}
+    ]
 
 
 def test_a_document_more_or_less_shows(documents: list[Document]) -> None:
