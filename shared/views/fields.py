@@ -113,7 +113,7 @@ USER_ANALYTICS = {
     "period_end": "last second of the period, UTC",
     "data_freshness": "UTC time at which the state shown was last written",
     "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it",
-    "user_profile.engagement_score": "score engagement, of the days of the period that have passed; silence counts to state.tick",
+    "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; silence counts to state.tick",
     "user_profile.expertise_level": "third of content_depth_score as shown: beginner, intermediate, advanced",
     "user_profile.primary_interests": "the five most frequent query_category, most frequent first",
     "user_profile.personality_affinity": "the five personas asked most, most asked first",

@@ -142,7 +142,8 @@ def _document(
     state = merged(days.values())
     active = [day for day, part in days.items() if part.total("interactions")]
     interactions = state.total("interactions")
-    today = min(Day(stamp.tick), period.last)
+    # A writer's clock may run ahead: a day on which the person was here has begun.
+    today = min(max([Day(stamp.tick), *active]), period.last)
     rhythm = _rhythm(active, today)
     score = engagement(
         days_active=len(active),

@@ -84,9 +84,9 @@ def expected_period(
     own_sessions = [s for s in sources.sessions if s["user_id"] == user]
     sessions = [s for s in own_sessions if first <= start_of(s).date() <= last]
     identity = f"user_analytics_{user[:8]}_{label}"
-    today = min(ticks.get(f"{user} {identity}", last), last)
-    passed = max(1, (today - first).days + 1)
     days = sorted({at(d).date() for d in documents})
+    today = min(max([ticks.get(f"{user} {identity}", last), *days]), last)
+    passed = max(1, (today - first).days + 1)
     silent = max(0, (today - days[-1]).days) if days else 0
     spanned = (days[-1] - days[0]).days if days else 0
     engaged = scores.engagement(len(days), len(documents), silent, passed) if days else None

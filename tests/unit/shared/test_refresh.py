@@ -118,3 +118,15 @@ async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> No
     await refresher.refresh()
     assert "user_analytics_ann_20250901" not in world.documents("user_analytics")
     assert world.documents("content_analytics").keys() == {"content_analytics_upanishads_202509"}
+
+
+async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> None:
+    world = World(datetime(2025, 9, 1, 0, 30, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-01T00:10:00Z"), interaction(2, "2025-09-02T00:10:00Z"))
+    await world.publish()
+    await (await world.refresher()).refresh()
+    assert world.documents("poison_messages") == {}
+    shown = world.documents("user_analytics")
+    for period in ("202509", "2025W36", "2025Q3"):
+        assert shown[f"user_analytics_ann_{period}"]["interaction_metrics"]["total_interactions"] == 2
+    assert shown["user_analytics_ann_2025W36"]["behavioral_insights"]["usage_pattern"] == "intensive_learner"
