@@ -62,9 +62,11 @@ class EngagementSummary(Plain):
         yield ClockKeys(month.NAME, month_after(own, -1))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for each tier of the month."""
+        """Return the specification's document for each tier of the month; none before the month begins."""
         own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
         today, before = Day(stamp.tick[:10]), monthly(Month(key)).before().last
+        # The month after the current one is asked for too, and a writer's clock may run ahead into it.
+        has_begun = today > before or bool(own)
         users = {tier: own.part(tier).total("users") for tier in TIERS}
         users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
         users[CHURNED] = _silent(states, today)
@@ -73,15 +75,9 @@ class EngagementSummary(Plain):
             Rendered(
                 f"{NAME}_{tier}_{key}",
                 tier,
-                _document(
-                    key,
-                    tier,
-                    own.part(tier),
-                    earlier.part(tier),
-                    users,
-                    users_before,
-                    stamp,
-                ),
+                _document(key, tier, own.part(tier), earlier.part(tier), users, users_before, stamp)
+                if has_begun
+                else None,
             )
             for tier in TIERS
         ]

@@ -157,7 +157,7 @@ USER_ANALYTICS = {
 }
 
 ENGAGEMENT_SUMMARY = {
-    "id": "engagement_summary_, tier and month",
+    "id": "engagement_summary_, tier and month; there is none of a month before it begins",
     "partition_key": "the tier",
     "engagement_tier": "new: the first month in which a person was here. power_user, engaged, casual: the highest "
     "whose criteria the month meets. churned: no interaction for 30 days as of state.tick. Nobody who refuses "

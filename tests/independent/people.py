@@ -303,16 +303,18 @@ def is_silent(every: list[Document], as_of: date) -> bool:
     return bool(before) and (as_of - max(before)).days >= 30
 
 
-def expected_tiers(sources: Sources, ticks: dict[str, date]) -> dict[str, Document]:
+def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dict[str, Document]:
     """Build ``engagement_summary`` of every month that has one, by id.
 
-    A month from which everybody was moved away is published as one without people.
+    A month from which everybody was moved away is published as one without people; the month after one with
+    people is published once it has begun.
     """
     agreed = [d for d in sources.interactions if d["user_id"] not in sources.refused]
     months = {at(d).date().replace(day=1) for d in agreed}
     expected = {}
     shown = {date(int(key[-6:-2]), int(key[-2:]), 1) for key in ticks}
-    for month in shown | months | {period_of("monthly", m)[2] + timedelta(days=1) for m in months}:
+    after = {period_of("monthly", m)[2] + timedelta(days=1) for m in months}
+    for month in {m for m in shown | after if m <= today} | months:
         label, _, last = period_of("monthly", month)
         as_of = min(ticks.get(f"engagement_summary {label}", last), last)
         now = TierMonth(month, sources, as_of)

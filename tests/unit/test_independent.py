@@ -148,7 +148,7 @@ def test_every_wrong_field_of_the_other_views_shows() -> None:
     asked = [document | {"query_metadata": {"query_category": "duty"}} for document in BY_HAND]
     sources = Sources(asked, incidents=[incident])
     of_views = (
-        expected_tiers(sources, {}), expected_popularity(sources), expected_texts(sources),
+        expected_tiers(sources, {}, date.max), expected_popularity(sources), expected_texts(sources),
         expected_incidents(sources),
     )  # fmt: skip
     for documents in of_views:

@@ -130,3 +130,25 @@ async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> No
     for period in ("202509", "2025W36", "2025Q3"):
         assert shown[f"user_analytics_ann_{period}"]["interaction_metrics"]["total_interactions"] == 2
     assert shown["user_analytics_ann_2025W36"]["behavioral_insights"]["usage_pattern"] == "intensive_learner"
+
+
+async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
+    world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-30T10:00:00Z"))
+    refresher = await world.refresher()
+
+    async def months() -> set[str]:
+        await world.publish()
+        await refresher.refresh()
+        return {name[-6:] for name in world.documents("engagement_summary")}
+
+    assert await months() == {"202509"}
+    world.now += timedelta(minutes=10)
+    assert await months() == {"202509", "202510"}
+
+
+async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
+    world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
+    await world.take(interaction(1, "2025-10-01T00:10:00Z"))
+    await world.publish()
+    assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1
