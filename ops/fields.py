@@ -11,8 +11,9 @@ the code renders. Means and shares are `null` where nothing was there to measure
 shares are rounded to four digits.
 
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown
-without blanks around them, with one underscore for whatever stands between ASCII letters, digits,
-dots, hyphens, underscores and blanks, cut to 64 characters. A blank name counts as none.
+without blanks around them, in Unicode's normal form C, with one underscore for whatever stands between
+letters, marks and digits of any script, dots, hyphens, underscores and blanks, cut to 64 characters. A
+blank name counts as none.
 """
 
 

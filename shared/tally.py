@@ -6,6 +6,7 @@ inverse, and a count that reaches zero is dropped, so that equal states are equa
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, log
@@ -156,12 +157,18 @@ class Tally(Counting):
     def weight(self) -> int:
         """Roughly how many bytes its JSON has."""
         return sum(
-            _MAP_BYTES + sum(map(len, counts)) + _COUNT_BYTES * len(counts) for counts in self._maps.values()
+            _MAP_BYTES + _bytes_of(counts) + _COUNT_BYTES * len(counts) for counts in self._maps.values()
         )
 
     def encode(self) -> dict[str, dict[str, int]]:
         """Return the form in which a partial stores it."""
         return self._maps
+
+
+def _bytes_of(keys: Iterable[str]) -> int:
+    """Return how many bytes keys take in JSON as the SDK sends it: letters beyond ASCII are escaped."""
+    text = "".join(keys)
+    return len(text) if text.isascii() else len(json.dumps(text))
 
 
 class _IntoPart(Counting):

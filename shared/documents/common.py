@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Never
@@ -78,12 +79,30 @@ def _number(value: object) -> object:
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair is no character: no encoding of text can hold it."""
 
+MAX_LABEL_CHARACTERS = 64
+
+_NEVER_IN_A_LABEL = "/"
+_REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
 
 
 def label(text: str) -> str:
-    """Return a text as a key of a view: bounded, and with nothing that could be a sentence or an address."""
-    return _UNSAFE.sub("_", text.strip())[:64]
+    """Return a text as a key of a view: bounded, and with nothing that could be a sentence or an address.
+
+    Letters, marks and digits of every script stay, in Unicode's normal form C: a name has one spelling.
+    Control characters do not, nor what ids and paths of the service may not have.
+    """
+    text = text.strip()
+    if text.isascii():  # as nearly all are
+        safe = _UNSAFE.sub("_", text)
+    else:
+        composed = unicodedata.normalize("NFC", text)
+        safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in composed))
+    return safe[:MAX_LABEL_CHARACTERS].rstrip()
+
+
+def _is_safe(character: str) -> bool:
+    return character in "._- " or unicodedata.category(character)[0] in "LMN"
 
 
 def _label(value: object) -> object:
@@ -116,8 +135,8 @@ Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Rating = Annotated[Whole, Field(ge=1, le=5)]
 Count = Annotated[Whole, Field(ge=0, le=10_000)]
-Label = Annotated[str, BeforeValidator(_label), Field(max_length=64)]
-Numeral = Annotated[str, BeforeValidator(_numeral), Field(max_length=64)]
+Label = Annotated[str, BeforeValidator(_label), Field(max_length=MAX_LABEL_CHARACTERS)]
+Numeral = Annotated[str, BeforeValidator(_numeral), Field(max_length=MAX_LABEL_CHARACTERS)]
 """A chapter or verse, ``"2"`` or ``2``."""
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A time; one without a zone is UTC."""

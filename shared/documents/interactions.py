@@ -55,7 +55,7 @@ class ResponseMetadata(Block):
 
 MAX_SOURCE = 40
 
-Source = Annotated[Label, AfterValidator(lambda label: label[:MAX_SOURCE])]
+Source = Annotated[Label, AfterValidator(lambda label: label[:MAX_SOURCE].rstrip())]
 """A text's name, cut like every label: a day's state holds it ten times over."""
 
 

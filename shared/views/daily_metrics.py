@@ -178,7 +178,7 @@ def _completeness(state: Tally) -> float | None:
 
 def field_key(model: str) -> str:
     """Return a model's name as the specification writes it as a field: ``gemini_2_5_flash``."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", model)
+    return re.sub(r"[._\- ]+", "_", model)
 
 
 def _nulls(block: str) -> dict[str, None]:

@@ -51,7 +51,7 @@ DAILY_METRICS = {
     "ai_performance.personalities_used.*.satisfaction": "mean user_rating of the persona's interactions",
     "ai_performance.personalities_used.*.response_time": "mean response_time_ms of the persona's interactions",
     "ai_performance.model_performance.*.requests": "interactions, by cost_data.model_used or else "
-    "response_metadata.model_used, with one underscore for whatever is neither letter nor digit; beyond the 100 used "
+    "response_metadata.model_used, with one underscore for what stands between the words of the name; beyond the 100 used "
     "most, other",
     "ai_performance.model_performance.*.avg_tokens_input": "mean of cost_data.input_tokens where given",
     "ai_performance.model_performance.*.avg_tokens_output": "mean of cost_data.output_tokens where given",

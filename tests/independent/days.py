@@ -222,8 +222,8 @@ def expected_ai(documents: list[Document]) -> Document:
 
 
 def as_field(model: str) -> str:
-    """Put one underscore for whatever is neither a letter nor a digit."""
-    return re.sub("[^A-Za-z0-9]+", "_", model)
+    """Put one underscore for what stands between the words of a name."""
+    return re.sub("[ ._-]+", "_", model)
 
 
 def expected_model(documents: list[Document]) -> Document:

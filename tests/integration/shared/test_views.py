@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS
 from shared.fleet import Fleet
+from shared.queries import OptimizedQueries
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction
 
@@ -23,6 +24,46 @@ async def published(fleet: Fleet, container: str) -> dict[str, dict[str, Any]]:
     return {
         item["id"]: item async for item in fleet.database.get_container_client(container).read_all_items()
     }
+
+
+async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: Feed) -> None:
+    fleet, now = feed.fleet, datetime.now(UTC).replace(microsecond=0)
+    at, month = now.isoformat(), f"{now:%Y%m}"
+    vectors = fleet.database.get_container_client("personality_vectors")
+    texts = {"गीता": "कृष्ण", "論語": "孔子"}
+    for number, (text, persona) in enumerate(texts.items()):
+        await vectors.create_item({"id": f"{persona}_{text}_१", "partition_key": f"{persona}::{text}"})
+        await feed.write(
+            interaction(
+                id=f"interaction_{number}", user_id=f"{persona}@例え", timestamp=at,
+                foundational_texts_used=[{"source": text, "chapter": "१"}],
+                response_metadata={"personality_used": persona, "model_used": f"{text}模型"}, cost_data=None,
+            )
+        )  # fmt: skip
+        incident = {
+            "id": f"n{number}", "user_id": f"{persona}@例え", "created_at": at,
+            "interaction_id": f"interaction_{number}", "_ts": int(now.timestamp()), "_etag": "1",
+        }  # fmt: skip
+        await fleet.ingest.take(ABUSE_INCIDENTS, [incident])
+    await feed.deliver()
+    report = await fleet.refresher.refresh()
+    assert (report.poisoned, report.usage) == (0, 2)
+    for text, persona in texts.items():
+        for container, name in (
+            ("content_analytics", "content_analytics"),
+            ("incidents_by_content", "incidents"),
+        ):
+            items = fleet.database.get_container_client(container)
+            shown = await items.read_item(f"{name}_{text}_{month}", text)
+            assert shown["source"] == text
+        passage = await vectors.read_item(f"{persona}_{text}_१", f"{persona}::{text}")
+        assert passage["usage_metrics"]["citation_count"] == 1
+        found = await OptimizedQueries(fleet.database).get_incidents_by_content_for_admin(text)
+        assert [incidents["incident_summary"]["total_incidents"] for incidents in found] == [1]
+    performance = (await feed.day(f"{now:%Y-%m-%d}"))["ai_performance"]
+    assert performance["personalities_used"].keys() == set(texts.values())
+    assert performance["model_performance"].keys() == {f"{text}模型" for text in texts}
+    assert len(await published(fleet, "user_analytics")) == 8
 
 
 async def test_every_view_is_published_from_every_source(feed: Feed, settings: Settings) -> None:

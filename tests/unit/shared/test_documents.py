@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.documents.common import DocumentError
+from shared.documents.common import DocumentError, label
 from shared.documents.interactions import parse_interaction
 from shared.facts import InteractionFact, interaction_fact
 from shared.pricing import PriceTable, list_prices
@@ -137,6 +137,34 @@ def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
     fact = interaction_fact(parse_interaction(MINIMAL | change), PRICES)
     assert fact.hour == "2025-08-05T14"
     assert InteractionFact.decode("u1", fact.encode()) == fact
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("bhagavad_gita-1.0 b", "bhagavad_gita-1.0 b"),
+        (" भगवद्गीता ", "भगवद्गीता"),
+        ("論語", "論語"),
+        ("Ἰλιάς", "Ἰλιάς"),
+        ("قرآن ٤٧", "قرآن ٤٧"),
+        ("Te\u0301re\u0301sa", "T\u00e9r\u00e9sa"),
+        ("a/b\\c?d#e|f:g@h", "a_b_c_d_e_f_g_h"),
+        ("गी/ता", "गी_ता"),
+        ("論?#/\\語", "論_語"),
+        ("論\x00\x1f\u202e\ud800語", "論_語"),
+        ("some＠例.com", "some_例.com"),
+        ("語" * 100, "語" * 64),
+        ("a" * 63 + " b", "a" * 63),
+    ],
+)
+def test_a_name_keeps_the_letters_of_every_script_and_nothing_else(text: str, name: str) -> None:
+    assert label(text) == name
+
+
+def test_texts_of_other_scripts_are_told_apart() -> None:
+    citations = [{"source": "गीता", "chapter": "२"}, {"source": "論語", "chapter": "二"}]
+    fact = interaction_fact(parse_interaction(MINIMAL | {"foundational_texts_used": citations}), PRICES)
+    assert [(c.source, c.chapter) for c in fact.citations] == [("गीता", "२"), ("論語", "二")]
 
 
 def test_no_text_and_no_address_enters_a_fact() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -90,3 +91,9 @@ def test_what_is_not_named_is_other_and_nothing_is_lost() -> None:
     assert first == {"a": ["a-1", "a_1"], "b": ["b"], "other": ["c", "d", "other"]}
     assert named({"other": 9, "x": 2, "y": 1}, 2) == {"other": ["other", "y"], "x": ["x"]}
     assert named({}, 2) == {}
+
+
+def test_the_weight_is_that_of_the_json_that_is_sent_in_any_script() -> None:
+    for key in ("bhagavad_gita", "भगवद्गीता", "論語"):
+        state = Tally({"texts": {f"{key}{n}": 1_000_000 + n for n in range(100)}})
+        assert state.weight == pytest.approx(len(json.dumps(state.encode(), separators=(",", ":"))), rel=0.1)
