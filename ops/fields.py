@@ -12,8 +12,8 @@ shares are rounded to four digits.
 
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown
 without blanks around them, in Unicode's normal form C, with one underscore for whatever stands between
-letters, marks and digits of any script, dots, hyphens, underscores and blanks, cut to 64 characters. A
-blank name counts as none.
+letters, marks and digits of any script, dots, hyphens, underscores and blanks, cut to 64 characters. Where the cut leaves blanks at the end, they go
+as well. A blank name counts as none.
 """
 
 

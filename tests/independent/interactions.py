@@ -174,7 +174,7 @@ def citations_of(documents: Iterable[Document]) -> list[Document]:
 
 
 def source_of(citation: Document) -> str:
-    return (citation.get("source") or "unknown")[:40]
+    return (citation.get("source") or "unknown")[:40].rstrip()
 
 
 def passage_of(citation: Document) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
+from unicodedata import category, normalize
 
 from tests.independent.interactions import (
     Document,
@@ -53,15 +54,18 @@ NAMES = {
 }  # fmt: skip
 """Fields that hold names, which are shown plainly."""
 
-PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._- ")
-
 
 def plain_name(name: str) -> str | None:
     """Put one underscore for whatever stands between plain characters; a blank name is none."""
     shown = ""
-    for is_plain, characters in groupby(name.strip(), PLAIN.__contains__):
+    for is_plain, characters in groupby(normalize("NFC", name.strip()), _is_plain):
         shown += "".join(characters) if is_plain else "_"
-    return shown[:64] or None
+    return shown[:64].rstrip() or None
+
+
+def _is_plain(character: str) -> bool:
+    # Of a letter with marks, the marks are of another category than the letter.
+    return character in "._- " or category(character).startswith(("L", "M", "N"))
 
 
 def with_plain_names(value: Any, *, is_name: bool = False) -> Any:

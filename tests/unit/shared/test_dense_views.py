@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,16 @@ START = datetime(2025, 6, 20, tzinfo=UTC)
 DAYS = 80
 SEED = 1
 LONG = "a text, whose name has more than forty characters"
-ODD = ("Śrī Kṛṣṇa", "duty & (grief)", " ", "ann@example.org", "long " * 20)
+ODD = (
+    "Śrī Kṛṣṇa",
+    unicodedata.normalize("NFD", "Śrī Kṛṣṇa"),
+    "गीता",
+    "論語",
+    "duty & (grief)",
+    " ",
+    "ann@example.org",
+    "long " * 20,
+)
 """Names that are not shown as they are."""
 HABITS = ((0.95, 80), (0.25, 80), (0.95, 35), (0.04, 80), (0.4, 20))
 """How often people come, and for how many days."""
