@@ -10,10 +10,10 @@ Written by `.venv/bin/python -m ops fields`; a test compares it with the code an
 the code renders. Means and shares are `null` where nothing was there to measure. Scores and
 shares are rounded to four digits.
 
-Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown
-without blanks around them, in Unicode's normal form C, with one underscore for whatever stands between
-letters, marks and digits of any script, dots, hyphens, underscores and blanks, cut to 64 characters. Where the cut leaves blanks at the end, they go
-as well. A blank name counts as none.
+Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
+Unicode's normal form C, without blanks around them, with one underscore for whatever stands between
+letters, marks and digits of any script, dots, hyphens, underscores and blanks. They are cut to 64
+characters, and where that leaves a blank at the end, it goes too. A blank name counts as none.
 """
 
 

@@ -179,7 +179,7 @@ def test_names_are_shown_plainly() -> None:
         {"user_interactions": [BY_HAND[0] | {"foundational_texts_used": [names]}]}
     ).interactions
     assert document["foundational_texts_used"] == [
-        {"source": "_r_  _G_t_", "chapter": "_", "verse": None, "note": "ā"}
+        {"source": "Śrī  _Gītā_", "chapter": "\u0969", "verse": None, "note": "ā"}
     ]
 
 
