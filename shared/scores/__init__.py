@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.scores.content import (
-    content_engagement,
     efficiency,
     enhancement_priority,
     response_effectiveness,
@@ -32,7 +31,7 @@ from shared.scores.samples import (
     satisfaction,
     sure_share,
 )
-from shared.scores.service import education_effectiveness, health, health_status, resolution_efficiency
+from shared.scores.service import health, health_status, resolution_efficiency
 
 SCORES: tuple[Callable[..., float | str | None], ...] = (
     engagement,
@@ -42,14 +41,12 @@ SCORES: tuple[Callable[..., float | str | None], ...] = (
     upgrade_propensity,
     recommendation_confidence,
     trending,
-    content_engagement,
     response_effectiveness,
     efficiency,
     enhancement_priority,
     health,
     health_status,
     resolution_efficiency,
-    education_effectiveness,
     satisfaction,
     fair_rating,
     sure_share,
@@ -65,9 +62,7 @@ __all__ = [
     "calculation_confidence",
     "churn_risk",
     "content_depth",
-    "content_engagement",
     "data_completeness",
-    "education_effectiveness",
     "efficiency",
     "engagement",
     "enhancement_priority",

@@ -1,4 +1,4 @@
-"""Scores of texts, passages, topics and personas: trend, engagement, effectiveness, efficiency, priority."""
+"""Scores of texts, passages, topics and personas: trend, effectiveness, efficiency, priority."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ from shared.scores.shapes import Number, count, rounded, saturating, unit, weigh
 
 STEADY_CITATIONS = 5
 """Citations added to both sides of a trend: one citation after none is no trend, fifty are."""
-
-HALF_RETURNS = 1
-"""One more question beyond a person's first is half of full return."""
-
-CONTENT_ENGAGEMENT_WEIGHTS = {"returns": 0.5, "satisfaction": 0.5}
-"""Coming back is what people do, rating is what they say: both count alike."""
 
 EFFECTIVENESS_WEIGHTS = {"satisfaction": 0.4, "relevance": 0.35, "citation_accuracy": 0.25}
 """The person's own verdict weighs most, then whether the answer met the question, then its sources."""
@@ -65,39 +59,6 @@ def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_h
     return rounded(unit((now + STEADY_CITATIONS) / (now + expected + 2 * STEADY_CITATIONS)))
 
 
-def content_engagement(*, interactions: Number, people: Number, satisfaction_score: Number) -> float | None:
-    """Return how far a topic or passage holds those it reaches.
-
-    A weighted mean. For ``content_analytics``: ``topic_analytics.primary_topics[].user_engagement``;
-    ``content_popularity``: ``trending_content[].user_engagement``.
-
-    Formula: the mean, weighted by CONTENT_ENGAGEMENT_WEIGHTS, of returns = r / (r + HALF_RETURNS) with
-    r = interactions / people − 1, and satisfaction. Without ratings, the first alone.
-
-    Parameters
-    ----------
-    interactions
-        Interactions with the topic or passage.
-    people
-        Distinct people among them; None or 0 gives None.
-    satisfaction_score
-        As ``satisfaction`` gives it, of these interactions; None where none was rated.
-
-    Returns
-    -------
-    float | None
-        0 to 1.
-    """
-    if interactions is None or not people or people < 0:
-        return None
-    weights = CONTENT_ENGAGEMENT_WEIGHTS
-    mean = weighted_mean(
-        (weights["returns"], saturating(interactions / people - 1, HALF_RETURNS)),
-        (weights["satisfaction"], satisfaction_score),
-    )
-    return None if mean is None else rounded(mean)
-
-
 def response_effectiveness(
     *, satisfaction_score: Number, relevance: Number, citation_accuracy: Number
 ) -> float | None:
@@ -105,7 +66,8 @@ def response_effectiveness(
 
     A weighted mean of what is known. For ``content_analytics``:
     ``performance_metrics.response_effectiveness``; ``content_popularity``:
-    ``personality_rankings[].response_quality``.
+    ``personality_rankings[].response_quality``; ``personality_vectors``:
+    ``usage_metrics.effectiveness_score``.
 
     Formula: the mean, weighted by EFFECTIVENESS_WEIGHTS, of those of the three inputs that are known.
 

@@ -21,6 +21,8 @@ NOT_SCORED = {
     "daily_metrics.business_metrics.nps_score": "nobody is asked whether they would recommend the product; "
     "a rating of an answer is another question",
     "daily_metrics.business_metrics.feature_adoption_rate": "the use of features is not recorded",
+    "incidents_by_content.trend_analysis.user_education_effectiveness": "a warning is recorded, what came of "
+    "it is not: who was suspended or left has no second incident either",
     "system_health.performance_metrics.availability": "as availability_percent",
     "system_health.resource_health.*": "resources report to Azure Monitor, not to the database",
 }

@@ -81,7 +81,9 @@ def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
 def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
     """Return the ratings as a share of the scale; the input ``satisfaction_score`` of other scores.
 
-    The Bayesian average on a scale from 0 to 1.
+    The Bayesian average on a scale from 0 to 1. For ``content_analytics``:
+    ``topic_analytics.primary_topics[].user_engagement``; ``content_popularity``:
+    ``trending_content[].user_engagement``.
 
     Formula: (fair_rating − LOWEST_RATING) / (HIGHEST_RATING − LOWEST_RATING).
 
@@ -106,9 +108,8 @@ def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
 def growth_rate(*, recent: Number, earlier: Number) -> float | None:
     """Return by which part a figure has grown since the period before.
 
-    For ``engagement_summary``: ``trend_analysis.growth_rate_monthly``; ``system_health``:
-    ``trend_analysis.incident_growth_rate``; times 100 for ``content_analytics``:
-    ``comparative_metrics.growth_trends``.
+    For ``engagement_summary``: ``trend_analysis.growth_rate_monthly``; ``incidents_by_content``:
+    ``trend_analysis.incident_growth_rate``; ``content_popularity``: ``trending_topics[].growth_rate``.
 
     Formula: recent / earlier − 1.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shared.scores.samples import sure_share
 from shared.scores.shapes import Number, count, decaying, rounded, saturating, unit, weighted_geometric_mean
 
 HALF_ERROR_RATE = 0.05
@@ -103,7 +102,8 @@ def resolution_efficiency(
 ) -> float | None:
     """Return how much of what was reported is settled, and how soon.
 
-    A share times a hyperbolic decay. For ``system_health``: ``trend_analysis.resolution_efficiency``.
+    A share times a hyperbolic decay. For ``incidents_by_content``:
+    ``trend_analysis.resolution_efficiency``.
 
     Formula: resolved / incidents × h / (h + avg_resolution_hours), with h = HALF_RESOLUTION_HOURS.
 
@@ -129,29 +129,3 @@ def resolution_efficiency(
         return None
     soon = 1 - saturating(avg_resolution_hours, HALF_RESOLUTION_HOURS)
     return rounded(unit(resolved / incidents) * soon)
-
-
-def education_effectiveness(*, people: Number, people_again: Number) -> float | None:
-    """Return how surely somebody with an incident has no second one.
-
-    The lower end of Wilson's score interval of the share without a second. It cannot tell why they stopped:
-    who was suspended or left counts too. For ``system_health``:
-    ``trend_analysis.user_education_effectiveness``.
-
-    Formula: as ``sure_share``, of people − people_again out of people.
-
-    Parameters
-    ----------
-    people
-        People with an incident; None or 0 gives None.
-    people_again
-        Those of them with another one later.
-
-    Returns
-    -------
-    float | None
-        0 to 1.
-    """
-    if people is None or people_again is None:
-        return None
-    return sure_share(hits=count(people - people_again), total=people)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,6 @@ CASES = [
         ("recent", "recent_hours", "earlier", "earlier_hours"),
     ),
     Case(
-        scores.content_engagement,
-        {"interactions": COUNTS, "people": st.integers(1, 10**15), "satisfaction_score": PARTS},
-        {"interactions": UP, "people": DOWN, "satisfaction_score": UP},
-        ("interactions", "people"),
-    ),
-    Case(
         scores.response_effectiveness,
         {"satisfaction_score": PARTS, "relevance": PARTS, "citation_accuracy": PARTS},
         {"satisfaction_score": UP, "relevance": UP, "citation_accuracy": UP},
@@ -155,12 +150,6 @@ CASES = [
         },
         {"incidents": DOWN, "resolved": UP, "avg_resolution_hours": DOWN},
         ("incidents", "resolved", "avg_resolution_hours"),
-    ),
-    Case(
-        scores.education_effectiveness,
-        {"people": st.integers(1, 10**15), "people_again": COUNTS},
-        {"people": UP, "people_again": DOWN},
-        ("people", "people_again"),
     ),
     Case(scores.satisfaction, RATINGS, {"rating_sum": UP, "ratings": MIXED}, tuple(RATINGS)),
     Case(scores.fair_rating, RATINGS, {"rating_sum": UP, "ratings": MIXED}, tuple(RATINGS), low=1, high=5),
@@ -241,7 +230,6 @@ def test_extremes_give_a_score_in_range_or_none(case: Case, value: float) -> Non
         people.ENGAGEMENT_WEIGHTS,
         people.DEPTH_WEIGHTS,
         people.UPGRADE_WEIGHTS,
-        content.CONTENT_ENGAGEMENT_WEIGHTS,
         content.EFFECTIVENESS_WEIGHTS,
         content.EFFICIENCY_WEIGHTS,
         service.HEALTH_WEIGHTS,
@@ -284,8 +272,6 @@ def test_weights_sum_to_one(weights: dict[str, float]) -> None:
         (scores.trending, (24, 24, 35, 168), 0.7436),
         (scores.trending, (10, 24, 10, 24), 0.5),
         (scores.trending, (0, 24, 0, 24), 0.5),
-        # r = 20/10 − 1 = 1: 1/2; 0.5 × 0.5 + 0.5 × 0.9
-        (scores.content_engagement, (20, 10, 0.9), 0.7),
         # 0.4 × 0.75 + 0.35 × 0.8 + 0.25 × 1
         (scores.response_effectiveness, (0.75, 0.8, 1), 0.83),
         (scores.response_effectiveness, (None, 0.8, None), 0.8),
@@ -308,7 +294,6 @@ def test_weights_sum_to_one(weights: dict[str, float]) -> None:
         (scores.resolution_efficiency, (12, 0, None), 0.0),
         (scores.resolution_efficiency, (0, 0, 0), None),
         # Wilson, 8 of 10: the textbook's 0.4902
-        (scores.education_effectiveness, (10, 2), 0.4902),
         (scores.recommendation_confidence, (8, 10), 0.4902),
         (scores.sure_share, (8, 10), 0.4902),
         # p = 0: exactly nothing is sure
@@ -400,6 +385,25 @@ def test_each_score_is_documented(score: Callable[..., Any]) -> None:
     for name, (_, reason) in parameters(score).items():
         assert name in section
         assert len(reason) > len(name)
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.__name__)
+def test_a_score_names_fields_that_are_calculated_by_it(score: Callable[..., Any]) -> None:
+    purpose = " ".join((score.__doc__ or "").partition("Formula:")[0].split())
+    for claim in re.findall(r"``(\w+)``: ((?:``[^`]+``(?:, )?)+)", purpose):
+        for field in re.findall("``([^`]+)``", claim[1]):
+            meaning = FIELDS[claim[0]][field]
+            assert meaning != NOT_MEASURED
+            said = re.match(r"score (\w+)", meaning)
+            assert said is None or said[1] == score.__name__
+
+
+def test_a_field_that_names_a_score_is_named_by_it() -> None:
+    described = {score.__name__: score.__doc__ or "" for score in SCORES}
+    for fields in FIELDS.values():
+        for field, meaning in fields.items():
+            if named := re.match(r"score (\w+)", meaning):
+                assert f"``{field}``" in described[named[1]]
 
 
 def test_a_parameter_used_through_a_helper_is_found() -> None:
