@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
+from shared.documents.incidents import MAX_ACTIONS
+from shared.documents.interactions import MAX_CITATIONS
 from shared.views.fields import FIELDS
 
 HEAD = """# Fields of the views
@@ -17,9 +20,97 @@ characters, and where that leaves a blank at the end, it goes too. A blank name 
 """
 
 
+BAD_INPUT_HEAD = """## Odd and bad input
+
+What is odd is counted as far as it can be believed. What cannot be true sends the whole document to
+`poison_messages`: it counts for nothing then, nor does a version of it that was counted before.
+
+| document | what becomes of it |
+|---|---|
+"""
+
+BAD_INPUT = (
+    (
+        "any, without id or user, or (but for accounts) without a time",
+        "poison",
+    ),
+    (
+        "any, with a time before 2000, after 2099, or more than a day after the document was written",
+        "poison",
+    ),
+    (
+        "any, of a schema version newer than this release, or with more than "
+        f"{MAX_DOCUMENT_CHARACTERS:,} characters",
+        "poison",
+    ),
+    (
+        "any, with a field that a view reads and that is of another type, a share outside 0 to 1, or "
+        "a rating outside 1 to 5",
+        "poison",
+    ),
+    (
+        "interaction with tokens that are negative, not whole or more than 10 million",
+        "poison",
+    ),
+    (
+        "interaction with a duration that is negative or more than a day, or a rating that is not whole",
+        "poison",
+    ),
+    (
+        f"interaction with a question or an answer of more than {MAX_TEXT_CHARACTERS:,} characters",
+        "poison",
+    ),
+    (
+        f"interaction with more than {MAX_CITATIONS} citations",
+        "those beyond are not looked at",
+    ),
+    (
+        "interaction without persona, model or cited text",
+        "counted under unknown",
+    ),
+    (
+        "session that ends, or was last active, before it starts",
+        "poison",
+    ),
+    (
+        "session with a duration that is negative or more than ten years",
+        "poison",
+    ),
+    (
+        "session with an interaction_count that is negative, not whole or more than 10,000",
+        "poison",
+    ),
+    (
+        "session whose interaction_count is not that of its interactions",
+        "the interactions count",
+    ),
+    (
+        "session of more than a day",
+        "counted; it was left open, so neither its length nor who was here at once is known",
+    ),
+    (
+        "incident of a type or severity that the specification does not know, or without",
+        "counted under unknown",
+    ),
+    (
+        "incident that points at nothing, at an interaction that is not there, or at another person's",
+        "counted under the text unattributed",
+    ),
+    (
+        "incident that was resolved before it was noticed",
+        "counted; how long that took is not known",
+    ),
+    (
+        f"incident with more than {MAX_ACTIONS} actions or categories of violation",
+        "those beyond are not looked at",
+    ),
+)
+
+
 def fields_page() -> str:
     """Return the page."""
-    parts = [HEAD]
+    odd = "".join(f"| {document} | {outcome} |\n" for document, outcome in BAD_INPUT)
+    parts = [HEAD, BAD_INPUT_HEAD + odd]
     for view, fields in sorted(FIELDS.items()):
         rows = "\n".join(f"| `{path}` | {meaning} |" for path, meaning in fields.items())
         parts.append(f"## {view}\n\n| field | meaning, unit, source |\n|---|---|\n{rows}\n")

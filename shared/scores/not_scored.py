@@ -15,11 +15,14 @@ NOT_SCORED = {
     "content_analytics.quality_metrics.translation_accuracy": "an expert's judgement",
     "content_analytics.quality_metrics.cultural_sensitivity": "an expert's judgement",
     "content_analytics.quality_metrics.contextual_appropriateness": "an expert's judgement",
+    "content_analytics.quality_metrics.citation_completeness": "which citations are missing is not recorded",
     "content_analytics.quality_metrics.expert_validation_score": "an expert's judgement",
     "daily_metrics.system_performance.availability_percent": "who could not ask left no interaction",
     "daily_metrics.content_performance.foundational_texts_coverage": "no list of all passages",
     "daily_metrics.business_metrics.nps_score": "nobody is asked whether they would recommend the product; "
     "a rating of an answer is another question",
+    "daily_metrics.business_metrics.churn_rate": "nobody leaves on a day: silence tells after thirty, and "
+    "engagement_summary counts who is churned",
     "daily_metrics.business_metrics.feature_adoption_rate": "the use of features is not recorded",
     "incidents_by_content.trend_analysis.user_education_effectiveness": "a warning is recorded, what came of "
     "it is not: who was suspended or left has no second incident either",
