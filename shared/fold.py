@@ -70,6 +70,8 @@ class Working:
         """Partials that an entry concerns, with the time of its newest version."""
         self._moved: set[str] = set()
         """People with an entry that was put onto a page, taken from one, or points others elsewhere."""
+        self._relied_on: set[PartialKey] = set()
+        """Partials that something was derived from."""
         self._attribution = Attribution(self._pages, self._person)
 
     def take(self, documents: Mapping[str, Loaded]) -> None:
@@ -199,9 +201,22 @@ class Working:
         """Add what follows from the change of each person's own state, for their months and fleet-wide."""
         derived = Contributions()
         for change in self._people():
+            self._rely_on(change)
             for derivation in DERIVATIONS:
                 derivation(change, derived)
         self.contributions.merge(derived)
+
+    def _rely_on(self, change: PersonChange) -> None:
+        """Remember the states of a person that are stored: they are written even if nothing changes there.
+
+        Their etags then say that this instance did not read one of them before another instance changed it.
+        """
+        months = (
+            PartialKey(person_month.NAME, person_month.month_key(month, change.user_id))
+            for month in change.months
+        )
+        of_person = PartialKey(person.NAME, change.user_id)
+        self._relied_on.update(target for target in (of_person, *months) if self._partial(target))
 
     def _people(self) -> list[PersonChange]:
         """Return the people whose own state changes."""
@@ -236,6 +251,7 @@ class Working:
         # Whoever puts or moves an entry writes its person, even if nothing changes there: two writers that
         # put one document onto two pages then meet in its etag.
         changing |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._moved))
+        changing |= dict.fromkeys(sorted(self._relied_on))
         changing |= dict.fromkeys(target for target in self._newest if self._is_due_for_renewal(target))
         partials = [self._next(target) for target in changing]
         return [

@@ -247,3 +247,18 @@ async def test_who_was_here_in_the_month_before_came_back_whenever_that_is_learn
         if item.get("aggregate") == "month"
     }
     assert returned == {"202508": 0, "202509": 1, "202510": 1}
+
+
+async def test_an_instance_that_remembers_a_person_as_they_were_counts_nothing_wrong() -> None:
+    first, incident, refusal, rated = versions(
+        interaction(0, "gita"),
+        INCIDENT,
+        (USERS, {"id": "u", "user_id": "ann", "privacy_settings": {"analytics_consent": False}}),
+        (USER_INTERACTIONS, interaction(0, "gita")[1] | {"user_rating": 5}),
+    )
+    container, fresh = FakeContainer(), FakeContainer()
+    one, two = Instance(container), Instance(container)
+    for instance, (source, document) in ((one, first), (two, incident), (one, refusal), (two, rated)):
+        await instance.take([document], SOURCES[source])
+        await Instance(fresh).take([document], SOURCES[source])
+    assert counted(container) == counted(fresh)
