@@ -35,7 +35,7 @@ BAD_INPUT = (
         "poison",
     ),
     (
-        "any, with a time before 2000, after 2099, or more than a day after the document was written",
+        "any, with a time before 2000 or after 2099, or that happened more than a day after it was written",
         "poison",
     ),
     (

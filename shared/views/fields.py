@@ -256,7 +256,7 @@ CONTENT_ANALYTICS = {
     "quality_metrics.contextual_appropriateness": NOT_MEASURED,
     "quality_metrics.citation_completeness": NOT_MEASURED,
     "quality_metrics.expert_validation_score": NOT_MEASURED,
-    "chapter_analytics[].chapter": "chapter, most cited first, 20 at most",
+    "chapter_analytics[].chapter": "chapter, most cited first, 20 at most; of passages that content_popularity ranks",
     "chapter_analytics[].chapter_title": NOT_MEASURED,
     "chapter_analytics[].usage_count": "citations of the chapter",
     "chapter_analytics[].avg_relevance": "mean relevance_score of these",
@@ -359,7 +359,8 @@ SYSTEM_HEALTH = {
 
 PERSONALITY_VECTORS = {
     "usage_metrics.citation_count": "citations of the passage by the persona, on all days together; written within the "
-    "hour, as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them",
+    "hour, as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them; "
+    "not where the persona's name has more than 40 characters, or the other three more than 62",
     "usage_metrics.last_accessed": "start of the last UTC day on which it was cited",
     "usage_metrics.avg_relevance_score": "mean relevance_score of these citations",
     "usage_metrics.user_rating_avg": "mean user_rating of the interactions that cite it",

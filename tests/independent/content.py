@@ -102,7 +102,7 @@ def expected_ranking(
 
 def expected_passages(documents: list[Document]) -> list[Document]:
     cited = Counter(map(passage_of, citations_of(documents)))
-    nameable = {key: count for key, count in cited.items() if len("|".join(key)) <= 40}
+    nameable = {key: count for key, count in cited.items() if len("|".join(key)) <= 64}
     ranked = sorted(nameable, key=lambda key: (-nameable[key], "|".join(key)))[:10]
     shown = []
     for rank, key in enumerate(ranked, 1):
@@ -246,7 +246,7 @@ def percent(now: float, before: float) -> object:
 
 
 def expected_chapters(text: str, own: list[Document], citations: list[Document]) -> list[Document]:
-    nameable = [c for c in citations if passage_of(c)[1] and len("|".join(passage_of(c))) <= 40]
+    nameable = [c for c in citations if passage_of(c)[1] and len("|".join(passage_of(c))) <= 64]
     chapters = Counter(passage_of(c)[1] for c in nameable)
     shown = []
     for chapter in most_frequent(chapters, 20):

@@ -97,3 +97,25 @@ async def test_a_passage_without_a_document_waits_for_nothing() -> None:
     await world.take(interaction(1, MONDAY, foundational_texts_used=[other]))
     report = await (await world.refresher()).refresh()
     assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
+
+
+@pytest.mark.parametrize(
+    ("persona", "source"),
+    [("swami_vivekananda", "gita"), ("rabindranath_tagore", "gitanjali_song_offerings_in_english_1912")],
+)
+async def test_long_names_are_written_as_well(persona: str, source: str) -> None:
+    world = World()
+    partition, document_id = f"{persona}::{source}", f"{persona}_{source}_18_66"
+    world.containers["personality_vectors"]._store({"id": document_id, "partition_key": partition})
+    cited = [{"source": source, "chapter": "18", "verse": "66"}]
+    personality = {"personality_used": persona}
+    await world.take(interaction(1, MONDAY, foundational_texts_used=cited, response_metadata=personality))
+    assert (await (await world.refresher()).refresh()).usage == 1
+    stored = world.containers["personality_vectors"].items[partition, document_id]
+    assert stored["usage_metrics"]["citation_count"] == 1
+    (ranked,) = world.documents("content_popularity")["content_popularity_daily_20250901"]["trending_content"]
+    assert ranked["content_id"] == f"{source}_18_66"
+    (chapter,) = world.documents("content_analytics")[f"content_analytics_{source}_202509"][
+        "chapter_analytics"
+    ]
+    assert chapter["popular_verses"] == ["18.66"]
