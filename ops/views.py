@@ -60,10 +60,10 @@ def publish(
 
 @views_cli.command("refresh")
 def refresh(as_json: AsJson = False) -> None:
-    """Publish now what timers publish: views that lag up to an hour, and the health of the last minutes."""
+    """Publish now what timers publish, hourly and twice a day, and the health of the last minutes."""
 
     async def work(fleet: Fleet) -> tuple[RefreshReport, HealthReport]:
-        return await fleet.refresher.refresh(), await fleet.health.refresh()
+        return await fleet.refresher.refresh(everything=True), await fleet.health.refresh()
 
     views, health = run(work)
     if as_json:

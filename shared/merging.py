@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
-from shared.concurrency import batched
+from shared.concurrency import batched, for_each
 from shared.cosmos import record_charge
 from shared.ledger import Partial, partial_id
 from shared.settings import Settings
@@ -24,6 +24,7 @@ REMEMBERED_KEYS = 256
 """Keys whose partials an instance keeps: two months of days, the texts and tiers of as many months."""
 
 KEYS_PER_QUERY = 50
+SHARDS_AT_ONCE = 8
 
 OVERLAP_SECONDS = 60
 """A merge reads again what was written this long before the last one: a replica may lag, but not so far."""
@@ -116,6 +117,26 @@ class Merger:
             self._merges.popitem(last=False)
         return merges
 
+    async def of_people(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
+        """Return the merges of keys of which one shard has all, each read once: one query per shard."""
+        shards: dict[ShardId, dict[PartialKey, None]] = defaultdict(dict)
+        for target in targets:
+            person = AGGREGATES[target.aggregate].person(target.key)
+            if person is None:
+                raise ValueError(f"{target} is not one person's")
+            shards[self._shard_of(person)][target] = None
+        merges = {target: Merge() for keys in shards.values() for target in keys}
+
+        async def read(question: tuple[ShardId, list[PartialKey]]) -> None:
+            shard, chunk = question
+            await self._read_shares(chunk, 0, merges, shard)
+
+        questions = [
+            (shard, chunk) for shard, keys in shards.items() for chunk in batched(keys, KEYS_PER_QUERY)
+        ]
+        await for_each(questions, read, at_once=SHARDS_AT_ONCE)
+        return merges
+
     async def merge(
         self, target: PartialKey, delivered: Sequence[StoredPartial], *, trust_delivered: bool
     ) -> Merge:
@@ -144,9 +165,18 @@ class Merger:
             merge.see(stored)
             self._newest = max(self._newest, stored.written)
 
+    def _shard_of(self, person: str) -> ShardId:
+        return shard_of(person, shards=self._settings.shards, generation=self._settings.generation)
+
     async def _read_shares(
-        self, targets: Sequence[PartialKey], since: int, into: Mapping[PartialKey, Merge]
+        self,
+        targets: Sequence[PartialKey],
+        since: int,
+        into: Mapping[PartialKey, Merge],
+        shard: ShardId | None = None,
     ) -> None:
+        """Read what all shards have of some keys, or one shard has."""
+        options: dict[str, Any] = {} if shard is None else {"partition_key": shard}
         aggregates, keys = sorted({t.aggregate for t in targets}), sorted({t.key for t in targets})
         parameters: list[dict[str, Any]] = [{"name": "@since", "value": since}]
         parameters += [{"name": f"@a{n}", "value": value} for n, value in enumerate(aggregates)]
@@ -156,6 +186,7 @@ class Merger:
             f" AND c.key IN ({_names('@k', keys)}) AND c._ts >= @since",
             parameters=parameters,
             response_hook=record_charge,
+            **options,
         )
         async for item in items:
             stored = StoredPartial.decode(item)
@@ -164,9 +195,10 @@ class Merger:
                 self.see(into[stored.partial.target], [stored])
 
     async def _read_one(self, target: PartialKey, person: str, merge: Merge) -> None:
-        shard = shard_of(person, shards=self._settings.shards, generation=self._settings.generation)
         try:
-            item = await self._state.read_item(partial_id(target), shard, response_hook=record_charge)
+            item = await self._state.read_item(
+                partial_id(target), self._shard_of(person), response_hook=record_charge
+            )
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
         else:

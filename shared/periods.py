@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any, Literal
 
 from shared.units import Day, Month, day_after, days_between, days_of_month, iso, month_of
@@ -21,9 +22,9 @@ class Period:
     first: Day
     last: Day
 
-    def days(self) -> list[Day]:
+    def days(self) -> tuple[Day, ...]:
         """Return its days in order."""
-        return [day_after(self.first, n) for n in range(days_between(self.first, self.last) + 1)]
+        return _days(self.first, self.last)
 
     def months(self) -> list[Month]:
         """Return the months it lies in, in order."""
@@ -45,13 +46,23 @@ class Period:
         """Return what a document of the period says of it."""
         return {
             "analysis_period": self.kind,
-            "period_start": iso(datetime.combine(date.fromisoformat(self.first), time.min, UTC)),
+            "period_start": day_start(self.first),
             "period_end": iso(
                 datetime.combine(date.fromisoformat(self.last), time.max.replace(microsecond=0), UTC)
             ),
         }
 
 
+REMEMBERED_PERIODS = 4096
+"""Two years of days, weeks, months and quarters, thrice: people share them, and dates are dear to compute."""
+
+
+@lru_cache(maxsize=REMEMBERED_PERIODS)
+def _days(first: Day, last: Day) -> tuple[Day, ...]:
+    return tuple(day_after(first, n) for n in range(days_between(first, last) + 1))
+
+
+@lru_cache(maxsize=REMEMBERED_PERIODS)
 def period_of(kind: Kind, day: Day) -> Period:
     """Return the period of a kind that a day lies in."""
     match kind:
@@ -67,6 +78,7 @@ def period_of(kind: Kind, day: Day) -> Period:
             return _quarter(int(day[:4]), (int(day[5:7]) + 2) // 3)
 
 
+@lru_cache(maxsize=REMEMBERED_PERIODS)
 def parse_period(label: str) -> Period:
     """Return the period of a label.
 
@@ -96,6 +108,11 @@ def _quarter(year: int, number: int) -> Period:
     last_month = Month(f"{year}{number * 3:02d}")
     first = Day(f"{year}-{number * 3 - 2:02d}-01")
     return Period("quarterly", f"{year}Q{number}", first, days_of_month(last_month)[-1])
+
+
+def day_start(day: Day) -> str:
+    """Return the first second of a UTC day, as documents write it."""
+    return f"{day}T00:00:00Z"
 
 
 def day_text(moment: datetime) -> Day:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 from azure.core import MatchConditions
-from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.catalogue import DAY
 from shared.cosmos import record_charge
-from shared.views.base import Rendered, Stamp
+from shared.views.base import Family, Rendered, Stamp
 
 REMEMBERED_DOCUMENTS = 20_000
 """Published documents whose etag an instance keeps, at some 100 bytes each, to save a read per write."""
@@ -53,6 +53,13 @@ class Published:
     """When the newest partial that it shows was written; None if it does not say."""
 
 
+class Standing(NamedTuple):
+    """A document that stands there, and its partition key value."""
+
+    partition: str
+    published: Published
+
+
 class Writing(NamedTuple):
     """Whether there was anything to write, and what stood there before."""
 
@@ -75,12 +82,56 @@ class Writer:
         self._database = database
         self._documents: OrderedDict[_Address, Published] = OrderedDict()
 
+    async def find(self, container_name: str, families: Sequence[Family]) -> list[dict[str, Standing]]:
+        """Return the documents of each family, by id; the families have the same partition.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        items = [item async for item in self._of_families(container_name, families)]
+        return [
+            {
+                item["id"]: Standing(item["partition_key"], _decode(item))
+                for item in items
+                if item["analysis_period"] == family.kind
+                and family.first <= item["period_start"] <= family.last
+            }
+            for family in families
+        ]
+
+    def _of_families(self, container_name: str, families: Sequence[Family]) -> AsyncIterable[dict[str, Any]]:
+        """Read the documents of each kind from the first to the last that is asked for."""
+        partition = families[0].partition
+        options: dict[str, Any] = {} if partition is None else {"partition_key": partition}
+        bounds: dict[str, tuple[str, str]] = {}
+        for family in families:
+            first, last = bounds.get(family.kind, (family.first, family.last))
+            bounds[family.kind] = (min(first, family.first), max(last, family.last))
+        condition = " OR ".join(
+            f"(c.analysis_period = @kind{n} AND c.period_start >= @first{n} AND c.period_start <= @last{n})"
+            for n in range(len(bounds))
+        )
+        return self._database.get_container_client(container_name).query_items(
+            "SELECT c.id, c.partition_key, c.analysis_period, c.period_start, "  # noqa: S608  names alone
+            f"c._etag, c.state, c.calculated_at FROM c WHERE {condition}",
+            parameters=[
+                {"name": f"@{name}{n}", "value": value}
+                for n, (kind, (first, last)) in enumerate(bounds.items())
+                for name, value in (("kind", kind), ("first", first), ("last", last))
+            ],
+            response_hook=record_charge,
+            **options,
+        )
+
     async def write(
         self,
         container_name: str,
         rendered: Rendered,
         stamp: Stamp,
         digest: str,
+        standing: Mapping[str, Standing] | None = None,
         *,
         again: bool = False,
         keep_equal: bool = False,
@@ -91,6 +142,8 @@ class Writer:
         ----------
         digest
             Is the same only for the same state.
+        standing
+            What was found just now of the family of the document: saves a read of what is not remembered.
         again
             Write it even if it shows this state already.
         keep_equal
@@ -107,7 +160,14 @@ class Writer:
         if again:
             self._documents.pop(address, None)
         try:
-            return await self._write(address, rendered, stamp, digest, again=again, keep_equal=keep_equal)
+            published = self._documents.get(address)
+            if published is None and standing is None:
+                published = await self._read_published(address)
+            elif published is None and standing is not None and rendered.id in standing:
+                published = standing[rendered.id].published
+            return await self._write(
+                address, published, rendered, stamp, digest, again=again, keep_equal=keep_equal
+            )
         except BaseException:
             self._documents.pop(address, None)  # somebody else may have written it
             raise
@@ -115,6 +175,7 @@ class Writer:
     async def _write(
         self,
         address: _Address,
+        published: Published | None,
         rendered: Rendered,
         stamp: Stamp,
         digest: str,
@@ -123,7 +184,6 @@ class Writer:
         keep_equal: bool,
     ) -> Writing:
         container = self._database.get_container_client(address.container)
-        published = self._documents.get(address) or await self._read_published(container, rendered)
         here = (stamp.generation, stamp.revision)
         if published is not None:
             there = (published.generation, published.revision)
@@ -170,22 +230,27 @@ class Writer:
         keep(self._documents, address, now_published)
         return Writing(done=True, replaced=published)
 
-    async def _read_published(self, container: ContainerProxy, rendered: Rendered) -> Published | None:
+    async def _read_published(self, address: _Address) -> Published | None:
+        container = self._database.get_container_client(address.container)
         try:
-            item = await container.read_item(rendered.id, rendered.partition, response_hook=record_charge)
+            item = await container.read_item(address.id, address.partition, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
             return None
-        state = item.get("state", {})
-        return Published(
-            item["_etag"],
-            state.get("generation", 0),
-            state.get("revision", 0),
-            state.get("tick", ""),
-            state.get("digest", ""),
-            state.get("content", ""),
-            datetime.fromisoformat(item["calculated_at"]) if "calculated_at" in item else None,
-        )
+        return _decode(item)
+
+
+def _decode(item: Mapping[str, Any]) -> Published:
+    state = item.get("state", {})
+    return Published(
+        item["_etag"],
+        state.get("generation", 0),
+        state.get("revision", 0),
+        state.get("tick", ""),
+        state.get("digest", ""),
+        state.get("content", ""),
+        datetime.fromisoformat(item["calculated_at"]) if "calculated_at" in item else None,
+    )
 
 
 def _content(body: Mapping[str, Any]) -> str:

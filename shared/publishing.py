@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,15 +30,15 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.builds import Builds
 from shared.concurrency import for_each
-from shared.cosmos import blames_service, charging, record_charge, retrying
+from shared.cosmos import blames_service, charging, retrying
 from shared.generations import Generations
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
 from shared.poison import PoisonStore
-from shared.publication import Published, StaleReadError, Writer, keep
+from shared.publication import Published, StaleReadError, Standing, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Pace, Rendered, Stamp, States, View
+from shared.views.base import Family, Pace, Rendered, Stamp, States, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
@@ -134,6 +134,8 @@ class _Batch:
 
     delivered: dict[PartialKey, list[StoredPartial]] = field(default_factory=dict)
     merges: dict[PartialKey, Merge] = field(default_factory=dict)
+    standing: dict[DocumentKey, Mapping[str, Standing]] = field(default_factory=dict)
+    """What stands there of the families of documents, where it was read for many at once."""
     again: bool = False
     """Documents are written even if they show this state already."""
 
@@ -247,7 +249,8 @@ class Publisher:
         with charging() as charge:
             try:
                 if not batch.again:
-                    await self._read_shared(documents, batch)
+                    await self._read_inputs(documents, batch)
+                    await self._read_standing(documents, batch)
                 await for_each(documents, one, at_once=CONCURRENCY)
             finally:
                 report.request_units, report.requests = charge.request_units, charge.requests
@@ -256,18 +259,44 @@ class Publisher:
             _log_batch(report)
         return report
 
-    async def _read_shared(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
-        """Read all states that the documents show and all shards share, each once."""
+    async def _read_inputs(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
+        """Read all states that the documents show, each once, but those of people that were delivered."""
         inputs: dict[PartialKey, None] = {}
         for view, key in documents:
             try:
                 inputs |= dict.fromkeys(VIEWS[view].inputs(key))
             except ValueError:
                 continue  # a key that means nothing: said again, of this document alone, when it is published
-        shared = [t for t in inputs if AGGREGATES[t.aggregate].person(t.key) is None]
+        people = {t for t in inputs if AGGREGATES[t.aggregate].person(t.key) is not None}
+        shared = [target for target in inputs if target not in people]
         for target, merge in (await self._merger.refresh(shared)).items():
             self._merger.see(merge, batch.delivered.get(target, []))
             batch.merges[target] = merge
+        batch.merges |= await self._merger.of_people(
+            t for t in inputs if t in people and t not in batch.delivered
+        )
+
+    async def _read_standing(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
+        """Read what stands there of families that have a logical partition: one query for each partition."""
+        partitions: dict[tuple[str, str], dict[DocumentKey, Family]] = defaultdict(dict)
+        for document in documents:
+            view = VIEWS[document.view]
+            try:
+                family = view.family(document.key)
+            except ValueError:
+                continue  # said again when it is published
+            if family is not None and family.partition is not None:
+                partitions[view.container, family.partition][document] = family
+
+        async def read(container: str, families: Mapping[DocumentKey, Family]) -> None:
+            found = await self._writer.find(container, list(families.values()))
+            batch.standing |= zip(families, found, strict=True)
+
+        await for_each(
+            ((container, families) for (container, _), families in partitions.items()),
+            lambda question: read(*question),
+            at_once=CONCURRENCY,
+        )
 
     def _batch(self, changes: Iterable[Mapping[str, Any]]) -> _Batch:
         batch = _Batch()
@@ -318,7 +347,9 @@ class Publisher:
                 try:
                     merges = {target: await self._input(target, batch, first=first) for target in inputs}
                     delivered = [stored for target in inputs for stored in batch.delivered.get(target, ())]
-                    return await self._write(view, document, _Shown(merges, delivered), again=batch.again)
+                    shown = _Shown(merges, delivered)
+                    standing = batch.standing.get(document) if first else None
+                    return await self._write(view, document, shown, standing, again=batch.again)
                 except Exception:
                     self._forget(document, inputs)
                     raise
@@ -338,7 +369,15 @@ class Publisher:
             batch.merges[target] = await self._merger.merge(target, delivered, trust_delivered=True)
         return batch.merges[target]
 
-    async def _write(self, view: View, document: DocumentKey, shown: _Shown, *, again: bool) -> _Outcome:
+    async def _write(
+        self,
+        view: View,
+        document: DocumentKey,
+        shown: _Shown,
+        standing: Mapping[str, Standing] | None,
+        *,
+        again: bool,
+    ) -> _Outcome:
         if shown.is_empty:
             return _Outcome.ABSENT
         # Others may add to the merges while this waits; from here to the rendering it does not wait.
@@ -347,9 +386,20 @@ class Publisher:
             return _Outcome.CURRENT
         outcome, kept = _Outcome.CURRENT, False
         documents = list(view.render(document.key, shown.states(), stamp))
-        for rendered in [*documents, *(await self._lost(view, document.key, documents))]:
+        family = view.family(document.key)
+        if family is not None and standing is None:
+            (standing,) = await self._writer.find(view.container, [family])
+        given = {rendered.id for rendered in documents}
+        lost = [Rendered(i, there.partition, None) for i, there in (standing or {}).items() if i not in given]
+        for rendered in [*documents, *lost]:
             writing = await self._writer.write(
-                view.container, rendered, stamp, digest, again=again, keep_equal=view.keeps_equal
+                view.container,
+                rendered,
+                stamp,
+                digest,
+                standing,
+                again=again,
+                keep_equal=view.keeps_equal,
             )
             kept |= writing.kept
             if not writing.done or outcome is _Outcome.MISSED:
@@ -359,30 +409,6 @@ class Publisher:
         if not kept:  # else somebody who saw less may write still: then it has to be looked at again
             keep(self._shown, document, (digest, stamp.tick))
         return outcome
-
-    async def _lost(self, view: View, key: str, documents: Iterable[Rendered]) -> list[Rendered]:
-        """Return, as such that must not be, the documents of a key that its state no longer gives."""
-        family = view.family(key)
-        if family is None:
-            return []
-        options: dict[str, Any] = {} if family.partition is None else {"partition_key": family.partition}
-        items = self._database.get_container_client(view.container).query_items(
-            "SELECT c.id, c.partition_key FROM c WHERE c.analysis_period = @kind"
-            " AND c.period_start >= @first AND c.period_start <= @last",
-            parameters=[
-                {"name": "@kind", "value": family.kind},
-                {"name": "@first", "value": family.first},
-                {"name": "@last", "value": family.last},
-            ],
-            response_hook=record_charge,
-            **options,
-        )
-        given = {rendered.id for rendered in documents}
-        return [
-            Rendered(item["id"], item["partition_key"], None)
-            async for item in items
-            if item["id"] not in given
-        ]
 
 
 def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:

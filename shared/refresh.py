@@ -36,6 +36,9 @@ that lag. Of documents that say the same already nothing is written."""
 DOCUMENTS_AT_ONCE = 500
 DAYS_AT_ONCE = 50
 
+_WRITTEN_SINCE = "c._ts >= @value"
+_OF_AGGREGATE = "c.aggregate = @aggregate"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -92,11 +95,19 @@ class Refresher:
         self._generation = settings.generation
         self._now = now
 
-    async def refresh(self) -> RefreshReport:
-        """Publish what changed since the last refresh, and every half day what the day changes.
+    async def refresh(self, *, everything: bool = False) -> RefreshReport:
+        """Publish what changed since the last refresh, and every half day what would cost too much hourly.
+
+        That is what the day changes, and the usage of passages: each is written into a document with its
+        embeddings, and where people ask a lot nearly all passages are cited within any hour.
 
         Running it again, or twice at once, is harmless. A generation that is not complete publishes nothing,
         and begins with everything once it is.
+
+        Parameters
+        ----------
+        everything
+            Do not wait for the half day to be over.
 
         Raises
         ------
@@ -111,19 +122,15 @@ class Refresher:
             return report
         with charging() as charge:
             done = await self._done()
-            changed = [target async for target in self._written_since(done["since"] - OVERLAP_SECONDS)]
+            changed = [t async for t in self._targets(_WRITTEN_SINCE, done["since"] - OVERLAP_SECONDS)]
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
-            days = [target for target in changed if target.aggregate == day.NAME]
-            for batch in batched(days, DAYS_AT_ONCE):
-                merges = await self._merger.refresh(batch)
-                report.usage += (
-                    await self._usage.write({Day(t.key): (m.revision, m.state()) for t, m in merges.items()})
-                ).patched
-            if done["half"] != half:
+            if everything or done["half"] != half:
+                await self._write_usage(done["usage_since"] - OVERLAP_SECONDS, report)
                 await self._publish(await self._aged(now, report), report)
+                done |= {"half": half, "usage_since": int(now.timestamp())}
             await self._progress.upsert_item(
-                {"id": self._id, "scope": SCOPE, "since": int(now.timestamp()), "half": half},
+                done | {"id": self._id, "scope": SCOPE, "since": int(now.timestamp())},
                 response_hook=record_charge,
             )
         report.requests, report.request_units = charge.requests, charge.request_units
@@ -147,11 +154,20 @@ class Refresher:
         return f"views-{self._generation}"
 
     async def _done(self) -> dict[str, Any]:
+        nothing = {"since": OVERLAP_SECONDS, "half": "", "usage_since": OVERLAP_SECONDS}
         try:
-            return await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
+            done = await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             record_charge(error.headers or {})
-            return {"since": OVERLAP_SECONDS, "half": ""}
+            return nothing
+        return {name: done.get(name, value) for name, value in nothing.items()}
+
+    async def _write_usage(self, since: int, report: RefreshReport) -> None:
+        days = [t async for t in self._targets(f"{_OF_AGGREGATE} AND {_WRITTEN_SINCE}", since, day.NAME)]
+        for batch in batched(days, DAYS_AT_ONCE):
+            merges = await self._merger.refresh(batch)
+            shown = {Day(target.key): (merge.revision, merge.state()) for target, merge in merges.items()}
+            report.usage += (await self._usage.write(shown)).patched
 
     async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
         for batch in batched(documents, DOCUMENTS_AT_ONCE):
@@ -161,20 +177,11 @@ class Refresher:
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
             for keys in view.due(now):
-                async for target in self._beginning(keys.aggregate, keys.prefix):
+                beginning = f"{_OF_AGGREGATE} AND STARTSWITH(c.key, @value)"
+                async for target in self._targets(beginning, keys.prefix, keys.aggregate):
                     report.aged += 1
                     documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
         return list(documents)
-
-    async def _written_since(self, since: int) -> AsyncIterator[PartialKey]:
-        async for target in self._targets("c._ts >= @value", since):
-            yield target
-
-    async def _beginning(self, aggregate: str, prefix: str) -> AsyncIterator[PartialKey]:
-        async for target in self._targets(
-            "c.aggregate = @aggregate AND STARTSWITH(c.key, @value)", prefix, aggregate
-        ):
-            yield target
 
     async def _targets(self, condition: str, value: object, aggregate: str = "") -> AsyncIterator[PartialKey]:
         """Yield the states of this generation that a condition holds for, each once."""

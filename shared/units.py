@@ -74,10 +74,11 @@ def month_of(day: Day) -> Month:
     return Month(day[:4] + day[5:7])
 
 
-def days_of_month(month: Month) -> list[Day]:
+@lru_cache(maxsize=256)
+def days_of_month(month: Month) -> tuple[Day, ...]:
     """Return all days of a month."""
     start, end = month_bounds(month)
-    return [day_after(Day(f"{start:%Y-%m-%d}"), n) for n in range(end.day)]
+    return tuple(day_after(Day(f"{start:%Y-%m-%d}"), n) for n in range(end.day))
 
 
 def day_after(day: Day, days: int) -> Day:

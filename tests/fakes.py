@@ -180,10 +180,16 @@ class FakeContainer:
             elif query.startswith("SELECT c.shard FROM c WHERE c.kind = 'usage'"):
                 if item["id"] == values["@id"] and key.startswith(values["@start"]):
                     yield {"shard": key}
-            elif query.startswith("SELECT c.id, c.partition_key FROM c WHERE c.analysis_period = @kind"):
-                inside = values["@first"] <= item["period_start"] <= values["@last"]
-                if inside and item["analysis_period"] == values["@kind"]:
-                    yield {"id": item["id"], "partition_key": item["partition_key"]}
+            elif query.startswith("SELECT c.id, c.partition_key, c.analysis_period, c.period_start,"):
+                asked = any(
+                    item["analysis_period"] == kind
+                    and values[f"@first{name.removeprefix('@kind')}"] <= item["period_start"]
+                    and item["period_start"] <= values[f"@last{name.removeprefix('@kind')}"]
+                    for name, kind in values.items()
+                    if name.startswith("@kind")
+                )
+                if asked:
+                    yield copy.deepcopy(item)
             elif query == "SELECT * FROM c ORDER BY c.id":
                 yield copy.deepcopy(item)
             elif query.startswith("SELECT * FROM c WHERE c.kind = 'ledger' AND c.hour >= @hour"):
@@ -195,13 +201,13 @@ class FakeContainer:
                     yield copy.deepcopy(item)
             elif query.startswith("SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial'"):
                 if item["kind"] == "partial" and key.startswith(values["@generation"]):
-                    since, aggregate = values.get("@value", 0), values.get("@aggregate")
-                    begins = aggregate and (item["aggregate"], item["key"][: len(since)]) == (
-                        aggregate,
-                        since,
-                    )
-                    if begins or (not aggregate and item["_ts"] >= since):
-                        yield {"aggregate": item["aggregate"], "key": item["key"]}
+                    if "c.aggregate = @aggregate" in query and item["aggregate"] != values["@aggregate"]:
+                        continue
+                    if "c._ts >= @value" in query and item["_ts"] < values["@value"]:
+                        continue
+                    if "STARTSWITH(c.key" in query and not item["key"].startswith(values["@value"]):
+                        continue
+                    yield {"aggregate": item["aggregate"], "key": item["key"]}
             else:
                 raise AssertionError(f"the fake does not know this query: {query}")
         self.fault("query", "after")

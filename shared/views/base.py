@@ -60,7 +60,8 @@ class Rendered(NamedTuple):
 
 
 class Family(NamedTuple):
-    """All documents that a key may ever have had, where it may lose some: by their period."""
+    """All documents that a key may ever have had, by their period: where it may lose some, or where a query
+    for many keys of one partition costs less than a read of each document."""
 
     partition: str | None
     """The partition key value that all of them have, None if each has its own."""
@@ -97,7 +98,7 @@ class View(Protocol):
         """Return the documents that the specification describes for these states: of most views, one."""
 
     def family(self, key: str) -> Family | None:
-        """Return what tells all documents of a key, None if it never loses one that is rendered."""
+        """Return what tells all documents of a key, None if each is rendered, and read alone."""
 
     def tick(self, key: str, now: datetime) -> str:
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""

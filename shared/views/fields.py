@@ -358,8 +358,8 @@ SYSTEM_HEALTH = {
 }
 
 PERSONALITY_VECTORS = {
-    "usage_metrics.citation_count": "citations of the passage by the persona, on all days together; written within the "
-    "hour, as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them; "
+    "usage_metrics.citation_count": "citations of the passage by the persona, on all days together; written twice a day, "
+    "as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them; "
     "not where the persona's name has more than 40 characters, or the other three more than 62",
     "usage_metrics.last_accessed": "start of the last UTC day on which it was cited",
     "usage_metrics.avg_relevance_score": "mean relevance_score of these citations",

@@ -13,7 +13,7 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.month import daytime
 from shared.aggregates.person_month import by_day, month_key, split_key
 from shared.catalogue import container
-from shared.periods import Kind, Period, day_text, parse_period, period_of
+from shared.periods import Kind, Period, day_start, day_text, parse_period, period_of
 from shared.scores import (
     calculation_confidence,
     churn_risk,
@@ -85,12 +85,16 @@ class UserAnalytics:
         return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
 
     def family(self, key: str) -> Family | None:
-        """Return the days of a month: one of them may have lost everything that happened on it."""
-        if self.kind != "daily":
+        """Return the days of a month, of which one may have lost everything; of weeks and quarters their own.
+
+        So one query per person tells all that may have to be written; most of it has not.
+        """
+        if self.kind == "monthly":
             return None
-        month, user_id = split_key(key)
-        days = [period_of("daily", day).fields()["period_start"] for day in parse_period(month).days()]
-        return Family(user_id, "daily", days[0], days[-1])
+        label, user_id = split_key(key)
+        whole = parse_period(label)
+        first, last = (whole.first, whole.last) if self.kind == "daily" else (whole.first, whole.first)
+        return Family(user_id, self.kind, day_start(first), day_start(last))
 
     def tick(self, key: str, now: datetime) -> str:
         """Return the day as of which the scores are: today, until the period is over."""

@@ -183,10 +183,10 @@ async def deliver(
     world.state.fault = Faults([])
     if dice.random() < 0.5:  # what was published on the way must not stay
         await world.publish(publisher)
-        await refresher.refresh()
+        await refresher.refresh(everything=True)
     await hand_over(list(final.values()))
     await world.publish(publisher)
-    await refresher.refresh()
+    await refresher.refresh(everything=True)
     assert_right(world, final)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
     world = with_vectors()
     refresher = await world.refresher()
     await world.take(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
-    report = await refresher.refresh()
+    report = await refresher.refresh(everything=True)
     assert report.usage == 1
     assert vector(world)["embeddings"] == [0.1, 0.2]
     assert vector(world)["usage_metrics"] == {
@@ -44,21 +45,33 @@ async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
         "effectiveness_score": pytest.approx(0.75, abs=0.05),
     }
     etag = vector(world)["_etag"]
-    await refresher.refresh()
+    await refresher.refresh(everything=True)
     assert vector(world)["_etag"] == etag
+
+
+async def test_vectors_are_written_twice_a_day_and_not_with_every_citation() -> None:
+    world = with_vectors()
+    refresher = await world.refresher()
+    citations = []
+    for hour in range(24):
+        world.now = datetime(2025, 9, 15, hour, tzinfo=UTC)
+        await world.take(interaction(hour, f"2025-09-15T{hour:02d}:00:00Z"))
+        await refresher.refresh()
+        citations.append(vector(world)["usage_metrics"].get("citation_count"))
+    assert citations == [1] * 12 + [13] * 12
 
 
 async def test_a_corrected_interaction_takes_its_citation_back() -> None:
     world = with_vectors()
     refresher = await world.refresher()
     await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
-    await refresher.refresh()
+    await refresher.refresh(everything=True)
     await world.take(interaction(2, TUESDAY, foundational_texts_used=None))
-    await refresher.refresh()
+    await refresher.refresh(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"]) == (1, "2025-09-01T00:00:00Z")
     await world.take(interaction(1, MONDAY, foundational_texts_used=None))
-    await refresher.refresh()
+    await refresher.refresh(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
 
@@ -78,7 +91,7 @@ async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: st
         container.fault = fault
     for _ in range(3):
         try:
-            await (await world.refresher()).refresh()
+            await (await world.refresher()).refresh(everything=True)
         except Killed:
             continue
         break
@@ -95,7 +108,7 @@ async def test_a_passage_without_a_document_waits_for_nothing() -> None:
     world = with_vectors()
     other = {"source": "gita", "chapter": "9", "verse": "9"}
     await world.take(interaction(1, MONDAY, foundational_texts_used=[other]))
-    report = await (await world.refresher()).refresh()
+    report = await (await world.refresher()).refresh(everything=True)
     assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
 
 
