@@ -97,11 +97,16 @@ def _length(seconds: int) -> str:
 
 
 def derive(change: PersonChange, into: Contributions) -> None:
-    """Note in each of a person's months whether they refuse to be analysed, and whether it is their first."""
-    for state, sign in ((change.person.before, -1), (change.person.after, 1)):
-        for month in person.months(state) if person.refused(state) else ():
-            into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
-        first = person.first_month(state)
+    """Note in each of a person's months whether they refuse to be analysed, and whether it is their first.
+
+    A month whose state has expired is left alone: a consent then never concerns more months than are kept.
+    """
+    for of_person, sign in ((change.person.before, -1), (change.person.after, 1)):
+        if person.refused(of_person):
+            for month, states in change.months.items():
+                if (states.before if sign < 0 else states.after).parts():
+                    into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
+        first = person.first_month(of_person)
         if first is not None:
             into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 

@@ -262,3 +262,24 @@ async def test_an_instance_that_remembers_a_person_as_they_were_counts_nothing_w
         await instance.take([document], SOURCES[source])
         await Instance(fresh).take([document], SOURCES[source])
     assert counted(container) == counted(fresh)
+
+
+async def test_a_change_of_consent_after_many_years_concerns_the_months_that_are_kept() -> None:
+    container = FakeContainer()
+    hours = [-month * 31 * 24 for month in range(110)]
+    refusal = (USERS, {"id": "u", "user_id": "ann", "privacy_settings": {"analytics_consent": False}})
+    *visits, (_, document) = versions(*(interaction(h, number=n) for n, h in enumerate(hours)), refusal)
+    for start in range(0, len(visits), 30):
+        await Instance(container).take([visit for _, visit in visits[start : start + 30]])
+    kept = [key for key, item in container.items.items() if item.get("aggregate") == "person_month"][1:16]
+    for key, item in list(container.items.items()):
+        if item.get("aggregate") == "person_month" and key not in kept:
+            del container.items[key]  # expired
+    await Instance(container).take([document], SOURCES[USERS])
+    months = {
+        key: item["state"]["sums"]
+        for key, item in container.items.items()
+        if item.get("aggregate") == "person_month"
+    }
+    assert set(months) == set(kept)
+    assert all(sums == {"refused": 1} for sums in months.values())
