@@ -65,9 +65,9 @@ class EngagementSummary(Plain):
         """Return the specification's document for each tier of the month; none before the month begins."""
         own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
         today, before = Day(stamp.tick[:10]), monthly(Month(key)).before().last
-        # The month after the current one is asked for too, and a writer's clock may run ahead into it.
-        has_begun = today > before or bool(own)
         users = {tier: own.part(tier).total("users") for tier in TIERS}
+        # The month after the current one is asked for too, and a writer's clock may run ahead into it.
+        has_begun = today > before or any(users.values())
         users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
         users[CHURNED] = _silent(states, today)
         users_before[CHURNED] = _silent(states, before)
