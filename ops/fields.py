@@ -49,6 +49,10 @@ BAD_INPUT = (
         "poison",
     ),
     (
+        "account that is in poison",
+        "its owner counts as refusing analytics_consent until it can be read",
+    ),
+    (
         "interaction with tokens that are negative, not whole or more than 10 million",
         "poison",
     ),

@@ -36,7 +36,7 @@ def keys(fact: Fact | Withdrawn) -> list[PartialKey]:
 def contribute(fact: Fact | Withdrawn, into: Contributions) -> None:
     """Add what one fact means for all aggregates."""
     if isinstance(fact, Withdrawn):
-        person.withdraw(fact.user_id, into)
+        person.withdraw(fact, into)
         return
     for aggregate in AGGREGATES.values():
         aggregate.contribute(fact, into)

@@ -24,7 +24,7 @@ from shared.price_book import PriceBook
 from shared.pricing import PriceTable
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
-from shared.sources import SOURCES, Source, withdrawal
+from shared.sources import SOURCES, Source
 from shared.store import ConflictError
 
 POISON_CONCURRENCY = 16
@@ -230,7 +230,7 @@ class Ingest:
         If that fails through no fault of the service, the row in poison is all the more needed.
         """
         try:
-            change = withdrawal(raw, live)
+            change = source.to_withdrawal(raw, live)
             if change is not None:
                 report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
         except Exception as error:

@@ -58,6 +58,22 @@ class Source:
         assert isinstance(raw, Mapping)  # noqa: S101  every parser refuses everything else
         return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
+    def to_withdrawal(self, raw: object, live: bool) -> Change | None:
+        """Return the change that takes back what was counted of a document that cannot be read any more.
+
+        Of an account it takes back consent, and never a refusal: until it can be read, its owner counts as
+        one who refuses. None if it does not say whose it is: then no version of it was ever counted, for the
+        user is the partition key.
+        """
+        if not isinstance(raw, Mapping):
+            return None
+        document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
+        if document_id is None or user_id is None:
+            return None
+        version = Version.of(raw)
+        taken_back = Withdrawn(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
+        return Change(user_id, document_id, version, taken_back, live=live)
+
 
 def _interaction(raw: object, prices: PriceTable) -> tuple[_Parsed, Fact]:
     document = parse_interaction(raw)
@@ -77,21 +93,6 @@ def _incident(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
 def _user(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
     document = parse_user(raw)
     return document, consent_fact(document)
-
-
-def withdrawal(raw: object, live: bool) -> Change | None:
-    """Return the change that takes back what was counted of a document whose new version cannot be read.
-
-    None if it does not say whose it is: then no version of it was ever counted, for the user is the partition
-    key.
-    """
-    if not isinstance(raw, Mapping):
-        return None
-    document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
-    if document_id is None or user_id is None:
-        return None
-    version = Version.of(raw)
-    return Change(user_id, document_id, version, Withdrawn(user_id, Millis(version.ts * 1000)), live=live)
 
 
 SOURCES: dict[str, Source] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates.base import FOREVER, Contributions, short
-from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
+from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Withdrawn
 from shared.tally import Tally
 from shared.units import Day, Month, month_after, month_of
 
@@ -48,9 +48,11 @@ class Person:
                 person.add("refused", int(fact.refused))
 
 
-def withdraw(user_id: str, into: Contributions) -> None:
-    """Note that the ledger has an entry of the person that counts nowhere."""
-    into.to(NAME, user_id).add("withdrawn", 1)
+def withdraw(fact: Withdrawn, into: Contributions) -> None:
+    """Note that the ledger has an entry of the person that counts nowhere, or nowhere but in consent."""
+    person = into.to(NAME, fact.user_id)
+    person.add("withdrawn", 1)
+    person.add("refused", int(fact.refused))
 
 
 def days(person: Tally) -> set[Day]:

@@ -20,6 +20,8 @@ class UserDocument(Block):
     id: Identifier
     user_id: Identifier
     privacy_settings: Privacy | None = None
+    analytics_consent: bool | None = None
+    """Where documents of before 1.0 have it, whatever version they say they are."""
     created_at: Moment | None = None
 
 

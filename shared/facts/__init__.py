@@ -44,5 +44,5 @@ FACTS: dict[str, type[Fact]] = {
 def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Withdrawn:
     """Read what a fact's ``encode`` wrote on a page of ``source`` for ``user_id``."""
     if WITHDRAWN in stored:
-        return Withdrawn(user_id, stored[WITHDRAWN])
+        return Withdrawn.decode(user_id, stored)
     return FACTS[source].decode(user_id, stored)

@@ -97,10 +97,12 @@ class Withdrawn:
 
     It counts in no view. It remembers the version, so that an older one that can be read, and is delivered
     late, is not counted in its place. ``at`` is when it was written, in milliseconds since the epoch.
+    ``refused`` if it is an account: that its owner agrees to anything, nobody can read in it.
     """
 
     user_id: str
     at: Millis
+    refused: bool = False
 
     @property
     def hour(self) -> EventHour:
@@ -109,11 +111,18 @@ class Withdrawn:
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which a ledger page stores it."""
-        return {WITHDRAWN: self.at}
+        return {WITHDRAWN: self.at} | ({_REFUSED: True} if self.refused else {})
+
+    @classmethod
+    def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`encode` wrote on the page of ``user_id``."""
+        return cls(user_id, stored[WITHDRAWN], stored.get(_REFUSED, False))
 
 
 WITHDRAWN = "withdrawn"
 """The key by which a stored fact says that it is :class:`Withdrawn`."""
+
+_REFUSED = "no"
 
 
 def rounded(value: float | None) -> int | None:

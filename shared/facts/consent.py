@@ -29,9 +29,9 @@ class ConsentFact(Fact):
 
 def consent_fact(document: UserDocument) -> ConsentFact:
     """Reduce a checked document to its fact."""
-    privacy = document.privacy_settings or Privacy()
+    consent = (document.privacy_settings or Privacy()).analytics_consent
     return ConsentFact(
         user_id=document.user_id,
         at=millis(document.created_at) if document.created_at is not None else Millis(0),
-        refused=privacy.analytics_consent is False,
+        refused=(document.analytics_consent if consent is None else consent) is False,
     )

@@ -79,7 +79,7 @@ def with_plain_names(value: Any, *, is_name: bool = False) -> Any:
 
 def good(documents: Mapping[str, list[Document]]) -> Sources:
     """Keep what is not malformed, with plain names."""
-    users = [d for d in documents.get("users", []) if _has_ids(d) and not _bad_consent(d)]
+    users = filter(_has_ids, documents.get("users", []))
     return Sources(
         [
             with_plain_names(in_todays_shape(d))
@@ -88,7 +88,7 @@ def good(documents: Mapping[str, list[Document]]) -> Sources:
         ],
         [with_plain_names(d) for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
         [with_plain_names(d) for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
-        {d["user_id"] for d in users if (d.get("privacy_settings") or {}).get("analytics_consent") is False},
+        {d["user_id"] for d in users if _refuses(d)},
     )
 
 
@@ -96,9 +96,10 @@ def _has_ids(document: Document) -> bool:
     return all(isinstance(document.get(name), str) and document[name] for name in ("id", "user_id"))
 
 
-def _bad_consent(document: Document) -> bool:
+def _refuses(document: Document) -> bool:
+    """Whether an account says no, or nothing that could be read."""
     consent = (document.get("privacy_settings") or {}).get("analytics_consent")
-    return not isinstance(consent, bool | None)
+    return consent is False or not isinstance(consent, bool | None)
 
 
 def _time(document: Document, name: str) -> datetime | None:

@@ -18,7 +18,7 @@ from shared.facts import USER_INTERACTIONS
 from shared.folding import ShardFolder
 from shared.pricing import PriceTable, list_prices
 from shared.shards import shard_of
-from shared.sources import SOURCES, Source, withdrawal
+from shared.sources import SOURCES, Source
 from shared.store import ShardStore
 from tests.fakes import FakeContainer, Killed
 
@@ -72,7 +72,7 @@ def change_of(source: Source, raw: Document, *, live: bool) -> Change:
     try:
         return source.to_change(raw, PRICES, live)
     except DocumentError:
-        taken_back = withdrawal(raw, live)
+        taken_back = source.to_withdrawal(raw, live)
         assert taken_back is not None
         return taken_back
 

@@ -1,4 +1,4 @@
-"""Sessions and incidents that cannot be true, and those that are merely odd, as ``docs/fields.md`` says."""
+"""Sessions, incidents and accounts that cannot be true, and merely odd ones, as ``docs/fields.md`` says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from shared.documents.common import DocumentError
 from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
-from shared.facts import ABUSE_INCIDENTS
+from shared.facts import ABUSE_INCIDENTS, USERS
 from shared.facts.incidents import incident_fact
 from shared.facts.sessions import session_fact
 from tests.unit.shared.world import World, interaction
@@ -79,3 +79,44 @@ async def test_an_incident_that_points_at_nobody_s_or_another_s_answer_is_unattr
     await world.publish()
     (shown,) = world.documents("incidents_by_content").values()
     assert (shown["source"], shown["sample_size"]) == ("unattributed", 4)
+
+
+CONSENT = {"privacy_settings": {"analytics_consent": True}}
+REFUSAL = {"privacy_settings": {"analytics_consent": False}}
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        REFUSAL | {"created_at": "yesterday"},
+        REFUSAL | {"profile_version": "9.9"},
+        {"privacy_settings": {"analytics_consent": "false"}},
+        {"privacy_settings": "none"},
+    ],
+)
+@pytest.mark.parametrize("before", [CONSENT, REFUSAL, None])
+async def test_nobody_agrees_in_an_account_that_cannot_be_read(
+    unreadable: dict[str, Any], before: dict[str, Any] | None
+) -> None:
+    world = World()
+    account = {"id": "user_ann", "user_id": "ann"}
+    await world.take(interaction(1, START))
+    if before is not None:
+        await world.take(account | before, source=USERS)
+    await world.take(account | unreadable, source=USERS)
+    await world.publish()
+    assert world.documents("user_analytics") == {}
+    await world.take(account | CONSENT, source=USERS)
+    await world.publish()
+    assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
+
+
+@pytest.mark.parametrize("version", [{}, {"profile_version": "1.0"}])
+async def test_a_refusal_in_its_old_place_counts_whatever_version_the_account_says(
+    version: dict[str, Any],
+) -> None:
+    world = World()
+    await world.take(interaction(1, START))
+    await world.take({"id": "u", "user_id": "ann", "analytics_consent": False} | version, source=USERS)
+    await world.publish()
+    assert world.documents("user_analytics") == {}

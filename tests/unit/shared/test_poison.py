@@ -9,9 +9,10 @@ import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.documents.common import DocumentError
+from shared.facts import USER_INTERACTIONS
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import MAX_ROW_BYTES, SMALLER, Status
-from shared.sources import withdrawal
+from shared.sources import SOURCES
 from tests.fakes import FakeContainer
 
 HALF = "\ud800"
@@ -180,6 +181,6 @@ async def test_the_same_version_delivered_again_does_not_hinder() -> None:
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:
-    assert withdrawal({"id": "i1", "user_id": HALF}, False) is None
-    assert withdrawal({"id": HALF, "user_id": "ann"}, False) is None
-    assert withdrawal({"id": "i1", "user_id": "ann🙏"}, False) is not None
+    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": "i1", "user_id": HALF}, False) is None
+    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": HALF, "user_id": "ann"}, False) is None
+    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": "i1", "user_id": "ann🙏"}, False) is not None
