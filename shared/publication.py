@@ -39,6 +39,13 @@ class StaleReadError(Exception):
     """
 
 
+class UnconfirmedError(Exception):
+    """There is no document, and the state to show was not read but delivered.
+
+    A newer state may be the reason that there is none: who refuses has no document. Read the state.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What is known of a document that stands there."""
@@ -135,6 +142,7 @@ class Writer:
         *,
         again: bool = False,
         keep_equal: bool = False,
+        confirmed: bool = True,
     ) -> Writing:
         """Create, replace or delete one document; say whether there was anything to do.
 
@@ -149,9 +157,13 @@ class Writer:
         keep_equal
             Leave a document that says the same of an older state, unless it expires soon. Of two writers the
             one that saw less may then win, until the other looks at it again.
+        confirmed
+            The state was read, and not only delivered: without that nothing is created.
 
         Raises
         ------
+        UnconfirmedError
+            There is no document. Read the state, and write again.
         StaleReadError, CosmosAccessConditionFailedError, CosmosResourceExistsError,
         CosmosResourceNotFoundError
             Somebody else wrote it: read the state again.
@@ -165,6 +177,8 @@ class Writer:
                 published = await self._read_published(address)
             elif published is None and standing is not None and rendered.id in standing:
                 published = standing[rendered.id].published
+            if published is None and rendered.body is not None and not confirmed:
+                raise UnconfirmedError
             return await self._write(
                 address, published, rendered, stamp, digest, again=again, keep_equal=keep_equal
             )

@@ -35,7 +35,7 @@ from shared.generations import Generations
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
 from shared.poison import PoisonStore
-from shared.publication import Published, StaleReadError, Standing, Writer, keep
+from shared.publication import Published, StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
 from shared.views.base import Family, Pace, Rendered, Stamp, States, View
@@ -349,7 +349,15 @@ class Publisher:
                     delivered = [stored for target in inputs for stored in batch.delivered.get(target, ())]
                     shown = _Shown(merges, delivered)
                     standing = batch.standing.get(document) if first else None
-                    return await self._write(view, document, shown, standing, again=batch.again)
+                    trusted = first and bool(delivered)
+                    try:
+                        return await self._write(
+                            view, document, shown, standing, again=batch.again, confirmed=not trusted
+                        )
+                    except UnconfirmedError:
+                        merges = {target: await self._input(target, batch, first=False) for target in inputs}
+                        shown = _Shown(merges, delivered)
+                        return await self._write(view, document, shown, standing, again=batch.again)
                 except Exception:
                     self._forget(document, inputs)
                     raise
@@ -377,6 +385,7 @@ class Publisher:
         standing: Mapping[str, Standing] | None,
         *,
         again: bool,
+        confirmed: bool = True,
     ) -> _Outcome:
         if shown.is_empty:
             return _Outcome.ABSENT
@@ -384,7 +393,7 @@ class Publisher:
         stamp, digest = shown.stamp(self._generation, view.tick(document.key, self._now())), shown.digest()
         if self._shown.get(document) == (digest, stamp.tick) and not again:
             return _Outcome.CURRENT
-        outcome, kept = _Outcome.CURRENT, False
+        outcome, open_to_others = _Outcome.CURRENT, False
         documents = list(view.render(document.key, shown.states(), stamp))
         family = view.family(document.key)
         if family is not None and standing is None:
@@ -400,13 +409,16 @@ class Publisher:
                 standing,
                 again=again,
                 keep_equal=view.keeps_equal,
+                confirmed=confirmed,
             )
-            kept |= writing.kept
+            open_to_others |= writing.kept or rendered.body is None
             if not writing.done or outcome is _Outcome.MISSED:
                 continue
             missed = shown.was_missed(writing.replaced, stamp.generation)
             outcome = _Outcome.MISSED if missed else _Outcome.PUBLISHED
-        if not kept:  # else somebody who saw less may write still: then it has to be looked at again
+        # Where a document was left, or there is none, somebody who saw less may write still: then it has to
+        # be looked at again.
+        if not open_to_others:
             keep(self._shown, document, (digest, stamp.tick))
         return outcome
 

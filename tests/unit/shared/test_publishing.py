@@ -263,3 +263,33 @@ async def test_a_document_is_published_once_at_a_time_however_many_wait() -> Non
     await asyncio.gather(*(later(turns) for turns in range(20)))
     assert publisher.most == 1
     assert not publisher._locks
+
+
+async def _month_of_ann(database: Database, revision: int, *, refused: bool) -> dict[str, Any]:
+    state = {"05:sums": {"interactions": 2}} | ({"sums": {"refused": 1}} if refused else {})
+    shard = shard_of("ann", shards=Settings().shards, generation=1)
+    partial = Partial(shard, PartialKey("person_month", "202508|ann"), revision, Tally(state))
+    return await database.get_container_client("view_state").upsert_item(partial.encode())
+
+
+async def test_an_old_delivery_does_not_bring_back_the_document_of_somebody_who_refused() -> None:
+    database = Database()
+    agreed = await _month_of_ann(database, 1, refused=False)
+    await database.publisher().publish([agreed])
+    refused = await _month_of_ann(database, 2, refused=True)
+    await database.publisher().publish([refused])
+    assert database.containers["user_analytics"].items == {}
+    assert (await database.publisher().publish([agreed])).published == 0
+    assert database.containers["user_analytics"].items == {}
+
+
+async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_is_looked_at_again() -> None:
+    database = Database()
+    publisher, shown = database.publisher(), database.containers["user_analytics"].items
+    await publisher.publish([await _month_of_ann(database, 1, refused=False)])
+    before = dict(shown)
+    refused = await _month_of_ann(database, 2, refused=True)
+    await publisher.publish([refused])
+    shown |= before  # by an instance that read the state before the refusal, and wrote after it
+    assert (await publisher.publish([refused])).missed == 1
+    assert shown == {}
