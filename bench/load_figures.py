@@ -41,7 +41,9 @@ class ServerFigures:
     rss_after: int | None = None
     """The same after the load."""
     unavailable: str | None = None
-    """Why figures are missing."""
+    """Why figures are missing, or are of fewer items."""
+    items: int | None = None
+    """How many it held, None if it was not measured."""
 
     @property
     def growth(self) -> float | None:
@@ -59,6 +61,7 @@ class ServerFigures:
             "rss_seeded_bytes": self.rss_seeded,
             "rss_after_bytes": self.rss_after,
             "unavailable": self.unavailable,
+            "items": self.items,
         }
 
 
@@ -67,6 +70,7 @@ class LoadFigures:
     """The local server beside another one, in the same run."""
 
     items: int
+    """How many each was to hold."""
     clients: int
     """Processes that put on the load; one SDK client keeps a core busy by itself."""
     ours: ServerFigures

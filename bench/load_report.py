@@ -13,11 +13,12 @@ MEBIBYTE = 1024 * 1024
 def load_table(figures: LoadFigures) -> Table:
     """Return one row per operation, and one for memory: local server, the other server."""
     ours, other = figures.ours, figures.other
-    title = f"Database servers with {figures.items:,} items of 1 KB, {figures.clients} client processes"
+    title = f"Database servers with items of 1 KB, {figures.clients} client processes"
     table = Table(title=title, title_justify="left")
     table.add_column("figure")
     for server in (ours, other):
         table.add_column(server.name, justify="right")
+    table.add_row("items", _count(ours.items), _count(other.items))
     for operation in OPERATIONS:
         table.add_row(f"{operation}s per second", _rate(ours, operation), _rate(other, operation))
         table.add_row(f"server's CPU per {operation}", _cpu(ours, operation), _cpu(other, operation))
@@ -52,6 +53,10 @@ def _rate(server: ServerFigures, operation: str) -> str:
 def _cpu(server: ServerFigures, operation: str) -> str:
     rate = server.rates.get(operation)
     return NOT_MEASURED if rate is None or rate.cpu_ms is None else f"{rate.cpu_ms:.2f} ms"
+
+
+def _count(items: int | None) -> str:
+    return NOT_MEASURED if items is None else f"{items:,}"
 
 
 def _memory(size: int | None) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.cosmos import PartitionKey
@@ -38,6 +39,7 @@ async def test_both_servers_are_measured_with_the_same_items() -> None:
     assert len(told) == 2
     for server in (figures.ours, figures.other):
         assert server.unavailable is None
+        assert server.items == 300
         assert set(server.rates) == {"read", "upsert"}
         assert all(rate.per_second > 0 for rate in server.rates.values())
         assert server.rss_seeded
@@ -51,6 +53,25 @@ async def test_a_server_that_cannot_be_started_is_a_reason_and_not_an_end(
     figures = await measure_local_server(LoadPlan(10, 0.1), lambda what: None)
     assert figures.ours.unavailable is None
     assert figures.other.unavailable == "it is not installed: run `make setup`"
+
+
+async def test_a_server_that_stores_too_slowly_is_measured_with_fewer_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, told = local_server._seed, []
+
+    async def slow(target: Any, items: int) -> None:
+        if target.name == local_server.OTHER and items > 3:
+            raise TimeoutError
+        await store(target, items)
+
+    monkeypatch.setattr(local_server, "_seed", slow)
+    figures = await measure_local_server(LoadPlan(30, 0.1), told.append)
+    assert (figures.ours.items, figures.other.items) == (30, 3)
+    assert figures.ours.unavailable is None
+    assert figures.other.unavailable == "it did not store 30 items within 90 s"
+    assert figures.other.rates["read"].per_second > 0
+    assert told[-1] == "it did not store 30 items within 90 s: 3"
 
 
 async def test_a_client_that_fails_says_why() -> None:
