@@ -12,6 +12,9 @@ from azure.cosmos.aio import DatabaseProxy
 
 from shared.catalogue import container
 from shared.concurrency import finish_all
+from shared.documents.common import DocumentError
+from shared.documents.users import parse_user
+from shared.facts import consent_fact
 from shared.provisioning import ProvisioningReport, apply_containers
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
@@ -267,5 +270,10 @@ class DatabaseService:
 
 
 def _refuses_analytics(profile: Document | None) -> bool:
-    settings = profile.get("privacy_settings") if profile else None
-    return isinstance(settings, Mapping) and settings.get("analytics_consent") is False
+    """Say whether an account refuses, in any version of its schema, or says nothing that can be read."""
+    if profile is None:
+        return False
+    try:
+        return consent_fact(parse_user(profile)).refused
+    except DocumentError:
+        return True

@@ -9,7 +9,7 @@ from azure.cosmos.aio import DatabaseProxy
 
 NOW = datetime(2025, 8, 5, 14, 39, 15, 500_000, tzinfo=UTC)
 
-ANN, BEN = "e45d45fe-ann", "e45d45fe-ben"
+ANN, BEN, CID, DOT = (f"e45d45fe-{name}" for name in ("ann", "ben", "cid", "dot"))
 
 Documents = dict[str, list[dict[str, Any]]]
 
@@ -77,13 +77,8 @@ def _incidents(source: str, month: str) -> dict[str, Any]:
     }
 
 
-def _account(user_id: str, consent: bool) -> dict[str, Any]:
-    return {
-        "id": f"user_{user_id}",
-        "user_id": user_id,
-        "name": user_id,
-        "privacy_settings": {"analytics_consent": consent},
-    }
+def _account(user_id: str, **consent: Any) -> dict[str, Any]:
+    return {"id": f"user_{user_id}", "user_id": user_id, "name": user_id, **consent}
 
 
 def _health(kind: str, at: str) -> dict[str, Any]:
@@ -102,7 +97,12 @@ def documents() -> Documents:
     """Return the documents by container."""
     week = NOW - timedelta(days=7)
     return {
-        "users": [_account(ANN, True), _account(BEN, False)],
+        "users": [
+            _account(ANN, privacy_settings={"analytics_consent": True}),
+            _account(BEN, privacy_settings={"analytics_consent": False}),
+            _account(CID, analytics_consent=False),
+            _account(DOT, privacy_settings={"analytics_consent": "no"}),
+        ],
         "user_sessions": [
             session("new", ANN, NOW - timedelta(days=1)),
             session("older", ANN, NOW - timedelta(days=29)),
@@ -119,7 +119,7 @@ def documents() -> Documents:
         "user_analytics": [
             *(_analytics(ANN, "monthly", start) for start in ("2025-06-01", "2025-08-01", "2025-07-01")),
             _analytics(ANN, "daily", "2025-08-05"),
-            _analytics(BEN, "monthly", "2025-08-01"),
+            *(_analytics(person, "monthly", "2025-08-01") for person in (BEN, CID, DOT)),
         ],
         "content_popularity": [
             *(_popularity("daily", f"2025-08-0{day}") for day in (3, 5, 4)),

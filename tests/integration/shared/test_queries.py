@@ -25,7 +25,17 @@ from shared.queries import (
 )
 from shared.queries.database import ANALYTICS_CONTAINERS
 from tests.cosmos_server import ServerProcess
-from tests.integration.shared.query_data import ANN, BEN, NOW, documents, interaction, text, write
+from tests.integration.shared.query_data import (
+    ANN,
+    BEN,
+    CID,
+    DOT,
+    NOW,
+    documents,
+    interaction,
+    text,
+    write,
+)
 
 DATABASE = "queries"
 
@@ -126,7 +136,7 @@ async def test_a_query_by_key_is_one_request_to_its_partition(
 async def test_without_a_key_all_physical_partitions_are_asked(service: DatabaseService, wire: Wire) -> None:
     rows = await service.query_documents("users", "SELECT c.user_id FROM c")
 
-    assert {row["user_id"] for row in rows} == {ANN, BEN}
+    assert {row["user_id"] for row in rows} == {ANN, BEN, CID, DOT}
     assert set(wire.partition_keys) == {None}
     assert len(wire.queries) >= 2
 
@@ -290,6 +300,14 @@ async def test_who_refuses_analytics_has_no_summary(service: DatabaseService) ->
 
     assert found["analytics_summary"] is None
     assert [row["interaction_id"] for row in found["recent_interactions"]] == ["bens"]
+
+
+@pytest.mark.parametrize("person", [CID, DOT])
+async def test_who_refuses_in_an_older_or_unreadable_account_has_no_summary(
+    person: str, service: DatabaseService
+) -> None:
+    assert await service.get_user_analytics(person) is not None
+    assert (await service.get_user_comprehensive_analytics(person))["analytics_summary"] is None
 
 
 async def test_somebody_unknown_has_nothing(service: DatabaseService) -> None:
