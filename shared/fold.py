@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
 from shared.aggregates.base import RENEWAL, Changed, Contributions, PartialKey, PersonChange
+from shared.aggregates.month import NAME as MONTH
 from shared.attribution import Attribution
 from shared.changes import Change, Verdict
 from shared.facts import Fact, InteractionFact, Passage, Withdrawn
@@ -71,7 +72,7 @@ class Working:
         self._moved: set[str] = set()
         """People with an entry that was put onto a page, taken from one, or points others elsewhere."""
         self._relied_on: set[PartialKey] = set()
-        """Partials that something was derived from."""
+        """Partials that something was derived from, or that count an entry that went to another page."""
         self._attribution = Attribution(self._pages, self._person)
 
     def take(self, documents: Mapping[str, Loaded]) -> None:
@@ -156,10 +157,22 @@ class Working:
         else:
             self._edit(page.id).remove(change.user_id, change.document_id)
             self._put_new(change)
+            self._tell_readers(entry.fact, change.fact)
         self._note(counted)
         self._recount(entry.fact, change.fact)
         if _passage(entry.fact) != _passage(change.fact):
             self._moved.add(change.user_id)
+
+    def _tell_readers(self, *facts: Fact | Withdrawn) -> None:
+        """Have all that counts an entry written when it goes to another page, even if it counts the same.
+
+        A rebuild that reads page after page meanwhile finds the entry on both, or on neither.
+        """
+        for fact in facts:
+            counting = keys(fact)
+            self._relied_on.update(counting)
+            if isinstance(fact, Fact) and any(target.aggregate == person_month.NAME for target in counting):
+                self._relied_on.add(PartialKey(MONTH, fact.month))
 
     def _recount(self, before: Fact | Withdrawn, after: Fact | Withdrawn) -> None:
         if before != after:
@@ -183,10 +196,9 @@ class Working:
         page.put(change.user_id, change.document_id, Entry(change.version, change.fact))
 
     def needed_partials(self) -> set[str]:
-        """Return the ids of the partials that change and are not loaded."""
-        return {
-            partial_id(target) for target, delta in self.contributions.deltas.items() if delta
-        } - self.loaded.keys()
+        """Return the ids of the partials that change, or are to be written anyway, and are not loaded."""
+        changing = {target for target, delta in self.contributions.deltas.items() if delta}
+        return set(map(partial_id, changing | self._relied_on)) - self.loaded.keys()
 
     def needed_months(self) -> set[str]:
         """Return the ids of months that mean something else because of what changes beside them."""
@@ -216,7 +228,7 @@ class Working:
             for month in change.months
         )
         of_person = PartialKey(person.NAME, change.user_id)
-        self._relied_on.update(target for target in (of_person, *months) if self._partial(target))
+        self._relied_on.update((of_person, *months))
 
     def _people(self) -> list[PersonChange]:
         """Return the people whose own state changes."""
@@ -251,7 +263,7 @@ class Working:
         # Whoever puts or moves an entry writes its person, even if nothing changes there: two writers that
         # put one document onto two pages then meet in its etag.
         changing |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._moved))
-        changing |= dict.fromkeys(sorted(self._relied_on))
+        changing |= dict.fromkeys(target for target in sorted(self._relied_on) if self._partial(target))
         changing |= dict.fromkeys(target for target in self._newest if self._is_due_for_renewal(target))
         partials = [self._next(target) for target in changing]
         return [

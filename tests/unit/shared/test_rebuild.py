@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, Interactio
 from shared.publishing import UnknownViewError
 from shared.rebuild import RebuildReport
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
-from tests.fakes import Killed
+from tests.fakes import FakeContainer, Killed
+from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import World, interaction
 
 HOUR = "2025-09-12T10:{:02d}:00Z"
@@ -76,6 +78,47 @@ async def test_the_feeds_may_go_on_meanwhile() -> None:
     assert again.corrected == 0
     day = world.documents("daily_metrics")["daily_metrics_20250912"]
     assert day["usage_statistics"]["total_interactions"] == 60
+
+
+class MovingContainer(FakeContainer):
+    """Reads ledger pages one after the other, and lets something happen after the first."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def query_items(self, query: str, **options: Any) -> AsyncIterator[Any]:
+        kinds = [parameter["value"] for parameter in options.get("parameters") or ()]
+        if query != "SELECT * FROM c WHERE c.kind = @kind" or kinds != ["ledger"]:
+            async for item in super().query_items(query, **options):
+                yield item
+            return
+        for key in sorted(self.items):
+            item = self.items[key]
+            if key[0] == options["partition_key"] and item["kind"] == "ledger":
+                yield copy.deepcopy(item)
+                happens, self.meanwhile = self.meanwhile, None
+                if happens is not None:
+                    await happens()
+
+
+@pytest.mark.parametrize(("first", "corrected"), [("12", "10"), ("10", "12")])
+async def test_what_goes_to_another_page_meanwhile_is_counted_once(first: str, corrected: str) -> None:
+    world = World()
+    world.state = world.containers["view_state"] = MovingContainer()
+    world.folding = Instance(world.state)
+    moving = {"id": "n", "user_id": "ann", "created_at": f"2025-09-12T{first}:00:00Z"}
+    others = [
+        {"id": f"o{hour}", "user_id": "ann", "created_at": f"2025-09-12T{hour}:00:00Z"} for hour in (10, 12)
+    ]
+    await world.take(moving, *others, source=ABUSE_INCIDENTS)
+    sound = world.states()
+
+    async def correct() -> None:
+        await world.take(moving | {"created_at": f"2025-09-12T{corrected}:00:00Z"}, source=ABUSE_INCIDENTS)
+
+    world.state.meanwhile = correct
+    await (await world.rebuilder()).rebuild([])
+    assert world.state.meanwhile is None
+    assert world.states() == sound
 
 
 async def test_readers_keep_the_old_figures_until_the_new_ones_are_complete() -> None:
