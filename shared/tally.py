@@ -6,7 +6,6 @@ inverse, and a count that reaches zero is dropped, so that equal states are equa
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, log
@@ -166,9 +165,8 @@ class Tally(Counting):
 
 
 def _bytes_of(keys: Iterable[str]) -> int:
-    """Return how many bytes keys take in JSON as the SDK sends it: letters beyond ASCII are escaped."""
     text = "".join(keys)
-    return len(text) if text.isascii() else len(json.dumps(text))
+    return len(text) if text.isascii() else len(text.encode())
 
 
 class _IntoPart(Counting):
