@@ -145,7 +145,7 @@ class OptimizedQueries:
         Parameters
         ----------
         source
-            The text, as citations name it: ``bhagavad_gita``.
+            The text, as the views name it: ``bhagavad_gita``; ``unattributed`` for incidents about none.
         time_period
             ``monthly``: the fleet publishes no other.
         limit

@@ -326,7 +326,7 @@ SYSTEM_HEALTH = {
     "partition_key": "as metric_type",
     "metric_type": "performance, with everything; quality and safety, with their own figures",
     "document_type": "always system_health",
-    "timestamp": "start of the window, UTC",
+    "timestamp": "start of the window, UTC; what is written or rated later than ten minutes after its end is not shown",
     "time_window_minutes": "always 5",
     "performance_metrics.avg_response_time_ms": "mean of response_time_ms",
     "performance_metrics.p95_response_time_ms": "95th percentile of response_time_ms, exact",
