@@ -70,7 +70,8 @@ class Rebuilder:
     """Recomputes partials, holding views back meanwhile.
 
     Correct whatever happens at the same time: a partial is written only if nobody changed it since before the
-    ledger was read. Who was here on which day (``person``) is taken as it is, for it outlives the ledger.
+    ledger was read, and before the people that it is derived from. Who was here on which day (``person``) is
+    taken as it is, for it outlives the ledger.
     """
 
     def __init__(
@@ -208,11 +209,13 @@ class Rebuilder:
         return set()
 
     async def _partials(self, shard: ShardId) -> dict[PartialKey, Loaded]:
+        """Return a shard's partials; people last, so that nothing is newer than those it is derived from."""
         found = {}
-        async for item in self._documents(shard, PARTIAL):
-            if item["aggregate"] in AGGREGATES:
-                partial = Partial.decode(item)
-                found[partial.target] = Loaded(partial, item["_etag"])
+        for whose in ("c.aggregate != @person", "c.aggregate = @person"):
+            async for item in self._documents(shard, PARTIAL, f" AND {whose}"):
+                if item["aggregate"] in AGGREGATES:
+                    partial = Partial.decode(item)
+                    found[partial.target] = Loaded(partial, item["_etag"])
         return found
 
     async def _count(
@@ -234,10 +237,12 @@ class Rebuilder:
         counted.merge(derived)
         return counted, newest
 
-    async def _documents(self, shard: ShardId, kind: str) -> AsyncIterator[Mapping[str, Any]]:
+    async def _documents(
+        self, shard: ShardId, kind: str, condition: str = ""
+    ) -> AsyncIterator[Mapping[str, Any]]:
         items = self._state.query_items(
-            "SELECT * FROM c WHERE c.kind = @kind",
-            parameters=[{"name": "@kind", "value": kind}],
+            f"SELECT * FROM c WHERE c.kind = @kind{condition}",  # noqa: S608  conditions from above
+            parameters=[{"name": "@kind", "value": kind}, {"name": "@person", "value": person.NAME}],
             partition_key=shard,
             response_hook=record_charge,
         )

@@ -199,6 +199,10 @@ class FakeContainer:
             elif query == "SELECT * FROM c WHERE c.kind = @kind":
                 if item["kind"] == values["@kind"]:
                     yield copy.deepcopy(item)
+            elif query.startswith("SELECT * FROM c WHERE c.kind = @kind AND c.aggregate"):
+                is_person = item.get("aggregate") == values["@person"]
+                if item["kind"] == values["@kind"] and is_person is ("!=" not in query):
+                    yield copy.deepcopy(item)
             elif query.startswith("SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial'"):
                 if item["kind"] == "partial" and key.startswith(values["@generation"]):
                     if "c.aggregate = @aggregate" in query and item["aggregate"] != values["@aggregate"]:
