@@ -1,7 +1,7 @@
 """Write ``usage_metrics`` into ``personality_vectors``: how often a persona cites each passage, and how well.
 
 The figures are over all days, and a day changes long after it is over. So the share of each day is kept
-beside the total, per persona and text, in one logical partition of ``view_state``: a changed day takes its
+beside the total, per persona and text, in some logical partitions of ``view_state``: a changed day takes its
 old share out of the total and puts the new one in, in one transaction. What is written into the vectors is
 the total as it stands, never an increment, and only that: the rest of the document is the content
 pipeline's.
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import structlog
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
+from xxhash import xxh3_64_intdigest
 
 from shared.aggregates.base import STATE_TTL, short
 from shared.aggregates.day import UNNAMED, passage_of, split_passage
@@ -34,6 +35,10 @@ AT_ONCE = 8
 LAST_DAYS = 8
 """Last days on which a passage was cited that are remembered: one of them may be taken back."""
 
+SHELF_PARTS = 8
+"""A text's passages are divided by so many totals. One takes up to 180 bytes, 2 MB no more than 11,000; the
+Bible has 31,000 verses, and answers cite some that no text has."""
+
 FIELDS = ("citations", "relevance", "relevances", "rating", "ratings")
 
 _log = structlog.get_logger(__name__)
@@ -43,10 +48,11 @@ Shares = dict[str, list[int]]
 
 
 class Shelf(NamedTuple):
-    """A persona and a text: one logical partition of ``personality_vectors``."""
+    """Part of a persona's passages of a text, which are one logical partition of ``personality_vectors``."""
 
     persona: str
     source: str
+    part: int = 0
 
     @property
     def partition(self) -> str:
@@ -112,10 +118,10 @@ class UsageWriter:
             response_hook=record_charge,
         )
         shards = [str(item["shard"]) async for item in items]
-        return [Shelf(*shard.removeprefix(start).split("::", 1)) for shard in shards]
+        return [_shelf(shard.removeprefix(start)) for shard in shards]
 
     def _shard(self, shelf: Shelf) -> str:
-        return f"{self._generation}:usage:{shelf.partition}"
+        return f"{self._generation}:usage:{shelf.partition}::{shelf.part}"
 
     async def _put(self, shelf: Shelf, day: Day, revision: int, shares: Shares) -> None:
         """Put a day's share into the total, in the place of the one that is there."""
@@ -198,6 +204,11 @@ class UsageWriter:
             raise
 
 
+def _shelf(written: str) -> Shelf:
+    persona, source, part = written.split("::")
+    return Shelf(persona, source, int(part))
+
+
 def document_id(shelf: Shelf, passage: Passage) -> str:
     """Return the specification's id of a passage's vectors, ``krishna_bhagavad_gita_2_47``."""
     return f"{shelf.persona}_{passage.content_id}"
@@ -231,7 +242,8 @@ def _shares(state: Tally) -> dict[Shelf, Shares]:
         passage, key = passage_of(counted), short(name)
         if passage is None or persona.startswith(UNNAMED):
             continue
-        found[Shelf(persona, passage.source)][counted] = [
+        part = xxh3_64_intdigest(counted.encode()) % SHELF_PARTS
+        found[Shelf(persona, passage.source, part)][counted] = [
             citations,
             *(
                 state.counts(f"{of}{part}").get(key, 0)

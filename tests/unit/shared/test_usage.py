@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from shared.tally import Tally
+from shared.units import Day
 from shared.usage import usage_metrics
 from shared.views.fields import FIELDS
 from tests.fakes import Killed
@@ -132,3 +135,16 @@ async def test_long_names_are_written_as_well(persona: str, source: str) -> None
         "chapter_analytics"
     ]
     assert chapter["popular_verses"] == ["18.66"]
+
+
+async def test_a_text_of_very_many_passages_fits_into_items() -> None:
+    world, day, verses = World(), Tally(), 31_102
+    for verse in range(verses):
+        day.count("passages", f"jesus_christ|the_holy_bible|book {verse // 500}|{verse}")
+    report = await world.usage().write({Day("2025-09-01"): (1, day)})
+    assert report.absent == verses
+    totals = [item for item in world.state.items.values() if item["id"] == "usage|total"]
+    assert sum(len(item["shares"]) for item in totals) == verses
+    # Seven more days, of 13 bytes each, are remembered of a passage that is cited often.
+    most = max(len(json.dumps(item)) + len(item["shares"]) * (7 * 16 + 60) for item in totals)
+    assert most < 1_500_000
