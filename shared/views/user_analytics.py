@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from shared.aggregates import person_month
@@ -42,6 +42,10 @@ SIGNIFICANT_SAMPLE = 30
 
 EXPERTISE = ((1 / 3, "beginner"), (2 / 3, "intermediate"), (1.0, "advanced"))
 """Thirds of the depth score."""
+
+CLOSING = timedelta(days=2)
+"""How long a period that is over is still looked at, so that its documents show its end although the fleet
+stood still over that day."""
 
 HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_learner"))
 """Shares of the days of the period on which the person was here, up to which each word goes."""
@@ -101,8 +105,15 @@ class UserAnalytics:
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
     def due(self, now: datetime) -> Iterable[ClockKeys]:
-        """Return the months of all people whose scores change from today to tomorrow."""
-        yield ClockKeys(person_month.NAME, f"{month_of(day_text(now))}|")
+        """Return the months of the current period that have begun, and of one that is just over.
+
+        Somebody's scores sink until the end of the period, however long before they fell silent.
+        """
+        days = (day_text(now - CLOSING), day_text(now))
+        months = {month for day in days for month in period_of(self.kind, day).months()}
+        for month in sorted(months):
+            if month <= month_of(days[-1]):
+                yield ClockKeys(person_month.NAME, f"{month}|")
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each period of one person."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared.facts import USERS
 from tests.unit.shared.world import World, interaction
 
@@ -102,6 +104,44 @@ async def test_scores_sink_with_the_days() -> None:
         assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
         world.now += timedelta(days=5)
     assert risks == sorted(set(risks))
+
+
+async def test_the_scores_of_a_quarter_sink_after_the_month_of_the_last_visit() -> None:
+    world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-07-10T10:00:00Z"), interaction(2, "2025-07-14T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    risks = []
+    for month in (7, 8, 9):
+        world.now = datetime(2025, month, 20, 12, tzinfo=UTC)
+        await refresher.refresh()
+        quarter = world.documents("user_analytics")["user_analytics_ann_2025Q3"]
+        assert quarter["state"]["tick"] == f"2025-0{month}-20"
+        risks.append(quarter["predictions"]["churn_risk_score"])
+    assert risks == sorted(set(risks))
+
+
+@pytest.mark.parametrize(
+    ("period", "last", "after"),
+    [
+        ("202507", "2025-07-31", datetime(2025, 8, 2, 12, tzinfo=UTC)),
+        ("2025W29", "2025-07-20", datetime(2025, 7, 22, 12, tzinfo=UTC)),
+        ("2025W31", "2025-08-03", datetime(2025, 8, 5, 12, tzinfo=UTC)),
+        ("2025Q3", "2025-09-30", datetime(2025, 10, 2, 12, tzinfo=UTC)),
+    ],
+)
+async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then(
+    period: str, last: str, after: datetime
+) -> None:
+    world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-07-14T10:00:00Z"), interaction(2, "2025-07-29T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    for now in (world.now, world.now + timedelta(days=1), after):  # since the second nothing is written
+        world.now = now
+        await refresher.refresh()
+    shown = world.documents("user_analytics")[f"user_analytics_ann_{period}"]
+    assert shown["state"]["tick"] == last
 
 
 async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> None:
