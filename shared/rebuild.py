@@ -121,6 +121,7 @@ class Rebuilder:
             await for_each(shards, one, at_once=SHARDS_AT_ONCE)
             if not report.unfinished:
                 await self._builds.complete(report.views)
+                await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
                 await self._publish(report)
         report.requests, report.request_units = charge.requests, charge.request_units
         report.seconds = time.monotonic() - started

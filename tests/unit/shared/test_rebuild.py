@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
 
 from shared import aggregates, views
 from shared.aggregates.base import STATE_TTL, Contributions, PartialKey
+from shared.builds import Builds
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
-from shared.publishing import UnknownViewError
+from shared.publishing import DocumentKey, PublishReport, UnknownViewError
 from shared.rebuild import RebuildReport
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
 from tests.fakes import FakeContainer, Killed
@@ -168,6 +169,40 @@ async def test_readers_keep_the_old_figures_until_the_new_ones_are_complete() ->
     await rebuilder.rebuild(["daily_metrics"], look)
     assert seen == [30, 30]
     assert "daily_metrics" in await (await world.builds()).built()
+
+
+async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, pause, clock = await counted_world(), 7.0, [0.0]
+    rebuilder, sleep = await world.rebuilder(), asyncio.sleep
+    monkeypatch.setattr(rebuilder, "_pause", pause)
+
+    async def elapse(seconds: float) -> None:
+        clock[0] += seconds
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", elapse)
+    other = await world.publisher()
+    other._builds = Builds(world.containers["fleet_state"], world.settings, clock=lambda: clock[0])
+    publish_again = rebuilder._publisher.publish_again
+
+    async def and_then_it_changes(documents: Iterable[DocumentKey]) -> PublishReport:
+        report = await publish_again(documents)
+        await world.take(interaction(31, HOUR.format(31)))
+        await world.publish(other)
+        return report
+
+    monkeypatch.setattr(rebuilder._publisher, "publish_again", and_then_it_changes)
+
+    def look(_report: RebuildReport, _shards: int) -> None:
+        tasks.append(asyncio.ensure_future(world.publish(other)))
+
+    tasks: list[Any] = []
+    await rebuilder.rebuild(["daily_metrics"], look)
+    await asyncio.gather(*tasks)
+    day = world.documents("daily_metrics")["daily_metrics_20250912"]
+    assert day["usage_statistics"]["total_interactions"] == 31
 
 
 async def test_a_rebuild_that_is_broken_off_holds_the_views_back_until_one_ends() -> None:
