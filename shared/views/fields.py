@@ -160,8 +160,8 @@ ENGAGEMENT_SUMMARY = {
     "id": "engagement_summary_, tier and month; there is none of a month before it begins",
     "partition_key": "the tier",
     "engagement_tier": "new: the first month in which a person was here. power_user, engaged, casual: the highest "
-    "whose criteria the month meets. churned: no interaction for 30 days as of state.tick. Nobody who refuses "
-    "analytics_consent is in any",
+    "whose criteria the month meets. churned: no interaction for 30 days as of state.tick; who was here on the "
+    "first of a month of 31 days alone is in two on its last day. Nobody who refuses analytics_consent is in any",
     "document_type": "always engagement_summary",
     "tier_criteria.min_sessions_monthly": "sessions of the month; null for new and churned",
     "tier_criteria.min_engagement_score": "engagement score of the whole month as of the person's last day in it",
