@@ -12,6 +12,7 @@ from shared.folding import ShardFolder
 from shared.generations import Generations
 from shared.health import HealthMonitor
 from shared.ingest import Ingest
+from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.price_book import PriceBook
 from shared.publication import Writer
@@ -59,8 +60,9 @@ class Fleet:
         )
         writer = Writer(self.database)
         self.builds = Builds(container("fleet_state"), settings)
+        merger = Merger(container("view_state"), settings)
         self.publisher = Publisher(
-            database=self.database,
+            merger=merger,
             writer=writer,
             poison=self.poison,
             generations=self.generations,
@@ -76,6 +78,7 @@ class Fleet:
             generation=settings.generation,
         )
         self.refresher = Refresher(
+            merger=merger,
             usage=usage,
             state=container("view_state"),
             progress=container("fleet_state"),

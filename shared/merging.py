@@ -15,13 +15,10 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched, for_each
 from shared.cosmos import record_charge
-from shared.ledger import Partial, partial_id
+from shared.ledger import RESIDENT, Partial, partial_id
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
 from shared.tally import Tally, merged
-
-REMEMBERED_KEYS = 256
-"""Keys whose partials an instance keeps: two months of days, the texts and tiers of as many months."""
 
 KEYS_PER_QUERY = 50
 SHARDS_AT_ONCE = 8
@@ -60,6 +57,11 @@ class Merge:
             self.partials[stored.partial.shard] = stored
 
     @property
+    def weight(self) -> int:
+        """Roughly how many bytes of memory it takes."""
+        return sum(stored.partial.weight for stored in self.partials.values()) * RESIDENT
+
+    @property
     def newest(self) -> int:
         """When the newest partial was written, in seconds since the epoch."""
         return max((stored.written for stored in self.partials.values()), default=0)
@@ -90,6 +92,7 @@ class Merger:
         self._state = container
         self._settings = settings
         self._merges: OrderedDict[PartialKey, Merge] = OrderedDict()
+        self._weights: dict[PartialKey, int] = {}
         self._newest = 0
         """The newest write that was seen, of any partial."""
 
@@ -100,10 +103,11 @@ class Merger:
     def forget(self, target: PartialKey) -> None:
         """Read everything again next time."""
         self._merges.pop(target, None)
+        self._weights.pop(target, None)
 
     async def refresh(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
         """Return the merges of keys that all shards have a share of; one query reads all that are known."""
-        merges = {t: self._merges.pop(t) if t in self._merges else Merge() for t in targets}
+        merges = {target: self._take(target) for target in targets}
         for complete in (False, True):
             group = {target: merge for target, merge in merges.items() if merge.complete is complete}
             known_of = self._newest
@@ -112,10 +116,20 @@ class Merger:
                 await self._read_shares(chunk, since if complete else 0, group)
             for merge in group.values():
                 merge.complete, merge.read_at = True, known_of
-        self._merges.update(merges)
-        while len(self._merges) > max(REMEMBERED_KEYS, len(merges)):
-            self._merges.popitem(last=False)
+        self._remember(merges)
         return merges
+
+    def _take(self, target: PartialKey) -> Merge:
+        self._weights.pop(target, None)
+        return self._merges.pop(target, None) or Merge()
+
+    def _remember(self, merges: Mapping[PartialKey, Merge]) -> None:
+        """Keep merges as far as there is room, those that were asked for last."""
+        self._merges.update(merges)
+        self._weights.update((target, merge.weight) for target, merge in merges.items())
+        while sum(self._weights.values()) > self._settings.merge_bytes:
+            target, _ = self._merges.popitem(last=False)
+            del self._weights[target]
 
     async def of_people(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
         """Return the merges of keys of which one shard has all, each read once: one query per shard."""

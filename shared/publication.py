@@ -38,6 +38,13 @@ class StaleReadError(Exception):
     reading again does not help: then the view goes to poison, and a new ``FLEET_GENERATION`` is the way out.
     """
 
+    def __init__(self, message: str, etag: str) -> None:
+        super().__init__(message)
+        self.etag = etag
+        """Of the document that is published."""
+        self.is_contended = False
+        """Whether others published it meanwhile: then it is nobody's fault, and worth another try later."""
+
 
 class UnconfirmedError(Exception):
     """There is no document, and the state to show was not read but delivered.
@@ -206,7 +213,7 @@ class Writer:
                 keep(self._documents, address, published)
                 return Writing(done=False, replaced=published)
             if there >= here and not same:
-                raise StaleReadError(f"{address.container}: {there} is published")
+                raise StaleReadError(f"{address.container}: {there} is published", published.etag)
         body = rendered.body
         if body is None:
             if published is not None:

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import structlog
-from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
     CosmosResourceExistsError,
@@ -160,7 +159,7 @@ class Publisher:
     def __init__(
         self,
         *,
-        database: DatabaseProxy,
+        merger: Merger,
         writer: Writer,
         poison: PoisonStore,
         generations: Generations,
@@ -168,10 +167,9 @@ class Publisher:
         settings: Settings,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._database = database
         self._generations = generations
         self._builds = builds
-        self._merger = Merger(database.get_container_client(VIEW_STATE), settings)
+        self._merger = merger
         self._poison = poison
         self._generation = settings.generation
         self._now = now
@@ -318,7 +316,7 @@ class Publisher:
             async with self._locks.setdefault(document, asyncio.Lock()):
                 outcome = await self._publish_document(document, batch, tries)
         except Exception as error:
-            if blames_service(error):
+            if blames_service(error) or (isinstance(error, StaleReadError) and error.is_contended):
                 raise
             row_id = await self._poison.record(
                 source=VIEW_STATE,
@@ -341,6 +339,7 @@ class Publisher:
         inputs = view.inputs(document.key)
         if batch.again:
             self._forget(document, inputs)
+        stale: set[str] = set()
         async for attempt in tries:
             with attempt:
                 first = attempt.retry_state.attempt_number == 1
@@ -358,8 +357,11 @@ class Publisher:
                         merges = {target: await self._input(target, batch, first=False) for target in inputs}
                         shown = _Shown(merges, delivered)
                         return await self._write(view, document, shown, standing, again=batch.again)
-                except Exception:
+                except Exception as error:
                     self._forget(document, inputs)
+                    if isinstance(error, StaleReadError):
+                        stale.add(error.etag)
+                        error.is_contended = len(stale) > 1
                     raise
         raise AssertionError("the retry policy either returns or raises")
 

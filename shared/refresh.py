@@ -81,6 +81,7 @@ class Refresher:
         state: ContainerProxy,
         progress: ContainerProxy,
         publisher: Publisher,
+        merger: Merger,
         usage: UsageWriter,
         generations: Generations,
         settings: Settings,
@@ -90,7 +91,7 @@ class Refresher:
         self._progress = progress
         self._publisher = publisher
         self._usage = usage
-        self._merger = Merger(state, settings)
+        self._merger = merger
         self._generations = generations
         self._generation = settings.generation
         self._now = now

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
     """Bound on the memory that state documents take in an instance, in bytes, roughly."""
 
+    merge_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_MERGE_BYTES")] = 128 * 1024 * 1024
+    """Bound on the memory that an instance keeps of what all shards have of days and months, roughly."""
+
     audit_delay_seconds: Annotated[
         int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")
     ] = 300

@@ -96,7 +96,8 @@ class Storage:
         self._db.execute("PRAGMA journal_mode = WAL")
         # What the process has handed to the kernel survives the process; only a power cut could take it.
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA cache_size = -65536")
+        # 16 MiB: beyond, the kernel's own cache serves nearly as fast, and the process stays small.
+        self._db.execute("PRAGMA cache_size = -16384")
         self._db.execute("PRAGMA wal_autocheckpoint = 4000")
         self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
 

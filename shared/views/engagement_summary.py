@@ -31,7 +31,8 @@ class EngagementSummary(Plain):
 
     name = NAME
     container = NAME
-    pace = Pace.LIVE
+    pace = Pace.HOURLY
+    """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
     keeps_equal = True
 
     def shows(self, target: PartialKey) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from shared.audit import Auditor
 from shared.builds import Builds
 from shared.generations import Generations
 from shared.ledger import Partial
+from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import Writer
 from shared.publishing import DocumentKey, Publisher
@@ -82,7 +83,7 @@ class World:
     def publisher(self, generation: int = 1) -> Publisher:
         settings = Settings(FLEET_GENERATION=generation)
         return Publisher(
-            database=self,  # type: ignore[arg-type]
+            merger=Merger(self.containers["view_state"], settings),
             writer=Writer(self),  # type: ignore[arg-type]
             poison=PoisonStore(self.containers["poison_messages"]),
             generations=self.generations(settings),

@@ -12,8 +12,9 @@ from shared.aggregates.base import PartialKey
 from shared.builds import Builds
 from shared.generations import ID, SCOPE, Generations
 from shared.ledger import Partial
+from shared.merging import Merger
 from shared.poison import PoisonStore
-from shared.publication import Writer
+from shared.publication import StaleReadError, Writer
 from shared.publishing import DocumentKey, Publisher, UnknownViewError
 from shared.replay import Replayer, ReplayError
 from shared.settings import Settings
@@ -56,7 +57,7 @@ class Database:
     def make(self, kind: type[P]) -> P:
         settings = Settings()
         return kind(
-            database=self,  # type: ignore[arg-type]
+            merger=Merger(self.containers["view_state"], settings),  # type: ignore[arg-type]
             writer=Writer(self),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
             generations=Generations(self.get_container_client("fleet_state"), settings),
@@ -183,6 +184,23 @@ async def test_a_state_that_went_back_is_visible_and_holds_nothing_up() -> None:
     assert (report.published, len(report.poisoned)) == (1, 1)
     row = database.poison()
     assert row["error_type"] == "StaleReadError"
+
+
+async def test_others_who_publish_all_the_time_bring_nothing_into_poison() -> None:
+    database = Database()
+    await database.publisher().publish([await database.count("1:0000", 9, 1)])
+    shown = database.containers["daily_metrics"]
+
+    def published_meanwhile(operation: str, when: str) -> None:
+        if (operation, when) == ("read", "before"):
+            (document,) = shown.items.values()
+            revision = document["state"]["revision"] + 100
+            shown._store(document | {"state": document["state"] | {"revision": revision}})
+
+    shown.fault = published_meanwhile
+    with pytest.raises(StaleReadError):  # the invocation is repeated, which is what the lease is held for
+        await database.publisher().publish([await database.count("1:0000", 10, 2)])
+    assert database.containers["poison_messages"].items == {}
 
 
 async def test_a_view_in_poison_is_replayed_from_the_state_as_it_is_now(

@@ -190,5 +190,5 @@ async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
 async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
     world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
     await world.take(interaction(1, "2025-10-01T00:10:00Z"))
-    await world.publish()
+    await (await world.refresher()).refresh()
     assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1

@@ -10,6 +10,7 @@ from shared.catalogue import CATALOGUE
 from shared.facts import USER_INTERACTIONS
 from shared.generations import Generations
 from shared.health import HealthMonitor
+from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import Writer
 from shared.publishing import Publisher
@@ -70,7 +71,7 @@ class World:
     async def publisher(self) -> Publisher:
         poison: Any = PoisonStore(self.containers["poison_messages"])
         return Publisher(
-            database=self,  # type: ignore[arg-type]
+            merger=Merger(self.state, self.settings),
             writer=Writer(self),  # type: ignore[arg-type]
             poison=poison,
             generations=await self.generations(),
@@ -84,6 +85,7 @@ class World:
             state=self.state,
             progress=self.containers["fleet_state"],
             usage=self.usage(),
+            merger=Merger(self.state, self.settings),
             publisher=await self.publisher(),
             generations=await self.generations(),
             settings=self.settings,
