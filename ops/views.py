@@ -12,9 +12,10 @@ from rich.table import Table
 from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, run
 from shared.fleet import Fleet
 from shared.health import HealthReport
-from shared.publishing import DocumentKey, PublishReport
+from shared.publishing import PublishReport
 from shared.rebuild import RebuildReport
 from shared.refresh import RefreshReport
+from shared.showing import DocumentKey
 from shared.views import VIEWS
 
 views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is_help=True)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
-from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
@@ -25,19 +24,18 @@ from azure.cosmos.exceptions import (
 )
 from tenacity import AsyncRetrying
 
-from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.builds import Builds
 from shared.concurrency import for_each
 from shared.cosmos import blames_service, charging, retrying
 from shared.generations import Generations
-from shared.ledger import PARTIAL
-from shared.merging import Merge, Merger, StoredPartial
+from shared.merging import Merger
 from shared.poison import PoisonStore
-from shared.publication import Published, StaleReadError, Standing, UnconfirmedError, Writer, keep
+from shared.publication import StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
+from shared.showing import Batch, DocumentKey, Reader, Shown, person_of, showing
 from shared.views import VIEWS
-from shared.views.base import Family, Pace, Rendered, Stamp, States, View
+from shared.views.base import Pace, Rendered, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
@@ -78,67 +76,6 @@ class PublishReport:
     seconds: float = 0.0
 
 
-class DocumentKey(NamedTuple):
-    """A view and a key: what is published together, of most views one document."""
-
-    view: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What a document is to show: the merges of its inputs at one moment."""
-
-    merges: Mapping[PartialKey, Merge]
-    delivered: Sequence[StoredPartial]
-    """Partials whose change is the reason to publish."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(merge.partials for merge in self.merges.values())
-
-    def stamp(self, generation: int, tick: str) -> Stamp:
-        return Stamp(
-            tick=tick,
-            generation=generation,
-            revision=sum(merge.revision for merge in self.merges.values()),
-            as_of=max(merge.newest_at for merge in self.merges.values()),
-        )
-
-    def digest(self) -> str:
-        """Return a short hash that is the same only for the same states."""
-        vector = sorted((target, merge.revisions()) for target, merge in self.merges.items())
-        return sha256(repr(vector).encode()).hexdigest()[:16]
-
-    def was_missed(self, published: Published | None, generation: int) -> bool:
-        """Say whether what is published does not show what was delivered.
-
-        What was written after that is left out of account: it is on its way to be published anyhow.
-        """
-        if published is None or published.generation < generation:
-            return True
-        until = max((stored.written for stored in self.delivered), default=0)
-        if published.as_of is not None and published.as_of.timestamp() < until:
-            return True
-        seen = (stored for merge in self.merges.values() for stored in merge.partials.values())
-        return published.revision < sum(stored.partial.revision for stored in seen if stored.written <= until)
-
-    def states(self) -> States:
-        return States({target: merge.state() for target, merge in self.merges.items()})
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Changed partials, and the merges that were made for them: each input is read once for all documents."""
-
-    delivered: dict[PartialKey, list[StoredPartial]] = field(default_factory=dict)
-    merges: dict[PartialKey, Merge] = field(default_factory=dict)
-    standing: dict[DocumentKey, Mapping[str, Standing]] = field(default_factory=dict)
-    """What stands there of the families of documents, where it was read for many at once."""
-    again: bool = False
-    """Documents are written even if they show this state already."""
-
-
 class _Outcome(Enum):
     PUBLISHED = auto()
     MISSED = auto()
@@ -169,7 +106,7 @@ class Publisher:
     ) -> None:
         self._generations = generations
         self._builds = builds
-        self._merger = merger
+        self._reader = Reader(merger, writer)
         self._poison = poison
         self._generation = settings.generation
         self._now = now
@@ -195,7 +132,7 @@ class Publisher:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
-        batch = self._batch(changes)
+        batch = self._reader.take(changes)
         return await self._publish_all(showing(batch.delivered, pace), batch)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
@@ -206,7 +143,7 @@ class Publisher:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
-        return await self._publish_all(documents, _Batch())
+        return await self._publish_all(documents, Batch())
 
     async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
         """Publish documents from the state as it stands now, even if they show it already.
@@ -227,9 +164,9 @@ class Publisher:
         for document in documents:
             if document.view not in VIEWS:
                 raise UnknownViewError(f"{document.view!r} is not a view: {', '.join(VIEWS)}")
-        return await self._publish_all(documents, _Batch(again=True))
+        return await self._publish_all(documents, Batch(again=True))
 
-    async def _publish_all(self, documents: Sequence[DocumentKey], batch: _Batch) -> PublishReport:
+    async def _publish_all(self, documents: Sequence[DocumentKey], batch: Batch) -> PublishReport:
         started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
         if documents and not await self._generations.is_complete():
@@ -247,8 +184,7 @@ class Publisher:
         with charging() as charge:
             try:
                 if not batch.again:
-                    await self._read_inputs(documents, batch)
-                    await self._read_standing(documents, batch)
+                    await self._reader.read(documents, batch)
                 await for_each(documents, one, at_once=CONCURRENCY)
             finally:
                 report.request_units, report.requests = charge.request_units, charge.requests
@@ -257,55 +193,7 @@ class Publisher:
             _log_batch(report)
         return report
 
-    async def _read_inputs(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
-        """Read all states that the documents show, each once, but those of people that were delivered."""
-        inputs: dict[PartialKey, None] = {}
-        for view, key in documents:
-            try:
-                inputs |= dict.fromkeys(VIEWS[view].inputs(key))
-            except ValueError:
-                continue  # a key that means nothing: said again, of this document alone, when it is published
-        people = {t for t in inputs if AGGREGATES[t.aggregate].person(t.key) is not None}
-        shared = [target for target in inputs if target not in people]
-        for target, merge in (await self._merger.refresh(shared)).items():
-            self._merger.see(merge, batch.delivered.get(target, []))
-            batch.merges[target] = merge
-        batch.merges |= await self._merger.of_people(
-            t for t in inputs if t in people and t not in batch.delivered
-        )
-
-    async def _read_standing(self, documents: Iterable[DocumentKey], batch: _Batch) -> None:
-        """Read what stands there of families that have a logical partition: one query for each partition."""
-        partitions: dict[tuple[str, str], dict[DocumentKey, Family]] = defaultdict(dict)
-        for document in documents:
-            view = VIEWS[document.view]
-            try:
-                family = view.family(document.key)
-            except ValueError:
-                continue  # said again when it is published
-            if family is not None and family.partition is not None:
-                partitions[view.container, family.partition][document] = family
-
-        async def read(container: str, families: Mapping[DocumentKey, Family]) -> None:
-            found = await self._writer.find(container, list(families.values()))
-            batch.standing |= zip(families, found, strict=True)
-
-        await for_each(
-            ((container, families) for (container, _), families in partitions.items()),
-            lambda question: read(*question),
-            at_once=CONCURRENCY,
-        )
-
-    def _batch(self, changes: Iterable[Mapping[str, Any]]) -> _Batch:
-        batch = _Batch()
-        for change in changes:
-            if change.get("kind") == PARTIAL and change.get("aggregate") in AGGREGATES:
-                stored = StoredPartial.decode(change)
-                if self._merger.is_current(stored.partial.shard):
-                    batch.delivered.setdefault(stored.partial.target, []).append(stored)
-        return batch
-
-    async def _publish_isolated(self, document: DocumentKey, batch: _Batch, report: PublishReport) -> None:
+    async def _publish_isolated(self, document: DocumentKey, batch: Batch, report: PublishReport) -> None:
         tries = retrying(
             StaleReadError,
             CosmosAccessConditionFailedError,
@@ -321,7 +209,7 @@ class Publisher:
             row_id = await self._poison.record(
                 source=VIEW_STATE,
                 handler=f"publish_{document.view}",
-                document={"id": "|".join(document), "user_id": _person(document), **document._asdict()},
+                document={"id": "|".join(document), "user_id": person_of(document), **document._asdict()},
                 error=error,
                 attempts=tries.statistics.get("attempt_number", 1),
             )
@@ -333,7 +221,7 @@ class Publisher:
             report.current += outcome is _Outcome.CURRENT
             report.absent += outcome is _Outcome.ABSENT
 
-    async def _publish_document(self, document: DocumentKey, batch: _Batch, tries: AsyncRetrying) -> _Outcome:
+    async def _publish_document(self, document: DocumentKey, batch: Batch, tries: AsyncRetrying) -> _Outcome:
         """Bring one document up to date."""
         view = VIEWS[document.view]
         inputs = view.inputs(document.key)
@@ -344,18 +232,15 @@ class Publisher:
             with attempt:
                 first = attempt.retry_state.attempt_number == 1
                 try:
-                    merges = {target: await self._input(target, batch, first=first) for target in inputs}
-                    delivered = [stored for target in inputs for stored in batch.delivered.get(target, ())]
-                    shown = _Shown(merges, delivered)
+                    shown = await self._reader.shown(inputs, batch, first=first)
                     standing = batch.standing.get(document) if first else None
-                    trusted = first and bool(delivered)
+                    trusted = first and bool(shown.delivered)
                     try:
                         return await self._write(
                             view, document, shown, standing, again=batch.again, confirmed=not trusted
                         )
                     except UnconfirmedError:
-                        merges = {target: await self._input(target, batch, first=False) for target in inputs}
-                        shown = _Shown(merges, delivered)
+                        shown = await self._reader.shown(inputs, batch, first=False)
                         return await self._write(view, document, shown, standing, again=batch.again)
                 except Exception as error:
                     self._forget(document, inputs)
@@ -367,23 +252,14 @@ class Publisher:
 
     def _forget(self, document: DocumentKey, inputs: Iterable[PartialKey]) -> None:
         """Read everything again next time."""
-        for target in inputs:
-            self._merger.forget(target)
+        self._reader.forget(inputs)
         self._shown.pop(document, None)
-
-    async def _input(self, target: PartialKey, batch: _Batch, *, first: bool) -> Merge:
-        delivered = batch.delivered.get(target, [])
-        if not first:
-            return await self._merger.merge(target, delivered, trust_delivered=False)
-        if target not in batch.merges:
-            batch.merges[target] = await self._merger.merge(target, delivered, trust_delivered=True)
-        return batch.merges[target]
 
     async def _write(
         self,
         view: View,
         document: DocumentKey,
-        shown: _Shown,
+        shown: Shown,
         standing: Mapping[str, Standing] | None,
         *,
         again: bool,
@@ -423,29 +299,6 @@ class Publisher:
         if not open_to_others:
             keep(self._shown, document, (digest, stamp.tick))
         return outcome
-
-
-def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
-    """Return what shows any of the states, each once."""
-    return list(
-        dict.fromkeys(
-            DocumentKey(name, key)
-            for target in targets
-            for name, view in VIEWS.items()
-            if view.pace is pace
-            for key in view.shows(target)
-        )
-    )
-
-
-def _person(document: DocumentKey) -> str | None:
-    """Return whose document it is, None if it is not about one person."""
-    try:
-        inputs = VIEWS[document.view].inputs(document.key)
-    except ValueError:  # the key means nothing, which is why the document is on its way to poison
-        return None
-    people = {AGGREGATES[target.aggregate].person(target.key) for target in inputs}
-    return people.pop() if len(people) == 1 else None
 
 
 def _log_batch(report: PublishReport) -> None:

@@ -19,9 +19,10 @@ from shared.concurrency import batched, for_each
 from shared.cosmos import charging, record_charge
 from shared.fold import contribute, keys
 from shared.ledger import LEDGER, PARTIAL, Loaded, Page, Partial, Write
-from shared.publishing import DocumentKey, Publisher, UnknownViewError
+from shared.publishing import Publisher, UnknownViewError
 from shared.settings import Settings
 from shared.shards import ShardId, all_shards
+from shared.showing import DocumentKey
 from shared.store import ConflictError, ShardStore, TooLargeError
 from shared.tally import Tally
 from shared.units import Day, Month, day_after

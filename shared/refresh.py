@@ -19,8 +19,9 @@ from shared.cosmos import charging, record_charge
 from shared.generations import Generations
 from shared.merging import Merger
 from shared.periods import day_text
-from shared.publishing import DocumentKey, Publisher, PublishReport, showing, utc_now
+from shared.publishing import Publisher, PublishReport, utc_now
 from shared.settings import Settings
+from shared.showing import DocumentKey, showing
 from shared.units import Day
 from shared.usage import UsageWriter
 from shared.views import VIEWS

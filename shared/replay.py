@@ -15,7 +15,8 @@ from shared.generations import GenerationIncompleteError
 from shared.ingest import Ingest, read_live
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status
-from shared.publishing import VIEW_STATE, DocumentKey, Publisher, UnknownViewError
+from shared.publishing import VIEW_STATE, Publisher, UnknownViewError
+from shared.showing import DocumentKey
 from shared.sources import SOURCES
 
 

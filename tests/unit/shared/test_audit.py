@@ -17,9 +17,10 @@ from shared.ledger import Partial
 from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import Writer
-from shared.publishing import DocumentKey, Publisher
+from shared.publishing import Publisher
 from shared.settings import Settings
 from shared.shards import ShardId
+from shared.showing import DocumentKey
 from shared.tally import Tally
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer

@@ -15,10 +15,11 @@ from shared.ledger import Partial
 from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import StaleReadError, Writer
-from shared.publishing import DocumentKey, Publisher, UnknownViewError
+from shared.publishing import Publisher, UnknownViewError
 from shared.replay import Replayer, ReplayError
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
+from shared.showing import DocumentKey
 from shared.tally import Tally
 from shared.views import VIEWS
 from shared.views.daily_metrics import DailyMetrics

@@ -13,8 +13,9 @@ from shared import aggregates, views
 from shared.aggregates.base import STATE_TTL, Contributions, PartialKey
 from shared.builds import Builds
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
-from shared.publishing import DocumentKey, PublishReport, UnknownViewError
+from shared.publishing import PublishReport, UnknownViewError
 from shared.rebuild import RebuildReport
+from shared.showing import DocumentKey
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Instance
