@@ -25,12 +25,17 @@ views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is
 def list_views(as_json: AsJson = False) -> None:
     """List the views: their container, when they are published, and whether they are complete."""
 
-    async def work(fleet: Fleet) -> frozenset[str]:
-        return await fleet.builds.built()
+    async def work(fleet: Fleet) -> tuple[frozenset[str], frozenset[str]]:
+        return await fleet.builds.built(), await fleet.builds.unpublished()
 
-    built = run(work)
+    built, unpublished = run(work)
     rows: list[dict[str, Any]] = [
-        {"view": name, "container": view.container, "published": view.pace.value, "complete": name in built}
+        {
+            "view": name,
+            "container": view.container,
+            "published": view.pace.value,
+            "complete": name in built - unpublished,
+        }
         for name, view in VIEWS.items()
     ]
     if as_json:

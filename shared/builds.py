@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
@@ -23,6 +23,15 @@ SCOPE = "builds"
 
 REMEMBERED_SECONDS = 2.0
 """How long an instance relies on what it read. A rebuild waits longer before it begins."""
+
+
+class _State(NamedTuple):
+    built: frozenset[str]
+    unpublished: frozenset[str]
+    """Of those, the ones of which documents may still show what was there before they were built."""
+
+    def without(self, views: frozenset[str]) -> _State:
+        return _State(self.built - views, self.unpublished - views)
 
 
 class Builds:
@@ -46,23 +55,35 @@ class Builds:
         """Return the names of the views that may be published."""
         now = self._clock()
         if self._read_at is None or now - self._read_at > REMEMBERED_SECONDS:
-            self._built, _ = await self._read()
+            (self._built, _), _ = await self._read()
             self._read_at = now
         return self._built
 
+    async def unpublished(self) -> frozenset[str]:
+        """Return the names of the views that were built, and whose publication did not end."""
+        (_, unpublished), _ = await self._read()
+        return unpublished
+
     async def set_aside(self, views: Iterable[str]) -> None:
         """Hold views back: their state is about to be wrong for a while."""
-        await self._change(lambda built: built - frozenset(views))
+        those = frozenset(views)
+        await self._change(lambda state: state.without(those))
 
     async def complete(self, views: Iterable[str]) -> None:
-        """Let views be published again."""
-        await self._change(lambda built: built | frozenset(views))
+        """Let views be published again, all of them from the beginning."""
+        those = frozenset(views)
+        await self._change(lambda state: _State(state.built | those, state.unpublished | those))
 
-    async def _change(self, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+    async def finish(self, views: Iterable[str]) -> None:
+        """Say that all documents of views show what was built."""
+        those = frozenset(views)
+        await self._change(lambda state: _State(state.built, state.unpublished - those))
+
+    async def _change(self, change: Callable[[_State], _State]) -> None:
         async for attempt in retrying(CosmosAccessConditionFailedError):
             with attempt:
-                built, etag = await self._read()
-                item = self._item(change(built))
+                state, etag = await self._read()
+                item = self._item(change(state))
                 await self._container.replace_item(
                     item["id"],
                     item,
@@ -72,7 +93,7 @@ class Builds:
                 )
         self._read_at = None
 
-    async def _read(self) -> tuple[frozenset[str], str]:
+    async def _read(self) -> tuple[_State, str]:
         async for attempt in retrying(CosmosResourceNotFoundError, CosmosResourceExistsError):
             with attempt:
                 try:
@@ -80,10 +101,12 @@ class Builds:
                 except CosmosResourceNotFoundError as error:
                     record_charge(error.headers or {})
                     item = await self._container.create_item(
-                        self._item(frozenset(VIEWS)), response_hook=record_charge
+                        self._item(_State(frozenset(VIEWS), frozenset())), response_hook=record_charge
                     )
-                return frozenset(item["built"]), item["_etag"]
+                state = _State(frozenset(item["built"]), frozenset(item.get("unpublished", ())))
+                return state, item["_etag"]
         raise AssertionError("the retry policy either returns or raises")
 
-    def _item(self, built: frozenset[str]) -> dict[str, Any]:
-        return {"id": self._id, "scope": SCOPE, "built": sorted(built)}
+    def _item(self, state: _State) -> dict[str, Any]:
+        lists = {name: sorted(views) for name, views in state._asdict().items()}
+        return {"id": self._id, "scope": SCOPE, **lists}

@@ -97,7 +97,8 @@ class Rebuilder:
         """Rebuild and publish views; all of them if none is named.
 
         May be broken off and run again at any time: the views stay held back, and readers keep what they
-        have, until a run ends.
+        have, until all shards are counted; a run that dies while it publishes then leaves the views marked
+        as unpublished, until one ends.
 
         Raises
         ------
@@ -124,6 +125,7 @@ class Rebuilder:
                 await self._builds.complete(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
                 await self._publish(report)
+                await self._builds.finish(report.views)
         report.requests, report.request_units = charge.requests, charge.request_units
         report.seconds = time.monotonic() - started
         _log.info(

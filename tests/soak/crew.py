@@ -29,6 +29,7 @@ HOST_SETTINGS = {
     "FLEET_AUDIT_DELAY_SECONDS": "86400",
     # Full within minutes: documents are dropped and read again, and a leak is told from a cache that fills.
     "FLEET_CACHE_BYTES": str(8 * 1024 * 1024),
+    "FLEET_MERGE_BYTES": str(8 * 1024 * 1024),
 }
 
 HOST_BOUND, DATABASE_BOUND, AZURITE_BOUND = 4.0, 4.0, 2.0

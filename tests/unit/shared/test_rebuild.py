@@ -206,6 +206,25 @@ async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
     assert day["usage_statistics"]["total_interactions"] == 31
 
 
+async def test_a_rebuild_that_dies_while_it_publishes_leaves_the_view_marked_until_one_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await counted_world()
+    rebuilder, builds = await world.rebuilder(), await world.builds()
+
+    async def die(_documents: Iterable[DocumentKey]) -> PublishReport:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(rebuilder._publisher, "publish_again", die)
+        with pytest.raises(Killed):
+            await rebuilder.rebuild(["daily_metrics"])
+    assert await builds.unpublished() == {"daily_metrics"}
+    assert "daily_metrics" in await builds.built()
+    await rebuilder.rebuild(["daily_metrics"])
+    assert await builds.unpublished() == set()
+
+
 async def test_a_rebuild_that_is_broken_off_holds_the_views_back_until_one_ends() -> None:
     world = await counted_world()
     rebuilder = await world.rebuilder()
