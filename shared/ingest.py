@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -236,7 +238,14 @@ class Ingest:
         except Exception as error:
             if blames_service(error) or isinstance(error, ConflictError):
                 raise
-            _log.exception("withdrawal_failed", source=source.name, error_type=type(error).__name__)
+            # Without the message, which may quote the document.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error(
+                "withdrawal_failed",
+                source=source.name,
+                error_type=type(error).__name__,
+                where=f"{Path(where.filename).name}:{where.lineno}",
+            )
 
     def _shard(self, change: Change) -> ShardId:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)

@@ -34,7 +34,7 @@ HOST_SETTINGS = {
 
 HOST_BOUND, DATABASE_BOUND, AZURITE_BOUND = 4.0, 4.0, 2.0
 """Megabytes per minute that the memory of a process may grow after warm-up, at the default rate of writes:
-the database's page cache (64 MB) and a host's memory of what is published fill with the data."""
+the database's page cache (16 MB) and a host's memory of what is published fill with the data."""
 
 
 @dataclass(slots=True)

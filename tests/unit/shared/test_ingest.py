@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from shared.changes import Change, Verdict
 from shared.folding import FoldResult, ShardFolder
@@ -98,7 +99,13 @@ async def test_what_most_of_a_batch_cannot_is_not_its_documents_fault() -> None:
 async def test_a_withdrawal_that_fails_does_not_keep_its_document_out_of_poison() -> None:
     database = Database()
     bad = interaction(1, timestamp="never")
-    report = await database.ingest({"person-1"}, TooLargeError("full")).take("user_interactions", [bad])
+    with structlog.testing.capture_logs() as logged:
+        report = await database.ingest({"person-1"}, TooLargeError("ann's words")).take(
+            "user_interactions", [bad]
+        )
+    (said,) = [entry for entry in logged if entry["event"] == "withdrawal_failed"]
+    assert (said["error_type"], said["where"].partition(":")[0]) == ("TooLargeError", "test_ingest.py")
+    assert "ann's words" not in str(logged)
     assert len(report.poisoned) == len(database.poison) == 1
     assert database.poison[0]["error_field"] == "timestamp"
 
