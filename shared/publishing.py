@@ -33,7 +33,7 @@ from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
-from shared.showing import Batch, DocumentKey, Reader, Shown, person_of, showing
+from shared.showing import Batch, DocumentKey, Reader, Shown, person_of, showing, withdrawn
 from shared.views import VIEWS
 from shared.views.base import Pace, Rendered, View
 
@@ -115,8 +115,8 @@ class Publisher:
         # A lock lives as long as somebody holds it or waits for it.
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
-    async def publish(self, changes: Sequence[Mapping[str, Any]], *, pace: Pace = Pace.LIVE) -> PublishReport:
-        """Publish every document of the views of one pace that shows what changed.
+    async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
+        """Publish every document of the live views that shows what changed, and take away what must go.
 
         A generation that is not complete publishes nothing, and so never replaces the figures of an earlier
         one by partial ones. Once it is, the auditor publishes everything from the beginning of this feed on.
@@ -133,7 +133,8 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         batch = self._reader.take(changes)
-        return await self._publish_all(showing(batch.delivered, pace), batch)
+        documents = dict.fromkeys([*showing(batch.delivered, Pace.LIVE), *withdrawn(batch.delivered)])
+        return await self._publish_all(list(documents), batch)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
         """Publish documents from the state as it stands now, unless they show it already.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,7 +38,7 @@ DOCUMENTS_AT_ONCE = 500
 DAYS_AT_ONCE = 50
 
 _WRITTEN_SINCE = "c._ts >= @value"
-_OF_AGGREGATE = "c.aggregate = @aggregate"
+_BEGINNING = "c.aggregate = @aggregate AND STARTSWITH(c.key, @value)"
 
 _log = structlog.get_logger(__name__)
 
@@ -100,8 +100,8 @@ class Refresher:
     async def refresh(self, *, everything: bool = False) -> RefreshReport:
         """Publish what changed since the last refresh, and every half day what would cost too much hourly.
 
-        That is what the day changes, and the usage of passages: each is written into a document with its
-        embeddings, and where people ask a lot nearly all passages are cited within any hour.
+        That is what the day changes; people's weeks and quarters; and the usage of passages: each is written
+        into a document with its embeddings, and where people ask a lot nearly all are cited within any hour.
 
         Running it again, or twice at once, is harmless. A generation that is not complete publishes nothing,
         and begins with everything once it is.
@@ -128,9 +128,13 @@ class Refresher:
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
             if everything or done["half"] != half:
-                await self._write_usage(done["usage_since"] - OVERLAP_SECONDS, report)
+                changed = [
+                    t async for t in self._targets(_WRITTEN_SINCE, done["half_since"] - OVERLAP_SECONDS)
+                ]
+                await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
+                await self._write_usage(changed, report)
                 await self._publish(await self._aged(now, report), report)
-                done |= {"half": half, "usage_since": int(now.timestamp())}
+                done |= {"half": half, "half_since": int(now.timestamp())}
             await self._progress.upsert_item(
                 done | {"id": self._id, "scope": SCOPE, "since": int(now.timestamp())},
                 response_hook=record_charge,
@@ -156,7 +160,7 @@ class Refresher:
         return f"views-{self._generation}"
 
     async def _done(self) -> dict[str, Any]:
-        nothing = {"since": OVERLAP_SECONDS, "half": "", "usage_since": OVERLAP_SECONDS}
+        nothing = {"since": OVERLAP_SECONDS, "half": "", "half_since": OVERLAP_SECONDS}
         try:
             done = await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
@@ -164,8 +168,8 @@ class Refresher:
             return nothing
         return {name: done.get(name, value) for name, value in nothing.items()}
 
-    async def _write_usage(self, since: int, report: RefreshReport) -> None:
-        days = [t async for t in self._targets(f"{_OF_AGGREGATE} AND {_WRITTEN_SINCE}", since, day.NAME)]
+    async def _write_usage(self, changed: Iterable[PartialKey], report: RefreshReport) -> None:
+        days = [target for target in changed if target.aggregate == day.NAME]
         for batch in batched(days, DAYS_AT_ONCE):
             merges = await self._merger.refresh(batch)
             shown = {Day(target.key): (merge.revision, merge.state()) for target, merge in merges.items()}
@@ -179,8 +183,7 @@ class Refresher:
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
             for keys in view.due(now):
-                beginning = f"{_OF_AGGREGATE} AND STARTSWITH(c.key, @value)"
-                async for target in self._targets(beginning, keys.prefix, keys.aggregate):
+                async for target in self._targets(_BEGINNING, keys.prefix, keys.aggregate):
                     report.aged += 1
                     documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
         return list(documents)

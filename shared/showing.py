@@ -43,6 +43,17 @@ def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
     )
 
 
+def withdrawn(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[DocumentKey]:
+    """Return what changed states take away."""
+    return [
+        DocumentKey(name, key)
+        for target, changes in delivered.items()
+        for name, view in VIEWS.items()
+        if any(view.withdraws(target, stored.partial.state) for stored in changes)
+        for key in view.shows(target)
+    ]
+
+
 def person_of(document: DocumentKey) -> str | None:
     """Return whose document it is, None if it is not about one person."""
     try:

@@ -48,6 +48,8 @@ class Pace(Enum):
     """With every change of what it shows."""
     HOURLY = "hourly"
     """By a timer, whatever changed since the last time."""
+    TWICE_A_DAY = "twice a day"
+    """The same, less often: for what a day more or less hardly changes."""
 
 
 class Rendered(NamedTuple):
@@ -91,6 +93,9 @@ class View(Protocol):
     def shows(self, target: PartialKey) -> Iterable[str]:
         """Return the keys that are to be published when a partial changes."""
 
+    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+        """Say whether a changed state takes documents away: that is published at once, whatever the pace."""
+
     def inputs(self, key: str) -> Sequence[PartialKey]:
         """Return the states that the documents of a key show."""
 
@@ -111,6 +116,10 @@ class Plain:
     """A view whose keys never lose a document."""
 
     keeps_equal = False
+
+    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+        """Return False."""
+        return False
 
     def family(self, key: str) -> Family | None:
         """Return None."""

@@ -60,7 +60,7 @@ class UserAnalytics:
     ----------
     pace
         Months are published with every change. Days, weeks and quarters of the same figures would cost as
-        much each: they follow within the hour.
+        much each: days follow within the hour, weeks and quarters within half a day.
     """
 
     container = CONTAINER
@@ -81,6 +81,10 @@ class UserAnalytics:
         days = parse_period(month).days()
         labels = dict.fromkeys(period_of(self.kind, day).label for day in days)
         return tuple(f"{label}|{user_id}" for label in labels)
+
+    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+        """Say whether the person refuses."""
+        return target.aggregate == person_month.NAME and bool(state.total(person_month.REFUSED))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
         """Return the months of the period."""
