@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.contenders import BenchError, Contender, baseline_contender, fleet_contender
-from bench.figures import Cell, Comparison, HistoryLevel, Sample
+from bench.figures import Cell, Comparison, HalfDay, HistoryLevel, Sample
 from bench.server import Server
 from bench.traffic import LiveSegments, Scale, distinct_people, history_chunks, store
 from shared.cosmos import Charge
@@ -50,10 +50,9 @@ class Plan:
 async def measure_level(server: Server, plan: Plan, factor: int, progress: Progress) -> HistoryLevel:
     """Measure all batch sizes after a history of ``factor`` times the plan's length, in fresh databases."""
     async with AsyncExitStack() as stack:
-        contenders: list[Contender] = [
-            await stack.enter_async_context(baseline_contender(server.settings(f"baseline-{factor}"))),
-            await stack.enter_async_context(fleet_contender(server.settings(f"fleet-{factor}"))),
-        ]
+        baseline = await stack.enter_async_context(baseline_contender(server.settings(f"baseline-{factor}")))
+        fleet = await stack.enter_async_context(fleet_contender(server.settings(f"fleet-{factor}")))
+        contenders: list[Contender] = [baseline, fleet]
         interactions = 0
         for contender in contenders:
             progress(f"history ×{factor}: {contender.name}")
@@ -63,7 +62,9 @@ async def measure_level(server: Server, plan: Plan, factor: int, progress: Progr
         for batch, changes in plan.segments.items():
             progress(f"history ×{factor}: batches of {batch:,}")
             comparisons.append(await _compare(server, contenders, live, plan, batch, changes))
-    return HistoryLevel(factor, interactions, tuple(comparisons))
+        progress(f"history ×{factor}: what is refreshed twice a day")
+        cost = await fleet.refresh(everything=True)
+    return HistoryLevel(factor, interactions, tuple(comparisons), HalfDay(live.taken, cost))
 
 
 async def count_history(contender: Contender, scale: Scale, factor: int) -> int:

@@ -161,12 +161,38 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfDay:
+    """What the fleet refreshes twice a day, once after all the live changes of a level.
+
+    Twelve hours have more changes, and cost less each: what changed twice is refreshed once.
+    """
+
+    changes: int
+    charge: Charge
+
+    @property
+    def units_per_change(self) -> float:
+        """Request units."""
+        return self.charge.request_units / self.changes
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "changes": self.changes,
+            "requests": self.charge.requests,
+            "request_units": _rounded(self.charge.request_units),
+            "request_units_per_change": _rounded(self.units_per_change),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryLevel:
     """All comparisons after one length of history."""
 
     factor: int
     interactions: int
     comparisons: tuple[Comparison, ...]
+    half_day: HalfDay
 
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
@@ -174,6 +200,7 @@ class HistoryLevel:
             "factor": self.factor,
             "interactions": self.interactions,
             "batches": [comparison.as_json() for comparison in self.comparisons],
+            "half_day": self.half_day.as_json(),
         }
 
 

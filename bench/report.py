@@ -27,6 +27,12 @@ def print_report(figures: Figures, console: Console) -> None:
     for level in figures.levels:
         console.print()
         console.print(comparison_table(level))
+        half_day = level.half_day
+        console.print(
+            f"Refreshed twice a day, here once after {half_day.changes:,} changes:"
+            f" {half_day.charge.requests:,} requests, {half_day.charge.request_units:,.0f} request units,"
+            f" {_number(half_day.units_per_change)} per change"
+        )
     console.print()
     console.print(other_table(figures))
     console.print()
@@ -106,6 +112,8 @@ def other_table(figures: Figures) -> Table:
 def verdicts(figures: Figures) -> list[str]:
     """Return one line per aim: met or not, by the largest batch after the shortest history."""
     largest = max(figures.levels[0].comparisons, key=lambda comparison: comparison.batch)
+    baseline_units = largest.baseline.units.median
+    everything = (largest.fleet.units.median + figures.levels[0].half_day.units_per_change) / baseline_units
     grown = growth(figures.levels[0], figures.levels[-1])
     lines = [
         _verdict(
@@ -114,9 +122,10 @@ def verdicts(figures: Figures) -> list[str]:
             f" the baseline's (aim: at least {AIMS['changes_per_second']:.0f} ×)",
         ),
         _verdict(
-            largest.units_ratio <= AIMS["request_units"],
+            everything <= AIMS["request_units"],
             f"request units per change at batches of {largest.batch:,}: 1/{1 / largest.units_ratio:.1f}"
-            f" of the baseline's (aim: at most 1/{1 / AIMS['request_units']:.0f})",
+            f" of the baseline's, 1/{1 / everything:.1f} with what is refreshed twice a day"
+            f" (aim: at most 1/{1 / AIMS['request_units']:.0f})",
         ),
     ]
     longest = figures.levels[-1].factor

@@ -86,12 +86,18 @@ class LiveSegments:
     ----------
     ratings
         Whether answers are rated, 3 to 90 s later, each by a change of its own.
+
+    Attributes
+    ----------
+    taken
+        How many changes the segments so far have.
     """
 
     def __init__(self, scale: Scale, *, ratings: bool = True) -> None:
         self._ratings = ratings
         self._traffic = LiveTraffic(scale.people, scale.seed)
         self._moment = LIVE_START.timestamp() * 1000
+        self.taken = 0
 
     def next(self, changes: int) -> list[Document]:
         """Return the documents of the next ``changes`` changes: questions, and ratings of earlier ones."""
@@ -101,6 +107,7 @@ class LiveSegments:
             segment[write.document["id"]] = write.document
             if len(segment) == changes:
                 break
+        self.taken += len(segment)
         return list(segment.values())
 
     def _writes(self) -> Iterator[Write]:
