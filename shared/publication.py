@@ -163,7 +163,8 @@ class Writer:
             Write it even if it shows this state already.
         keep_equal
             Leave a document that says the same of an older state, unless it expires soon. Of two writers the
-            one that saw less may then win, until the other looks at it again.
+            one that saw less may then win, until the other looks at it again. What stands there is then read,
+            not remembered.
         confirmed
             The state was read, and not only delivered: without that nothing is created.
 
@@ -179,7 +180,9 @@ class Writer:
         if again:
             self._documents.pop(address, None)
         try:
-            published = self._documents.get(address)
+            # Others may have replaced or deleted what is remembered. The etag says so to whoever writes, and
+            # nothing to whoever leaves it.
+            published = None if keep_equal else self._documents.get(address)
             if published is None and standing is None:
                 published = await self._read_published(address)
             elif published is None and standing is not None and rendered.id in standing:
@@ -210,7 +213,8 @@ class Writer:
             there = (published.generation, published.revision)
             same = published.digest == digest and there == here
             if (same and published.tick >= stamp.tick and not again) or there[0] > here[0]:
-                keep(self._documents, address, published)
+                if not keep_equal:
+                    keep(self._documents, address, published)
                 return Writing(done=False, replaced=published)
             if there >= here and not same:
                 raise StaleReadError(f"{address.container}: {there} is published", published.etag)
@@ -230,7 +234,6 @@ class Writer:
         if published is not None and keep_equal and not again:
             lasts = published.tick == stamp.tick or (body["_ttl"] or LONG_TTL) >= LONG_TTL
             if lasts and (published.generation, published.content) == (stamp.generation, content):
-                keep(self._documents, address, published)
                 return Writing(done=False, replaced=published, kept=True)
         body["state"] |= {"digest": digest, "content": content}
         if published is None:
@@ -248,7 +251,8 @@ class Writer:
         now_published = Published(
             etag, stamp.generation, stamp.revision, stamp.tick, digest, content, stamp.as_of
         )
-        keep(self._documents, address, now_published)
+        if not keep_equal:
+            keep(self._documents, address, now_published)
         return Writing(done=True, replaced=published)
 
     async def _read_published(self, address: _Address) -> Published | None:

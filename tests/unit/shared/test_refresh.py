@@ -72,6 +72,37 @@ async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() ->
     assert await bring_up_to_date() == ({"ann", "bob"}, 2)
 
 
+async def test_documents_that_another_instance_took_away_come_back_with_the_same_figures() -> None:
+    world = World()
+    publisher, refresher = await world.publisher(), await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    await refresher.refresh(everything=True)
+    shown = world.documents("user_analytics").keys()
+    for given in (False, True):
+        await world.take(consent(given), source=USERS)
+        await world.publish(publisher)
+    await refresher.refresh(everything=True)
+    assert world.documents("user_analytics").keys() == shown
+
+
+@pytest.mark.parametrize(
+    "container", ["user_analytics", "content_popularity", "content_analytics", "engagement_summary"]
+)
+async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_others_meanwhile(
+    container: str,
+) -> None:
+    world = World()
+    one, two = await world.refresher(), await world.refresher()
+    shown = []
+    for rating, refresher in ((5, one), (3, two), (5, one)):
+        await world.take(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
+        await refresher.refresh(everything=True)
+        documents = world.documents(container).items()
+        shown.append({name: document["state"]["content"] for name, document in documents})
+    assert shown[0] == shown[2] != shown[1]
+
+
 async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
     world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
     await world.take(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
