@@ -114,8 +114,8 @@ class Refresher:
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries. The next refresh starts where the last one that
-            ended did.
+            The service did not answer, through all retries. The next refresh repeats what did not end: all
+            of it, or what is done every half day.
         """
         started, now = time.monotonic(), self._now()
         report, half = RefreshReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
@@ -127,18 +127,16 @@ class Refresher:
             changed = [t async for t in self._targets(_WRITTEN_SINCE, done["since"] - OVERLAP_SECONDS)]
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
+            done["since"] = int(now.timestamp())
+            await self._save(done)
             if everything or done["half"] != half:
                 changed = [
                     t async for t in self._targets(_WRITTEN_SINCE, done["half_since"] - OVERLAP_SECONDS)
                 ]
                 await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
-                await self._write_usage(changed, report)
                 await self._publish(await self._aged(now, report), report)
-                done |= {"half": half, "half_since": int(now.timestamp())}
-            await self._progress.upsert_item(
-                done | {"id": self._id, "scope": SCOPE, "since": int(now.timestamp())},
-                response_hook=record_charge,
-            )
+                await self._write_usage(changed, report)
+                await self._save(done | {"half": half, "half_since": done["since"]})
         report.requests, report.request_units = charge.requests, charge.request_units
         report.seconds = time.monotonic() - started
         _log.info(
@@ -167,6 +165,9 @@ class Refresher:
             record_charge(error.headers or {})
             return nothing
         return {name: done.get(name, value) for name, value in nothing.items()}
+
+    async def _save(self, done: dict[str, Any]) -> None:
+        await self._progress.upsert_item(done | {"id": self._id, "scope": SCOPE}, response_hook=record_charge)
 
     async def _write_usage(self, changed: Iterable[PartialKey], report: RefreshReport) -> None:
         days = [target for target in changed if target.aggregate == day.NAME]

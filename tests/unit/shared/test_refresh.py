@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from shared import cosmos
 from shared.facts import USERS
+from tests.fakes import no_fault
 from tests.unit.shared.world import World, interaction
 
 
@@ -228,3 +231,27 @@ async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
     await world.take(interaction(1, "2025-10-01T00:10:00Z"))
     await (await world.refresher()).refresh()
     assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1
+
+
+async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cosmos, "_BACKOFF", lambda _state: 0.0)
+    world = World()
+    vectors = world.containers["personality_vectors"]
+    vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"})
+
+    def busy(operation: str, when: str) -> None:
+        raise CosmosHttpResponseError(status_code=429, message="try later")
+
+    vectors.fault = busy
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish()
+    for _ in range(2):
+        world.now += timedelta(days=1)
+        with pytest.raises(CosmosHttpResponseError):
+            await refresher.refresh()
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
+    vectors.fault = no_fault
+    report = await refresher.refresh()
+    assert (report.changed, report.published, report.usage) == (0, 0, 1)
