@@ -9,8 +9,9 @@ pipeline's.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 from xxhash import xxh3_64_intdigest
 
-from shared.aggregates.base import STATE_TTL, short
+from shared.aggregates.base import RENEWAL, STATE_TTL, short
 from shared.aggregates.day import UNNAMED, passage_of, split_passage
 from shared.concurrency import for_each
 from shared.cosmos import record_charge, retrying
@@ -71,12 +72,26 @@ class UsageReport:
 
 
 class UsageWriter:
-    """Keeps the totals of a generation, and writes them into the vectors."""
+    """Keeps the totals of a generation, and writes them into the vectors.
 
-    def __init__(self, *, state: ContainerProxy, vectors: ContainerProxy, generation: int) -> None:
+    Parameters
+    ----------
+    clock
+        Tells seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: ContainerProxy,
+        vectors: ContainerProxy,
+        generation: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._state = state
         self._vectors = vectors
         self._generation = generation
+        self._clock = clock
 
     async def write(self, days: Mapping[Day, tuple[int, Tally]]) -> UsageReport:
         """Bring the totals and the vectors up to date with days that changed.
@@ -132,7 +147,9 @@ class UsageWriter:
                 if known is not None and known["revision"] >= revision:
                     return
                 before: Shares = known["shares"] if known else {}
-                if before == shares:
+                # A share must outlive the state of its day: that would count a second time.
+                renews = known is not None and self._clock() - known["_ts"] > RENEWAL
+                if before == shares and not renews:
                     return
                 changed = {name for name in {*before, *shares} if before.get(name) != shares.get(name)}
                 body = total or _document(shard, "total", {"shares": {}, "days": {}, "waiting": []})

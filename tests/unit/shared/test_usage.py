@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,6 +77,24 @@ async def test_a_corrected_interaction_takes_its_citation_back() -> None:
     await refresher.refresh(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
+
+
+async def test_a_share_is_renewed_with_the_state_of_its_day() -> None:
+    world = with_vectors()
+    refresher = await world.refresher()
+
+    async def share_after(number: int, **change: Any) -> Any:
+        await world.take(interaction(number, MONDAY, **change))
+        await refresher.refresh(everything=True)
+        (share,) = (item for item in world.state.items.values() if item["id"] == "usage|2025-09-01")
+        return share
+
+    first = await share_after(1)
+    assert await share_after(2, foundational_texts_used=None) == first
+    world.now += timedelta(days=31)
+    renewed = await share_after(3, foundational_texts_used=None)
+    assert (renewed["_ts"] > first["_ts"], renewed["shares"]) == (True, first["shares"])
+    assert vector(world)["usage_metrics"]["citation_count"] == 1
 
 
 @pytest.mark.parametrize("operation", ["batch", "patch"])

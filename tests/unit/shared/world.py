@@ -93,7 +93,12 @@ class World:
         )
 
     def usage(self) -> UsageWriter:
-        return UsageWriter(state=self.state, vectors=self.containers["personality_vectors"], generation=1)
+        return UsageWriter(
+            state=self.state,
+            vectors=self.containers["personality_vectors"],
+            generation=1,
+            clock=lambda: self.now.timestamp(),
+        )
 
     async def rebuilder(self) -> Rebuilder:
         return Rebuilder(
