@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -33,7 +33,7 @@ from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
-from shared.showing import Batch, DocumentKey, Reader, Shown, person_of, showing, withdrawn
+from shared.showing import Batch, DocumentKey, Reader, Shown, emptied, person_of, showing, withdrawn
 from shared.views import VIEWS
 from shared.views.base import Pace, Rendered, View
 
@@ -82,6 +82,7 @@ class _Outcome(Enum):
     """Published, and it was high time."""
     CURRENT = auto()
     ABSENT = auto()
+    HELD = auto()
 
 
 class Publisher:
@@ -118,8 +119,9 @@ class Publisher:
     async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
         """Publish every document of the live views that shows what changed, and take away what must go.
 
-        A generation that is not complete publishes nothing, and so never replaces the figures of an earlier
+        A generation that is not complete writes nothing, and so never replaces the figures of an earlier
         one by partial ones. Once it is, the auditor publishes everything from the beginning of this feed on.
+        What a refusal takes away is taken away even so, and of a view that is being rebuilt.
 
         Parameters
         ----------
@@ -133,8 +135,9 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         batch = self._reader.take(changes)
-        documents = dict.fromkeys([*showing(batch.delivered, Pace.LIVE), *withdrawn(batch.delivered)])
-        return await self._publish_all(list(documents), batch)
+        must_go = dict.fromkeys(withdrawn(batch.delivered))
+        documents = dict.fromkeys([*showing(batch.delivered, Pace.LIVE), *must_go, *emptied(batch.delivered)])
+        return await self._publish_all(list(documents), batch, must_go)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
         """Publish documents from the state as it stands now, unless they show it already.
@@ -167,16 +170,14 @@ class Publisher:
                 raise UnknownViewError(f"{document.view!r} is not a view: {', '.join(VIEWS)}")
         return await self._publish_all(documents, Batch(again=True))
 
-    async def _publish_all(self, documents: Sequence[DocumentKey], batch: Batch) -> PublishReport:
+    async def _publish_all(
+        self, documents: Sequence[DocumentKey], batch: Batch, must_go: Collection[DocumentKey] = ()
+    ) -> PublishReport:
         started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
-        if documents and not await self._generations.is_complete():
-            if batch.again:
-                raise self._generations.incomplete()
-            _log.info("views_held_back", documents=len(documents))
-            return report
-        asked, built = documents, await self._builds.built()
-        documents = [document for document in asked if document.view in built]
+        built = await self._may_be_written(documents, again=batch.again)
+        batch.held = {document for document in documents if document.view not in built}
+        asked, documents = documents, [d for d in documents if d not in batch.held or d in must_go]
         report.held = len(asked) - len(documents)
 
         async def one(document: DocumentKey) -> None:
@@ -193,6 +194,15 @@ class Publisher:
         if documents:
             _log_batch(report)
         return report
+
+    async def _may_be_written(self, documents: Sequence[DocumentKey], *, again: bool) -> frozenset[str]:
+        """Return the names of the views that are not held back."""
+        if documents and not await self._generations.is_complete():
+            if again:
+                raise self._generations.incomplete()
+            _log.info("views_held_back", documents=len(documents))
+            return frozenset()
+        return await self._builds.built()
 
     async def _publish_isolated(self, document: DocumentKey, batch: Batch, report: PublishReport) -> None:
         tries = retrying(
@@ -221,6 +231,7 @@ class Publisher:
             report.missed += outcome is _Outcome.MISSED
             report.current += outcome is _Outcome.CURRENT
             report.absent += outcome is _Outcome.ABSENT
+            report.held += outcome is _Outcome.HELD
 
     async def _publish_document(self, document: DocumentKey, batch: Batch, tries: AsyncRetrying) -> _Outcome:
         """Bring one document up to date."""
@@ -238,11 +249,11 @@ class Publisher:
                     trusted = first and bool(shown.delivered)
                     try:
                         return await self._write(
-                            view, document, shown, standing, again=batch.again, confirmed=not trusted
+                            view, document, shown, standing, batch, confirmed=not trusted
                         )
                     except UnconfirmedError:
                         shown = await self._reader.shown(inputs, batch, first=False)
-                        return await self._write(view, document, shown, standing, again=batch.again)
+                        return await self._write(view, document, shown, standing, batch)
                 except Exception as error:
                     self._forget(document, inputs)
                     if isinstance(error, StaleReadError):
@@ -262,18 +273,20 @@ class Publisher:
         document: DocumentKey,
         shown: Shown,
         standing: Mapping[str, Standing] | None,
+        batch: Batch,
         *,
-        again: bool,
         confirmed: bool = True,
     ) -> _Outcome:
         if shown.is_empty:
             return _Outcome.ABSENT
         # Others may add to the merges while this waits; from here to the rendering it does not wait.
         stamp, digest = shown.stamp(self._generation, view.tick(document.key, self._now())), shown.digest()
-        if self._shown.get(document) == (digest, stamp.tick) and not again:
+        if self._shown.get(document) == (digest, stamp.tick) and not batch.again:
             return _Outcome.CURRENT
         outcome, open_to_others = _Outcome.CURRENT, False
         documents = list(view.render(document.key, shown.states(), stamp))
+        if document in batch.held and any(rendered.body is not None for rendered in documents):
+            return _Outcome.HELD
         family = view.family(document.key)
         if family is not None and standing is None:
             (standing,) = await self._writer.find(view.container, [family])
@@ -286,7 +299,7 @@ class Publisher:
                 stamp,
                 digest,
                 standing,
-                again=again,
+                again=batch.again,
                 keep_equal=view.keeps_equal,
                 confirmed=confirmed,
             )

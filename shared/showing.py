@@ -6,7 +6,7 @@ All of it is read for many documents at once: states of all shards and of people
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -50,6 +50,18 @@ def withdrawn(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[D
         for target, changes in delivered.items()
         for name, view in VIEWS.items()
         if any(view.withdraws(target, stored.partial.state) for stored in changes)
+        for key in view.shows(target)
+    ]
+
+
+def emptied(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[DocumentKey]:
+    """Return what shows a person's state that lost everything: a refusal later on is not said there."""
+    return [
+        DocumentKey(name, key)
+        for target, changes in delivered.items()
+        if AGGREGATES[target.aggregate].person(target.key) is not None
+        and not all(stored.partial.state for stored in changes)
+        for name, view in VIEWS.items()
         for key in view.shows(target)
     ]
 
@@ -116,6 +128,8 @@ class Batch:
     """What stands there of the families of documents, where it was read for many at once."""
     again: bool = False
     """Documents are written even if they show this state already."""
+    held: Collection[DocumentKey] = ()
+    """Documents that may be taken away, and not written: their view is held back."""
 
 
 class Reader:

@@ -42,10 +42,14 @@ class Instance:
     """
 
     def __init__(
-        self, container: FakeContainer, live: Mapping[tuple[str, str], Document] | None = None
+        self,
+        container: FakeContainer,
+        live: Mapping[tuple[str, str], Document] | None = None,
+        generation: int = 1,
     ) -> None:
         self.folder = ShardFolder(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
         self.live = live or {}
+        self.generation = generation
         self.conflicts = 0
 
     async def take(
@@ -55,7 +59,7 @@ class Instance:
         by_shard = defaultdict(list)
         for raw in batch:
             change = change_of(source, raw, live=False)
-            by_shard[shard_of(change.user_id, shards=2, generation=1)].append(change)
+            by_shard[shard_of(change.user_id, shards=2, generation=self.generation)].append(change)
         for shard, changes in by_shard.items():
             result = await self.folder.fold(shard, source.name, changes)
             self.conflicts += result.conflicts

@@ -9,8 +9,11 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared import cosmos
 from shared.facts import USERS
+from shared.settings import Settings
+from shared.views import VIEWS
 from tests.fakes import no_fault
-from tests.unit.shared.world import World, interaction
+from tests.unit.shared.delivery import Instance
+from tests.unit.shared.world import SHARDS, World, interaction
 
 
 def consent(given: bool) -> dict[str, object]:
@@ -73,6 +76,59 @@ async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() ->
     assert world.documents("daily_metrics")["daily_metrics_20250912"]["usage_statistics"]["active_users"] == 2
     await world.take(consent(True), source=USERS)
     assert await bring_up_to_date() == ({"ann", "bob"}, 2)
+
+
+async def shown_to_all() -> World:
+    world = World()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish()
+    await (await world.refresher()).refresh(everything=True)
+    assert len(world.documents("user_analytics")) == 4
+    return world
+
+
+async def test_nothing_is_left_of_who_refuses_after_a_month_lost_everything() -> None:
+    world = await shown_to_all()
+    publisher = await world.publisher()
+    await world.take(interaction(1, "2025-06-12T10:00:00Z"))
+    await world.publish(publisher)
+    await world.take(consent(False), source=USERS)
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+
+
+async def test_who_refuses_has_no_document_though_its_view_is_held_back() -> None:
+    world = await shown_to_all()
+    builds = await world.builds()
+    await builds.set_aside(name for name in VIEWS if name.startswith("user_analytics"))
+    publisher = await world.publisher()
+    await world.take(interaction(2, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["interaction_metrics"]["total_interactions"] == 1
+    await world.take(consent(False), source=USERS)
+    refused = list(world.state.items.values())
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+    await world.take(consent(True), source=USERS)
+    await publisher.publish(refused)  # an old delivery
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+
+
+async def test_who_refuses_has_no_document_though_a_new_generation_is_not_complete() -> None:
+    world = await shown_to_all()
+    world.settings = Settings(FLEET_SHARDS=SHARDS, FLEET_GENERATION=2)
+    world.state.items.clear()
+    world.folding = Instance(world.state, generation=2)
+    publisher = await world.publisher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["interaction_metrics"]["total_interactions"] == 1
+    await world.take(consent(False), source=USERS)
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
 
 
 async def test_documents_that_another_instance_took_away_come_back_with_the_same_figures() -> None:
