@@ -22,7 +22,7 @@ from shared.ledger import LEDGER, PARTIAL, Loaded, Page, Partial, Write
 from shared.publishing import Publisher, UnknownViewError
 from shared.settings import Settings
 from shared.shards import ShardId, all_shards
-from shared.showing import DocumentKey
+from shared.showing import DocumentKey, portions
 from shared.store import ConflictError, ShardStore, TooLargeError
 from shared.tally import Tally
 from shared.units import Day, Month, day_after
@@ -33,7 +33,6 @@ ATTEMPTS = 20
 
 WRITES_AT_ONCE = 50
 SHARDS_AT_ONCE = 4
-DOCUMENTS_AT_ONCE = 500
 
 RETAINED_DAYS, COUNTED_DAYS = 90, 365
 """State of what lies further back than the first is left as it is: sessions expire after so many days, and
@@ -264,7 +263,7 @@ class Rebuilder:
             target = PartialKey(item["aggregate"], item["key"])
             for view in report.views:
                 documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
-        for batch in batched(documents, DOCUMENTS_AT_ONCE):
+        for batch in portions(documents):
             published = await self._publisher.publish_again(batch)
             report.published += published.published
             report.poisoned += len(published.poisoned)

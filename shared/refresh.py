@@ -21,7 +21,7 @@ from shared.merging import Merger
 from shared.periods import day_text
 from shared.publishing import Publisher, PublishReport, utc_now
 from shared.settings import Settings
-from shared.showing import DocumentKey, showing
+from shared.showing import DocumentKey, portions, showing
 from shared.units import Day
 from shared.usage import UsageWriter
 from shared.views import VIEWS
@@ -34,7 +34,6 @@ OVERLAP_SECONDS = 600
 """What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
 that lag. Of documents that say the same already nothing is written."""
 
-DOCUMENTS_AT_ONCE = 500
 DAYS_AT_ONCE = 50
 
 _WRITTEN_SINCE = "c._ts >= @value"
@@ -177,7 +176,7 @@ class Refresher:
             report.usage += (await self._usage.write(shown)).patched
 
     async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
-        for batch in batched(documents, DOCUMENTS_AT_ONCE):
+        for batch in portions(documents):
             report.add(await self._publisher.publish_documents(batch))
 
     async def _aged(self, now: datetime, report: RefreshReport) -> list[DocumentKey]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared import cosmos
+from shared.aggregates.base import PartialKey
 from shared.facts import USERS
+from shared.merging import Merge, Merger
 from shared.settings import Settings
+from shared.showing import DOCUMENTS_AT_ONCE, STATES_AT_ONCE, portions, showing
+from shared.units import Day, day_after
 from shared.views import VIEWS
+from shared.views.base import Pace
 from tests.fakes import no_fault
 from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import SHARDS, World, interaction
@@ -311,3 +317,35 @@ async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: 
     vectors.fault = no_fault
     report = await refresher.refresh()
     assert (report.changed, report.published, report.usage) == (0, 0, 1)
+
+
+def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
+    days = [day_after(Day("2025-01-01"), n) for n in range(400)]
+    months = [f"2025{month:02d}" for month in range(1, 13)]
+    targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
+    targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
+    documents = [document for pace in Pace for document in showing(targets, pace)]
+    found = list(portions(documents))
+    assert sorted(document for portion in found for document in portion) == sorted(documents)
+    for portion in found:
+        inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
+        shared = [t for t in inputs if t.aggregate != "person_month"]
+        assert len(shared) <= STATES_AT_ONCE
+        assert shared or len(portion) <= DOCUMENTS_AT_ONCE
+
+
+async def test_a_year_is_refreshed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, together, read = World(), list[int](), Merger.refresh
+
+    async def refresh(merger: Merger, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
+        targets = list(targets)
+        together.append(len(targets))
+        return await read(merger, targets)
+
+    monkeypatch.setattr(Merger, "refresh", refresh)
+    for n in range(0, 400, 2):
+        await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
+    await (await world.refresher()).refresh()
+    assert max(together) <= STATES_AT_ONCE
+    shown = world.documents("content_popularity")
+    assert sum(name.startswith("content_popularity_daily") for name in shown) == 200
