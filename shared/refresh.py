@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -133,7 +133,8 @@ class Refresher:
                     t async for t in self._targets(_WRITTEN_SINCE, done["half_since"] - OVERLAP_SECONDS)
                 ]
                 await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
-                await self._publish(await self._aged(now, report), report)
+                since = datetime.fromtimestamp(done["half_since"], UTC)
+                await self._publish(await self._aged(since, now, report), report)
                 await self._write_usage(changed, report)
                 await self._save(done | {"half": half, "half_since": done["since"]})
         report.requests, report.request_units = charge.requests, charge.request_units
@@ -179,13 +180,18 @@ class Refresher:
         for batch in portions(documents):
             report.add(await self._publisher.publish_documents(batch))
 
-    async def _aged(self, now: datetime, report: RefreshReport) -> list[DocumentKey]:
+    async def _aged(self, since: datetime, now: datetime, report: RefreshReport) -> list[DocumentKey]:
+        """Return what the clock changed since it was published last."""
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
-            for keys in view.due(now):
+            for keys in view.due(since, now):
                 async for target in self._targets(_BEGINNING, keys.prefix, keys.aggregate):
                     report.aged += 1
-                    documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
+                    documents |= dict.fromkeys(
+                        DocumentKey(name, key)
+                        for key in view.shows(target)
+                        if view.tick(key, since) < view.tick(key, now)
+                    )
         return list(documents)
 
     async def _targets(self, condition: str, value: object, aggregate: str = "") -> AsyncIterator[PartialKey]:

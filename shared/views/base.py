@@ -108,8 +108,11 @@ class View(Protocol):
     def tick(self, key: str, now: datetime) -> str:
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
-    def due(self, now: datetime) -> Iterable[ClockKeys]:
-        """Return the states whose documents change with the clock alone."""
+    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+        """Return the states whose documents change with the clock alone, between two times.
+
+        Of those documents the ones are published whose tick differs.
+        """
 
 
 class Plain:
@@ -133,7 +136,7 @@ class Timeless(Plain):
         """Return nothing."""
         return ""
 
-    def due(self, now: datetime) -> tuple[ClockKeys, ...]:
+    def due(self, since: datetime, now: datetime) -> tuple[ClockKeys, ...]:
         """Return nothing."""
         return ()
 

@@ -56,7 +56,7 @@ class EngagementSummary(Plain):
         """
         return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
-    def due(self, now: datetime) -> Iterable[ClockKeys]:
+    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
         """Return the current month, and the last one until it was shown as of its end."""
         own = month_of(day_text(now))
         yield ClockKeys(month.NAME, own)

@@ -26,7 +26,7 @@ from shared.scores import (
 )
 from shared.tally import Tally, merged, ratio, top
 from shared.tiers import NEW, depth_of, month_scores, tier_of
-from shared.units import MICROS, Day, Month, days_between, iso, month_of
+from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
 from shared.views.base import ClockKeys, Family, Pace, Rendered, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
@@ -43,9 +43,8 @@ SIGNIFICANT_SAMPLE = 30
 EXPERTISE = ((1 / 3, "beginner"), (2 / 3, "intermediate"), (1.0, "advanced"))
 """Thirds of the depth score."""
 
-CLOSING = timedelta(days=2)
-"""How long a period that is over is still looked at, so that its documents show its end although the fleet
-stood still over that day."""
+LIFETIME = timedelta(seconds=container(CONTAINER).default_ttl or 0)
+"""What was not written for so long is gone."""
 
 HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_learner"))
 """Shares of the days of the period on which the person was here, up to which each word goes."""
@@ -108,15 +107,19 @@ class UserAnalytics:
         """Return the day as of which the scores are: today, until the period is over."""
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
-    def due(self, now: datetime) -> Iterable[ClockKeys]:
-        """Return the months of the current period that have begun, and of one that is just over.
+    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+        """Return the months of all periods with a day from the first time to the second.
 
-        Somebody's scores sink until the end of the period, however long before they fell silent.
+        Somebody's scores sink until the end of the period, however long before they fell silent. What is
+        shown of a single day stays as it is.
         """
-        days = (day_text(now - CLOSING), day_text(now))
+        first, today = day_text(max(since, now - LIFETIME)), day_text(now)
+        if self.kind == "daily" or first == today:
+            return
+        days = (day_after(first, n) for n in range(days_between(first, today) + 1))
         months = {month for day in days for month in period_of(self.kind, day).months()}
         for month in sorted(months):
-            if month <= month_of(days[-1]):
+            if month <= month_of(today):
                 yield ClockKeys(person_month.NAME, f"{month}|")
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:

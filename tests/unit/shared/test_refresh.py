@@ -229,6 +229,9 @@ async def test_the_scores_of_a_quarter_sink_after_the_month_of_the_last_visit() 
         ("2025W29", "2025-07-20", datetime(2025, 7, 22, 12, tzinfo=UTC)),
         ("2025W31", "2025-08-03", datetime(2025, 8, 5, 12, tzinfo=UTC)),
         ("2025Q3", "2025-09-30", datetime(2025, 10, 2, 12, tzinfo=UTC)),
+        ("202507", "2025-07-31", datetime(2025, 8, 12, 12, tzinfo=UTC)),
+        ("2025W31", "2025-08-03", datetime(2025, 8, 12, 12, tzinfo=UTC)),
+        ("2025Q3", "2025-09-30", datetime(2025, 10, 12, 12, tzinfo=UTC)),
     ],
 )
 async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then(
