@@ -33,7 +33,17 @@ from shared.merging import Merger
 from shared.poison import PoisonStore
 from shared.publication import StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
-from shared.showing import Batch, DocumentKey, Reader, Shown, emptied, person_of, showing, withdrawn
+from shared.showing import (
+    Batch,
+    DocumentKey,
+    Reader,
+    Shown,
+    emptied,
+    person_of,
+    portions,
+    showing,
+    withdrawn,
+)
 from shared.views import VIEWS
 from shared.views.base import Pace, Rendered, View
 
@@ -175,29 +185,40 @@ class Publisher:
     ) -> PublishReport:
         started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
-        built = await self._may_be_written(documents, again=batch.again)
-        batch.held = {document for document in documents if document.view not in built}
-        asked, documents = documents, [d for d in documents if d not in batch.held or d in must_go]
-        report.held = len(asked) - len(documents)
-
-        async def one(document: DocumentKey) -> None:
-            await self._publish_isolated(document, batch, report)
-
         with charging() as charge:
             try:
-                if not batch.again:
-                    await self._reader.read(documents, batch)
-                await for_each(documents, one, at_once=CONCURRENCY)
+                for portion in portions(documents):
+                    await self._publish_portion(portion, batch, must_go, report)
             finally:
                 report.request_units, report.requests = charge.request_units, charge.requests
                 report.seconds = time.monotonic() - started
-        if documents:
+        if report.held < len(documents):
             _log_batch(report)
         return report
 
+    async def _publish_portion(
+        self,
+        asked: Sequence[DocumentKey],
+        batch: Batch,
+        must_go: Collection[DocumentKey],
+        report: PublishReport,
+    ) -> None:
+        built = await self._may_be_written(asked, again=batch.again)
+        held = {document for document in asked if document.view not in built}
+        documents = [document for document in asked if document not in held or document in must_go]
+        report.held += len(asked) - len(documents)
+        part = Batch(batch.delivered, again=batch.again, held=held)
+
+        async def one(document: DocumentKey) -> None:
+            await self._publish_isolated(document, part, report)
+
+        if not part.again:
+            await self._reader.read(documents, part)
+        await for_each(documents, one, at_once=CONCURRENCY)
+
     async def _may_be_written(self, documents: Sequence[DocumentKey], *, again: bool) -> frozenset[str]:
         """Return the names of the views that are not held back."""
-        if documents and not await self._generations.is_complete():
+        if not await self._generations.is_complete():
             if again:
                 raise self._generations.incomplete()
             _log.info("views_held_back", documents=len(documents))

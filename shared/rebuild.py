@@ -22,7 +22,7 @@ from shared.ledger import LEDGER, PARTIAL, Loaded, Page, Partial, Write
 from shared.publishing import Publisher, UnknownViewError
 from shared.settings import Settings
 from shared.shards import ShardId, all_shards
-from shared.showing import DocumentKey, portions
+from shared.showing import DocumentKey
 from shared.store import ConflictError, ShardStore, TooLargeError
 from shared.tally import Tally
 from shared.units import Day, Month, day_after
@@ -263,10 +263,9 @@ class Rebuilder:
             target = PartialKey(item["aggregate"], item["key"])
             for view in report.views:
                 documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
-        for batch in portions(documents):
-            published = await self._publisher.publish_again(batch)
-            report.published += published.published
-            report.poisoned += len(published.poisoned)
+        published = await self._publisher.publish_again(documents)
+        report.published += published.published
+        report.poisoned += len(published.poisoned)
 
 
 def _people(counted: Contributions, stored: Mapping[PartialKey, Loaded]) -> Iterable[PersonChange]:

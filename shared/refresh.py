@@ -21,7 +21,7 @@ from shared.merging import Merger
 from shared.periods import day_text
 from shared.publishing import Publisher, PublishReport, utc_now
 from shared.settings import Settings
-from shared.showing import DocumentKey, portions, showing
+from shared.showing import DocumentKey, showing
 from shared.units import Day
 from shared.usage import UsageWriter
 from shared.views import VIEWS
@@ -177,8 +177,7 @@ class Refresher:
             report.usage += (await self._usage.write(shown)).patched
 
     async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
-        for batch in portions(documents):
-            report.add(await self._publisher.publish_documents(batch))
+        report.add(await self._publisher.publish_documents(documents))
 
     async def _aged(self, since: datetime, now: datetime, report: RefreshReport) -> list[DocumentKey]:
         """Return what the clock changed since it was published last."""

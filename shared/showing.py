@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
-from shared.concurrency import batched, for_each
+from shared.concurrency import for_each
 from shared.ledger import PARTIAL
 from shared.merging import Merge, Merger, StoredPartial
 from shared.publication import Published, Standing, Writer
@@ -78,24 +78,24 @@ def portions(documents: Iterable[DocumentKey]) -> Iterator[list[DocumentKey]]:
 
     Those that show states of all shards come first, neighbours together; those of people stay in order.
     """
-    inputs: dict[DocumentKey, set[PartialKey]] = {}
+    shared: dict[DocumentKey, set[PartialKey]] = {}
     people: list[DocumentKey] = []
     for document in documents:
-        shared = {t for t in _inputs(document) if AGGREGATES[t.aggregate].person(t.key) is None}
-        if shared:
-            inputs[document] = shared
+        inputs = {t for t in _inputs(document) if AGGREGATES[t.aggregate].person(t.key) is None}
+        if inputs:
+            shared[document] = inputs
         else:
             people.append(document)
     portion, states = list[DocumentKey](), set[PartialKey]()
-    for document in sorted(inputs):
-        if portion and len(states | inputs[document]) > STATES_AT_ONCE:
+    for document in (*sorted(shared), *people):
+        inputs = shared.get(document, set())
+        if len(portion) == DOCUMENTS_AT_ONCE or (portion and len(states | inputs) > STATES_AT_ONCE):
             yield portion
             portion, states = [], set()
         portion.append(document)
-        states |= inputs[document]
+        states |= inputs
     if portion:
         yield portion
-    yield from batched(people, DOCUMENTS_AT_ONCE)
 
 
 def person_of(document: DocumentKey) -> str | None:

@@ -337,7 +337,7 @@ def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
         assert shared or len(portion) <= DOCUMENTS_AT_ONCE
 
 
-async def test_a_year_is_refreshed_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     world, together, read = World(), list[int](), Merger.refresh
 
     async def refresh(merger: Merger, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
@@ -348,7 +348,9 @@ async def test_a_year_is_refreshed_a_part_at_a_time(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Merger, "refresh", refresh)
     for n in range(0, 400, 2):
         await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
+    await world.publish()
     await (await world.refresher()).refresh()
     assert max(together) <= STATES_AT_ONCE
+    assert len(world.documents("daily_metrics")) == 200
     shown = world.documents("content_popularity")
     assert sum(name.startswith("content_popularity_daily") for name in shown) == 200
