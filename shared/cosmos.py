@@ -15,7 +15,11 @@ import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
-from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponseError
+from azure.cosmos.exceptions import (
+    CosmosBatchOperationError,
+    CosmosClientTimeoutError,
+    CosmosHttpResponseError,
+)
 from azure.identity.aio import DefaultAzureCredential
 from tenacity import (
     AsyncRetrying,
@@ -101,9 +105,13 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
     return CosmosClient(endpoint, DefaultAzureCredential(), transport=transport(endpoint), **options)
 
 
+_ANSWERS = (CosmosHttpResponseError, CosmosBatchOperationError)
+"""The service's no to a request, and to one operation of a transactional batch: 207, with 429 inside."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether an error is the service's or the network's, and may pass."""
-    if isinstance(error, CosmosHttpResponseError):
+    if isinstance(error, _ANSWERS):
         return error.status_code in TRANSIENT_STATUSES
     return isinstance(
         error,
@@ -121,7 +129,7 @@ def blames_service(error: BaseException) -> bool:
 
     Only two answers of the service speak of the document: 400 (it is malformed) and 413 (it is too large).
     """
-    if isinstance(error, CosmosHttpResponseError):
+    if isinstance(error, _ANSWERS):
         return error.status_code not in (400, 413)
     return isinstance(error, AzureError) or is_transient(error)
 

@@ -1,0 +1,51 @@
+"""Which errors are tried again, and which are a document's own."""
+
+from __future__ import annotations
+
+import pytest
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+
+from shared import cosmos
+from shared.cosmos import blames_service, is_transient
+from tests.unit.shared.world import World, interaction
+
+
+def refused(status: int, *, in_batch: bool) -> Exception:
+    if in_batch:
+        return CosmosBatchOperationError(
+            error_index=0, headers={}, status_code=status, message="no", operation_responses=[]
+        )
+    return CosmosHttpResponseError(status_code=status, message="no")
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize(
+    ("status", "passes", "of_the_service"),
+    [
+        (429, True, True),
+        (449, True, True),
+        (503, True, True),
+        (403, False, True),
+        (400, False, False),
+        (413, False, False),
+    ],
+)
+def test_an_operation_of_a_batch_is_refused_as_a_request_is(
+    status: int, passes: bool, of_the_service: bool, in_batch: bool
+) -> None:
+    error = refused(status, in_batch=in_batch)
+    assert (is_transient(error), blames_service(error)) == (passes, of_the_service)
+
+
+async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cosmos, "_BACKOFF", lambda _state: 0.0)
+    world, errors = World(), [refused(429, in_batch=True)]
+
+    def throttle(operation: str, when: str) -> None:
+        if operation == "batch" and errors:
+            raise errors.pop()
+
+    world.state.fault = throttle
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    assert errors == []
+    assert world.states()
