@@ -221,7 +221,7 @@ CONTENT_POPULARITY = {
     "personality_rankings[].satisfaction": "mean user_rating, 1 to 5",
     "personality_rankings[].response_quality": "score response_effectiveness, of ratings and response_relevance",
     "personality_rankings[].efficiency_score": "score efficiency, of mean response_time_ms and mean cost",
-    "generated_at": "as calculated_at; published within the hour",
+    "generated_at": "as calculated_at",
     "data_points": "interactions of the period",
     "confidence_level": "of the intervals that scores use: 0.95",
     **_STATE,
