@@ -22,11 +22,16 @@ class Rate:
 
     It says what the server needs, where ``per_second`` also depends on clients and other work on the machine.
     """
+    client_cpu_ms: float | None = None
+    """The same of the clients: the SDK's work."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
-        cpu = None if self.cpu_ms is None else round(self.cpu_ms, 3)
-        return {"per_second": round(self.per_second, 1), "server_cpu_ms": cpu}
+        return {
+            "per_second": round(self.per_second, 1),
+            "server_cpu_ms": None if self.cpu_ms is None else round(self.cpu_ms, 3),
+            "client_cpu_ms": None if self.client_cpu_ms is None else round(self.client_cpu_ms, 3),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def verdicts(figures: Figures) -> list[str]:
         _verdict(
             everything <= AIMS["request_units"],
             f"request units per change at batches of {largest.batch:,}: 1/{1 / largest.units_ratio:.1f}"
-            f" of the baseline's, 1/{1 / everything:.1f} with what is refreshed twice a day"
+            f" of the baseline's, 1/{1 / everything:.1f} with the half day's"
             f" (aim: at most 1/{1 / AIMS['request_units']:.0f})",
         ),
     ]

@@ -111,7 +111,7 @@ def test_aims_are_judged_at_the_largest_batch_and_the_shortest_history() -> None
     lines = verdicts(figures(short, long))
     assert [("not met" in line) for line in lines[:4]] == [False, False, True, False]
     assert "50.0 × the baseline's" in lines[0]
-    assert "1/10.7 of the baseline's, 1/10.2 with what is refreshed twice a day" in lines[1]
+    assert "1/10.7 of the baseline's, 1/10.2 with the half day's" in lines[1]
     assert "batches of 1: +12.5%" in lines[2]
     assert "batches of 1,000: +6.7%" in lines[3]
 

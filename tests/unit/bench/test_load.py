@@ -41,7 +41,7 @@ async def test_both_servers_are_measured_with_the_same_items() -> None:
         assert server.unavailable is None
         assert server.items == 300
         assert set(server.rates) == {"read", "upsert"}
-        assert all(rate.per_second > 0 for rate in server.rates.values())
+        assert all(rate.per_second > 0 and rate.client_cpu_ms for rate in server.rates.values())
         assert server.rss_seeded
         assert server.rss_after
 
@@ -103,7 +103,7 @@ def test_a_task_survives_the_pipe() -> None:
 def test_what_was_not_possible_is_null_with_its_reason() -> None:
     report = json.loads(json.dumps(_figures().as_json()))
     assert report["other"]["upsert"] is None
-    assert report["other"]["read"] == {"per_second": 700.0, "server_cpu_ms": None}
+    assert report["other"]["read"] == {"per_second": 700.0, "server_cpu_ms": None, "client_cpu_ms": None}
     assert report["other"]["unavailable"] == "no upserts"
     console = Console(record=True, width=120, file=StringIO())
     console.print(load_table(_figures()))
