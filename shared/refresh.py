@@ -186,11 +186,7 @@ class Refresher:
             for keys in view.due(since, now):
                 async for target in self._targets(_BEGINNING, keys.prefix, keys.aggregate):
                     report.aged += 1
-                    documents |= dict.fromkeys(
-                        DocumentKey(name, key)
-                        for key in view.shows(target)
-                        if view.tick(key, since) < view.tick(key, now)
-                    )
+                    documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
         return list(documents)
 
     async def _targets(self, condition: str, value: object, aggregate: str = "") -> AsyncIterator[PartialKey]:

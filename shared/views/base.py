@@ -109,10 +109,7 @@ class View(Protocol):
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
     def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
-        """Return the states whose documents change with the clock alone, between two times.
-
-        Of those documents the ones are published whose tick differs.
-        """
+        """Return the states whose documents change with the clock alone, between two times."""
 
 
 class Plain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -190,6 +191,21 @@ async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
     await world.publish()
     world.now += timedelta(days=1)
     assert await churned("202510") == 0
+
+
+async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_over() -> None:
+    world = World(now=datetime(2025, 9, 14, 12, tzinfo=UTC))
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
+    await refresher.refresh()
+    world.now += timedelta(hours=1)
+    world.state._clock = count(int(world.now.timestamp()))
+    await refresher.refresh()
+    await world.take(interaction(1, "2025-06-30T10:00:00Z"))
+    world.now += timedelta(hours=12)
+    await refresher.refresh()
+    summaries = world.documents("engagement_summary")
+    assert summaries["engagement_summary_churned_202508"]["user_count"] == 1
 
 
 async def test_scores_sink_with_the_days() -> None:
