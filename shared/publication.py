@@ -38,12 +38,12 @@ class StaleReadError(Exception):
     reading again does not help: then the view goes to poison, and a new ``FLEET_GENERATION`` is the way out.
     """
 
-    def __init__(self, message: str, etag: str) -> None:
+    def __init__(self, message: str, published: Published) -> None:
         super().__init__(message)
-        self.etag = etag
-        """Of the document that is published."""
-        self.is_contended = False
-        """Whether others published it meanwhile: then it is nobody's fault, and worth another try later."""
+        self.published = published
+        self.may_pass = False
+        """Whether others published meanwhile, or just before: then it is nobody's fault, and worth another
+        try later."""
 
 
 class UnconfirmedError(Exception):
@@ -217,7 +217,7 @@ class Writer:
                     keep(self._documents, address, published)
                 return Writing(done=False, replaced=published)
             if there >= here and not same:
-                raise StaleReadError(f"{address.container}: {there} is published", published.etag)
+                raise StaleReadError(f"{address.container}: {there} is published", published)
         body = rendered.body
         if body is None:
             if published is not None:

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 from weakref import WeakValueDictionary
@@ -29,9 +29,9 @@ from shared.builds import Builds
 from shared.concurrency import for_each
 from shared.cosmos import blames_service, charging, retrying
 from shared.generations import Generations
-from shared.merging import Merger
+from shared.merging import OVERLAP_SECONDS, Merger
 from shared.poison import PoisonStore
-from shared.publication import StaleReadError, Standing, UnconfirmedError, Writer, keep
+from shared.publication import Published, StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
 from shared.showing import (
     Batch,
@@ -236,7 +236,7 @@ class Publisher:
             async with self._locks.setdefault(document, asyncio.Lock()):
                 outcome = await self._publish_document(document, batch, tries)
         except Exception as error:
-            if blames_service(error) or (isinstance(error, StaleReadError) and error.is_contended):
+            if blames_service(error) or (isinstance(error, StaleReadError) and error.may_pass):
                 raise
             row_id = await self._poison.record(
                 source=VIEW_STATE,
@@ -278,10 +278,15 @@ class Publisher:
                 except Exception as error:
                     self._forget(document, inputs)
                     if isinstance(error, StaleReadError):
-                        stale.add(error.etag)
-                        error.is_contended = len(stale) > 1
+                        stale.add(error.published.etag)
+                        error.may_pass = len(stale) > 1 or self._is_new(error.published)
                     raise
         raise AssertionError("the retry policy either returns or raises")
+
+    def _is_new(self, published: Published) -> bool:
+        """Say whether a document shows what was written so lately that a replica may not have it."""
+        lag = timedelta(seconds=OVERLAP_SECONDS)
+        return published.as_of is not None and self._now() - published.as_of < lag
 
     def _forget(self, document: DocumentKey, inputs: Iterable[PartialKey]) -> None:
         """Read everything again next time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, TypeVar
 
 import pytest
@@ -185,6 +186,21 @@ async def test_a_state_that_went_back_is_visible_and_holds_nothing_up() -> None:
     assert (report.published, len(report.poisoned)) == (1, 1)
     row = database.poison()
     assert row["error_type"] == "StaleReadError"
+
+
+async def test_a_replica_that_lags_brings_nothing_into_poison() -> None:
+    database = Database()
+    now = int(time.time())
+    database.containers["view_state"] = FakeContainer(began=now)
+    await database.publisher().publish([await database.count("1:0000", 9, 7)])
+    await database.count("1:0000", 2, 1)  # as a replica has it that was written to before
+    other = await database.count("1:0001", 1, 1)
+    with pytest.raises(StaleReadError):
+        await database.publisher().publish([other])
+    assert database.containers["poison_messages"].items == {}
+    await database.count("1:0000", 9, 7)
+    await database.publisher().publish([other])
+    assert database.shown() == 10
 
 
 async def test_others_who_publish_all_the_time_bring_nothing_into_poison() -> None:
