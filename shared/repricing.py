@@ -19,7 +19,7 @@ from azure.cosmos.exceptions import (
 
 from shared.changes import Change, Verdict
 from shared.concurrency import for_each
-from shared.cosmos import record_charge
+from shared.cosmos import record_charge, retrying
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.folding import ShardFolder
 from shared.ledger import Page
@@ -248,7 +248,17 @@ class Repricer:
         return _Progress(item["prices"], walk, item["settling"], item["_etag"])
 
     async def _write(self, progress: _Progress) -> None:
-        """Write how far this run is; of two that run at once one goes on unnoticed, and does no harm."""
+        """Write how far this run is.
+
+        Of two that run at once the last one wins, and does no harm: the shards of the other are done again.
+        """
+        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceExistsError):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    progress.etag = (await self._read()).etag
+                await self._store(progress)
+
+    async def _store(self, progress: _Progress) -> None:
         body = {
             "id": self._id,
             "scope": SCOPE,
@@ -256,23 +266,17 @@ class Repricer:
             "walk": None if progress.walk is None else progress.walk.encode(),
             "settling": progress.settling,
         }
-        try:
-            if progress.etag is None:
-                stored = await self._fleet_state.create_item(body, response_hook=record_charge)
-            else:
-                stored = await self._fleet_state.replace_item(
-                    self._id,
-                    body,
-                    etag=progress.etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    response_hook=record_charge,
-                )
-        except (CosmosAccessConditionFailedError, CosmosResourceExistsError):
-            # Another run wrote. Its shards are done as well; ours are written over them, and done again.
-            progress.etag = (await self._read()).etag
-            await self._write(progress)
+        if progress.etag is None:
+            stored = await self._fleet_state.create_item(body, response_hook=record_charge)
         else:
-            progress.etag = stored["_etag"]
+            stored = await self._fleet_state.replace_item(
+                self._id,
+                body,
+                etag=progress.etag,
+                match_condition=MatchConditions.IfNotModified,
+                response_hook=record_charge,
+            )
+        progress.etag = stored["_etag"]
 
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +106,17 @@ async def test_prices_that_change_during_a_walk_start_it_anew() -> None:
     await office.book.put(priced(8))
     assert (await office.repricer().apply()).repriced == 10
     assert office.cost() == 10 * 100 * 8
+
+
+async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
+    office = Office()
+    await office.take(*(question(n) for n in range(30)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    reports = await asyncio.gather(*(office.repricer().apply() for _ in range(3)))
+    assert all(report.finished for report in reports)
+    assert (sum(report.repriced for report in reports), office.cost()) == (30, 30 * 100 * 7)
+    assert not (await office.repricer().apply()).changed
 
 
 @pytest.mark.parametrize(
