@@ -19,17 +19,15 @@ from bench.contenders import BenchError
 from bench.figures import Figures
 from bench.folding import measure_fold
 from bench.freshness import measure_stack
-from bench.interrupt import run_until_signal
 from bench.local_server import LoadPlan, measure_local_server
 from bench.profiling import NAMES, profile
 from bench.report import print_load, print_report
 from bench.server import running_server
 from bench.traffic import Scale
 from local.console import notes, output
+from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import StackError
 from shared.logs import configure_logging
-
-INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 

@@ -14,9 +14,9 @@ from rich.table import Table
 from bench.comparison import Plan, count_history, measure_segment
 from bench.contenders import Contender, baseline_contender, fleet_contender
 from bench.folding import measure_fold
-from bench.interrupt import run_until_signal
 from bench.server import Server, running_server
 from bench.traffic import LiveSegments
+from local.interrupt import run_until_signal
 from shared.cosmos import Charge
 
 HOTTEST = 40

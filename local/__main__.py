@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,11 +18,9 @@ from azure.core.exceptions import AzureError
 
 from local.connection import DEFAULT_DATA, find_connection
 from local.host.errors import HostStartError
+from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import ROOT, Reporter, StackError
 from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
-
-INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
-
 
 app = typer.Typer(
     name="python -m local",
@@ -67,33 +64,11 @@ def _sentence(failure: Exception) -> str:
 
 
 def _run(main: Coroutine[Any, Any, int]) -> int:
-    """Run until the end or until SIGINT or SIGTERM, which cancel ``main`` so that it can clean up.
-
-    A second signal is not handled: it ends this process at once, and the kernel ends its children.
-
-    Returns
-    -------
-    int
-        What ``main`` returned, or :data:`INTERRUPTED`.
-    """
-
-    async def guarded() -> int:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(main)
-
-        def stop() -> None:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            return INTERRUPTED
-
-    return asyncio.run(guarded())
+    """Return what ``main`` returned, or :data:`INTERRUPTED` if a signal ended it."""
+    try:
+        return run_until_signal(main)
+    except asyncio.CancelledError:
+        return INTERRUPTED
 
 
 @app.callback()

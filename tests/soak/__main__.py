@@ -6,9 +6,7 @@ import asyncio
 import json
 import logging
 import shutil
-import signal
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
@@ -18,11 +16,10 @@ import typer
 from azure.core.exceptions import AzureError
 
 from local.console import notes, output
+from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import StackError
-from tests.soak.account import Account, print_account
+from tests.soak.account import print_account
 from tests.soak.run import SoakConfig, run_soak
-
-INTERRUPTED = 130  # what shells report for a command that Ctrl-C ended
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -48,16 +45,14 @@ def main(
 
     tell(f"seed {drawn}, data in {data}")
     try:
-        account = asyncio.run(_interruptible(config, tell))
-    except KeyboardInterrupt:
-        account = None
+        account = run_until_signal(run_soak(config, tell))
+    except asyncio.CancelledError:
+        shutil.rmtree(data)
+        tell("interrupted; everything is stopped and removed")
+        raise typer.Exit(INTERRUPTED) from None
     except (StackError, AzureError) as error:
         typer.echo(f"error: {error}\nThe data is kept in {data}.", err=True)
         raise typer.Exit(1) from None
-    if account is None:
-        shutil.rmtree(data)
-        tell("interrupted; everything is stopped and removed")
-        raise typer.Exit(INTERRUPTED)
     if as_json:
         print(json.dumps(account.as_json()))
     else:
@@ -67,24 +62,6 @@ def main(
         return
     tell(f"the data and the logs are kept in {data}")
     raise typer.Exit(1)
-
-
-async def _interruptible(config: SoakConfig, tell: Callable[[str], None]) -> Account | None:
-    """Run a soak; None if SIGINT or SIGTERM cancelled it. A second signal ends this process at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(run_soak(config, tell))
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return None
 
 
 if __name__ == "__main__":
