@@ -14,9 +14,8 @@ from typing import Any
 
 import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from shared.cosmos import charging, record_charge
+from shared.cosmos import charging, find_item, record_charge
 from shared.generations import Generation, Generations
 from shared.ingest import Ingest
 from shared.publishing import Publisher
@@ -210,11 +209,8 @@ class Auditor:
         A range that was split since is still read whole; the SDK follows the split. A container that was
         made anew, or restored, has another resource id: it is read from the start, old cursors mean nothing.
         """
-        try:
-            item = await self._cursors.read_item(self._id(feed), SCOPE, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-        else:
+        item = await find_item(self._cursors, self._id(feed), SCOPE)
+        if item is not None:
             ranges: list[dict[str, Any]] = item["ranges"]
             if item["rid"] == rid:
                 return ranges

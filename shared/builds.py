@@ -14,7 +14,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos import record_charge, retrying
+from shared.cosmos import find_item, record_charge, retrying
 from shared.settings import Settings
 from shared.views import VIEWS
 
@@ -96,10 +96,8 @@ class Builds:
     async def _read(self) -> tuple[_State, str]:
         async for attempt in retrying(CosmosResourceNotFoundError, CosmosResourceExistsError):
             with attempt:
-                try:
-                    item = await self._container.read_item(self._id, SCOPE, response_hook=record_charge)
-                except CosmosResourceNotFoundError as error:
-                    record_charge(error.headers or {})
+                item = await find_item(self._container, self._id, SCOPE)
+                if item is None:
                     item = await self._container.create_item(
                         self._item(_State(frozenset(VIEWS), frozenset())), response_hook=record_charge
                     )

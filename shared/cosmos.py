@@ -14,11 +14,12 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.cosmos.aio import CosmosClient
+from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import (
     CosmosBatchOperationError,
     CosmosClientTimeoutError,
     CosmosHttpResponseError,
+    CosmosResourceNotFoundError,
 )
 from azure.identity.aio import DefaultAzureCredential
 from tenacity import (
@@ -33,6 +34,9 @@ from shared.settings import Settings, SettingsError
 
 REQUEST_TIMEOUT_SECONDS = 30
 """The specification's ``request_timeout_seconds``."""
+
+READ_SESSION_NOT_AVAILABLE = 1002
+"""Sub-status of a 404 by a replica that has not yet seen what the client has."""
 
 TRANSIENT_STATUSES = frozenset({408, 410, 429, 449, 500, 502, 503, 504})
 """The service could not answer now; the same request may succeed later."""
@@ -112,7 +116,8 @@ _ANSWERS = (CosmosHttpResponseError, CosmosBatchOperationError)
 def is_transient(error: BaseException) -> bool:
     """Say whether an error is the service's or the network's, and may pass."""
     if isinstance(error, _ANSWERS):
-        return error.status_code in TRANSIENT_STATUSES
+        lags = isinstance(error, CosmosHttpResponseError) and error.sub_status == READ_SESSION_NOT_AVAILABLE
+        return error.status_code in TRANSIENT_STATUSES or (error.status_code == 404 and lags)
     return isinstance(
         error,
         ServiceRequestError
@@ -206,3 +211,29 @@ def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
     charge = _charge.get()
     if charge is not None:
         charge.add(float(headers.get("x-ms-request-charge", 0)))
+
+
+async def find_item(container: ContainerProxy, item_id: str, partition_key: Any) -> dict[str, Any] | None:
+    """Return a document, None if there is none; the charge is added to the work in progress.
+
+    Raises
+    ------
+    CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+        The service did not answer, also where it answers 404 for another reason: see :func:`is_absent`.
+    """
+    try:
+        return dict(await container.read_item(item_id, partition_key, response_hook=record_charge))
+    except CosmosResourceNotFoundError as error:
+        if not is_absent(error):
+            raise
+        record_charge(error.headers or {})
+        return None
+
+
+def is_absent(error: CosmosResourceNotFoundError) -> bool:
+    """Say whether a 404 means that there is no such document.
+
+    With a sub-status it does not: a replica lags behind what this client has seen (1002), or what the
+    document belongs to is not there (1003).
+    """
+    return not error.sub_status

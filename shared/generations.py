@@ -18,10 +18,9 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
     CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
 )
 
-from shared.cosmos import record_charge, retrying
+from shared.cosmos import find_item, record_charge, retrying
 from shared.settings import Settings, SettingsError
 
 SCOPE = ID = "generations"
@@ -149,10 +148,8 @@ class Generations:
         raise AssertionError("the retry policy either returns or raises")
 
     async def _read(self) -> _Stored:
-        try:
-            item = await self._container.read_item(ID, SCOPE, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
+        item = await find_item(self._container, ID, SCOPE)
+        if item is None:
             return _Stored()
         return _Stored(
             item["_etag"], {int(key): _decode(value) for key, value in item["generations"].items()}

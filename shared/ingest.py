@@ -10,15 +10,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
-from azure.cosmos.aio import ContainerProxy, DatabaseProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.aio import DatabaseProxy
 
 from shared.changes import Change, Verdict
 from shared.concurrency import finish_all, for_each
-from shared.cosmos import blames_service, charging, record_charge
+from shared.cosmos import blames_service, charging, find_item
 from shared.documents.common import DocumentError
 from shared.folding import FoldResult, ShardFolder
 from shared.poison import PoisonStore
@@ -180,7 +178,7 @@ class Ingest:
             Etag of the version that was folded already.
         """
         container = self._database.get_container_client(source.name)
-        while (raw := await read_live(container, of.document_id, of.user_id)) is not None:
+        while (raw := await find_item(container, of.document_id, of.user_id)) is not None:
             if raw["_etag"] == folded:
                 return
             folded = raw["_etag"]
@@ -249,17 +247,6 @@ class Ingest:
 
     def _shard(self, change: Change) -> ShardId:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
-
-
-async def read_live(
-    container: ContainerProxy, document_id: str, partition_key: str
-) -> Mapping[str, Any] | None:
-    """Return a source document as it stands now, None if it is gone."""
-    try:
-        return await container.read_item(document_id, partition_key, response_hook=record_charge)
-    except CosmosResourceNotFoundError as error:
-        record_charge(error.headers or {})
-        return None
 
 
 def _refuse_to_bury_most(failures: Sequence[_Failure], documents: int) -> None:

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched, for_each
-from shared.cosmos import record_charge
+from shared.cosmos import find_item, record_charge
 from shared.ledger import RESIDENT, Partial, partial_id
 from shared.settings import Settings
 from shared.shards import ShardId, shard_of
@@ -209,13 +208,8 @@ class Merger:
                 self.see(into[stored.partial.target], [stored])
 
     async def _read_one(self, target: PartialKey, person: str, merge: Merge) -> None:
-        try:
-            item = await self._state.read_item(
-                partial_id(target), self._shard_of(person), response_hook=record_charge
-            )
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-        else:
+        item = await find_item(self._state, partial_id(target), self._shard_of(person))
+        if item is not None:
             merge.see(StoredPartial.decode(item))
 
 

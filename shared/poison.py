@@ -21,7 +21,7 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.catalogue import DAY
-from shared.cosmos import record_charge, retrying
+from shared.cosmos import find_item, record_charge, retrying
 from shared.poison_rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
 
 SETTLED_TTL = 90 * DAY
@@ -90,10 +90,10 @@ class PoisonStore:
         PoisonNotFoundError
             There is none with this id.
         """
-        try:
-            return dict(await self._container.read_item(row_id, PARTITION, response_hook=record_charge))
-        except CosmosResourceNotFoundError:
-            raise PoisonNotFoundError(f"There is no poison document {row_id!r}.") from None
+        row = await find_item(self._container, row_id, PARTITION)
+        if row is None:
+            raise PoisonNotFoundError(f"There is no poison document {row_id!r}.")
+        return row
 
     async def list(self, *, status: Status | None = None, limit: int = 100) -> AsyncIterator[dict[str, Any]]:
         """Yield rows without their documents, the latest failure first."""

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from azure.core import MatchConditions
 from azure.cosmos.aio import DatabaseProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.catalogue import DAY
-from shared.cosmos import record_charge
+from shared.cosmos import find_item, record_charge
 from shared.views.base import Family, Rendered, Stamp
 
 REMEMBERED_DOCUMENTS = 20_000
@@ -257,12 +256,8 @@ class Writer:
 
     async def _read_published(self, address: _Address) -> Published | None:
         container = self._database.get_container_client(address.container)
-        try:
-            item = await container.read_item(address.id, address.partition, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-            return None
-        return _decode(item)
+        item = await find_item(container, address.id, address.partition)
+        return None if item is None else _decode(item)
 
 
 def _decode(item: Mapping[str, Any]) -> Published:

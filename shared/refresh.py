@@ -10,12 +10,11 @@ from typing import Any
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
-from shared.cosmos import charging, record_charge
+from shared.cosmos import charging, find_item, record_charge
 from shared.generations import Generations
 from shared.merging import Merger
 from shared.periods import day_text
@@ -159,11 +158,7 @@ class Refresher:
 
     async def _done(self) -> dict[str, Any]:
         nothing = {"since": OVERLAP_SECONDS, "half": "", "half_since": OVERLAP_SECONDS}
-        try:
-            done = await self._progress.read_item(self._id, SCOPE, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-            return nothing
+        done = await find_item(self._progress, self._id, SCOPE) or {}
         return {name: done.get(name, value) for name, value in nothing.items()}
 
     async def _save(self, done: dict[str, Any]) -> None:

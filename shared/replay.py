@@ -11,8 +11,9 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.changes import Verdict
+from shared.cosmos import find_item
 from shared.generations import GenerationIncompleteError
-from shared.ingest import Ingest, read_live
+from shared.ingest import Ingest
 from shared.poison import PoisonChangedError, PoisonStore
 from shared.poison_rows import Status
 from shared.publishing import VIEW_STATE, Publisher, UnknownViewError
@@ -87,7 +88,7 @@ class Replayer:
         document_id, user_id = row["document_id"], row["source_partition_key"]
         if isinstance(document_id, str) and isinstance(user_id, str):
             container = self._database.get_container_client(row["source_container"])
-            current = await read_live(container, document_id, user_id)
+            current = await find_item(container, document_id, user_id)
             if current is not None:
                 return current, True
         if row["original_truncated"]:

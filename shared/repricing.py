@@ -14,12 +14,11 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
     CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
 )
 
 from shared.changes import Change, Verdict
 from shared.concurrency import for_each
-from shared.cosmos import record_charge, retrying
+from shared.cosmos import find_item, record_charge, retrying
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.folding import ShardFolder
 from shared.ledger import Page
@@ -239,10 +238,8 @@ class Repricer:
                 yield Page.decode(item)
 
     async def _read(self) -> _Progress:
-        try:
-            item = await self._fleet_state.read_item(self._id, SCOPE, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
+        item = await find_item(self._fleet_state, self._id, SCOPE)
+        if item is None:
             return _Progress()
         walk = None if item["walk"] is None else _Walk.decode(item["walk"])
         return _Progress(item["prices"], walk, item["settling"], item["_etag"])

@@ -12,10 +12,9 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import (
     CosmosBatchOperationError,
     CosmosHttpResponseError,
-    CosmosResourceNotFoundError,
 )
 
-from shared.cosmos import record_charge
+from shared.cosmos import find_item, record_charge
 from shared.ledger import RESIDENT, Loaded, StateDocument, Write, decode_state
 from shared.shards import ShardId
 
@@ -186,7 +185,9 @@ class ShardStore:
 
     async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
         if len(ids) <= POINT_READS:
-            items = await asyncio.gather(*(self._read_one(shard, document_id) for document_id in ids))
+            items = await asyncio.gather(
+                *(find_item(self._container, document_id, shard) for document_id in ids)
+            )
             return dict(zip(ids, items, strict=True))
         found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(ids)
         for start in range(0, len(ids), IDS_PER_QUERY):
@@ -199,13 +200,6 @@ class ShardStore:
             ):
                 found[item["id"]] = item
         return found
-
-    async def _read_one(self, shard: ShardId, document_id: str) -> Mapping[str, Any] | None:
-        try:
-            return await self._container.read_item(document_id, shard, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-            return None
 
     async def _query(self, query: str, parameters: list[dict[str, Any]], shard: ShardId) -> list[Any]:
         items = self._container.query_items(

@@ -23,7 +23,7 @@ from xxhash import xxh3_64_intdigest
 from shared.aggregates.base import RENEWAL, STATE_TTL, short
 from shared.aggregates.day import UNNAMED, passage_of, split_passage
 from shared.concurrency import for_each
-from shared.cosmos import record_charge, retrying
+from shared.cosmos import find_item, is_absent, record_charge, retrying
 from shared.facts import Passage
 from shared.scores import response_effectiveness, satisfaction
 from shared.store import ConflictError
@@ -193,16 +193,14 @@ class UsageWriter:
                 response_hook=record_charge,
             )
         except CosmosResourceNotFoundError as error:
+            if not is_absent(error):
+                raise
             record_charge(error.headers or {})
             return False
         return True
 
     async def _read(self, shard: str, what: str) -> dict[str, Any] | None:
-        try:
-            return await self._state.read_item(f"usage|{what}", shard, response_hook=record_charge)
-        except CosmosResourceNotFoundError as error:
-            record_charge(error.headers or {})
-            return None
+        return await find_item(self._state, f"usage|{what}", shard)
 
     async def _commit(
         self, shard: str, writes: Iterable[tuple[dict[str, Any], Mapping[str, Any] | None]]

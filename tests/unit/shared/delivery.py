@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
 from shared import cosmos
 from shared.changes import Change, Verdict
+from shared.cosmos import READ_SESSION_NOT_AVAILABLE
 from shared.documents.common import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.folding import ShardFolder
@@ -88,9 +89,15 @@ class Faults:
         self.plan = plan
 
     def __call__(self, operation: str, when: str) -> None:
-        if not self.plan or (when == "before") != (self.plan[0] in ("429", "503", "die_before")):
+        if not self.plan or (when == "before") != (self.plan[0] in ("429", "503", "lags", "die_before")):
             return
+        if self.plan[0] == "lags" and operation not in ("read", "query"):
+            return  # the next read meets a replica that lags
         match self.plan.pop(0):
+            case "lags":
+                raise CosmosResourceNotFoundError(
+                    status_code=404, sub_status=READ_SESSION_NOT_AVAILABLE, message="not seen yet"
+                )
             case "429" | "503" as status:
                 raise CosmosHttpResponseError(status_code=int(status), message="try later")
             case "reset_after":
@@ -102,7 +109,7 @@ class Faults:
 
 
 faults = st.lists(
-    st.sampled_from(["fine", "fine", "fine", "429", "503", "reset_after", "die_before", "die_after"]),
+    st.sampled_from(["fine", "fine", "fine", "429", "503", "lags", "reset_after", "die_before", "die_after"]),
     max_size=12,
 )
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+from azure.cosmos.exceptions import (
+    CosmosBatchOperationError,
+    CosmosHttpResponseError,
+    CosmosResourceNotFoundError,
+)
 
 from shared import cosmos
-from shared.cosmos import blames_service, is_transient
+from shared.cosmos import READ_SESSION_NOT_AVAILABLE, blames_service, find_item, is_transient
 from tests.unit.shared.world import World, interaction
 
 
@@ -35,6 +41,28 @@ def test_an_operation_of_a_batch_is_refused_as_a_request_is(
 ) -> None:
     error = refused(status, in_batch=in_batch)
     assert (is_transient(error), blames_service(error)) == (passes, of_the_service)
+
+
+class Answering:
+    """A container of which every read is answered with one sub-status of 404."""
+
+    def __init__(self, sub_status: int | None) -> None:
+        self._sub_status = sub_status
+
+    async def read_item(self, *_: Any, **__: Any) -> dict[str, Any]:
+        raise CosmosResourceNotFoundError(status_code=404, sub_status=self._sub_status, message="no")
+
+
+@pytest.mark.parametrize("sub_status", [None, 0])
+async def test_a_document_that_does_not_exist_is_none(sub_status: int | None) -> None:
+    assert await find_item(Answering(sub_status), "id", "key") is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("sub_status", "passes"), [(READ_SESSION_NOT_AVAILABLE, True), (1003, False)])
+async def test_another_404_is_no_absence(sub_status: int, passes: bool) -> None:
+    with pytest.raises(CosmosResourceNotFoundError) as failure:
+        await find_item(Answering(sub_status), "id", "key")  # type: ignore[arg-type]
+    assert (is_transient(failure.value), blames_service(failure.value)) == (passes, True)
 
 
 async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from shared import cosmos
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_month import month_key
 from shared.builds import Builds
 from shared.generations import ID, SCOPE, Generations
 from shared.ledger import Partial
@@ -22,10 +23,13 @@ from shared.settings import Settings
 from shared.shards import ShardId, shard_of
 from shared.showing import DocumentKey
 from shared.tally import Tally
+from shared.units import Day, month_of
 from shared.views import VIEWS
 from shared.views.daily_metrics import DailyMetrics
 from shared.views.user_analytics import UserAnalytics
 from tests.fakes import FakeContainer
+from tests.unit.shared.delivery import Faults
+from tests.unit.shared.world import World, interaction
 
 DAY = PartialKey("day", "2025-08-05")
 
@@ -266,6 +270,18 @@ async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None
     assert (report.published, report.absent, database.shown()) == (1, 1, 2)
     with pytest.raises(UnknownViewError, match="'monthly' is not a view: daily_metrics"):
         await publisher.publish_again([DocumentKey("monthly", "2025")])
+
+
+async def test_what_a_replica_has_not_seen_yet_is_not_taken_for_an_absence() -> None:
+    world = World()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish()
+    publisher = await world.publisher()
+    world.state.fault = Faults(["lags"])
+    (shown,) = world.documents("user_analytics").values()
+    month = month_key(month_of(Day("2025-09-12")), shown["user_id"])
+    report = await publisher.publish_again([DocumentKey("user_analytics", month)])
+    assert (report.published, report.absent) == (1, 0)
 
 
 def _fail(*_: Any) -> Any:
