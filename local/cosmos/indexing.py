@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -11,10 +12,13 @@ from local.cosmos.errors import bad_request, unsupported
 from local.cosmos.query.ordering import SortPath
 
 ALL = "/*"
-MAX_INCLUDED_PATHS = 1_500
+MAX_PATHS = 1_500
+"""Of each list."""
 MAX_COMPOSITE_INDEXES = 100
 MAX_COMPOSITE_PATHS = 8
-_PATH = re.compile(r'/(\*|\?|(("[^"]+"|[^/"?*\[\]]+|\[\])(/("[^"]+"|[^/"?*\[\]]+|\[\]))*(/[*?])?))')
+_LABEL = r'("[^"]+"|\w+)'
+_PATH = re.compile(rf"/(\*|{_LABEL}(/({_LABEL}|\[\]))*/[*?])", re.ASCII)
+_SORTED_PATH = re.compile(rf"(/{_LABEL})+", re.ASCII)
 _STEP = re.compile(r'"[^"]+"|[^/]+')
 
 DEFAULT_POLICY: dict[str, Any] = {
@@ -66,10 +70,17 @@ def checked_policy(policy: Mapping[str, Any] | None) -> dict[str, Any]:
     for entry in (*included, *excluded):
         path = entry.get("path") if isinstance(entry, Mapping) else None
         if not isinstance(path, str) or (path != "/" and not _PATH.fullmatch(path)):
-            raise bad_request(f"The indexing path {path!r} is not valid.")
-    if len(included) > MAX_INCLUDED_PATHS:
-        raise bad_request(f"The policy includes {len(included)} paths, of at most {MAX_INCLUDED_PATHS}.")
+            raise bad_request(
+                f"The indexing path {path!r} could not be accepted. Common errors: no /? or /* at the end, "
+                "invalid characters, or labels of more than letters, digits and _ without quotes around them."
+            )
+    for kind, entries in (("includes", included), ("excludes", excluded)):
+        if len(entries) > MAX_PATHS:
+            raise bad_request(f"The policy {kind} {len(entries)} paths, of at most {MAX_PATHS}.")
     included, excluded = [_rooted(entry) for entry in included], [_rooted(entry) for entry in excluded]
+    for path, times in Counter(entry["path"] for entry in (*included, *excluded)).items():
+        if times > 1 and path != ALL:
+            raise bad_request(f"The indexing path {path!r} is specified more than once.")
     roots = [sum(entry["path"] == ALL for entry in paths) for paths in (included, excluded)]
     if sum(roots) != 1:
         raise bad_request(
@@ -98,13 +109,15 @@ def _checked_composite(index: Any) -> list[dict[str, str]]:
         raise bad_request(f"A composite index must have at least two paths: {index!r}.")
     if len(index) > MAX_COMPOSITE_PATHS:
         raise bad_request(f"A composite index has {len(index)} paths, of at most {MAX_COMPOSITE_PATHS}.")
-    checked = []
+    checked: list[dict[str, str]] = []
     for entry in index:
         path = entry.get("path") if isinstance(entry, Mapping) else None
-        if not isinstance(path, str) or not _PATH.fullmatch(path) or path[-1] in "*?]":
+        if not isinstance(path, str) or not _SORTED_PATH.fullmatch(path):
             raise bad_request(
                 f"The composite index path {path!r} is not valid: it leads to a scalar, without /? or /*."
             )
+        if any(path == known["path"] for known in checked):
+            raise bad_request(f"The path {path!r} is specified more than once in a composite index.")
         order = str(entry.get("order", "ascending")).lower()
         if order not in ("ascending", "descending"):
             raise bad_request(f"The order {order!r} of {path} must be ascending or descending.")

@@ -10,7 +10,7 @@ from typing import Any
 
 from local.cosmos import offers
 from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, conflict, not_found, unsupported
-from local.cosmos.indexing import checked_policy
+from local.cosmos.indexing import SYSTEM_PROPERTIES, checked_policy
 from local.cosmos.model import Container, Database, resource_id
 from local.cosmos.partitioning import even_partitions, steps
 from local.cosmos.storage import Storage
@@ -258,8 +258,10 @@ def _checked_key(key: object) -> dict[str, Any]:
         raise bad_request("The partition key definition is missing.")
     paths, kind = list(key["paths"]), str(key.get("kind", "Hash"))
     for path in paths:
-        if not isinstance(path, str) or not steps(path):
+        if not _leads_to_a_property(path):
             raise bad_request(f"The partition key path {path!r} is not valid.")
+        if paths.count(path) > 1:
+            raise bad_request(f"The partition key path {path!r} is specified more than once.")
     if len(paths) > MAX_KEY_PATHS:
         raise bad_request(f"Too many partition key paths: {len(paths)}, of at most {MAX_KEY_PATHS}.")
     if kind not in ("Hash", "MultiHash") or (kind == "Hash") != (len(paths) == 1 and kind == "Hash"):
@@ -267,6 +269,12 @@ def _checked_key(key: object) -> dict[str, Any]:
     if key.get("version", 2) != 2:
         raise unsupported("Partition key definition version 1")
     return {"paths": paths, "kind": kind, "version": 2}
+
+
+def _leads_to_a_property(path: object) -> bool:
+    """Say whether a path of a partition key or unique key names properties only, and none of the system's."""
+    names = steps(path) if isinstance(path, str) else ()
+    return bool(names) and names[0] not in SYSTEM_PROPERTIES and not {"*", "?", "[]"} & set(names)
 
 
 def _checked_unique_keys(policy: object) -> dict[str, Any]:
@@ -282,9 +290,10 @@ def _checked_unique_keys(policy: object) -> dict[str, Any]:
         if not isinstance(paths, list) or not 1 <= len(paths) <= MAX_UNIQUE_PATHS:
             raise bad_request(f"A unique key takes 1 to {MAX_UNIQUE_PATHS} paths.")
         for path in paths:
-            names = steps(path) if isinstance(path, str) else ()
-            if not names or any(name in ("*", "?", "[]") for name in names):
+            if not _leads_to_a_property(path):
                 raise bad_request(f"The unique key path {path!r} is not valid.")
+            if paths.count(path) > 1:
+                raise bad_request(f"The unique key path {path!r} is specified more than once.")
         checked.append({"paths": paths})
     return {"uniqueKeyPolicy": {"uniqueKeys": checked}} if checked else {}
 
@@ -299,5 +308,9 @@ def _checked_properties(body: Mapping[str, Any]) -> dict[str, Any]:
     if ttl is not None:
         if isinstance(ttl, bool) or not isinstance(ttl, int) or ttl == 0 or ttl < -1 or ttl > MAX_TTL:
             raise bad_request(f"The defaultTtl {ttl!r} must be -1 or a positive number of seconds.")
+        if properties["indexingPolicy"]["indexingMode"] == "none":
+            raise bad_request(
+                "The defaultTtl needs an index: the indexing mode must be consistent, not none."
+            )
         properties["defaultTtl"] = ttl
     return properties

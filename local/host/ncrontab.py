@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
@@ -20,6 +21,14 @@ _FIELD = re.compile(
     r"(?:,(?:\*|[0-9]+|[A-Za-z]{3,9})(?:-(?:[0-9]+|[A-Za-z]{3,9}))?(?:/[0-9]+)?)*$"
 )
 _NAME = re.compile(r"[A-Za-z]+")
+_RANGE = re.compile(r"(\w+)-(\w+)")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+    "november", "december",
+)  # fmt: skip
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_NAMES = {4: ("", *_MONTHS), 5: _DAYS}
+"""Names of a field's numbers, by the field's position."""
 
 
 class Schedule(Protocol):
@@ -150,19 +159,39 @@ def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
             f"{text!r} has {len(fields)} fields; NCRONTAB has six: second minute hour day month day-of-week"
         )
     for position, part in enumerate(fields):
-        if not _FIELD.match(part) or (position not in (4, 5) and _NAME.search(part)):
+        if not _FIELD.match(part):
             raise ValueError(f"{text!r}: the field {part!r} is not NCRONTAB")
+        try:
+            fields[position] = _numbered(part, _NAMES.get(position, ()))
+        except ValueError as error:
+            raise ValueError(f"{text!r}: the field {part!r} is not NCRONTAB: {error}") from None
     if re.search(r"(?<![0-9/])7(?![0-9])", fields[5]):
         raise ValueError(f"{text!r}: days of the week go from 0 (Sunday) to 6")
-    expression = " ".join(_short_names(part) for part in fields)
     try:
-        schedule = CronSchedule(expression, zone)
+        schedule = CronSchedule(" ".join(fields), zone)
         schedule.next_after(datetime(2024, 1, 1, tzinfo=UTC))
     except (CroniterError, KeyError) as error:
         raise ValueError(f"{text!r} is not NCRONTAB: {error}") from error
     return schedule
 
 
-def _short_names(part: str) -> str:
-    """Cut ``January`` and ``Monday`` to the three letters that croniter knows; NCRONTAB takes both."""
-    return _NAME.sub(lambda match: match.group(0)[:3].lower(), part)
+def _numbered(part: str, names: Sequence[str]) -> str:
+    """Return a field with numbers in place of names.
+
+    Raises
+    ------
+    ValueError
+        There is no such name, or a range runs backwards: NCRONTAB swaps its ends, where others wrap around.
+    """
+
+    def number(match: re.Match[str]) -> str:
+        for value, name in enumerate(names):
+            if name and name.startswith(match.group().lower()):
+                return str(value)
+        raise ValueError(f"{match.group()!r} is no name here")
+
+    numbered = _NAME.sub(number, part)
+    for first, last in _RANGE.findall(numbered):
+        if int(first) > int(last):
+            raise ValueError(f"{first}-{last} runs backwards, which the platform takes for {last}-{first}")
+    return numbered

@@ -72,6 +72,19 @@ def _without_not(node: s.Node) -> s.Node:
     return node
 
 
+_EQUALITY = frozenset({"=", "!="})
+_RELATIONS = frozenset({"<", "<=", ">", ">="})
+_AMBIGUOUS = frozenset({"&", "|", "^", "||"})
+
+
+def _check_compared(operand: s.Node, operator: str) -> None:
+    """Refuse what binds looser than a comparison in the service and, as in C, tighter to most readers."""
+    if not isinstance(operand, s.Binary):
+        return
+    if operand.operator in _AMBIGUOUS or (operator in _RELATIONS and operand.operator in _EQUALITY):
+        raise UnsupportedError(f"'{operand.operator}' beside '{operator}' without parentheses")
+
+
 @v_args(inline=True)
 class Builder(Transformer[Token, Any]):
     """Builds nodes bottom-up; a method is named after the rule of the grammar that it builds."""
@@ -194,6 +207,8 @@ class Builder(Transformer[Token, Any]):
 
     def compare(self, left: s.Node, operator: Token, right: s.Node) -> s.Node:
         name = "!=" if operator == "<>" else str(operator)
+        _check_compared(left, name)
+        _check_compared(right, name)
         return s.Binary(name, _without_not(left), right)
 
     def among(self, operand: s.Node, *parts: Any) -> s.Node:

@@ -12,6 +12,9 @@ from local.cosmos.query.errors import (
     UnsupportedError,
 )
 
+MOST_JOINS = 10
+"""The service's limit."""
+
 DEEPEST_EXPRESSION = 250
 """Levels of an expression; compiling and evaluating it recurses a frame or two for each."""
 
@@ -54,6 +57,8 @@ def check(select: s.Select, *, outermost: bool) -> None:
         raise QueryError("'ORDER BY' cannot be used together with GROUP BY.")
     if select.distinct and select.group:
         raise UnsupportedError("DISTINCT together with GROUP BY")
+    if len(select.sources) > MOST_JOINS + 1:
+        raise QueryError(f"A query has at most {MOST_JOINS} JOINs, not {len(select.sources) - 1}.")
     aliases = [source.alias for source in select.sources]
     for alias in aliases:
         if aliases.count(alias) > 1:

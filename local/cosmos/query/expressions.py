@@ -54,6 +54,8 @@ class Scope:
         for slot in range(len(self.names) - 1, -1, -1):
             if self.names[slot] == name:
                 return slot
+        if name in ("NaN", "Infinity"):
+            raise UnsupportedError(f"The number {name}")
         known = ", ".join(repr(name) for name in self.names if name) or "none"
         raise QueryError(
             f"Identifier '{name}' could not be resolved; the names in scope: {known}.", None, UNKNOWN_NAME

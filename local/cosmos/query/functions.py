@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from local.cosmos.query.values import UNDEFINED, Undefined, is_number, is_primitive, same
+from local.cosmos.query.values import UNDEFINED, Undefined, is_int64, is_number, is_primitive, same
 
 Body = Callable[..., Any]
 
@@ -90,7 +90,7 @@ _type_check("IS_BOOL", lambda value: type(value) is bool)
 _type_check("IS_ARRAY", lambda value: type(value) is list)
 _type_check("IS_OBJECT", lambda value: type(value) is dict)
 _type_check("IS_PRIMITIVE", lambda value: type(value) is not Undefined and is_primitive(value))
-_type_check("IS_INTEGER", lambda value: is_number(value) and float(value).is_integer())
+_type_check("IS_INTEGER", lambda value: is_number(value) and is_int64(value))
 _type_check("IS_FINITE_NUMBER", is_number)
 
 

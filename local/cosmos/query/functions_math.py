@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.cosmos.query.functions import NUMBER, lenient, strict
-from local.cosmos.query.values import UNDEFINED, number
+from local.cosmos.query.values import UNDEFINED, is_int64, number
 
 
 def _real(name: str, compute: Callable[..., float], arguments: int = 1, least: int | None = None) -> None:
@@ -59,7 +59,7 @@ _real("RADIANS", math.radians)
 
 def _whole(name: str, compute: Callable[[int, int], int]) -> None:
     def body(left: float, right: float) -> Any:
-        if left != int(left) or right != int(right):
+        if not (is_int64(left) and is_int64(right)):
             return UNDEFINED
         return compute(int(left), int(right))
 
@@ -87,15 +87,17 @@ _whole("INTBITRIGHTSHIFT", lambda left, right: _signed(left) >> (right & 63))
 
 @strict("INTBITNOT", NUMBER)
 def _int_bit_not(value: float) -> Any:
-    return ~int(value) if value == int(value) else UNDEFINED
+    return ~int(value) if is_int64(value) else UNDEFINED
 
 
 def _divided(left: float, right: float, *, remainder: bool) -> Any:
-    if right == 0 or left != int(left) or right != int(right):
+    if right == 0 or not (is_int64(left) and is_int64(right)):
         return UNDEFINED
     quotient = abs(int(left)) // abs(int(right))
     quotient = quotient if (left < 0) == (right < 0) else -quotient
-    return int(left) - quotient * int(right) if remainder else quotient
+    if remainder:
+        return int(left) - quotient * int(right)
+    return quotient if is_int64(quotient) else UNDEFINED
 
 
 @strict("INTDIV", NUMBER, NUMBER)

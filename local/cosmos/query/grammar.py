@@ -2,6 +2,7 @@
 
 Operators bind as in the service: ``?:`` loosest, then ``??``, OR, AND, the comparisons with IN, BETWEEN and
 LIKE, then ``|``, ``^``, ``&``, the shifts, ``+ - ||``, ``* / %``, and the unary operators, NOT among them.
+Where the service has the comparisons before ``&``, ``|``, ``^`` and ``||``, the builder asks for parentheses.
 Chains of one level are flat lists, so that a thousand ORs do not make a tree a thousand levels deep.
 """
 
@@ -109,10 +110,10 @@ LIKE.2: /LIKE\b/i
 ESCAPE.2: /ESCAPE\b/i
 EXISTS.2: /EXISTS\b/i
 ARRAY.2: /ARRAY\b/i
-TRUE.2: /true\b/i
-FALSE.2: /false\b/i
-NULL.2: /null\b/i
-UNDEFINED.2: /undefined\b/i
+TRUE.2: /true\b/
+FALSE.2: /false\b/
+NULL.2: /null\b/
+UNDEFINED.2: /undefined\b/
 
 COMPARE: "=" | "!=" | "<>" | "<=" | ">=" | "<" | ">"
 BAR: "|"

@@ -10,7 +10,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from local.cosmos.query import syntax as s
 from local.cosmos.query.building import Builder
-from local.cosmos.query.errors import SYNTAX_ERROR, QueryError, near_error
+from local.cosmos.query.errors import SYNTAX_ERROR, QueryError, UnsupportedError, near_error
 from local.cosmos.query.grammar import parser
 
 LONGEST_QUERY = 512 * 1024
@@ -18,6 +18,12 @@ LONGEST_QUERY = 512 * 1024
 
 DEEPEST_NESTING = 120
 """Levels of the tree. What walks it recurses a few frames for each, and Python has a thousand."""
+
+
+_REFUSED = re.compile(
+    r"\b(?P<construct>ORDER\s+BY\s+RANK|(?:ALL|FIRST|LAST)\s*\(\s*SELECT)\s+$", re.IGNORECASE
+)
+"""Constructs of the service that the grammar does not have, where it gives up behind them."""
 
 
 def parse(text: str) -> s.Select:
@@ -57,6 +63,9 @@ def _syntax_error(text: str, error: UnexpectedInput) -> QueryError:
             (start, len(text)),
             SYNTAX_ERROR,
         )
+    refused = _REFUSED.search(text[:start])
+    if refused is not None:
+        return UnsupportedError(" ".join(refused["construct"].upper().split()), refused.span("construct"))
     word = re.compile(r"\w+|.", re.DOTALL).match(text, start)
     near = word.group() if word else ""
     return near_error(near, start)

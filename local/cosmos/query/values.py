@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable
+from decimal import Decimal
 from typing import Any, Final, final
 
 LARGEST_INTEGER: Final = 2**53
@@ -50,6 +51,11 @@ def rank(value: Any) -> int:
 def is_number(value: Any) -> bool:
     """Say whether it is a number; a boolean is none."""
     return type(value) is int or type(value) is float
+
+
+def is_int64(value: float) -> bool:
+    """Say whether a number is a signed integer of 64 bits."""
+    return -(2**63) <= value < 2**63 and value == int(value)
 
 
 def is_primitive(value: Any) -> bool:
@@ -111,6 +117,23 @@ def sort_key(value: Any) -> tuple[int, Any]:
 
 def text_of(value: Any) -> Any:
     """Return the value as a string, the way ToString has it."""
-    if value is UNDEFINED or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value if value is UNDEFINED or isinstance(value, str) else _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(_json_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_json_text(name)}:{_json_text(item)}' for name, item in value.items())}}}"
+    return _number_text(value) if type(value) is float else json.dumps(value, ensure_ascii=False)
+
+
+def _number_text(value: float) -> str:
+    """Return a double as ECMAScript writes it: whole ones without a point, no zeros before an exponent."""
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    text = repr(value)
+    if 1e-6 <= abs(value) < 1e-4:
+        return format(Decimal(text), "f")
+    mantissa, sign, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent):+d}" if sign else text

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from local.cosmos.query import QueryError, UnsupportedError, compile_query
 
+ELEVEN_JOINS = [f"JOIN t{n} IN c.t" for n in range(11)]
+
 
 @pytest.mark.parametrize(
     ("text", "message", "location"),
@@ -43,6 +45,8 @@ def test_syntax_errors_have_a_place(text: str, message: str, location: tuple[int
         ("SELECT c.a FROM c GROUP BY c.a ORDER BY c.a", "'ORDER BY' cannot be used together with GROUP BY"),
         ("SELECT c.a, COUNT(1) FROM c", "'c' is invalid in the SELECT list"),
         ("SELECT c.b FROM c GROUP BY c.a", "'c' is invalid in the SELECT list"),
+        ("SELECT * FROM c WHERE c.a = NULL", "near 'NULL'"),
+        ("SELECT * FROM c WHERE c.a = True", "near 'True'"),
         ("SELECT * FROM c WHERE COUNT(1) > 1", "aggregate COUNT can only be used in the SELECT list"),
         ("SELECT VALUE SUM(COUNT(1)) FROM c", "aggregate COUNT can only be used"),
         ("SELECT VALUE COUNT() FROM c", "COUNT function requires 1 argument"),
@@ -84,6 +88,12 @@ def test_errors_of_the_service_have_its_code(text: str, code: str, message: str)
         ("SELECT * FROM (SELECT VALUE c FROM c) AS x", "subquery as the first source of FROM"),
         ("SELECT * FROM c WHERE NOT c.a = 1", "NOT in front of an operand without parentheses"),
         ("SELECT * FROM c WHERE NOT c.a IN (1)", "NOT in front of an operand without parentheses"),
+        ("SELECT * FROM c WHERE c.a & 4 = 4", "'&' beside '=' without parentheses"),
+        ("SELECT * FROM c WHERE 'ab' = c.a || c.b", "'[|][|]' beside '=' without parentheses"),
+        ("SELECT * FROM c WHERE c.a = c.b < c.d", "'=' beside '<' without parentheses"),
+        ("SELECT VALUE TOSTRING(NaN) FROM c", "The number NaN"),
+        ("SELECT * FROM c ORDER BY RANK FullTextScore(c.a, 'x')", "ORDER BY RANK"),
+        ("SELECT VALUE FIRST(SELECT VALUE t FROM t IN c.t) FROM c", "FIRST.SELECT"),
     ],
 )
 def test_what_is_not_supported_is_named(text: str, construct: str) -> None:
@@ -104,6 +114,7 @@ def test_what_is_not_supported_is_named(text: str, construct: str) -> None:
         ("SELECT VALUE 1" + " + 1" * 5000, "levels deep"),
         ("SELECT VALUE " + "9" * 5000, "at most 400"),
         ("SELECT VALUE " + "9" * 399, "out of range"),
+        (" ".join(["SELECT VALUE 1 FROM c", *ELEVEN_JOINS]), "at most 10 JOINs"),
     ],
     ids=lambda value: value[:30],
 )

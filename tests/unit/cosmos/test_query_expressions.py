@@ -225,6 +225,9 @@ def test_like(expression: str, expected: Any) -> None:
         ("IS_PRIMITIVE(c.missing)", False),
         ("IS_INTEGER(c.n)", True),
         ("IS_INTEGER(c.half)", False),
+        ("IS_INTEGER(9223372036854775807)", True),
+        ("IS_INTEGER(1e19)", False),
+        ("IS_INTEGER(1e300)", False),
         ("IIF(c.n = 5, 'a', 'b')", "a"),
         ("IIF(c.missing, 'a', 'b')", "b"),
         ("CHOOSE(2, 'a', 'b')", "b"),
@@ -344,6 +347,9 @@ def test_string_functions(expression: str, expected: Any) -> None:
         ("IntDiv(-7, 2)", -3),
         ("IntMod(-7, 2)", -1),
         ("IntDiv(1, 0)", UNDEFINED),
+        ("IntDiv(-9223372036854775808, -1)", UNDEFINED),
+        ("IntAdd(1e300, 1)", UNDEFINED),
+        ("IntBitNot(1e300)", UNDEFINED),
         ("NumberBin(37, 10)", 30),
         ("ABS('x')", UNDEFINED),
     ],
@@ -379,6 +385,24 @@ def test_math_functions(expression: str, expected: Any) -> None:
 )
 def test_date_functions(expression: str, expected: Any) -> None:
     check(expression, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (2.0, "2"),
+        (-0.0, "0"),
+        (1e16, "10000000000000000"),
+        (1e21, "1e+21"),
+        (1.5e300, "1.5e+300"),
+        (0.00001, "0.00001"),
+        (1.5e-7, "1.5e-7"),
+        (2.5, "2.5"),
+        ([1.0, {"a": 2.0, "b": "x"}, None], '[1,{"a":2,"b":"x"},null]'),
+    ],
+)
+def test_numbers_have_one_text_however_they_were_written(given: Any, text: str) -> None:
+    assert value("ToString(@given)", given=given) == text
 
 
 def test_parameters_take_any_value() -> None:

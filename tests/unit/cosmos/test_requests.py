@@ -401,6 +401,9 @@ async def test_throughput_that_is_refused(client: Client, headers: dict[str, str
     assert answer.status == 400
 
 
+EXCLUDED = [{"path": "/a/?"}]
+
+
 @pytest.mark.parametrize(
     "properties",
     [
@@ -412,6 +415,10 @@ async def test_throughput_that_is_refused(client: Client, headers: dict[str, str
         {"partitionKey": {"paths": ["/a", "/b"], "kind": "Hash"}},
         {"partitionKey": {"paths": ["/a", "/b", "/c", "/d"], "kind": "MultiHash"}},
         {"partitionKey": {"paths": ["/pk"], "version": 1}},
+        {"partitionKey": {"paths": ["/a/*"]}},
+        {"partitionKey": {"paths": ["/a/[]/b"]}},
+        {"partitionKey": {"paths": ["/_ts"]}},
+        {"partitionKey": {"paths": ["/a", "/a"], "kind": "MultiHash"}},
         {"defaultTtl": 0},
         {"defaultTtl": "x"},
         {"indexingPolicy": 1},
@@ -441,11 +448,33 @@ async def test_throughput_that_is_refused(client: Client, headers: dict[str, str
             }
         },
         {"indexingPolicy": {"includedPaths": [{"path": "/*"}, *({"path": f"/{n}/?"} for n in range(1_500))]}},
+        {
+            "indexingPolicy": {
+                "includedPaths": [{"path": "/*"}],
+                "excludedPaths": [{"path": f"/{n}/?"} for n in range(1_501)],
+            }
+        },
+        *(
+            {"indexingPolicy": {"includedPaths": [{"path": "/*"}], "excludedPaths": [{"path": path}]}}
+            for path in ("/a", "/a/[]", "/a-b/?", "/a b/?", "/ä/?", "/?", "/a//?", "/a/*/?")
+        ),
+        {"indexingPolicy": {"includedPaths": [{"path": "/*"}, *EXCLUDED], "excludedPaths": EXCLUDED}},
+        *(
+            {
+                "indexingPolicy": {
+                    "includedPaths": [{"path": "/*"}],
+                    "compositeIndexes": [[{"path": p} for p in paths]],
+                }
+            }
+            for paths in (("/a", "/a"), ("/a", "/b/[]/c"), ("/a", "/b-c"))
+        ),
+        {"indexingPolicy": {"indexingMode": "none"}, "defaultTtl": 60},
         {"uniqueKeyPolicy": []},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": []}]}},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["a"]}]}},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a/*"]}]}},
-        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"] * 17}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"] * 2}]}},
+        {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": [f"/{n}" for n in range(17)]}]}},
         {"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/a"]}] * 11}},
     ],
 )

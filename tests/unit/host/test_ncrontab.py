@@ -62,10 +62,22 @@ def test_time_span_is_an_interval(text: str, seconds: float) -> None:
         "00:00:00",
         "0 0 0 32 * *",
         "0 0 0 * Foo *",
+        "0 0 0 * Maybe *",
+        "0 0 0 * * Montag",
+        "0 0 0 * * January",
     ],
 )
 def test_what_ncrontab_does_not_know_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
+        parse_schedule(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0 0 22-6 * * *", "0 0 0 * * Fri-Mon", "0 0 0 * * 1,5-2", "0 59-10/7 * * * *", "0 0 0 1 Dec-Feb *"],
+)
+def test_a_range_that_runs_backwards_is_refused_for_the_platform_swaps_its_ends(text: str) -> None:
+    with pytest.raises(ValueError, match="runs backwards"):
         parse_schedule(text)
 
 
