@@ -1,4 +1,4 @@
-"""Which passage an incident is about: the one that the interaction it points at cites first of all.
+"""Which passage an incident is about: the one with the highest relevance in the interaction it points at.
 
 Both stand on the ledger of one shard, each on pages of its own source, and either may come first or change
 later. Whoever folds the one looks for the other: a person's state says which interactions are pointed at,
