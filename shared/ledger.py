@@ -29,8 +29,9 @@ PARTIAL = "partial"
 PAGE_ENTRIES = 160
 PAGE_BYTES = 96 * 1024
 """A page is rewritten whole for every batch that touches its hour. 160 facts of some 400 bytes are 64 KB,
-whose write costs about 33 RU; beyond that, which in 64 shards is 10,000 documents an hour, the hour takes
-further parts instead of dearer writes. Facts with many citations fill a page sooner."""
+whose replacement costs some 67 RU by the estimate, and the index of its ids more; beyond that, which in 64
+shards is 10,000 documents an hour, the hour takes further parts instead of dearer writes. Facts with many
+citations fill a page sooner."""
 
 MAX_PAGE_BYTES = 512 * 1024
 """What a page may grow to when entries on it become larger; from there they move to another part."""
