@@ -2,12 +2,12 @@
 
 import azure.functions as func
 
-from functions import change_feeds, operations, publishing, timers
+from functions import http, sources, timers, views
 from shared.logs import configure_logging
 from shared.settings import current_settings
 
 configure_logging(current_settings().log_level)
 
 app = func.FunctionApp()
-for family in (change_feeds, publishing, timers, operations):
+for family in (sources, views, timers, http):
     app.register_functions(family.blueprint)

@@ -25,8 +25,8 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from bench import baseline_documents as documents
 from bench.baseline_documents import Document, Interaction
-from shared.cosmos import record_charge
-from shared.pricing import ModelPrice
+from shared.cosmos.client import record_charge
+from shared.pricing.table import ModelPrice
 from shared.units import usd
 
 USER_ANALYTICS = "user_analytics"

@@ -10,11 +10,11 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
 from bench.feed import FeedReader
-from shared.cosmos import Charge, charging, connect
+from shared.cosmos.client import Charge, charging, connect
+from shared.cosmos.provisioning import apply_catalogue
 from shared.facts import USER_INTERACTIONS
 from shared.fleet import Fleet
-from shared.pricing import list_prices
-from shared.provisioning import apply_catalogue
+from shared.pricing.table import list_prices
 from shared.settings import Settings
 
 PUBLISH_PAGE = 1000

@@ -1,4 +1,4 @@
-"""The fold with no I/O: ``shared.fold.Working`` on a store in memory, against parsing alone."""
+"""The fold with no I/O: ``shared.ledger.fold.Working`` on a store in memory, against parsing alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from bench.contenders import BenchError
 from bench.figures import FoldFigures, Spread
 from bench.traffic import LiveSegments, Scale
-from shared.changes import Change, Verdict
 from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
-from shared.fold import Working
-from shared.ledger import Loaded, Page, Write, fingerprint
-from shared.pricing import PriceTable, list_prices
+from shared.ingest.sources import SOURCES
+from shared.ledger.changes import Change, Verdict
+from shared.ledger.fold import Working
+from shared.ledger.pages import Loaded, Page, Write, fingerprint
+from shared.ledger.shards import ShardId, shard_of
+from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
-from shared.shards import ShardId, shard_of
-from shared.sources import SOURCES
 
 BATCH = 1_000
 

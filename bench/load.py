@@ -20,7 +20,7 @@ import uvloop
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from shared.cosmos import transport
+from shared.cosmos.client import transport
 
 DATABASE, CONTAINER = "bench", "items"
 KEYS = 1_000

@@ -14,7 +14,7 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
 from local.processes import StackError
-from shared.cosmos import endpoint_of, transport
+from shared.cosmos.client import endpoint_of, transport
 
 DEFAULT_DATA = Path(".local/data")
 DEFAULT_DATABASE = "vimarsh-multi-personality"

@@ -18,7 +18,7 @@ from local.connection import DEFAULT_DATABASE, DEFAULT_GENERATION, Connection, s
 from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
-from shared.provisioning import ProvisioningReport, apply_catalogue
+from shared.cosmos.provisioning import ProvisioningReport, apply_catalogue
 
 T = TypeVar("T")
 

@@ -26,13 +26,13 @@ from ops.console import (
 from ops.fields import fields_page
 from ops.scores import scores_page
 from ops.views import views_cli
-from shared.cosmos import connect
+from shared.cosmos.client import connect
+from shared.cosmos.provisioning import ProvisioningReport, apply_catalogue
 from shared.fleet import Fleet
-from shared.poison_rows import Status
-from shared.price_book import PriceBook
-from shared.pricing import ModelPrice, list_prices, parse_price
-from shared.provisioning import ProvisioningReport, apply_catalogue
-from shared.repricing import RepriceReport
+from shared.maintenance.reprice import RepriceReport
+from shared.poison.rows import Status
+from shared.pricing.price_book import PriceBook
+from shared.pricing.table import ModelPrice, list_prices, parse_price
 from shared.settings import load_settings
 
 cli = typer.Typer(help="Inspect and repair the fleet.", no_args_is_help=True, add_completion=False)

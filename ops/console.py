@@ -13,12 +13,12 @@ from azure.core.exceptions import AzureError
 from rich.console import Console
 
 from shared.fleet import Fleet
-from shared.generations import GenerationIncompleteError
+from shared.ledger.generations import GenerationIncompleteError
 from shared.logs import configure_logging
-from shared.poison import PoisonNotFoundError
-from shared.pricing import PriceError
-from shared.publishing import UnknownViewError
-from shared.replay import ReplayError
+from shared.maintenance.replay import ReplayError
+from shared.poison.store import PoisonNotFoundError
+from shared.pricing.table import PriceError
+from shared.publishing.publisher import UnknownViewError
 from shared.settings import SettingsError, load_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

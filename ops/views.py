@@ -11,11 +11,11 @@ from rich.table import Table
 
 from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, run
 from shared.fleet import Fleet
-from shared.health import HealthReport
-from shared.publishing import PublishReport
-from shared.rebuild import RebuildReport
-from shared.refresh import RefreshReport
-from shared.showing import DocumentKey
+from shared.maintenance.rebuild import RebuildReport
+from shared.publishing.inputs import DocumentKey
+from shared.publishing.publisher import PublishReport
+from shared.publishing.scheduled import RefreshReport
+from shared.publishing.system_health import HealthReport
 from shared.views import VIEWS
 
 views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is_help=True)

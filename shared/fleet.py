@@ -5,25 +5,25 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from shared.audit import Auditor
-from shared.builds import Builds
-from shared.cosmos import connect
-from shared.folding import ShardFolder
-from shared.generations import Generations
-from shared.health import HealthMonitor
-from shared.ingest import Ingest
-from shared.merging import Merger
-from shared.poison import PoisonStore
-from shared.price_book import PriceBook
-from shared.publication import Writer
-from shared.publishing import Publisher
-from shared.rebuild import Rebuilder
-from shared.refresh import Refresher
-from shared.replay import Replayer
-from shared.repricing import Repricer
+from shared.cosmos.client import connect
+from shared.ingest.batch import Ingest
+from shared.ledger.apply import ShardFolder
+from shared.ledger.generations import Generations
+from shared.ledger.store import ShardStore
+from shared.maintenance.audit import Auditor
+from shared.maintenance.rebuild import Rebuilder
+from shared.maintenance.replay import Replayer
+from shared.maintenance.reprice import Repricer
+from shared.poison.store import PoisonStore
+from shared.pricing.price_book import PriceBook
+from shared.publishing.merge import Merger
+from shared.publishing.passage_usage import UsageWriter
+from shared.publishing.publisher import Publisher
+from shared.publishing.readiness import Builds
+from shared.publishing.scheduled import Refresher
+from shared.publishing.system_health import HealthMonitor
+from shared.publishing.writer import Writer
 from shared.settings import Settings
-from shared.store import ShardStore
-from shared.usage import UsageWriter
 
 
 class Fleet:

@@ -14,7 +14,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFo
 from azure.identity.aio import DefaultAzureCredential
 
 from local.host.errors import HostStartError
-from shared.cosmos import transport
+from shared.cosmos.client import transport
 
 CONNECT_SECONDS = 30
 """How long the first answer of an account may take. A database that still starts is not waited for longer."""

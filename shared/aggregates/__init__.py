@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shared.aggregates import day, month, person_month, silence
+from shared.aggregates import day, inactivity, month, person_month
 from shared.aggregates.base import Aggregate, Contributions, PersonChange
 from shared.aggregates.day import DayAggregate
+from shared.aggregates.inactivity import Silence
 from shared.aggregates.incident_month import IncidentMonth
 from shared.aggregates.month import MonthAggregate
 from shared.aggregates.person import Person
 from shared.aggregates.person_month import PersonMonth
-from shared.aggregates.silence import Silence
 
 AGGREGATES: dict[str, Aggregate] = {
     aggregate.name: aggregate
@@ -30,6 +30,6 @@ DERIVATIONS: tuple[Callable[[PersonChange, Contributions], None], ...] = (
     day.derive,
     person_month.derive,
     month.derive,
-    silence.derive,
+    inactivity.derive,
 )
 """What a change of a person's own state means for their months, and fleet-wide. Nothing follows from that."""

@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 from xxhash import xxh3_64_digest
 
-from shared.catalogue import DAY, container
+from shared.aggregates.tally import Tally
+from shared.containers import DAY, container
 from shared.facts import USER_INTERACTIONS, Fact
-from shared.tally import Tally
 from shared.units import Day, Month
 
 FOREVER = -1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.aggregates import person
 from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.tally import Tally
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
-from shared.tally import Tally
 from shared.units import Day, Millis, Month, event_hour, minute_of_day
 
 NAME = "day"

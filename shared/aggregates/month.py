@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from shared.aggregates import person
 from shared.aggregates.base import FOREVER, Contributions, PersonChange
+from shared.aggregates.engagement_tiers import month_scores, tier_of
 from shared.aggregates.person_month import by_day
+from shared.aggregates.tally import Counting, Tally, merged
 from shared.facts import Fact
 from shared.scores import churn_risk
-from shared.tally import Counting, Tally, merged
-from shared.tiers import month_scores, tier_of
 from shared.units import Day, Month, days_of_month, month_after, month_bounds, to_micro
 
 NAME = "month"

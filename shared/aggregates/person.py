@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.aggregates.base import FOREVER, Contributions, short
+from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Withdrawn
-from shared.tally import Tally
 from shared.units import Day, Month, month_after, month_of
 
 NAME = "person"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.aggregates import person
 from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.tally import Tally
 from shared.facts import Fact, InteractionFact, SessionFact
-from shared.tally import Tally
 from shared.units import Day, Month, days_of_month, to_micro
 
 NAME = "person_month"

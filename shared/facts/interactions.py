@@ -18,7 +18,7 @@ from shared.documents.interactions import (
     Stages,
 )
 from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, rounded
-from shared.pricing import PriceTable
+from shared.pricing.table import PriceTable
 from shared.units import Micro, NanoUSD
 
 USER_INTERACTIONS = "user_interactions"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.catalogue import CATALOGUE, DAY, container
+from shared.containers import CATALOGUE, DAY, container
 from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, shown
 
 MAX_LIMIT = 1_000

@@ -10,12 +10,12 @@ from typing import Any, TypedDict
 
 from azure.cosmos.aio import DatabaseProxy
 
-from shared.catalogue import container
 from shared.concurrency import finish_all
+from shared.containers import container
+from shared.cosmos.provisioning import ProvisioningReport, apply_containers
 from shared.documents.common import DocumentError
 from shared.documents.users import parse_user
 from shared.facts import consent_fact
-from shared.provisioning import ProvisioningReport, apply_containers
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
     MAX_LIMIT,

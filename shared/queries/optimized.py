@@ -41,7 +41,7 @@ class OptimizedQueries:
     Parameters
     ----------
     database
-        The connected database. Session consistency, as :func:`shared.cosmos.connect` sets it, is enough.
+        The connected database. Session consistency is enough: see :func:`shared.cosmos.client.connect`.
     now
         The clock that "the last days" are counted back from.
     """

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from shared.aggregates.base import PartialKey
-from shared.tally import Tally
+from shared.aggregates.tally import Tally
 from shared.units import iso
 
 CALCULATION_VERSION = "1.0"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from shared.aggregates.base import short
 from shared.aggregates.day import passage_of, split_passage
+from shared.aggregates.tally import Tally
 from shared.facts import Passage
-from shared.tally import Tally
 
 
 @dataclass(slots=True)

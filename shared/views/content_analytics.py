@@ -8,7 +8,8 @@ from typing import Any
 
 from shared.aggregates import day, month
 from shared.aggregates.base import PartialKey, short
-from shared.catalogue import container
+from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.containers import container
 from shared.facts import Passage
 from shared.periods import monthly, parse_period
 from shared.scores import (
@@ -17,7 +18,6 @@ from shared.scores import (
     response_effectiveness,
     satisfaction,
 )
-from shared.tally import Tally, merged, ratio, top
 from shared.units import MICROS, Day, Month, month_after, month_of
 from shared.views.base import Family, Pace, Rendered, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, growth, passages, trend

@@ -6,7 +6,8 @@ from typing import Any
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey, short
-from shared.catalogue import container
+from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.containers import container
 from shared.periods import Kind, Period, parse_period, period_of
 from shared.scores import (
     CONFIDENCE_LEVEL,
@@ -17,7 +18,6 @@ from shared.scores import (
     satisfaction,
     trending,
 )
-from shared.tally import Tally, merged, ratio, top
 from shared.units import MICROS, NANOS_PER_USD, Day
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, passages

@@ -8,10 +8,10 @@ from typing import Any
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
-from shared.catalogue import container
+from shared.aggregates.tally import Tally, named, quantile, ratio
+from shared.containers import container
 from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
-from shared.tally import Tally, named, quantile, ratio
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from shared.aggregates import month, silence
+from shared.aggregates import inactivity, month
 from shared.aggregates.base import PartialKey
-from shared.catalogue import container
+from shared.aggregates.engagement_tiers import CHURNED, CRITERIA, TIERS
+from shared.aggregates.tally import Tally, ratio, top
+from shared.containers import container
 from shared.periods import day_text, monthly
 from shared.scores import growth_rate
-from shared.tally import Tally, ratio, top
-from shared.tiers import CHURNED, CRITERIA, TIERS
 from shared.units import MICROS, Day, Month, month_after, month_of
 from shared.views.base import ClockKeys, Pace, Plain, Rendered, Stamp, States, stamp_fields
 from shared.views.content import trend
@@ -46,7 +46,7 @@ class EngagementSummary(Plain):
         return (
             PartialKey(month.NAME, key),
             PartialKey(month.NAME, month_after(Month(key), -1)),
-            *(PartialKey(silence.NAME, year) for year in silence.years(monthly(Month(key)).last)),
+            *(PartialKey(inactivity.NAME, year) for year in inactivity.years(monthly(Month(key)).last)),
         )
 
     def tick(self, key: str, now: datetime) -> str:
@@ -85,7 +85,7 @@ class EngagementSummary(Plain):
 
 
 def _silent(states: States, day: Day) -> int:
-    return silence.silent_on(day, (states.of(silence.NAME, year) for year in silence.years(day)))
+    return inactivity.silent_on(day, (states.of(inactivity.NAME, year) for year in inactivity.years(day)))
 
 
 def _document(

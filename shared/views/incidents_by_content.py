@@ -7,12 +7,12 @@ from typing import Any
 from shared.aggregates import incident_month
 from shared.aggregates.base import PartialKey
 from shared.aggregates.incident_month import source_key, split_source_key
-from shared.catalogue import container
+from shared.aggregates.tally import Tally, ratio, top
+from shared.containers import container
 from shared.facts.base import UNKNOWN
 from shared.facts.incidents import FALSE_POSITIVE, SEVERITIES, TYPES
 from shared.periods import monthly
 from shared.scores import growth_rate, resolution_efficiency
-from shared.tally import Tally, ratio, top
 from shared.units import MILLIS_PER_HOUR, month_after
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
 

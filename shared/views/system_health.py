@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
-from shared.catalogue import container
+from shared.aggregates.tally import ratio
+from shared.containers import container
 from shared.facts import Fact, IncidentFact, InteractionFact
 from shared.scores import health, health_status, satisfaction
-from shared.tally import ratio
 from shared.units import MICROS, Millis, iso
 from shared.views.alerts import alerts
 from shared.views.base import Rendered, Stamp, stamp_fields

@@ -10,9 +10,11 @@ from typing import Any, TypedDict
 
 from shared.aggregates import person_month
 from shared.aggregates.base import PartialKey
+from shared.aggregates.engagement_tiers import NEW, depth_of, month_scores, tier_of
 from shared.aggregates.month import daytime
 from shared.aggregates.person_month import by_day, month_key, split_key
-from shared.catalogue import container
+from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.containers import container
 from shared.periods import Kind, Period, day_start, day_text, parse_period, period_of
 from shared.scores import (
     calculation_confidence,
@@ -24,8 +26,6 @@ from shared.scores import (
     satisfaction,
     upgrade_propensity,
 )
-from shared.tally import Tally, merged, ratio, top
-from shared.tiers import NEW, depth_of, month_scores, tier_of
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
 from shared.views.base import ClockKeys, Family, Pace, Rendered, Stamp, States, stamp_fields
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from shared.fleet import Fleet
-from shared.pricing import parse_price
+from shared.pricing.table import parse_price
 from shared.settings import Settings
 from tests.acceptance.commands import local
 from tests.acceptance.fleet import RunningFleet, running_fleet

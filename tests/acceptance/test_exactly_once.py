@@ -10,8 +10,8 @@ import pytest
 
 from local.seed.traffic import TrafficPlan
 from shared.fleet import Fleet
+from shared.ingest.sources import SOURCES
 from shared.settings import Settings
-from shared.sources import SOURCES
 from tests.acceptance.fleet import (
     FLEET,
     HOST,

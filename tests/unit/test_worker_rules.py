@@ -22,7 +22,7 @@ from local.host.host_json import check_host_json
 from local.host.loading import load_functions
 from local.host.retry import parse_retry_policy
 from local.host.worker_rules import WorkerRuleError
-from tests.unit.host.apps import write_app
+from tests.unit.local.host.apps import write_app
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.cosmos_server import ServerProcess
-from tests.unit.cosmos import query_oracle as oracle
+from tests.unit.local.cosmos import query_oracle as oracle
 
 POLICY: dict[str, Any] = {
     "includedPaths": [{"path": "/*"}],

@@ -20,7 +20,7 @@ from local.host.runner import Host, HostConfig
 from tests.cosmos_server import ServerProcess, running_server
 from tests.integration.host import recorder as recording
 from tests.integration.host.recorder import Recorder
-from tests.unit.host.apps import write_app
+from tests.unit.local.host.apps import write_app
 
 PARTITIONS = 4
 EXPIRATION = 1.5

@@ -23,7 +23,7 @@ from tests.integration.host.conftest import (
     until,
 )
 from tests.integration.host.recorder import Recorder
-from tests.unit.host.apps import write_app
+from tests.unit.local.host.apps import write_app
 
 IDS = [f"d{n}" for n in range(40)]
 LONG = 600_000

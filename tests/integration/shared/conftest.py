@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from azure.cosmos.aio import CosmosClient
 
+from shared.cosmos.provisioning import apply_catalogue
 from shared.fleet import Fleet
-from shared.provisioning import apply_catalogue
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess, running_server
 

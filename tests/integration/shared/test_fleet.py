@@ -9,13 +9,13 @@ from azure.cosmos.aio import CosmosClient
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
-from shared.changes import Verdict
+from shared.cosmos.provisioning import apply_catalogue
 from shared.fleet import Fleet
-from shared.poison import PoisonNotFoundError
-from shared.poison_rows import Status
-from shared.pricing import parse_price
-from shared.provisioning import apply_catalogue
-from shared.replay import ReplayError
+from shared.ledger.changes import Verdict
+from shared.maintenance.replay import ReplayError
+from shared.poison.rows import Status
+from shared.poison.store import PoisonNotFoundError
+from shared.pricing.table import parse_price
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess
 from tests.integration.shared.conftest import Feed, interaction

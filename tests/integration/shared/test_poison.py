@@ -9,7 +9,7 @@ import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.fleet import Fleet
-from shared.replay import ReplayError
+from shared.maintenance.replay import ReplayError
 from tests.integration.shared.conftest import Feed, interaction
 
 LARGEST = 2 * 1024 * 1024 - 4096

@@ -13,9 +13,9 @@ import pytest
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from shared.catalogue import container
-from shared.cosmos import charging
-from shared.provisioning import apply_containers
+from shared.containers import container
+from shared.cosmos.client import charging
+from shared.cosmos.provisioning import apply_containers
 from shared.queries import (
     ComprehensiveAdminService,
     DatabaseService,

@@ -15,7 +15,7 @@ from bench.comparison import count_history, measure_segment
 from bench.contenders import BaselineContender, FleetContender, baseline_contender, fleet_contender
 from bench.server import Server, running_server
 from bench.traffic import LIVE_DAY, LiveSegments, Scale
-from shared.pricing import list_prices
+from shared.pricing.table import list_prices
 
 SCALE = Scale(people=12, interactions_per_day=12, days=2, seed=3)
 CHANGES = 60

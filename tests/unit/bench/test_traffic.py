@@ -15,8 +15,8 @@ from bench.traffic import (
 )
 from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
-from shared.pricing import PriceTable, list_prices
-from shared.sources import SOURCES
+from shared.ingest.sources import SOURCES
+from shared.pricing.table import PriceTable, list_prices
 
 SCALE = Scale(people=20, interactions_per_day=20, days=2, seed=7)
 

@@ -20,8 +20,8 @@ from shared.aggregates.base import Contributions
 from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
 from shared.facts import interaction_fact
-from shared.fold import contribute
-from shared.pricing import PriceTable, list_prices
+from shared.ledger.fold import contribute
+from shared.pricing.table import PriceTable, list_prices
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
 

@@ -21,7 +21,7 @@ from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
 from shared.documents.users import parse_user
 from shared.facts import Passage
-from shared.usage import Shelf, document_id
+from shared.publishing.passage_usage import Shelf, document_id
 
 Document = dict
 

@@ -10,7 +10,7 @@ import pytest
 from local.seed.database import database_writes
 from local.seed.malformed import INCIDENT_DEFECTS, SESSION_DEFECTS, break_as
 from local.seed.traffic import TrafficPlan, Write
-from shared.catalogue import CATALOGUE
+from shared.containers import CATALOGUE
 from shared.documents.common import DocumentError
 from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session

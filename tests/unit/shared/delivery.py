@@ -11,16 +11,16 @@ from azure.core.exceptions import ServiceResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
-from shared import cosmos
-from shared.changes import Change, Verdict
-from shared.cosmos import READ_SESSION_NOT_AVAILABLE
+from shared.cosmos import client
+from shared.cosmos.client import READ_SESSION_NOT_AVAILABLE
 from shared.documents.common import DocumentError
 from shared.facts import USER_INTERACTIONS
-from shared.folding import ShardFolder
-from shared.pricing import PriceTable, list_prices
-from shared.shards import shard_of
-from shared.sources import SOURCES, Source
-from shared.store import ShardStore
+from shared.ingest.sources import SOURCES, Source
+from shared.ledger.apply import ShardFolder
+from shared.ledger.changes import Change, Verdict
+from shared.ledger.shards import shard_of
+from shared.ledger.store import ShardStore
+from shared.pricing.table import PriceTable, list_prices
 from tests.fakes import FakeContainer, Killed
 
 Document = dict[str, Any]
@@ -30,7 +30,7 @@ PRICES = PriceTable(list_prices())
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cosmos, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
 
 
 class Instance:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
 from shared.views.fields import FIELDS
-from tests.unit.shared.test_views import generic, paths
+from tests.unit.shared.views.test_views import generic, paths
 from tests.unit.shared.world import World
 
 DATA = Path(__file__).parents[2] / "data"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.builds import Builds
-from shared.catalogue import CATALOGUE
+from shared.containers import CATALOGUE
 from shared.facts import USER_INTERACTIONS
-from shared.generations import Generations
-from shared.health import HealthMonitor
-from shared.merging import Merger
-from shared.poison import PoisonStore
-from shared.publication import Writer
-from shared.publishing import Publisher
-from shared.rebuild import Rebuilder
-from shared.refresh import Refresher
+from shared.ingest.sources import SOURCES
+from shared.ledger.generations import Generations
+from shared.maintenance.rebuild import Rebuilder
+from shared.poison.store import PoisonStore
+from shared.publishing.merge import Merger
+from shared.publishing.passage_usage import UsageWriter
+from shared.publishing.publisher import Publisher
+from shared.publishing.readiness import Builds
+from shared.publishing.scheduled import Refresher
+from shared.publishing.system_health import HealthMonitor
+from shared.publishing.writer import Writer
 from shared.settings import Settings
-from shared.sources import SOURCES
-from shared.usage import UsageWriter
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Document, Instance
 

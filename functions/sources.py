@@ -1,0 +1,41 @@
+"""Change feed triggers of the source containers: every change is folded into ``view_state``."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions.change_feed import follows
+from functions.runtime import fleet
+from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
+
+blueprint = func.Blueprint()
+
+PREFIX, POLL_DELAY_MS = "fold", 1000
+
+
+@follows(blueprint, "fold_user_interactions", USER_INTERACTIONS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
+async def fold_user_interactions(documents: func.DocumentList) -> None:
+    """Count new and changed interactions."""
+    await _fold(USER_INTERACTIONS, documents)
+
+
+@follows(blueprint, "fold_user_sessions", USER_SESSIONS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
+async def fold_user_sessions(documents: func.DocumentList) -> None:
+    """Count new and changed sessions."""
+    await _fold(USER_SESSIONS, documents)
+
+
+@follows(blueprint, "fold_abuse_incidents", ABUSE_INCIDENTS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
+async def fold_abuse_incidents(documents: func.DocumentList) -> None:
+    """Count new and changed incidents, under the texts they are about."""
+    await _fold(ABUSE_INCIDENTS, documents)
+
+
+@follows(blueprint, "fold_users", USERS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
+async def fold_users(documents: func.DocumentList) -> None:
+    """Heed what people say of their consent."""
+    await _fold(USERS, documents)
+
+
+async def _fold(source: str, documents: func.DocumentList) -> None:
+    await (await fleet()).ingest.take(source, [dict(document) for document in documents])

@@ -1,0 +1,1 @@
+"""The edge to Cosmos DB: client, retries, charges, items, provisioning."""

@@ -1,0 +1,107 @@
+"""The source containers: how a document of each becomes a change to fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.documents.common import identifier
+from shared.documents.incidents import parse_incident
+from shared.documents.interactions import parse_interaction
+from shared.documents.sessions import parse_session
+from shared.documents.users import parse_user
+from shared.facts import (
+    ABUSE_INCIDENTS,
+    USER_INTERACTIONS,
+    USER_SESSIONS,
+    USERS,
+    Fact,
+    Withdrawn,
+    consent_fact,
+    incident_fact,
+    interaction_fact,
+    session_fact,
+)
+from shared.ledger.changes import Change
+from shared.ledger.document_version import Version
+from shared.pricing.table import PriceTable
+from shared.units import Millis
+
+
+class _Parsed(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A container whose change feed is folded."""
+
+    name: str
+    handler: str
+    """Names the processing step in poison rows and logs."""
+    read: Callable[[object, PriceTable], tuple[_Parsed, Fact]]
+    """Checks a raw document and reduces it to its fact."""
+
+    def to_change(self, raw: object, prices: PriceTable, live: bool) -> Change:
+        """Read a raw document; the flag says that it was read live rather than delivered.
+
+        Raises
+        ------
+        DocumentError
+            The document cannot be counted.
+        """
+        document, fact = self.read(raw, prices)
+        assert isinstance(raw, Mapping)  # noqa: S101  every parser refuses everything else
+        return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
+
+    def to_withdrawal(self, raw: object, live: bool) -> Change | None:
+        """Return the change that takes back what was counted of a document that cannot be read any more.
+
+        Of an account it takes back consent, and never a refusal: until it can be read, its owner counts as
+        one who refuses. None if it does not say whose it is: then no version of it was ever counted, for the
+        user is the partition key.
+        """
+        if not isinstance(raw, Mapping):
+            return None
+        document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
+        if document_id is None or user_id is None:
+            return None
+        version = Version.of(raw)
+        taken_back = Withdrawn(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
+        return Change(user_id, document_id, version, taken_back, live=live)
+
+
+def _interaction(raw: object, prices: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_interaction(raw)
+    return document, interaction_fact(document, prices)
+
+
+def _session(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_session(raw)
+    return document, session_fact(document)
+
+
+def _incident(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_incident(raw)
+    return document, incident_fact(document)
+
+
+def _user(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
+    document = parse_user(raw)
+    return document, consent_fact(document)
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(USER_INTERACTIONS, "fold_interactions", _interaction),
+        Source(USER_SESSIONS, "fold_sessions", _session),
+        Source(ABUSE_INCIDENTS, "fold_incidents", _incident),
+        Source(USERS, "fold_users", _user),
+    )
+}
+"""Every source, by container name."""

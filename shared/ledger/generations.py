@@ -1,0 +1,184 @@
+"""What the fleet remembers of its generations: how many shards each has, and whether it has counted all.
+
+Settings alone cannot tell that the number of shards was changed under a generation that has state already:
+people would then be looked for in other shards, and counted twice. So a generation is written down when it
+begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceExistsError,
+)
+
+from shared.cosmos.client import find_item, record_charge, retrying
+from shared.settings import Settings, SettingsError
+
+SCOPE = ID = "generations"
+"""The one document of ``fleet_state`` that holds all generations, alone in its logical partition."""
+
+_log = structlog.get_logger(__name__)
+
+
+class GenerationIncompleteError(Exception):
+    """This generation has not counted everything yet; its figures would replace those of an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation of the state."""
+
+    shards: int
+    began: int
+    """When it began, in seconds since the epoch."""
+    complete: bool
+    """Whether all that was written before it began has been counted, so that its figures may be published."""
+
+
+@dataclass(slots=True)
+class _Stored:
+    etag: str | None = None
+    generations: dict[int, Generation] = field(default_factory=dict)
+
+
+class Generations:
+    """Guards the state against settings that do not fit it, and published figures against partial ones."""
+
+    def __init__(
+        self, container: ContainerProxy, settings: Settings, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._container = container
+        self._number = settings.generation
+        self._shards = settings.shards
+        self._clock = clock
+        self._complete = False
+
+    async def check(self) -> Generation | None:
+        """Compare the settings with what is remembered; return the generation, None if it has not begun.
+
+        Raises
+        ------
+        SettingsError
+            The generation was begun with another number of shards, or a later one has taken its place.
+        """
+        return self._fitting((await self._read()).generations)
+
+    async def begin(self) -> Generation:
+        """Return the generation of the settings; write it down if this is its beginning.
+
+        The first generation that there is has nothing to hold back for and is complete at once.
+
+        Raises
+        ------
+        SettingsError
+            As :meth:`check`.
+        """
+
+        def change(known: dict[int, Generation]) -> bool:
+            if self._fitting(known) is not None:
+                return False
+            known[self._number] = Generation(self._shards, int(self._clock()), complete=not known)
+            return True
+
+        generation = await self._changed(change)
+        self._complete = generation.complete
+        return generation
+
+    async def is_complete(self) -> bool:
+        """Say whether the figures of this generation may be published; read again until they may."""
+        if not self._complete:
+            generation = await self.check()
+            self._complete = generation is not None and generation.complete
+        return self._complete
+
+    async def complete(self) -> None:
+        """Write down that everything from before the beginning of this generation has been counted."""
+
+        def change(known: dict[int, Generation]) -> bool:
+            generation = self._fitting(known)
+            if generation is None:
+                raise ValueError(f"generation {self._number} has not begun")
+            known[self._number] = Generation(generation.shards, generation.began, complete=True)
+            return not generation.complete
+
+        await self._changed(change)
+        self._complete = True
+
+    def incomplete(self) -> GenerationIncompleteError:
+        """Return the error for whoever asks for figures that are held back."""
+        return GenerationIncompleteError(
+            f"Generation {self._number} has not counted everything yet: its figures are held back until an "
+            "audit has caught up with all feeds."
+        )
+
+    def _fitting(self, known: dict[int, Generation]) -> Generation | None:
+        generation = known.get(self._number)
+        if generation is not None and generation.shards != self._shards:
+            raise SettingsError(
+                f"The setting FLEET_SHARDS is {self._shards}, but generation {self._number} was begun with "
+                f"{generation.shards} shards: set it to {generation.shards}, or set FLEET_GENERATION to "
+                f"{max(known) + 1} to count everything again."
+            )
+        later = [number for number, other in known.items() if number > self._number and other.complete]
+        if later:
+            raise SettingsError(
+                f"The setting FLEET_GENERATION is {self._number}, but generation {max(later)} has taken its "
+                f"place: set it to {max(later)}, or to {max(known) + 1} to count everything again."
+            )
+        return generation
+
+    async def _changed(self, change: Callable[[dict[int, Generation]], bool]) -> Generation:
+        """Apply a change to what is stored then, even if others change it at the same time."""
+        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceExistsError):
+            with attempt:
+                stored = await self._read()
+                if change(stored.generations):
+                    await self._write(stored)
+                    _log.info("generation_recorded", generation=self._number, shards=self._shards)
+                return stored.generations[self._number]
+        raise AssertionError("the retry policy either returns or raises")
+
+    async def _read(self) -> _Stored:
+        item = await find_item(self._container, ID, SCOPE)
+        if item is None:
+            return _Stored()
+        return _Stored(
+            item["_etag"], {int(key): _decode(value) for key, value in item["generations"].items()}
+        )
+
+    async def _write(self, stored: _Stored) -> None:
+        item = {
+            "id": ID,
+            "scope": SCOPE,
+            "generations": {
+                str(number): {
+                    "shards": generation.shards,
+                    "began": generation.began,
+                    "complete": generation.complete,
+                }
+                for number, generation in sorted(stored.generations.items())
+            },
+        }
+        if stored.etag is None:
+            await self._container.create_item(item, response_hook=record_charge)
+        else:
+            await self._container.replace_item(
+                ID,
+                item,
+                etag=stored.etag,
+                match_condition=MatchConditions.IfNotModified,
+                response_hook=record_charge,
+            )
+
+
+def _decode(value: dict[str, Any]) -> Generation:
+    return Generation(value["shards"], value["began"], value["complete"])

@@ -1,0 +1,306 @@
+"""What is stored in ``view_state``: ledger pages, which say what has been counted, and partials.
+
+A page holds the facts of one source, shard and hour, under the user and the document's id. When it is full
+the hour goes on in a further part. Its ``ids`` are indexed: they find the page of a document whose time was
+corrected since it was counted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, NamedTuple, Self
+
+from xxhash import xxh3_64_hexdigest
+
+from shared.aggregates.base import STATE_TTL, PartialKey, state_ttl
+from shared.aggregates.tally import Tally
+from shared.facts import FACTS, Fact, Withdrawn, decode_fact
+from shared.ledger.document_version import Version
+from shared.ledger.shards import ShardId
+from shared.units import EventHour, Millis
+
+LEDGER = "ledger"
+PARTIAL = "partial"
+
+PAGE_ENTRIES = 160
+PAGE_BYTES = 96 * 1024
+"""A page is rewritten whole for every batch that touches its hour. 160 facts of some 400 bytes are 64 KB,
+whose replacement costs some 67 RU by the estimate, and the index of its ids more; beyond that, which in 64
+shards is 10,000 documents an hour, the hour takes further parts instead of dearer writes. Facts with many
+citations fill a page sooner."""
+
+MAX_PAGE_BYTES = 512 * 1024
+"""What a page may grow to when entries on it become larger; from there they move to another part."""
+
+RESIDENT = 4
+"""A decoded document takes about 3.7 times the bytes of its JSON: 100 pages of 96 KB took 35 MB."""
+
+_ENVELOPE_BYTES = 400
+_ENTRY_OVERHEAD = 60
+"""What an entry takes beside its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
+
+_SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
+
+
+class Entry(NamedTuple):
+    """What a page says of one document: the version that was counted, and the fact it was counted as."""
+
+    version: Version
+    fact: Fact | Withdrawn
+
+
+def page_id(source: str, hour: EventHour, part: int = 0) -> str:
+    """Return the id of a ledger page."""
+    return f"{LEDGER}|{source}|{hour}" + (f"|{part}" if part else "")
+
+
+def partial_id(target: PartialKey) -> str:
+    """Return the id of a partial. Keys with characters that ids may not have are hashed."""
+    key = target.key
+    safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
+    return f"{PARTIAL}|{target.aggregate}|{safe}"
+
+
+def fingerprint(source: str, user_id: str, document_id: str) -> str:
+    """Return 64 bits that stand for a document in the index. A collision costs a read, not a figure."""
+    return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
+
+
+def referring(source: str, user_id: str, reference: str) -> str:
+    """Return 64 bits that stand for the documents of a source that refer to one document of another."""
+    return fingerprint(f"{source} to", user_id, reference)
+
+
+def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
+    """Return how many bytes an entry adds to its page, roughly."""
+    return len(json.dumps(stored, separators=(",", ":"))) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
+
+
+@dataclass(slots=True)
+class Page:
+    """One part of one hour of one source in one shard."""
+
+    shard: ShardId
+    source: str
+    hour: EventHour
+    part: int = 0
+    parts: int = 1
+    """On the first part: how many parts the hour has."""
+    revision: int = 0
+    entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """By user and document id, as stored; decoded when asked for."""
+    size: int = 0
+    """Bytes of the entries, roughly."""
+
+    @property
+    def id(self) -> str:
+        """The id of the stored document."""
+        return page_id(self.source, self.hour, self.part)
+
+    def get(self, user_id: str, document_id: str) -> Entry | None:
+        """Return the entry of a document, None if this page has none."""
+        stored = self.entries.get(user_id, {}).get(document_id)
+        if stored is None:
+            return None
+        return Entry(Version.decode(stored["v"]), decode_fact(self.source, user_id, stored["f"]))
+
+    def documents(self, user_id: str) -> list[str]:
+        """Return the ids of a person's documents on this page."""
+        return list(self.entries.get(user_id, ()))
+
+    def put(self, user_id: str, document_id: str, entry: Entry) -> None:
+        """Set the entry of a document."""
+        documents = self.entries.setdefault(user_id, {})
+        stored = {"v": entry.version.encode(), "f": entry.fact.encode()}
+        if document_id in documents:
+            self.size -= entry_size(user_id, document_id, documents[document_id])
+        self.size += entry_size(user_id, document_id, stored)
+        documents[document_id] = stored
+
+    def remove(self, user_id: str, document_id: str) -> None:
+        """Drop the entry of a document.
+
+        Raises
+        ------
+        KeyError
+            The page has no such entry.
+        """
+        documents = self.entries[user_id]
+        self.size -= entry_size(user_id, document_id, documents.pop(document_id))
+        if not documents:
+            del self.entries[user_id]
+
+    def __iter__(self) -> Iterator[tuple[str, str, Entry]]:
+        """Yield user id, document id and entry of everything on the page."""
+        for user_id, documents in self.entries.items():
+            for document_id, stored in documents.items():
+                fact = decode_fact(self.source, user_id, stored["f"])
+                yield user_id, document_id, Entry(Version.decode(stored["v"]), fact)
+
+    def between(self, start: Millis, end: Millis) -> Iterator[Fact]:
+        """Yield the facts that happened from ``start`` on and before ``end``."""
+        for user_id, documents in self.entries.items():
+            for stored in documents.values():
+                if start <= stored["f"].get("t", end) < end:
+                    fact = decode_fact(self.source, user_id, stored["f"])
+                    if isinstance(fact, Fact):
+                        yield fact
+
+    @property
+    def full(self) -> bool:
+        """Whether new entries belong on the next part."""
+        return self.size >= PAGE_BYTES or sum(map(len, self.entries.values())) >= PAGE_ENTRIES
+
+    def holds(self, entry: Entry) -> bool:
+        """Say whether an entry may be put here, in the place of an older version of it."""
+        return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
+
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes the stored document has."""
+        return _ENVELOPE_BYTES + self.size
+
+    def copy(self) -> Page:
+        """Return a page whose entries can be changed without changing this one's."""
+        return Page(
+            self.shard,
+            self.source,
+            self.hour,
+            self.part,
+            self.parts,
+            self.revision,
+            {user_id: dict(documents) for user_id, documents in self.entries.items()},
+            self.size,
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Return the stored document."""
+        return {
+            "id": self.id,
+            "shard": self.shard,
+            "kind": LEDGER,
+            "source": self.source,
+            "hour": self.hour,
+            "part": self.part,
+            "parts": self.parts,
+            "revision": self.revision,
+            "ids": sorted(self._fingerprints()),
+            "size": self.size,
+            "entries": self.entries,
+            "ttl": state_ttl(self.source),
+        }
+
+    def _fingerprints(self) -> set[str]:
+        refers = FACTS[self.source].REFERS
+        found: set[str] = set()
+        for user_id, documents in self.entries.items():
+            for document_id, stored in documents.items():
+                found.add(fingerprint(self.source, user_id, document_id))
+                if refers in stored["f"]:
+                    found.add(referring(self.source, user_id, stored["f"][refers]))
+        return found
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any]) -> Self:
+        """Read a stored document."""
+        return cls(
+            ShardId(stored["shard"]),
+            stored["source"],
+            EventHour(stored["hour"]),
+            stored["part"],
+            stored["parts"],
+            stored["revision"],
+            stored["entries"],
+            stored["size"],
+        )
+
+
+@dataclass(slots=True)
+class Partial:
+    """One shard's share of one key of one aggregate."""
+
+    shard: ShardId
+    target: PartialKey
+    revision: int = 0
+    state: Tally = field(default_factory=Tally)
+    ttl: int = STATE_TTL
+    newest: int = 0
+    """When the newest version that changed or renewed it was written, in seconds since the epoch."""
+
+    @property
+    def id(self) -> str:
+        """The id of the stored document."""
+        return partial_id(self.target)
+
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes the stored document has."""
+        return _ENVELOPE_BYTES + len(self.target.key) + self.state.weight
+
+    def copy(self) -> Partial:
+        """Return a partial whose state can be changed without changing this one's."""
+        return replace(self, state=self.state.copy())
+
+    def encode(self) -> dict[str, Any]:
+        """Return the stored document."""
+        return {
+            "id": self.id,
+            "shard": self.shard,
+            "kind": PARTIAL,
+            "aggregate": self.target.aggregate,
+            "key": self.target.key,
+            "revision": self.revision,
+            "state": self.state.encode(),
+            "newest": self.newest,
+            "ttl": self.ttl,
+        }
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any]) -> Self:
+        """Read a stored document."""
+        return cls(
+            ShardId(stored["shard"]),
+            PartialKey(stored["aggregate"], stored["key"]),
+            stored["revision"],
+            Tally(stored["state"]),
+            stored["ttl"],
+            stored["newest"],
+        )
+
+
+StateDocument = Page | Partial
+
+
+class Loaded(NamedTuple):
+    """A stored document and the etag that guards its next write; both None if it does not exist."""
+
+    document: StateDocument | None
+    etag: str | None
+
+
+class Write(NamedTuple):
+    """A document to store, only if what is stored still has this etag; None if nothing may be stored yet."""
+
+    document: StateDocument
+    guard: str | None
+
+
+def decode_state(stored: Mapping[str, Any]) -> StateDocument:
+    """Read a stored document of either kind.
+
+    Raises
+    ------
+    ValueError
+        It is of another kind.
+    """
+    match stored.get("kind"):
+        case "ledger":
+            return Page.decode(stored)
+        case "partial":
+            return Partial.decode(stored)
+        case kind:
+            raise ValueError(f"view_state document {stored.get('id')!r} is of unknown kind {kind!r}")

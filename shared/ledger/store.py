@@ -1,0 +1,224 @@
+"""Load and commit the state of shards: one transactional batch per commit, guarded by etags, cached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosBatchOperationError,
+    CosmosHttpResponseError,
+)
+
+from shared.cosmos.client import find_item, record_charge
+from shared.ledger.pages import RESIDENT, Loaded, StateDocument, Write, decode_state
+from shared.ledger.shards import ShardId
+
+MAX_OPERATIONS = 100
+"""Operations of one transactional batch, the service's limit."""
+
+MAX_BATCH_BYTES = 2_000_000
+"""The service's limit is 2 MB for the request; what is left is for the envelope of each operation."""
+
+POINT_READS = 3
+"""Up to this many documents are read one by one, at 1 RU each where small; more by one query, at 3 RU."""
+
+IDS_PER_QUERY = 100
+
+SIZE_OF_NOTHING = 500
+"""What knowing that a document does not exist takes in the cache, in bytes."""
+
+
+class ConflictError(Exception):
+    """Somebody else changed the shard since it was read: read it again and fold again."""
+
+
+class TooLargeError(Exception):
+    """The changes touch more than one transactional batch may hold: fold fewer at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    loaded: Loaded
+    size: int
+
+
+class StateCache:
+    """State documents with their etags, the least recently used dropped first. Absence is cached too."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._items: OrderedDict[tuple[ShardId, str], _Cached] = OrderedDict()
+        self._by_shard: dict[ShardId, set[str]] = defaultdict(set)
+
+    def get(self, shard: ShardId, document_id: str) -> _Cached | None:
+        """Return what is known of a document, None if nothing is."""
+        cached = self._items.get((shard, document_id))
+        if cached is not None:
+            self._items.move_to_end((shard, document_id))
+        return cached
+
+    def put(self, shard: ShardId, document_id: str, cached: _Cached) -> None:
+        """Remember a document, dropping others where the cache is full."""
+        self._drop(shard, document_id)
+        self._items[shard, document_id] = cached
+        self._by_shard[shard].add(document_id)
+        self._bytes += cached.size
+        while self._bytes > self._max_bytes and len(self._items) > 1:
+            self._drop(*next(iter(self._items)))
+
+    def forget(self, shard: ShardId) -> None:
+        """Forget all of a shard."""
+        for document_id in list(self._by_shard.get(shard, ())):
+            self._drop(shard, document_id)
+
+    def _drop(self, shard: ShardId, document_id: str) -> None:
+        cached = self._items.pop((shard, document_id), None)
+        if cached is None:
+            return
+        self._bytes -= cached.size
+        ids = self._by_shard[shard]
+        ids.discard(document_id)
+        if not ids:
+            del self._by_shard[shard]
+
+
+class ShardStore:
+    """The container ``view_state``, shard by shard.
+
+    Parameters
+    ----------
+    container
+        ``view_state``.
+    cache_bytes
+        Bound on the memory that cached documents take, in bytes, roughly.
+    """
+
+    def __init__(self, container: ContainerProxy, *, cache_bytes: int) -> None:
+        self._container = container
+        self._cache = StateCache(cache_bytes)
+        self._locks: defaultdict[ShardId, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def lock(self, shard: ShardId) -> asyncio.Lock:
+        """Return the lock under which this process folds into a shard, so that it never races itself."""
+        return self._locks[shard]
+
+    def forget(self, shard: ShardId) -> None:
+        """Drop what is cached of a shard: after a conflict, or a commit whose outcome is unknown."""
+        self._cache.forget(shard)
+
+    async def load(
+        self, shard: ShardId, ids: Collection[str], etags: Mapping[str, str] | None = None
+    ) -> dict[str, Loaded]:
+        """Return the documents with these ids, as cached or as stored.
+
+        Parameters
+        ----------
+        etags
+            What the etags are known to be now: a document that is cached with another one is read again.
+        """
+        known: dict[str, Loaded] = {}
+        absent: list[str] = []
+        for document_id in ids:
+            cached = self._cache.get(shard, document_id)
+            if cached is None or (etags and cached.loaded.etag != etags.get(document_id)):
+                absent.append(document_id)
+            else:
+                known[document_id] = cached.loaded
+        for document_id, stored in (await self._read(shard, absent)).items():
+            read = _decoded(stored)
+            self._cache.put(shard, document_id, read)
+            known[document_id] = read.loaded
+        return known
+
+    async def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Return the ledger pages on which documents with these fingerprints may stand: ids with etags."""
+        found: dict[str, str] = {}
+        for start in range(0, len(fingerprints), IDS_PER_QUERY):
+            chunk = fingerprints[start : start + IDS_PER_QUERY]
+            anyone = " OR ".join(f"ARRAY_CONTAINS(c.ids, @f{n})" for n in range(len(chunk)))
+            for page in await self._query(
+                f"SELECT c.id, c._etag FROM c WHERE c.kind = 'ledger' AND ({anyone})",  # noqa: S608
+                [{"name": f"@f{n}", "value": value} for n, value in enumerate(chunk)],
+                shard,
+            ):
+                found[page["id"]] = page["_etag"]
+        return found
+
+    async def commit(self, shard: ShardId, writes: Iterable[Write]) -> None:
+        """Write the documents in one transaction, each only if it is still as its guard says.
+
+        Raises
+        ------
+        ConflictError
+            One of them was changed, created or removed by somebody else. Nothing was written.
+        TooLargeError
+            They are too many or too large for one transaction. Nothing was written.
+        """
+        writes = list(writes)
+        weight = sum(document.weight for document, _ in writes)
+        # The weight is an estimate that saves encoding everything twice; the service knows for certain.
+        if len(writes) > MAX_OPERATIONS or weight > MAX_BATCH_BYTES:
+            raise TooLargeError(f"{len(writes)} operations, about {weight} bytes")
+        operations = [_operation(document.encode(), guard) for document, guard in writes]
+        try:
+            results = await self._container.execute_item_batch(
+                operations, partition_key=shard, response_hook=record_charge
+            )
+        except CosmosBatchOperationError as error:
+            if error.status_code in (404, 409, 412):
+                raise ConflictError(f"shard {shard}: status {error.status_code}") from error
+            if error.status_code == 413:
+                raise TooLargeError(f"about {weight} bytes") from error
+            raise
+        except CosmosHttpResponseError as error:
+            if error.status_code == 413:
+                raise TooLargeError(f"about {weight} bytes") from error
+            raise
+        for (document, _), result in zip(writes, results, strict=True):
+            self._cache.put(shard, document.id, _cached(document, result["eTag"]))
+
+    async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
+        if len(ids) <= POINT_READS:
+            items = await asyncio.gather(
+                *(find_item(self._container, document_id, shard) for document_id in ids)
+            )
+            return dict(zip(ids, items, strict=True))
+        found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(ids)
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            names = ", ".join(f"@i{n}" for n in range(len(chunk)))
+            for item in await self._query(
+                f"SELECT * FROM c WHERE c.id IN ({names})",  # noqa: S608  only parameter names are put in
+                [{"name": f"@i{n}", "value": value} for n, value in enumerate(chunk)],
+                shard,
+            ):
+                found[item["id"]] = item
+        return found
+
+    async def _query(self, query: str, parameters: list[dict[str, Any]], shard: ShardId) -> list[Any]:
+        items = self._container.query_items(
+            query, parameters=parameters, partition_key=shard, response_hook=record_charge
+        )
+        return [item async for item in items]
+
+
+def _operation(body: dict[str, Any], guard: str | None) -> tuple[Any, ...]:
+    if guard is None:
+        return ("create", (body,))
+    return ("replace", (body["id"], body), {"if_match_etag": guard})
+
+
+def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
+    if stored is None:
+        return _Cached(Loaded(None, None), SIZE_OF_NOTHING)
+    return _cached(decode_state(stored), stored["_etag"])
+
+
+def _cached(document: StateDocument, etag: str) -> _Cached:
+    return _Cached(Loaded(document, etag), document.weight * RESIDENT)

@@ -1,0 +1,1 @@
+"""Audit, rebuild, reprice, replay: what repairs state and documents."""

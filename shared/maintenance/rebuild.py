@@ -1,0 +1,284 @@
+"""Rebuild the state of views from the ledger alone, shard by shard, while the feeds go on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from azure.cosmos.aio import ContainerProxy
+
+from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
+from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
+from shared.aggregates.tally import Tally
+from shared.concurrency import batched, for_each
+from shared.cosmos.client import charging, record_charge
+from shared.ledger.fold import contribute, keys
+from shared.ledger.pages import LEDGER, PARTIAL, Loaded, Page, Partial, Write
+from shared.ledger.shards import ShardId, all_shards
+from shared.ledger.store import ConflictError, ShardStore, TooLargeError
+from shared.publishing.inputs import DocumentKey
+from shared.publishing.publisher import Publisher, UnknownViewError
+from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
+from shared.settings import Settings
+from shared.units import Day, Month, day_after
+from shared.views import VIEWS
+
+ATTEMPTS = 20
+"""Times a shard is read again for those of its partials that the feeds changed meanwhile."""
+
+WRITES_AT_ONCE = 50
+SHARDS_AT_ONCE = 4
+
+RETAINED_DAYS, COUNTED_DAYS = 90, 365
+"""State of what lies further back than the first is left as it is: sessions expire after so many days, and
+their facts with them. Missing state is counted from what there is, as far back as the second: interactions
+expire after that."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RebuildReport:
+    """What a rebuild did."""
+
+    views: list[str]
+    shards: int = 0
+    """Shards that are done."""
+    pages: int = 0
+    partials: int = 0
+    corrected: int = 0
+    """Partials that differed from what the ledger says, or were missing."""
+    unfinished: list[ShardId] = field(default_factory=list)
+    """Shards that the feeds changed faster than they could be read: run it again when it is quieter."""
+    published: int = 0
+    poisoned: int = 0
+    requests: int = 0
+    request_units: float = 0.0
+    seconds: float = 0.0
+
+
+Progress = Callable[[RebuildReport, int], None]
+"""Called with the report so far, and the number of shards there are."""
+
+
+class Rebuilder:
+    """Recomputes partials, holding views back meanwhile.
+
+    Correct whatever happens at the same time: a partial is written only if nobody changed it since before the
+    ledger was read, and before the people that it is derived from. Who was here on which day (``person``) is
+    taken as it is, for it outlives the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: ContainerProxy,
+        builds: Builds,
+        publisher: Publisher,
+        settings: Settings,
+        today: Callable[[], Day] = lambda: Day(f"{datetime.now(UTC):%Y-%m-%d}"),
+        pause: float = 2 * REMEMBERED_SECONDS,
+    ) -> None:
+        self._state = state
+        self._store = ShardStore(state, cache_bytes=0)
+        self._builds = builds
+        self._publisher = publisher
+        self._settings = settings
+        self._today = today
+        self._pause = pause
+
+    async def rebuild(self, views: Sequence[str], on_progress: Progress = lambda *_: None) -> RebuildReport:
+        """Rebuild and publish views; all of them if none is named.
+
+        May be broken off and run again at any time: the views stay held back, and readers keep what they
+        have, until all shards are counted; a run that dies while it publishes then leaves the views marked
+        as unpublished, until one ends.
+
+        Raises
+        ------
+        UnknownViewError
+            There is no such view. Nothing was done.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        for view in views:
+            if view not in VIEWS:
+                raise UnknownViewError(f"{view!r} is not a view: {', '.join(VIEWS)}")
+        started, report = time.monotonic(), RebuildReport(list(views) or list(VIEWS))
+        shards = all_shards(shards=self._settings.shards, generation=self._settings.generation)
+
+        async def one(shard: ShardId) -> None:
+            await self._rebuild_shard(shard, report)
+            on_progress(report, len(shards))
+
+        with charging() as charge:
+            await self._builds.set_aside(report.views)
+            await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
+            await for_each(shards, one, at_once=SHARDS_AT_ONCE)
+            if not report.unfinished:
+                await self._builds.complete(report.views)
+                await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
+                await self._publish(report)
+                await self._builds.finish(report.views)
+        report.requests, report.request_units = charge.requests, charge.request_units
+        report.seconds = time.monotonic() - started
+        _log.info(
+            "views_rebuilt",
+            views=report.views,
+            shards=report.shards,
+            unfinished=len(report.unfinished),
+            corrected=report.corrected,
+            published=report.published,
+            request_units=round(report.request_units, 2),
+        )
+        return report
+
+    async def _rebuild_shard(self, shard: ShardId, report: RebuildReport) -> None:
+        pending: set[PartialKey] | None = None
+        for _ in range(ATTEMPTS):
+            stored = await self._partials(shard)  # before the ledger: what changes later than this is noticed
+            counted, newest = await self._count(shard, stored, report)
+            targets = counted.deltas.keys() | stored.keys() if pending is None else pending
+            if pending is None:
+                report.partials += len(targets)
+            writes = [
+                Write(partial, loaded.etag)
+                for target in sorted(targets)
+                if (loaded := stored.get(target, Loaded(None, None))) is not None
+                and (partial := self._corrected(shard, target, loaded, counted, newest)) is not None
+            ]
+            pending = await self._commit(shard, writes)
+            report.corrected += len(writes) - len(pending)
+            if not pending:
+                report.shards += 1
+                return
+        report.unfinished.append(shard)
+
+    def _corrected(
+        self,
+        shard: ShardId,
+        target: PartialKey,
+        loaded: Loaded,
+        counted: Contributions,
+        newest: Mapping[PartialKey, int],
+    ) -> Partial | None:
+        """Return what a partial must be, None if it is that, or cannot be known any more."""
+        current = loaded.document if isinstance(loaded.document, Partial) else None
+        if target.aggregate == person.NAME or self._is_past(
+            target, COUNTED_DAYS if current is None else RETAINED_DAYS
+        ):
+            return None
+        state = counted.deltas.get(target, Tally())
+        if current is None:
+            partial = Partial(shard, target, ttl=AGGREGATES[target.aggregate].ttl) if state else None
+        else:
+            partial = current.copy() if current.state != state else None
+        if partial is not None:
+            partial.state = state
+            partial.revision += 1
+            partial.newest = max(partial.newest, newest.get(target, 0))
+        return partial
+
+    def _is_past(self, target: PartialKey, days: int) -> bool:
+        first = AGGREGATES[target.aggregate].first_day(target.key)
+        return first is not None and first < day_after(self._today(), -days)
+
+    async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
+        """Write partials; return those that somebody changed meanwhile."""
+        failed: set[PartialKey] = set()
+        for batch in batched(writes, WRITES_AT_ONCE):
+            failed |= await self._commit_batch(shard, batch)
+        return failed
+
+    async def _commit_batch(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
+        try:
+            await self._store.commit(shard, writes)
+        except (ConflictError, TooLargeError) as error:
+            if len(writes) == 1:
+                if isinstance(error, TooLargeError):
+                    raise
+                return {write.document.target for write in writes if isinstance(write.document, Partial)}
+            middle = len(writes) // 2
+            return {
+                target
+                for half in (writes[:middle], writes[middle:])
+                for target in await self._commit_batch(shard, half)
+            }
+        return set()
+
+    async def _partials(self, shard: ShardId) -> dict[PartialKey, Loaded]:
+        """Return a shard's partials; people last, so that nothing is newer than those it is derived from."""
+        found = {}
+        for whose in ("c.aggregate != @person", "c.aggregate = @person"):
+            async for item in self._documents(shard, PARTIAL, f" AND {whose}"):
+                if item["aggregate"] in AGGREGATES:
+                    partial = Partial.decode(item)
+                    found[partial.target] = Loaded(partial, item["_etag"])
+        return found
+
+    async def _count(
+        self, shard: ShardId, stored: Mapping[PartialKey, Loaded], report: RebuildReport
+    ) -> tuple[Contributions, dict[PartialKey, int]]:
+        """Count a shard's ledger anew; return with it the time of the newest version behind each partial."""
+        counted, newest = Contributions(), dict[PartialKey, int]()
+        async for item in self._documents(shard, LEDGER):
+            report.pages += 1
+            for _, _, entry in Page.decode(item):
+                contribute(entry.fact, counted)
+                for target in keys(entry.fact):
+                    newest[target] = max(newest.get(target, 0), entry.version.ts)
+            await asyncio.sleep(0)
+        derived = Contributions()
+        for change in _people(counted, stored):
+            for derivation in DERIVATIONS:
+                derivation(change, derived)
+        counted.merge(derived)
+        return counted, newest
+
+    async def _documents(
+        self, shard: ShardId, kind: str, condition: str = ""
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        items = self._state.query_items(
+            f"SELECT * FROM c WHERE c.kind = @kind{condition}",  # noqa: S608  conditions from above
+            parameters=[{"name": "@kind", "value": kind}, {"name": "@person", "value": person.NAME}],
+            partition_key=shard,
+            response_hook=record_charge,
+        )
+        async for item in items:
+            yield item
+
+    async def _publish(self, report: RebuildReport) -> None:
+        documents: dict[DocumentKey, None] = {}
+        items = self._state.query_items(
+            "SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial' AND STARTSWITH(c.shard, @generation)",
+            parameters=[{"name": "@generation", "value": f"{self._settings.generation}:"}],
+            response_hook=record_charge,
+        )
+        async for item in items:
+            target = PartialKey(item["aggregate"], item["key"])
+            for view in report.views:
+                documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
+        published = await self._publisher.publish_again(documents)
+        report.published += published.published
+        report.poisoned += len(published.poisoned)
+
+
+def _people(counted: Contributions, stored: Mapping[PartialKey, Loaded]) -> Iterable[PersonChange]:
+    """Yield everybody as if their months were new, and they as they are."""
+    months: dict[str, dict[Month, Changed]] = {}
+    for target, state in counted.deltas.items():
+        if target.aggregate == person_month.NAME and state:
+            month, user_id = person_month.split_key(target.key)
+            months.setdefault(user_id, {})[month] = Changed(Tally(), state)
+        elif target.aggregate == person.NAME:
+            months.setdefault(target.key, {})
+    known = {target.key for target in stored if target.aggregate == person.NAME}
+    for user_id in sorted(known | months.keys()):
+        loaded = stored.get(PartialKey(person.NAME, user_id))
+        state = loaded.document.state if loaded and isinstance(loaded.document, Partial) else Tally()
+        yield PersonChange(user_id, Changed(Tally(), state), months.get(user_id, {}))

@@ -1,0 +1,96 @@
+"""Replay poison documents: fold the document as it stands now, or the stored copy where it is gone.
+
+A view that could not be published is published again, from the state as it stands now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from azure.cosmos.aio import DatabaseProxy
+
+from shared.cosmos.client import find_item
+from shared.ingest.batch import Ingest
+from shared.ingest.sources import SOURCES
+from shared.ledger.changes import Verdict
+from shared.ledger.generations import GenerationIncompleteError
+from shared.poison.rows import Status
+from shared.poison.store import PoisonChangedError, PoisonStore
+from shared.publishing.inputs import DocumentKey
+from shared.publishing.publisher import VIEW_STATE, Publisher, UnknownViewError
+
+
+class ReplayError(Exception):
+    """A poison document could not be replayed. The message says why and what to do."""
+
+
+class Replayer:
+    """Replays single rows of ``poison_messages``."""
+
+    def __init__(
+        self, *, database: DatabaseProxy, ingest: Ingest, publisher: Publisher, poison: PoisonStore
+    ) -> None:
+        self._database = database
+        self._ingest = ingest
+        self._publisher = publisher
+        self._poison = poison
+
+    async def replay(self, row_id: str, *, by: str) -> dict[str, Any]:
+        """Fold or publish what a row stands for, as it is now, and mark it as replayed; return the row.
+
+        Raises
+        ------
+        PoisonNotFoundError
+            There is no such row.
+        ReplayError
+            It failed again, or its document is gone and the stored copy is of no use.
+        """
+        row = await self._poison.get(row_id)
+        if row["source_container"] == VIEW_STATE:
+            await self._publish(row)
+        elif row["source_container"] in SOURCES:
+            await self._fold(row)
+        else:
+            raise ReplayError(
+                f"{row_id} comes from {row['source_container']!r}: this release does not read that."
+            )
+        try:
+            return await self._poison.settle(row_id, Status.REPLAYED, by=by, seen=row)
+        except PoisonChangedError as error:
+            raise ReplayError(str(error)) from None
+
+    async def _fold(self, row: Mapping[str, Any]) -> None:
+        document, live = await self._document(row)
+        report = await self._ingest.take(row["source_container"], [document], live=live)
+        await self._require_success(row, report.poisoned)
+        if report.folded.verdicts[Verdict.OLDER]:
+            raise ReplayError(
+                f"{row['id']}: a newer version of the document was counted: resolve or discard it."
+            )
+
+    async def _publish(self, row: Mapping[str, Any]) -> None:
+        document = row["original_document"]
+        try:
+            report = await self._publisher.publish_again([DocumentKey(document["view"], document["key"])])
+        except (UnknownViewError, GenerationIncompleteError) as error:
+            raise ReplayError(f"{row['id']}: {error}") from None
+        await self._require_success(row, report.poisoned)
+        if report.absent:
+            raise ReplayError(f"{row['id']}: nothing is counted for it any more: resolve or discard it.")
+
+    async def _require_success(self, row: Mapping[str, Any], poisoned: Sequence[str]) -> None:
+        if poisoned:
+            again = await self._poison.get(poisoned[0])
+            raise ReplayError(f"{row['id']} failed again: {again['error_message']}")
+
+    async def _document(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        document_id, user_id = row["document_id"], row["source_partition_key"]
+        if isinstance(document_id, str) and isinstance(user_id, str):
+            container = self._database.get_container_client(row["source_container"])
+            current = await find_item(container, document_id, user_id)
+            if current is not None:
+                return current, True
+        if row["original_truncated"]:
+            raise ReplayError(f"{row['id']}: the document is gone, and its stored copy is cut: discard it.")
+        return row["original_document"], False

@@ -1,0 +1,158 @@
+"""The poison container: documents that could not be processed, with their error, until somebody decides.
+
+The shape is the specification's (``_handle_poison_message``) and what an operator needs beyond it: where
+the document came from, which handler failed and how, since when and how often, and what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosHttpResponseError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+from shared.containers import DAY
+from shared.cosmos.client import find_item, record_charge, retrying
+from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
+
+SETTLED_TTL = 90 * DAY
+"""Seconds a row is kept once it was replayed, resolved or discarded; pending rows stay."""
+
+DECIDED = (*status_fields(Status.PENDING), "ttl")
+"""Fields that say what became of a row: they stay when the same version fails once more."""
+
+_log = structlog.get_logger(__name__)
+
+
+class PoisonNotFoundError(Exception):
+    """There is no poison document with this id."""
+
+
+class PoisonChangedError(Exception):
+    """The poison document is not what was decided on. The message says how it failed since."""
+
+
+class PoisonStore:
+    """Rows of ``poison_messages``."""
+
+    def __init__(self, container: ContainerProxy) -> None:
+        self._container = container
+
+    async def record(
+        self, *, source: str, handler: str, document: object, error: Exception, attempts: int
+    ) -> str:
+        """Write down that a document could not be processed; return the id of its row.
+
+        The same version failing again, because its batch was delivered again, changes nothing but the time
+        and the count; a new version makes a settled row pending again.
+        """
+        now, failure = datetime.now(UTC), Failure(source, handler, document, error, attempts)
+        row = poison_row(failure, now)
+        try:
+            await self._record(row)
+        except CosmosHttpResponseError as refused:
+            if refused.status_code not in (400, 413):
+                raise
+            _log.error("poison_row_refused", poison_id=row["id"], status=refused.status_code)
+            await self._record(smallest_row(failure, now))
+        return str(row["id"])
+
+    async def _record(self, row: dict[str, Any]) -> None:
+        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
+            with attempt:
+                try:
+                    await self._container.create_item(row, response_hook=record_charge)
+                except CosmosResourceExistsError:
+                    await self._record_again(row)
+
+    async def _record_again(self, row: dict[str, Any]) -> None:
+        known = await self._container.read_item(row["id"], PARTITION, response_hook=record_charge)
+        again = {**row, "first_failed_at": known["first_failed_at"]}
+        again["attempts"] = known["attempts"] + row["attempts"]
+        if known["source_etag"] == row["source_etag"] is not None:
+            again |= {name: known[name] for name in (*DECIDED, "failed_at") if name in known}
+        await self._replace(again, known["_etag"])
+
+    async def get(self, row_id: str) -> dict[str, Any]:
+        """Return one row.
+
+        Raises
+        ------
+        PoisonNotFoundError
+            There is none with this id.
+        """
+        row = await find_item(self._container, row_id, PARTITION)
+        if row is None:
+            raise PoisonNotFoundError(f"There is no poison document {row_id!r}.")
+        return row
+
+    async def list(self, *, status: Status | None = None, limit: int = 100) -> AsyncIterator[dict[str, Any]]:
+        """Yield rows without their documents, the latest failure first."""
+        parameters: list[dict[str, object]] = [{"name": "@limit", "value": limit}]
+        where = ""
+        if status:
+            where = "WHERE c.status = @status "
+            parameters.append({"name": "@status", "value": status.value})
+        items = self._container.query_items(
+            "SELECT TOP @limit c.id, c.source_container, c.handler, c.document_id, c.error_type, "  # noqa: S608
+            "c.error_field, c.error_message, c.attempts, c.first_failed_at, c.last_failed_at, c.status, "
+            f"c.status_changed_at, c.status_changed_by FROM c {where}ORDER BY c.last_failed_at DESC",
+            parameters=parameters,
+            partition_key=PARTITION,
+            response_hook=record_charge,
+        )
+        async for item in items:
+            yield item
+
+    async def settle(
+        self, row_id: str, status: Status, *, by: str, seen: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Set what became of a row, by whom and when; return the row.
+
+        Parameters
+        ----------
+        seen
+            The row as it was when this was decided.
+
+        Raises
+        ------
+        PoisonNotFoundError
+            There is none with this id.
+        PoisonChangedError
+            The document has failed in another version since it was ``seen``.
+        """
+        async for attempt in retrying(CosmosAccessConditionFailedError):
+            with attempt:
+                row = await self.get(row_id)
+                if seen is not None and not _same_failure(row, seen):
+                    raise PoisonChangedError(f"{row_id} has failed again meanwhile: {row['error_message']}")
+                row |= status_fields(status, by=by, at=datetime.now(UTC))
+                row["ttl"] = -1 if status is Status.PENDING else SETTLED_TTL
+                await self._replace(row, row["_etag"])
+                return row
+        raise AssertionError("the retry policy either returns or raises")
+
+    async def _replace(self, row: dict[str, Any], etag: str) -> None:
+        await self._container.replace_item(
+            row["id"],
+            row,
+            etag=etag,
+            match_condition=MatchConditions.IfNotModified,
+            response_hook=record_charge,
+        )
+
+
+def _same_failure(row: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Say whether a row still tells of the version that it told of when it was seen."""
+    if row["source_etag"] is None:
+        return bool(row["_etag"] == seen["_etag"])
+    return bool(row["source_etag"] == seen["source_etag"])

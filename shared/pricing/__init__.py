@@ -1,0 +1,1 @@
+"""Prices of models: the list that ships with the fleet, and operator overrides."""

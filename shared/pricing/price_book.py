@@ -1,0 +1,84 @@
+"""The price table in force: list prices, and what operators have put over them without a deployment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from azure.cosmos.aio import ContainerProxy
+
+from shared.cosmos.client import is_transient, record_charge
+from shared.pricing.table import ModelPrice, PriceError, PriceTable, list_prices, parse_price
+
+SCOPE = "prices"
+"""Logical partition of ``fleet_state`` that holds overrides, one document per model and date."""
+
+LIFETIME_SECONDS = 60.0
+"""How long an instance uses the table before it looks for overrides again: one query a minute."""
+
+_log = structlog.get_logger(__name__)
+
+
+class PriceBook:
+    """Brings the price table, cached."""
+
+    def __init__(
+        self,
+        container: ContainerProxy,
+        *,
+        lifetime: float = LIFETIME_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._container = container
+        self._lifetime = lifetime
+        self._clock = clock
+        self._table: PriceTable | None = None
+        self._expires = 0.0
+
+    async def table(self) -> PriceTable:
+        """Return the table in force.
+
+        If the overrides cannot be read, the table in use stays in use; without one the error is raised.
+        """
+        if self._table is not None and self._clock() < self._expires:
+            return self._table
+        try:
+            overrides = await self.overrides()
+        except Exception as error:
+            if self._table is None or not is_transient(error):
+                raise
+            _log.warning("prices_not_refreshed", error_type=type(error).__name__)
+        else:
+            self._table = PriceTable((*list_prices(), *overrides))
+        self._expires = self._clock() + self._lifetime
+        return self._table
+
+    async def overrides(self) -> list[ModelPrice]:
+        """Return the overrides; one that is not usable is reported and left out."""
+        items = self._container.query_items(
+            "SELECT * FROM c ORDER BY c.id", partition_key=SCOPE, response_hook=record_charge
+        )
+        prices: list[ModelPrice] = []
+        async for item in items:
+            try:
+                prices.append(parse_price(item))
+            except PriceError as error:
+                _log.error("price_override_unusable", id=item["id"], problem=str(error))
+        return prices
+
+    async def put(self, price: ModelPrice) -> str:
+        """Store an override; return its id. The same model and date is one override."""
+        item = {
+            "id": f"{price.model}|{_utc(price.effective_from):%Y-%m-%dT%H:%M:%S}",
+            "scope": SCOPE,
+            **price.model_dump(mode="json"),
+        }
+        await self._container.upsert_item(item, response_hook=record_charge)
+        self._expires = 0.0
+        return str(item["id"])
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,133 @@
+"""What an interaction cost: a price table with dates, in whole nano-dollars per token.
+
+1 USD per million tokens is 1,000 nano-dollars per token, so list prices are integers and so is every cost.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shared.documents.common import label
+from shared.units import Millis, NanoUSD
+
+MAX_NANO_USD_PER_TOKEN = 1_000_000_000
+"""One dollar per token: three orders above any list price, so a mistyped unit does not pass."""
+
+Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
+
+
+class PriceError(Exception):
+    """A price is not usable. The message names the model and the field."""
+
+
+class Tier(BaseModel):
+    """Prices for prompts up to a length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    up_to_input_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Longest prompt this tier applies to, in tokens; None for any length."""
+    input_nano_usd_per_token: Price
+    output_nano_usd_per_token: Price
+
+
+class ModelPrice(BaseModel):
+    """The price of one model from a moment on, until the next entry of the same model."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(label)]
+    """Its name as facts have it: cut and cleaned like every label of a document."""
+    effective_from: datetime
+    """From when it holds. A date or time without a zone is UTC."""
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _tiers_are_ordered(self) -> Self:
+        limits = [tier.up_to_input_tokens for tier in self.tiers]
+        bounded = [limit for limit in limits[:-1] if limit is not None]
+        if len(bounded) != len(limits) - 1 or limits[-1] is not None or bounded != sorted(set(bounded)):
+            raise ValueError("tiers: limits must rise, and only the last tier has none")
+        return self
+
+    @property
+    def since(self) -> Millis:
+        """The moment from which the price holds."""
+        moment = self.effective_from
+        return Millis(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+
+    def cost(self, tokens_in: int, tokens_out: int) -> NanoUSD:
+        """Return the cost of one call: each token at the price of the tier its prompt falls into."""
+        for tier in self.tiers:
+            if tier.up_to_input_tokens is None or tokens_in <= tier.up_to_input_tokens:
+                return NanoUSD(
+                    tokens_in * tier.input_nano_usd_per_token + tokens_out * tier.output_nano_usd_per_token
+                )
+        raise AssertionError("the last tier has no limit")  # held by _tiers_are_ordered
+
+
+class PriceTable:
+    """Prices by model and date. Later entries for the same model and moment win, so overrides come last."""
+
+    def __init__(self, prices: Iterable[ModelPrice]) -> None:
+        chosen = {(price.model, price.since): price for price in prices}
+        self._by_model: dict[str, list[ModelPrice]] = defaultdict(list)
+        for _, price in sorted(chosen.items()):
+            self._by_model[price.model].append(price)
+        self._starts = {model: [p.since for p in entries] for model, entries in self._by_model.items()}
+        canonical = [price.model_dump(mode="json") for _, price in sorted(chosen.items())]
+        self.fingerprint = sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+        """Same fingerprint, same prices: tells whether anything has to be priced again."""
+
+    def cost(
+        self, model: str | None, at: Millis, tokens_in: int | None, tokens_out: int | None
+    ) -> NanoUSD | None:
+        """Return what a call of ``model`` at that moment cost, None without a price or a count of tokens."""
+        starts = self._starts.get(model or "")
+        if not starts or tokens_in is None or tokens_out is None:
+            return None
+        index = bisect_right(starts, at) - 1
+        if index < 0:
+            return None
+        return self._by_model[model or ""][index].cost(tokens_in, tokens_out)
+
+    def models(self) -> list[str]:
+        """Return the models that have a price, in order."""
+        return sorted(self._by_model)
+
+    def entries(self) -> list[ModelPrice]:
+        """Return every price, by model and date."""
+        return [price for model in self.models() for price in self._by_model[model]]
+
+
+def parse_price(entry: Mapping[str, Any]) -> ModelPrice:
+    """Read one entry of a price table.
+
+    Raises
+    ------
+    PriceError
+        A field is missing or out of range.
+    """
+    try:
+        return ModelPrice.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise PriceError(f"price of {entry.get('model')!r}: {field}: {first['msg']}") from None
+
+
+@cache
+def list_prices() -> tuple[ModelPrice, ...]:
+    """Return the list prices that ship with the fleet (``shared/pricing/prices.json``)."""
+    document = json.loads(files("shared.pricing").joinpath("prices.json").read_text(encoding="utf-8"))
+    return tuple(parse_price(entry) for entry in document["prices"])

@@ -1,0 +1,1 @@
+"""Documents out: what to publish, its inputs, the decision, the write."""

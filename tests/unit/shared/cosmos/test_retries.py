@@ -1,0 +1,79 @@
+"""Which errors are tried again, and which are a document's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from azure.cosmos.exceptions import (
+    CosmosBatchOperationError,
+    CosmosHttpResponseError,
+    CosmosResourceNotFoundError,
+)
+
+from shared.cosmos import client
+from shared.cosmos.client import READ_SESSION_NOT_AVAILABLE, blames_service, find_item, is_transient
+from tests.unit.shared.world import World, interaction
+
+
+def refused(status: int, *, in_batch: bool) -> Exception:
+    if in_batch:
+        return CosmosBatchOperationError(
+            error_index=0, headers={}, status_code=status, message="no", operation_responses=[]
+        )
+    return CosmosHttpResponseError(status_code=status, message="no")
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize(
+    ("status", "passes", "of_the_service"),
+    [
+        (429, True, True),
+        (449, True, True),
+        (503, True, True),
+        (403, False, True),
+        (400, False, False),
+        (413, False, False),
+    ],
+)
+def test_an_operation_of_a_batch_is_refused_as_a_request_is(
+    status: int, passes: bool, of_the_service: bool, in_batch: bool
+) -> None:
+    error = refused(status, in_batch=in_batch)
+    assert (is_transient(error), blames_service(error)) == (passes, of_the_service)
+
+
+class Answering:
+    """A container of which every read is answered with one sub-status of 404."""
+
+    def __init__(self, sub_status: int | None) -> None:
+        self._sub_status = sub_status
+
+    async def read_item(self, *_: Any, **__: Any) -> dict[str, Any]:
+        raise CosmosResourceNotFoundError(status_code=404, sub_status=self._sub_status, message="no")
+
+
+@pytest.mark.parametrize("sub_status", [None, 0])
+async def test_a_document_that_does_not_exist_is_none(sub_status: int | None) -> None:
+    assert await find_item(Answering(sub_status), "id", "key") is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("sub_status", "passes"), [(READ_SESSION_NOT_AVAILABLE, True), (1003, False)])
+async def test_another_404_is_no_absence(sub_status: int, passes: bool) -> None:
+    with pytest.raises(CosmosResourceNotFoundError) as failure:
+        await find_item(Answering(sub_status), "id", "key")  # type: ignore[arg-type]
+    assert (is_transient(failure.value), blames_service(failure.value)) == (passes, True)
+
+
+async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    world, errors = World(), [refused(429, in_batch=True)]
+
+    def throttle(operation: str, when: str) -> None:
+        if operation == "batch" and errors:
+            raise errors.pop()
+
+    world.state.fault = throttle
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    assert errors == []
+    assert world.states()

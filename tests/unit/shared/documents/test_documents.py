@@ -1,0 +1,194 @@
+"""A bad document is refused with an error that names field and value; an incomplete one is not bad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.documents.common import DocumentError, label
+from shared.documents.interactions import parse_interaction
+from shared.facts import InteractionFact, interaction_fact
+from shared.pricing.table import PriceTable, list_prices
+
+PRICES = PriceTable(list_prices())
+MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value"),
+    [
+        ({"id": None}, "id", "None"),
+        ({"id": ""}, "id", "''"),
+        ({"user_id": 5}, "user_id", "5"),
+        ({"cost_data": {"input_tokens": -1}}, "cost_data.input_tokens", "-1"),
+        ({"cost_data": {"input_tokens": 10.5}}, "cost_data.input_tokens", "10.5"),
+        ({"cost_data": {"output_tokens": "12"}}, "cost_data.output_tokens", "'12'"),
+        ({"cost_data": {"output_tokens": True}}, "cost_data.output_tokens", "True"),
+        ({"cost_data": {"output_tokens": 10**12}}, "cost_data.output_tokens", "1000000000000"),
+        ({"timestamp": "2025-02-30T00:00:00Z"}, "timestamp", "2025-02-30"),
+        ({"timestamp": "1066-10-14T09:00:00Z"}, "timestamp", "1066-10-14"),
+        ({"timestamp": 1754404755}, "timestamp", "1754404755"),
+        ({"timestamp": None}, "timestamp", "missing"),
+        ({"_ts": 1_700_000_000}, "timestamp", "2025-08-05"),
+        ({"user_rating": 0}, "user_rating", "0"),
+        ({"user_rating": 6}, "user_rating", "6"),
+        ({"user_rating": 4.5}, "user_rating", "4.5"),
+        ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
+        ({"profile_version": "new"}, "profile_version", "'new'"),
+        ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
+        ({"response_text": "x" * 300_000}, "response_text", "300000"),
+        ({"response_metadata": {"response_length": 0.5}}, "response_metadata.response_length", "0.5"),
+        ({"response_time_ms": -3}, "response_time_ms", "-3"),
+        ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
+        ({"foundational_texts_used": "gita"}, "foundational_texts_used", "'gita'"),
+        ({"document_type": "user_session"}, "document_type", "'user_session'"),
+    ],
+)
+def test_error_names_field_and_value(change: dict[str, Any], field: str, value: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | change)
+    assert caught.value.field == field
+    assert value in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_blank_names_count_as_none() -> None:
+    citation = {"source": " ", "chapter": "", "verse": " "}
+    change = {
+        "query_metadata": {"query_category": " ", "query_complexity": ""},
+        "foundational_texts_used": [citation],
+        "response_metadata": {"personality_used": "", "model_used": " "},
+    }
+    blank = interaction_fact(parse_interaction(MINIMAL | change), PRICES)
+    none = {"foundational_texts_used": [dict.fromkeys(citation)]}
+    assert blank == interaction_fact(parse_interaction(MINIMAL | none), PRICES)
+
+
+PRIVATE = "I am Ann Smith, ann@example.com, and my husband does not know"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"user_query": [PRIVATE]},
+        {"user_query": {"text": PRIVATE}},
+        {"response_text": [PRIVATE]},
+        {"cost_data": {"input_tokens": PRIVATE}},
+        {"cost_data": PRIVATE},
+        {"cost_data": {"input_tokens": "ann@example.com"}},
+        {"user_rating": {PRIVATE: 1}},
+        {"timestamp": PRIVATE},
+        {"timestamp": f"2025-02-30 {PRIVATE}"},
+        {"schema_version": PRIVATE},
+        {"document_type": PRIVATE},
+        {"id": [PRIVATE]},
+        {"session_id": PRIVATE * 5},
+        {"foundational_texts_used": [PRIVATE]},
+        {PRIVATE: "x" * 1_100_000},
+        {PRIVATE * 20_000: "x" * 1_100_000},
+        {PRIVATE: 1, "user_rating": PRIVATE.encode()},
+    ],
+)
+def test_an_error_quotes_nobody_s_words(change: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | change)
+    for told in (str(caught.value), caught.value.field):
+        assert "Ann" not in told
+        assert "ann@" not in told
+        assert len(told) < 300
+
+
+def test_a_number_without_end_is_not_written_out() -> None:
+    with pytest.raises(DocumentError, match=r"user_rating: a number of \d+ bits"):
+        parse_interaction(MINIMAL | {"user_rating": 10**1_000_000})
+
+
+@pytest.mark.parametrize("raw", [None, 5, "text", ["id"], True])
+def test_what_is_not_an_object_is_refused(raw: object) -> None:
+    with pytest.raises(DocumentError, match="document: is not an object"):
+        parse_interaction(raw)
+
+
+def test_a_text_is_never_quoted_in_an_error() -> None:
+    secret = "my landlord is called Smith " * 20_000
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | {"user_query": secret})
+    assert "Smith" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"user_rating": None, "cost_data": None, "query_metadata": None},
+        {"foundational_texts_used": [{"source": "bhagavad_gita"}, {"source": "gita", "chapter": 2}, {}]},
+        {"response_metadata": {"personality_used": "nobody we know", "model_used": "model-of-tomorrow"}},
+        {"cost_data": {"input_tokens": 234.0, "output_tokens": 0}},
+        {"timestamp": "2025-08-05T14:39:15", "something_new": {"deep": [1]}},
+        {"timestamp": None, "created_at": "2025-08-05T16:39:15.127+02:00"},
+        {"schema_version": "1.0"},
+        {"response_metadata": {"response_length": 847.0}},
+        {"response_metadata": {"safety_filtered": "perhaps"}, "quality_metrics": {"user_satisfaction": 17}},
+        {"response_id": 5, "persona_version": [], "_ttl": "never"},
+    ],
+)
+def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
+    fact = interaction_fact(parse_interaction(MINIMAL | change), PRICES)
+    assert fact.hour == "2025-08-05T14"
+    assert InteractionFact.decode("u1", fact.encode()) == fact
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("bhagavad_gita-1.0 b", "bhagavad_gita-1.0 b"),
+        (" भगवद्गीता ", "भगवद्गीता"),
+        ("論語", "論語"),
+        ("Ἰλιάς", "Ἰλιάς"),
+        ("قرآن ٤٧", "قرآن ٤٧"),
+        ("Te\u0301re\u0301sa", "T\u00e9r\u00e9sa"),
+        ("a/b\\c?d#e|f:g@h", "a_b_c_d_e_f_g_h"),
+        ("गी/ता", "गी_ता"),
+        ("論?#/\\語", "論_語"),
+        ("論\x00\x1f\u202e\ud800語", "論_語"),
+        ("some＠例.com", "some_例.com"),
+        ("語" * 100, "語" * 64),
+        ("a" * 63 + " b", "a" * 63),
+    ],
+)
+def test_a_name_keeps_the_letters_of_every_script_and_nothing_else(text: str, name: str) -> None:
+    assert label(text) == name
+
+
+def test_texts_of_other_scripts_are_told_apart() -> None:
+    citations = [{"source": "गीता", "chapter": "२"}, {"source": "論語", "chapter": "二"}]
+    fact = interaction_fact(parse_interaction(MINIMAL | {"foundational_texts_used": citations}), PRICES)
+    assert [(c.source, c.chapter) for c in fact.citations] == [("गीता", "२"), ("論語", "二")]
+
+
+def test_no_text_and_no_address_enters_a_fact() -> None:
+    fact = interaction_fact(
+        parse_interaction(
+            MINIMAL
+            | {
+                "user_query": "secret question",
+                "response_text": "secret answer",
+                "response_metadata": {"personality_used": "someone@example.com"},
+            }
+        ),
+        PRICES,
+    )
+    stored = repr(fact.encode())
+    assert "secret" not in stored
+    assert "@" not in stored
+
+
+def test_cost_is_in_whole_nano_dollars_as_of_the_interaction() -> None:
+    usage = {"input_tokens": 234, "output_tokens": 456, "model_used": "gemini-2.5-flash"}
+    fact = interaction_fact(parse_interaction(MINIMAL | {"cost_data": usage}), PRICES)
+    assert fact.cost == 234 * 300 + 456 * 2500
+    unknown = interaction_fact(
+        parse_interaction(MINIMAL | {"cost_data": usage | {"model_used": "other"}}), PRICES
+    )
+    assert unknown.cost is None

@@ -1,0 +1,128 @@
+"""Generations: settings that do not fit the state are refused, and partial figures are held back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.cosmos import client
+from shared.ledger.generations import ID, SCOPE, Generation, Generations
+from shared.ledger.shards import shard_of
+from shared.settings import Settings, SettingsError, load_settings
+from tests.fakes import FakeContainer
+
+BEGAN = 1_760_000_000
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+
+
+@pytest.fixture
+def state() -> FakeContainer:
+    return FakeContainer("scope")
+
+
+def generations(state: FakeContainer, *, generation: int = 1, shards: int = 64) -> Generations:
+    settings = Settings(FLEET_GENERATION=generation, FLEET_SHARDS=shards)
+    return Generations(state, settings, clock=lambda: BEGAN)  # type: ignore[arg-type]
+
+
+def stored(state: FakeContainer) -> Any:
+    return state.items[SCOPE, ID]["generations"]
+
+
+async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:
+    assert await generations(state).begin() == Generation(shards=64, began=BEGAN, complete=True)
+    assert stored(state) == {"1": {"shards": 64, "began": BEGAN, "complete": True}}
+    state.requests.clear()
+    again = generations(state)
+    await again.begin()
+    assert await again.is_complete()
+    assert state.requests == ["read"]
+
+
+async def test_another_number_of_shards_is_refused_in_one_sentence_with_both_numbers(
+    state: FakeContainer,
+) -> None:
+    await generations(state).begin()
+    changed = generations(state, shards=32)
+    for refused in (changed.begin, changed.check, changed.is_complete):
+        with pytest.raises(SettingsError, match=r"^The setting FLEET_SHARDS is 32, .* 64 shards: .*\.$"):
+            await refused()
+    assert stored(state)["1"]["shards"] == 64
+
+
+async def test_looking_writes_nothing(state: FakeContainer) -> None:
+    looking = generations(state)
+    assert await looking.check() is None
+    assert not await looking.is_complete()
+    assert not state.items
+
+
+async def test_a_later_generation_may_have_other_shards_and_waits_to_be_complete(
+    state: FakeContainer,
+) -> None:
+    await generations(state).begin()
+    second = generations(state, generation=2, shards=128)
+    assert await second.begin() == Generation(shards=128, began=BEGAN, complete=False)
+    assert not await second.is_complete()
+    elsewhere = generations(state, generation=2, shards=128)
+    await elsewhere.complete()
+    assert await second.is_complete()
+    assert {number: known["shards"] for number, known in stored(state).items()} == {"1": 64, "2": 128}
+
+
+async def test_a_generation_that_was_replaced_is_refused(state: FakeContainer) -> None:
+    first, second = generations(state), generations(state, generation=2)
+    await first.begin()
+    await second.begin()
+    assert (await generations(state).begin()).complete  # back again, while the second is not complete
+    await second.complete()
+    with pytest.raises(SettingsError, match=r"^The setting FLEET_GENERATION is 1, but generation 2 has"):
+        await generations(state).begin()
+    assert await first.is_complete()  # what runs already is not stopped in the middle
+
+
+async def test_instances_that_begin_at_once_agree(state: FakeContainer) -> None:
+    await generations(state, generation=1).begin()
+    begun = await asyncio.gather(
+        *(generations(state, generation=2 + number % 2).begin() for number in range(6))
+    )
+    assert not any(generation.complete for generation in begun)
+    assert sorted(stored(state)) == ["1", "2", "3"]
+
+
+async def test_of_instances_with_different_shards_only_one_number_works(state: FakeContainer) -> None:
+    results = await asyncio.gather(
+        *(generations(state, shards=shards).begin() for shards in (32, 64)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Generation", "SettingsError"]
+
+
+async def test_what_has_not_begun_cannot_be_complete(state: FakeContainer) -> None:
+    with pytest.raises(ValueError, match="generation 1 has not begun"):
+        await generations(state).complete()
+
+
+def test_a_shard_is_of_its_generation_and_within_its_number() -> None:
+    shards = {shard_of(f"person {number}", shards=4, generation=7) for number in range(200)}
+    assert shards == {"7:0000", "7:0001", "7:0002", "7:0003"}
+
+
+@pytest.mark.parametrize(("given", "level"), [("debug", "DEBUG"), ("WARNING", "WARNING")])
+def test_levels_of_logs(monkeypatch: pytest.MonkeyPatch, given: str, level: str) -> None:
+    monkeypatch.setenv("CosmosDb", "AccountEndpoint=https://localhost;AccountKey=a2V5;")
+    monkeypatch.setenv("FLEET_LOG_LEVEL", given)
+    assert load_settings().log_level == level
+
+
+def test_a_level_that_does_not_exist_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_LOG_LEVEL", "LOUD")
+    with pytest.raises(
+        SettingsError, match=r"^The setting FLEET_LOG_LEVEL is not usable: 'LOUD' is not one of .*INFO.*\.$"
+    ):
+        load_settings()

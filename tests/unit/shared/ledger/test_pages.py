@@ -1,0 +1,143 @@
+"""Ledger pages stay small whatever is put on them, and partials outlive what they count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.aggregates.base import FOREVER, RENEWAL, STATE_TTL
+from shared.containers import DAY, YEAR
+from shared.ingest.sources import SOURCES
+from shared.ledger.apply import ShardFolder
+from shared.ledger.changes import Change, Verdict
+from shared.ledger.document_version import Order, Version
+from shared.ledger.pages import MAX_PAGE_BYTES, PAGE_BYTES, Entry, Page, decode_state
+from shared.ledger.shards import shard_of
+from shared.ledger.store import MAX_BATCH_BYTES, ShardStore
+from shared.pricing.table import PriceTable, list_prices
+from tests.fakes import FakeContainer
+
+SOURCE = SOURCES["user_interactions"]
+PRICES = PriceTable(list_prices())
+SHARD = shard_of("ann", shards=1, generation=1)
+FIRST = 1_754_400_000
+"""2025-08-05T13:20:00Z"""
+
+
+def change(number: int, *, citations: int = 0, written: int = FIRST, **fields: Any) -> Change:
+    document = {
+        "id": f"i{number % 1000}",
+        "user_id": f"person-{number % 7}",
+        "timestamp": "2025-08-05T13:00:00Z",
+        "response_text": "…",
+        "foundational_texts_used": [
+            {"source": "s" * 60, "chapter": f"{n:060}", "verse": f"{n:060}", "relevance_score": 0.5}
+            for n in range(citations)
+        ],
+        "cost_data": {"input_tokens": 1, "output_tokens": 1, "model_used": "gemini-2.5-flash"},
+        "_ts": written,
+        "_lsn": number,
+        "_etag": f'"{number}"',
+        **fields,
+    }
+    return SOURCE.to_change(document, PRICES, False)
+
+
+def folder(container: FakeContainer) -> ShardFolder:
+    return ShardFolder(ShardStore(container, cache_bytes=0))  # type: ignore[arg-type]
+
+
+def pages(container: FakeContainer) -> list[Page]:
+    found = [decode_state(item) for item in container.items.values() if item["kind"] == "ledger"]
+    return [page for page in found if isinstance(page, Page)]
+
+
+async def test_facts_with_many_citations_open_further_parts_before_a_page_grows_large() -> None:
+    container = FakeContainer()
+    for start in range(0, 120, 10):
+        large = [change(n, citations=50) for n in range(start, start + 10)]
+        result = await folder(container).fold(SHARD, SOURCE.name, large)
+        assert result.verdicts == {Verdict.ADDED: 10}
+    found = pages(container)
+    assert sum(len(list(page)) for page in found) == 120
+    assert len(found) > 1
+    for page in found:
+        assert page.size < PAGE_BYTES + 20_000
+    first = next(page for page in found if page.part == 0)
+    assert first.parts == len(found)
+
+
+async def test_a_page_whose_entries_grow_gives_some_to_another_part() -> None:
+    container = FakeContainer()
+    await folder(container).fold(SHARD, SOURCE.name, [change(n) for n in range(150)])
+    assert len(pages(container)) == 1
+    for n in range(150):
+        grown = change(1000 + n, citations=50, written=FIRST + 1, user_id=f"person-{n % 7}")
+        assert (await folder(container).fold(SHARD, SOURCE.name, [grown])).verdicts == {Verdict.REPLACED: 1}
+    found = pages(container)
+    assert sum(len(list(page)) for page in found) == 150
+    assert len(found) > 1
+    assert all(page.size <= MAX_PAGE_BYTES < MAX_BATCH_BYTES for page in found)
+
+
+def test_the_size_of_a_page_follows_what_is_put_and_removed() -> None:
+    page = Page(SHARD, SOURCE.name, change(1).fact.hour)
+    one = change(1, citations=3)
+    page.put("ann", "i1", Entry(one.version, one.fact))
+    size = page.size
+    page.put("ann", "i1", Entry(one.version, one.fact))
+    assert page.size == size > 0
+    page.remove("ann", "i1")
+    assert page.size == 0
+
+
+def partials(container: FakeContainer) -> dict[str, dict[str, Any]]:
+    return {item["id"]: item for item in container.items.values() if item["kind"] == "partial"}
+
+
+async def test_partials_are_renewed_while_what_they_count_is_written_again() -> None:
+    container = FakeContainer()
+    await folder(container).fold(SHARD, SOURCE.name, [change(1)])
+    before = partials(container)
+    soon = change(1001, written=FIRST + RENEWAL, user_id="person-1")
+    late = change(2001, written=FIRST + RENEWAL + 1, user_id="person-1")
+    assert (soon.fact, late.fact) == (change(1).fact,) * 2
+    await folder(container).fold(SHARD, SOURCE.name, [soon])
+    assert partials(container) == before
+    await folder(container).fold(SHARD, SOURCE.name, [late])
+    for name, partial in partials(container).items():
+        assert partial["state"] == before[name]["state"]
+        if partial["ttl"] != FOREVER:
+            assert (partial["revision"], partial["newest"]) == (2, FIRST + RENEWAL + 1)
+
+
+async def test_state_outlives_the_documents_and_people_are_never_forgotten() -> None:
+    container = FakeContainer()
+    await folder(container).fold(SHARD, SOURCE.name, [change(1)])
+    assert STATE_TTL > YEAR + RENEWAL + 7 * DAY
+    ttls = {item["aggregate"]: item["ttl"] for item in partials(container).values()}
+    assert ttls == {"person": -1, "month": -1, "silence": -1, "day": STATE_TTL, "person_month": STATE_TTL}
+
+
+@pytest.mark.parametrize(
+    ("ts", "lsn", "order"),
+    [
+        (10, 6, Order.NEWER),
+        (11, 6, Order.NEWER),
+        (10, 4, Order.OLDER),
+        (9, 4, Order.OLDER),
+        (9, 6, Order.UNKNOWN),
+        (11, 4, Order.UNKNOWN),
+        (10, 5, Order.UNKNOWN),
+        (11, None, Order.UNKNOWN),
+        (9, None, Order.UNKNOWN),
+    ],
+)
+def test_versions_are_ordered_where_clock_and_sequence_agree(ts: int, lsn: int | None, order: Order) -> None:
+    assert Version(ts, lsn, "b").order_against(Version(10, 5, "a")) is order
+    assert Version(ts, lsn, "a").order_against(Version(10, 5, "a")) is Order.SAME
+
+
+def test_a_copy_without_system_properties_is_older_than_everything() -> None:
+    assert Version.of({"id": "x"}).order_against(Version(0, 0, "a")) is Order.OLDER

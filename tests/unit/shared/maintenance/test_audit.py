@@ -1,0 +1,288 @@
+"""The auditor's own rules: how far it reads, what it keeps, what it calls repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.aggregates.base import PartialKey
+from shared.aggregates.tally import Tally
+from shared.ledger.generations import Generations
+from shared.ledger.pages import Partial
+from shared.ledger.shards import ShardId
+from shared.maintenance import audit
+from shared.maintenance.audit import Auditor
+from shared.poison.store import PoisonStore
+from shared.publishing.inputs import DocumentKey
+from shared.publishing.merge import Merger
+from shared.publishing.publisher import Publisher
+from shared.publishing.readiness import Builds
+from shared.publishing.writer import Writer
+from shared.settings import Settings
+from tests.fake_feed import FakeFeed
+from tests.fakes import FakeContainer
+
+INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
+NOW = 1_000
+DELAY = 300
+OLD, YOUNG = NOW - DELAY, NOW - DELAY + 1
+
+
+def change(number: int, written: int = OLD) -> dict[str, Any]:
+    return {"id": f"d{number}", "_ts": written}
+
+
+class Ledger:
+    """Counts each document once, like the fold."""
+
+    def __init__(self) -> None:
+        self.counted: set[str] = set()
+        self.broken = False
+
+    async def take(self, _feed: str, documents: Sequence[Mapping[str, Any]]) -> Any:
+        if self.broken:
+            raise ConnectionError("the fold does not work")
+        new = {document["id"] for document in documents} - self.counted
+        self.counted |= new
+        return SimpleNamespace(changed=len(new))
+
+
+class Timer:
+    """Seconds that pass with every look at the clock."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+class World:
+    """Feeds, state and everything that an auditor of any generation needs."""
+
+    def __init__(self, **sources: FakeFeed) -> None:
+        self.state = FakeFeed()
+        self.fleet_state = FakeContainer("scope")
+        self.ledger = Ledger()
+        self.containers: dict[str, Any] = {
+            **sources,
+            "view_state": self.state,
+            "daily_metrics": FakeContainer("date"),
+            "poison_messages": FakeContainer("partition_key"),
+        }
+
+    def get_container_client(self, name: str) -> Any:
+        return self.containers[name]
+
+    def generations(self, settings: Settings) -> Generations:
+        return Generations(self.fleet_state, settings, clock=lambda: NOW - DELAY)  # type: ignore[arg-type]
+
+    def publisher(self, generation: int = 1) -> Publisher:
+        settings = Settings(FLEET_GENERATION=generation)
+        return Publisher(
+            merger=Merger(self.containers["view_state"], settings),
+            writer=Writer(self),  # type: ignore[arg-type]
+            poison=PoisonStore(self.containers["poison_messages"]),
+            generations=self.generations(settings),
+            builds=Builds(self.fleet_state, settings),
+            settings=settings,
+        )
+
+    def auditor(self, generation: int = 1, timer: Timer | None = None) -> Auditor:
+        settings = Settings(FLEET_GENERATION=generation, FLEET_AUDIT_DELAY_SECONDS=DELAY)
+        ingest: Any = self.ledger
+        return Auditor(
+            reader=self,  # type: ignore[arg-type]
+            cursors=self.fleet_state,  # type: ignore[arg-type]
+            ingest=ingest,
+            publisher=self.publisher(generation),
+            generations=self.generations(settings),
+            settings=settings,
+            clock=lambda: NOW,
+            timer=timer or Timer(),
+        )
+
+    async def repaired(self, **options: Any) -> dict[str, int]:
+        reports = await self.auditor().audit_all(**options)
+        return {report.feed: report.repaired for report in reports}
+
+    def cursors(self, feed: str, generation: int = 1) -> list[str | None] | None:
+        item = self.fleet_state.items.get((audit.SCOPE, f"{generation}|{feed}"))
+        return item and [position["continuation"] for position in item["ranges"]]
+
+    async def count(self, interactions: int, revision: int, *, shard: int = 0, generation: int = 1) -> Any:
+        """Store the share of a day in a shard; return the partial as the feed delivers it."""
+        partial = Partial(
+            ShardId(f"{generation}:{shard:04d}"),
+            PartialKey("day", "2025-08-05"),
+            revision,
+            Tally({"sums": {"interactions": interactions}}),
+        )
+        return await self.state.upsert_item(partial.encode())
+
+    def shown(self) -> tuple[int, int]:
+        """Return the generation that is published, and its interactions."""
+        (day,) = self.containers["daily_metrics"].items.values()
+        return day["state"]["generation"], day["usage_statistics"]["total_interactions"]
+
+
+@pytest.fixture(autouse=True)
+def two_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "SOURCES", {INTERACTIONS: None, SESSIONS: None})
+
+
+@pytest.fixture
+def feed() -> FakeFeed:
+    return FakeFeed([change(number) for number in range(5)])
+
+
+@pytest.fixture
+def world(feed: FakeFeed) -> World:
+    return World(user_interactions=feed, user_sessions=FakeFeed([]))
+
+
+async def test_a_second_run_repairs_nothing_and_reads_on_from_the_first(world: World, feed: FakeFeed) -> None:
+    assert (await world.repaired())[INTERACTIONS] == 5
+    assert (await world.repaired())[INTERACTIONS] == 0
+    feed.ranges[0].append(change(5))
+    assert (await world.repaired())[INTERACTIONS] == 1
+    assert feed.read_from == [(0, 0), (0, 5), (0, 5)]
+
+
+async def test_a_horizon_inside_a_page_keeps_the_cursor_before_it(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(0), change(1), change(2), change(3, YOUNG), change(4, YOUNG)]]
+    (report, *_) = await world.auditor().audit_all()
+    assert (report.documents, report.caught_up) == (3, True)
+    assert world.ledger.counted == {"d0", "d1", "d2"}
+    assert world.cursors(INTERACTIONS) == ["0:2"]
+    feed.ranges[0][3:] = [change(3), change(4)]
+    assert (await world.repaired())[INTERACTIONS] == 2
+
+
+async def test_the_time_of_a_run_is_for_all_feeds_and_each_gets_on(world: World, feed: FakeFeed) -> None:
+    world.containers[SESSIONS] = FakeFeed([change(number) for number in range(10, 16)])
+    slow = Timer(step=audit.BUDGET_SECONDS)
+    first, second, state = await world.auditor(timer=slow).audit_all()
+    assert [first.caught_up, second.caught_up, state.caught_up] == [False, False, True]
+    assert (first.documents, second.documents) == (2, 2)
+    assert (world.cursors(INTERACTIONS), world.cursors(SESSIONS)) == (["0:2"], ["0:2"])
+    assert (await world.repaired())[SESSIONS] == 4
+
+
+async def test_a_range_whose_repair_fails_keeps_its_cursor_and_other_feeds_are_audited(
+    world: World,
+) -> None:
+    await world.count(2, 1)
+    world.ledger.broken = True
+    world.containers[SESSIONS] = FakeFeed([])
+    with pytest.raises(ConnectionError, match="the fold does not work"):
+        await world.auditor().audit_all()
+    assert world.cursors(INTERACTIONS) is None
+    assert world.shown() == (1, 2)
+    world.ledger.broken = False
+    assert (await world.repaired())[INTERACTIONS] == 5
+
+
+async def test_a_container_that_was_made_anew_is_read_from_the_start(world: World, feed: FakeFeed) -> None:
+    await world.repaired()
+    feed.rid = "rid-2"
+    world.ledger.counted.clear()
+    assert (await world.repaired())[INTERACTIONS] == 5
+    assert feed.read_from[-1] == (0, 0)
+
+
+async def test_an_audit_from_the_beginning_forgets_the_cursors(world: World, feed: FakeFeed) -> None:
+    await world.repaired()
+    world.ledger.counted.clear()
+    assert (await world.repaired())[INTERACTIONS] == 0
+    assert (await world.repaired(from_beginning=True))[INTERACTIONS] == 5
+    assert world.cursors(INTERACTIONS) == ["0:5"]
+
+
+async def test_each_range_has_a_cursor_of_its_own(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(0), change(1, YOUNG)], [], [change(2), change(3), change(4)]]
+    assert (await world.repaired())[INTERACTIONS] == 4
+    assert world.cursors(INTERACTIONS) == [None, None, "2:3"]
+
+
+async def test_only_views_that_were_missed_are_called_repaired(world: World) -> None:
+    auditor = world.auditor()
+    assert (await auditor.audit_all())[-1].repaired == 0
+    await world.count(2, 1)
+    assert (await auditor.audit_all())[-1].repaired == 1
+    await world.publisher().publish([await world.count(3, 2)])
+    assert (await auditor.audit_all())[-1].repaired == 0
+
+
+async def test_a_view_that_changed_again_meanwhile_was_not_missed(world: World) -> None:
+    delivered = await world.count(2, 1)
+    await world.auditor().audit_all()
+    await world.count(9, 1, shard=1)  # its publication is under way
+    report = await world.publisher().publish([delivered])
+    assert (report.published, report.missed) == (1, 0)
+    assert world.shown() == (1, 11)
+
+
+async def test_a_view_that_missed_an_older_change_than_it_shows_is_told_by_its_revision(
+    world: World,
+) -> None:
+    await world.generations(Settings()).begin()
+    first = await world.count(2, 1)
+    publisher = world.publisher()
+    await publisher.publish([first])
+    (day,) = world.containers["daily_metrics"].items.values()
+    second = await world.count(5, 2)
+    day["calculated_at"] = "2030-01-01T00:00:00Z"  # as if something else had been published since
+    report = await world.publisher().publish([second])
+    assert (report.published, report.missed) == (1, 1)
+
+
+async def test_a_new_generation_publishes_nothing_until_its_auditor_has_caught_up(
+    world: World, feed: FakeFeed
+) -> None:
+    await world.count(7, 1)
+    await world.auditor().audit_all()
+    assert world.shown() == (1, 7)
+
+    partial = await world.count(3, 1, generation=2)
+    slow = world.auditor(2, Timer(step=audit.BUDGET_SECONDS))
+    reports = await slow.audit_all()
+    assert [report.caught_up for report in reports] == [False, True, False]
+    publisher = world.publisher(2)
+    held = await publisher.publish([partial])
+    assert (held.published, held.poisoned) == (0, [])
+    with pytest.raises(Exception, match=r"^Generation 2 has not counted everything yet: .*\.$"):
+        await publisher.publish_again([DocumentKey("daily_metrics", "2025-08-05")])
+    assert world.shown() == (1, 7)
+
+    await world.count(8, 2, generation=2)
+    reports = await world.auditor(2).audit_all()
+    assert all(report.caught_up for report in reports)
+    assert world.shown() == (2, 8)
+    assert (await publisher.publish([partial])).current == 1
+    assert feed.read_from[:2] == [(0, 0), (0, 0)]  # each generation reads from the start
+
+
+async def test_what_was_audited_up_to_a_moment_before_its_beginning_does_not_make_it_complete(
+    world: World,
+) -> None:
+    await world.auditor().audit_all()
+    await world.count(3, 1, generation=2)
+    *_, state = await world.auditor(2).audit_all(delay_seconds=DELAY + 1)
+    assert not state.caught_up
+    assert not world.containers["daily_metrics"].items
+    *_, state = await world.auditor(2).audit_all()
+    assert (state.caught_up, state.repaired) == (True, 1)
+
+
+async def test_a_failing_source_does_not_let_a_new_generation_be_complete(world: World) -> None:
+    await world.auditor().audit_all()
+    await world.count(3, 1, generation=2)
+    world.ledger.broken = True
+    with pytest.raises(ConnectionError):
+        await world.auditor(2).audit_all()
+    assert not world.containers["daily_metrics"].items

@@ -1,0 +1,146 @@
+"""Prices that change: what was counted follows, in several runs if need be, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.ledger.apply import ShardFolder
+from shared.ledger.store import ShardStore
+from shared.maintenance.reprice import SETTLING_SECONDS, Repricer
+from shared.pricing.price_book import PriceBook
+from shared.pricing.table import PriceError, PriceTable, parse_price
+from tests.unit.shared.world import World, interaction
+
+HOUR = "2025-09-12T10:{:02d}:00Z"
+
+
+def priced(nano: int, model: str = "oracle-1", since: str = "2025-01-01") -> Any:
+    tier = {"input_nano_usd_per_token": nano, "output_nano_usd_per_token": 0}
+    return parse_price({"model": model, "effective_from": since, "tiers": [tier]})
+
+
+def question(number: int, model: str = "oracle-1") -> dict[str, Any]:
+    usage = {"input_tokens": 100, "output_tokens": 1, "model_used": model}
+    return interaction(number, HOUR.format(number), f"user{number % 5}", cost_data=usage)
+
+
+class Office(World):
+    """A world with prices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = PriceBook(self.containers["fleet_state"])
+
+    def repricer(self, budget: float = 60.0) -> Repricer:
+        return Repricer(
+            database=self,  # type: ignore[arg-type]
+            folder=ShardFolder(ShardStore(self.state, cache_bytes=80_000)),
+            prices=self.book,
+            settings=self.settings,
+            clock=lambda: self.now.timestamp(),
+            budget_seconds=budget,
+        )
+
+    def cost(self) -> int | None:
+        """Return what all questions to the model cost, None if none has a price."""
+        days = [item["state"] for item in self.state.items.values() if item.get("aggregate") == "day"]
+        costs = [cost for day in days for cost in day.get("model_cost", {}).values()]
+        return sum(costs) if costs else None
+
+
+async def test_what_was_counted_follows_a_new_price() -> None:
+    office = Office()
+    await office.take(*(question(n) for n in range(30)))
+    assert (await office.repricer().apply()).repriced == 0
+    assert office.cost() is None
+    await office.book.put(priced(7))
+    report = await office.repricer().apply()
+    assert (report.repriced, report.finished, office.cost()) == (30, True, 30 * 100 * 7)
+    assert not (await office.repricer().apply()).changed
+    await office.book.put(priced(9))
+    assert (await office.repricer().apply()).repriced == 30
+    assert office.cost() == 30 * 100 * 9
+
+
+async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_once_more() -> None:
+    office = Office()
+    await office.take(question(1))
+    await office.book.put(priced(7))
+    first = await office.repricer().apply()
+    assert first.settles_in == pytest.approx(SETTLING_SECONDS, abs=1)
+    # The instance that folds in this test never learns of the override: its table is as old as can be.
+    await office.take(question(2))
+    assert not (await office.repricer().apply()).changed
+    assert office.cost() == 100 * 7
+    office.now = datetime.fromtimestamp(office.now.timestamp() + SETTLING_SECONDS + 1, UTC)
+    second = await office.repricer().apply()
+    assert (second.repriced, office.cost(), second.settles_in) == (1, 2 * 100 * 7, 0)
+    assert not (await office.repricer().apply()).changed
+
+
+async def test_a_long_history_takes_several_runs_each_going_on_where_the_last_one_ended() -> None:
+    office = Office()
+    await office.take(*(question(n) for n in range(30)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    reports = [await office.repricer(budget=0.0).apply()]
+    assert (reports[0].finished, reports[0].shards, office.cost()) == (False, 0, None)
+    walked = office.containers["fleet_state"]
+    done = next(item for key, item in walked.items.items() if key[0] == "pricing")
+    done["walk"]["done"] = ["1:0000"]  # a run that got through one shard
+    last = await office.repricer().apply()
+    assert (last.finished, last.shards) == (True, 1)
+    assert 0 < (office.cost() or 0) < 30 * 100 * 7
+
+
+async def test_prices_that_change_during_a_walk_start_it_anew() -> None:
+    office = Office()
+    await office.take(*(question(n) for n in range(10)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    await office.repricer(budget=0.0).apply()
+    await office.book.put(priced(8))
+    assert (await office.repricer().apply()).repriced == 10
+    assert office.cost() == 10 * 100 * 8
+
+
+async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
+    office = Office()
+    await office.take(*(question(n) for n in range(30)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    reports = await asyncio.gather(*(office.repricer().apply() for _ in range(3)))
+    assert all(report.finished for report in reports)
+    assert (sum(report.repriced for report in reports), office.cost()) == (30, 30 * 100 * 7)
+    assert not (await office.repricer().apply()).changed
+
+
+@pytest.mark.parametrize(
+    ("written", "counted"), [("models/gemini-x", "models_gemini-x"), ("m" * 70, "m" * 64)]
+)
+async def test_every_name_that_interactions_give_can_be_priced(written: str, counted: str) -> None:
+    office = Office()
+    await office.take(question(1, written))
+    await office.book.put(priced(7, written))
+    assert (await office.repricer().apply()).repriced == 1
+    day = next(item for item in office.state.items.values() if item.get("aggregate") == "day")
+    assert day["state"]["model_cost"] == {counted: 700}
+
+
+async def test_an_override_is_known_by_its_moment_whatever_the_zone() -> None:
+    office = Office()
+    ids = {
+        await office.book.put(priced(7, since=since))
+        for since in ("2026-01-01T00:00:00Z", "2026-01-01T05:00:00+05:00", "2026-01-01T00:00:00+05:00")
+    }
+    assert ids == {"oracle-1|2026-01-01T00:00:00", "oracle-1|2025-12-31T19:00:00"}
+
+
+def test_a_price_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(PriceError, match=r"price of 'oracle-1': tiers.0.input_nano_usd_per_token"):
+        priced(-1)
+    assert PriceTable([priced(3)]).cost("oracle-1", 1_800_000_000_000, 10, 1) == 30  # type: ignore[arg-type]

@@ -1,0 +1,199 @@
+"""Every view equals a naive computation over the documents, whatever was delivered how."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
+from shared.ingest.sources import SOURCES
+from tests.fakes import Killed
+from tests.independent import assert_all_views_equal
+from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
+from tests.unit.shared.world import World
+
+pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
+
+START = datetime(2025, 7, 30, tzinfo=UTC)
+PUBLISHED = (
+    "daily_metrics", "user_analytics", "engagement_summary", "content_popularity", "content_analytics",
+    "incidents_by_content",
+)  # fmt: skip
+
+HOURS = st.sampled_from([0, 1, 5, 26, 48, 50, 7 * 24, 35 * 24, 36 * 24 + 9, 70 * 24])
+PEOPLE = st.sampled_from(["ann", "bob", "cid"])
+SHARES = st.sampled_from([None, 0.25, 0.9])
+
+
+def at(hours: int, minutes: int = 0) -> str:
+    return (START + timedelta(hours=hours, minutes=minutes)).isoformat()
+
+
+citations = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source": st.sampled_from(["gita", "upanishads", "a text whose name is rather long and longer"]),
+            "chapter": st.sampled_from(["2", "3", None]),
+            "verse": st.sampled_from([47, "1"]),
+            "relevance_score": SHARES,
+        }
+    ),
+    max_size=3,
+)
+interactions = st.builds(
+    lambda number, hours, document, persona, category, complexity, quality, tokens: (
+        USER_INTERACTIONS,
+        document
+        | {
+            "id": f"interaction_{number}", "timestamp": at(hours, number),
+            "response_metadata": {"personality_used": persona, "model_used": "gemini-2.5-flash"},
+            "query_metadata": {"query_category": category, "query_complexity": complexity},
+            "quality_metrics": {"response_relevance": quality, "citation_accuracy": quality},
+            "cost_data": {"input_tokens": tokens, "output_tokens": tokens},
+        },
+    ),
+    st.integers(0, 7),
+    HOURS,
+    st.fixed_dictionaries(
+        {
+            "user_id": PEOPLE,
+            "session_id": st.sampled_from(["s0", "s1", None]),
+            "user_rating": st.sampled_from([None, 1, 4, 5, 9]),  # 9 is none: malformed
+            "response_text": st.sampled_from(["…", "", None]),
+            "response_time_ms": st.sampled_from([None, 900, 1250, 9000]),
+            "foundational_texts_used": citations,
+        }
+    ),
+    st.sampled_from(["krishna", "socrates", "a persona with a long name"]),
+    st.sampled_from([None, "duty", "grief"]),
+    st.sampled_from([None, "low", "high"]),
+    SHARES,
+    st.sampled_from([None, 0, 1000]),
+)  # fmt: skip
+sessions = st.builds(
+    lambda number, person, hours, minutes, status, duration: (
+        USER_SESSIONS,
+        {
+            "id": f"session{number}", "session_id": f"s{number}", "user_id": person, "start_time": at(hours),
+            "end_time": None if minutes is None else at(hours, minutes), "status": status,
+            "duration_seconds": duration,
+        },
+    ),
+    st.integers(0, 2),
+    PEOPLE,
+    HOURS,
+    st.sampled_from([None, -1, 3, 90, 1200, 2000]),
+    st.sampled_from(["completed", "active", "abandoned"]),
+    st.sampled_from([None, 200, 1000, 100_000]),
+)  # fmt: skip
+incidents = st.builds(
+    lambda number, person, hours, target, document, actions, resolved: (
+        ABUSE_INCIDENTS,
+        document
+        | {
+            "id": f"incident{number}", "user_id": person, "created_at": at(hours), "interaction_id": target,
+            "actions_taken": [{"action_type": action} for action in actions],
+            "resolution": {"resolution_timestamp": None if resolved is None else at(hours + resolved)},
+            "flagged_content": {"violation_categories": ["threat", "insult"][:number]},
+        },
+    ),
+    st.integers(0, 2),
+    PEOPLE,
+    HOURS,
+    st.sampled_from([None, "interaction_0", "1", "interaction_2", "nowhere"]),
+    st.fixed_dictionaries(
+        {
+            "incident_type": st.sampled_from(["spam", "harassment", "noise", None]),
+            "severity": st.sampled_from(["low", "critical", "huge"]),
+            "auto_detected": st.sampled_from([True, False, None]),
+            "review_status": st.sampled_from(["pending_human_review", "resolved", None]),
+            "review_decision": st.sampled_from(["", "false_positive", "confirmed_violation", 7]),
+        }
+    ),
+    st.lists(st.sampled_from(["warning_issued", "content_blocked"]), max_size=2),
+    st.sampled_from([None, 1, -5]),
+)  # fmt: skip
+people = st.builds(
+    lambda person, consent: (
+        USERS,
+        {"id": f"user_{person}", "user_id": person, "privacy_settings": {"analytics_consent": consent}},
+    ),
+    PEOPLE,
+    st.sampled_from([True, False, None]),
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    specs=st.lists(
+        st.one_of(interactions, interactions, interactions, incidents, sessions, people),
+        min_size=1,
+        max_size=18,
+    ),
+    batch_size=st.integers(1, 6),
+    plan=faults,
+    seed=st.integers(0, 2**16),
+)
+def test_every_view_is_right(
+    specs: list[tuple[str, Document]], batch_size: int, plan: list[str], seed: int
+) -> None:
+    asyncio.run(deliver(specs, batch_size, plan, random.Random(seed)))
+
+
+async def deliver(
+    specs: list[tuple[str, Document]], batch_size: int, plan: list[str], dice: random.Random
+) -> None:
+    world = World(now=START + timedelta(days=40))
+    history = [
+        (source, document | {"_ts": 1_790_000_000 + number, "_lsn": number, "_etag": f'"{number}"'})
+        for number, (source, document) in enumerate(specs, 1)
+    ]
+    final = {(source, d["user_id"], d["id"]): (source, d) for source, d in history}
+    publisher, refresher = await world.publisher(), await world.refresher()
+    world.state.fault = Faults(plan)
+
+    async def hand_over(batch: list[tuple[str, Document]]) -> None:
+        for source in SOURCES.values():
+            documents = [document for name, document in batch if name == source.name]
+            try:
+                await world.folding.take(documents, source)
+            except Killed:
+                world.folding = Instance(world.state)
+                await survive(Instance(world.state), documents, world.state, source)
+
+    deliveries = history + dice.choices(history, k=len(history))
+    dice.shuffle(deliveries)
+    while deliveries:
+        batch = [deliveries.pop() for _ in range(min(len(deliveries), batch_size))]
+        if dice.random() < 0.2:
+            continue  # lost
+        await hand_over(batch)
+    world.state.fault = Faults([])
+    if dice.random() < 0.5:  # what was published on the way must not stay
+        await world.publish(publisher)
+        await refresher.refresh(everything=True)
+    await hand_over(list(final.values()))
+    await world.publish(publisher)
+    await refresher.refresh(everything=True)
+    assert_right(world, final)
+
+
+def assert_right(world: World, final: dict[Any, tuple[str, Document]]) -> None:
+    documents: dict[str, list[Document]] = defaultdict(list)
+    for source, document in final.values():
+        documents[source].append(document)
+    published = {name: list(world.containers[name].items.values()) for name in PUBLISHED}
+    assert not world.containers["poison_messages"].items
+    assert_all_views_equal(published, documents)

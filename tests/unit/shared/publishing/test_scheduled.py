@@ -1,0 +1,372 @@
+"""Views that the clock publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from shared.aggregates.base import PartialKey
+from shared.cosmos import client
+from shared.facts import USERS
+from shared.publishing.inputs import DOCUMENTS_AT_ONCE, STATES_AT_ONCE, portions, showing
+from shared.publishing.merge import Merge, Merger
+from shared.settings import Settings
+from shared.units import Day, day_after
+from shared.views import VIEWS
+from shared.views.base import Pace
+from tests.fakes import no_fault
+from tests.unit.shared.delivery import Instance
+from tests.unit.shared.world import SHARDS, World, interaction
+
+
+def consent(given: bool) -> dict[str, object]:
+    return {"id": "user_ann", "user_id": "ann", "privacy_settings": {"analytics_consent": given}}
+
+
+async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day() -> None:
+    world = World()
+    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T11:00:00Z"))
+    await world.publish()
+    assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
+    refresher = await world.refresher()
+    report = await refresher.refresh()
+    shown = world.documents("user_analytics")
+    assert {name.rpartition("_")[2] for name in shown} == {
+        "202509", "20250901", "20250912", "2025W36", "2025W37", "2025Q3",
+    }  # fmt: skip
+    assert shown["user_analytics_ann_2025Q3"]["interaction_metrics"]["total_interactions"] == 2
+    assert shown["user_analytics_ann_2025W37"]["period_start"] == "2025-09-08T00:00:00Z"
+    assert report.published > 4
+    popular = world.documents("content_popularity")
+    assert popular["content_popularity_daily_20250912"]["top_foundational_texts"][0]["citations"] == 1
+    assert "content_popularity_daily_20250902" not in popular
+    texts = world.documents("content_analytics")
+    assert texts.keys() == {"content_analytics_gita_202509"}
+    assert texts["content_analytics_gita_202509"]["usage_metrics"]["unique_users_accessed"] == 1
+
+    before = {name: document["_etag"] for name, document in shown.items()}
+    assert (await refresher.refresh()).published == 0
+    await world.take(interaction(3, "2025-09-12T12:00:00Z"))
+    await refresher.refresh()
+
+    def changed() -> set[str]:
+        now = world.documents("user_analytics").items()
+        return {name.rpartition("_")[2] for name, document in now if document["_etag"] != before[name]}
+
+    assert changed() == {"20250912"}
+    world.now += timedelta(hours=12)
+    await refresher.refresh()
+    assert changed() >= {"20250912", "2025W37", "2025Q3"}
+
+
+async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() -> None:
+    world = World()
+    publisher, refresher = await world.publisher(), await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
+
+    async def bring_up_to_date() -> tuple[set[str], int]:
+        await world.publish(publisher)
+        await refresher.refresh()
+        summary = world.documents("engagement_summary")["engagement_summary_new_202509"]
+        people = {document["user_id"] for document in world.documents("user_analytics").values()}
+        return people, summary["user_count"]
+
+    assert await bring_up_to_date() == ({"ann", "bob"}, 2)
+    await world.take(consent(False), source=USERS)
+    await world.publish(publisher)  # what must go goes at once, whatever the timers bring later
+    assert {document["user_id"] for document in world.documents("user_analytics").values()} == {"bob"}
+    assert await bring_up_to_date() == ({"bob"}, 1)
+    assert world.documents("daily_metrics")["daily_metrics_20250912"]["usage_statistics"]["active_users"] == 2
+    await world.take(consent(True), source=USERS)
+    assert await bring_up_to_date() == ({"ann", "bob"}, 2)
+
+
+async def shown_to_all() -> World:
+    world = World()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish()
+    await (await world.refresher()).refresh(everything=True)
+    assert len(world.documents("user_analytics")) == 4
+    return world
+
+
+async def test_nothing_is_left_of_who_refuses_after_a_month_lost_everything() -> None:
+    world = await shown_to_all()
+    publisher = await world.publisher()
+    await world.take(interaction(1, "2025-06-12T10:00:00Z"))
+    await world.publish(publisher)
+    await world.take(consent(False), source=USERS)
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+
+
+async def test_who_refuses_has_no_document_though_its_view_is_held_back() -> None:
+    world = await shown_to_all()
+    builds = await world.builds()
+    await builds.set_aside(name for name in VIEWS if name.startswith("user_analytics"))
+    publisher = await world.publisher()
+    await world.take(interaction(2, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["interaction_metrics"]["total_interactions"] == 1
+    await world.take(consent(False), source=USERS)
+    refused = list(world.state.items.values())
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+    await world.take(consent(True), source=USERS)
+    await publisher.publish(refused)  # an old delivery
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+
+
+async def test_who_refuses_has_no_document_though_a_new_generation_is_not_complete() -> None:
+    world = await shown_to_all()
+    world.settings = Settings(FLEET_SHARDS=SHARDS, FLEET_GENERATION=2)
+    world.state.items.clear()
+    world.folding = Instance(world.state, generation=2)
+    publisher = await world.publisher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["interaction_metrics"]["total_interactions"] == 1
+    await world.take(consent(False), source=USERS)
+    await world.publish(publisher)
+    assert world.documents("user_analytics") == {}
+
+
+async def test_documents_that_another_instance_took_away_come_back_with_the_same_figures() -> None:
+    world = World()
+    publisher, refresher = await world.publisher(), await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish(publisher)
+    await refresher.refresh(everything=True)
+    shown = world.documents("user_analytics").keys()
+    for given in (False, True):
+        await world.take(consent(given), source=USERS)
+        await world.publish(publisher)
+    await refresher.refresh(everything=True)
+    assert world.documents("user_analytics").keys() == shown
+
+
+@pytest.mark.parametrize(
+    "container", ["user_analytics", "content_popularity", "content_analytics", "engagement_summary"]
+)
+async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_others_meanwhile(
+    container: str,
+) -> None:
+    world = World()
+    one, two = await world.refresher(), await world.refresher()
+    shown = []
+    for rating, refresher in ((5, one), (3, two), (5, one)):
+        await world.take(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
+        await refresher.refresh(everything=True)
+        documents = world.documents(container).items()
+        shown.append({name: document["state"]["content"] for name, document in documents})
+    assert shown[0] == shown[2] != shown[1]
+
+
+async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
+    world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
+    await world.publish()
+    refresher = await world.refresher()
+
+    async def churned(month: str) -> int:
+        await refresher.refresh()
+        return int(world.documents("engagement_summary")[f"engagement_summary_churned_{month}"]["user_count"])
+
+    assert await churned("202509") == 0
+    world.now += timedelta(days=15)  # bob was here 29 days ago
+    assert await churned("202509") == 0
+    await world.take(interaction(3, "2025-10-01T10:00:00Z"))
+    world.now += timedelta(days=1)
+    assert await churned("202509") == 0  # the end of its month is not thirty days after his day
+    await world.publish()
+    assert await churned("202510") == 1
+    await world.take(interaction(4, "2025-10-02T10:00:00Z", "bob"))
+    await world.publish()
+    world.now += timedelta(days=1)
+    assert await churned("202510") == 0
+
+
+async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_over() -> None:
+    world = World(now=datetime(2025, 9, 14, 12, tzinfo=UTC))
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
+    await refresher.refresh()
+    world.now += timedelta(hours=1)
+    world.state._clock = count(int(world.now.timestamp()))
+    await refresher.refresh()
+    await world.take(interaction(1, "2025-06-30T10:00:00Z"))
+    world.now += timedelta(hours=12)
+    await refresher.refresh()
+    summaries = world.documents("engagement_summary")
+    assert summaries["engagement_summary_churned_202508"]["user_count"] == 1
+
+
+async def test_scores_sink_with_the_days() -> None:
+    world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-15T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    risks = []
+    for _ in range(3):
+        await refresher.refresh()
+        month = world.documents("user_analytics")["user_analytics_ann_202509"]
+        risks.append(month["predictions"]["churn_risk_score"])
+        assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
+        world.now += timedelta(days=5)
+    assert risks == sorted(set(risks))
+
+
+async def test_the_scores_of_a_quarter_sink_after_the_month_of_the_last_visit() -> None:
+    world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-07-10T10:00:00Z"), interaction(2, "2025-07-14T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    risks = []
+    for month in (7, 8, 9):
+        world.now = datetime(2025, month, 20, 12, tzinfo=UTC)
+        await refresher.refresh()
+        quarter = world.documents("user_analytics")["user_analytics_ann_2025Q3"]
+        assert quarter["state"]["tick"] == f"2025-0{month}-20"
+        risks.append(quarter["predictions"]["churn_risk_score"])
+    assert risks == sorted(set(risks))
+
+
+@pytest.mark.parametrize(
+    ("period", "last", "after"),
+    [
+        ("202507", "2025-07-31", datetime(2025, 8, 2, 12, tzinfo=UTC)),
+        ("2025W29", "2025-07-20", datetime(2025, 7, 22, 12, tzinfo=UTC)),
+        ("2025W31", "2025-08-03", datetime(2025, 8, 5, 12, tzinfo=UTC)),
+        ("2025Q3", "2025-09-30", datetime(2025, 10, 2, 12, tzinfo=UTC)),
+        ("202507", "2025-07-31", datetime(2025, 8, 12, 12, tzinfo=UTC)),
+        ("2025W31", "2025-08-03", datetime(2025, 8, 12, 12, tzinfo=UTC)),
+        ("2025Q3", "2025-09-30", datetime(2025, 10, 12, 12, tzinfo=UTC)),
+    ],
+)
+async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then(
+    period: str, last: str, after: datetime
+) -> None:
+    world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
+    await world.take(interaction(1, "2025-07-14T10:00:00Z"), interaction(2, "2025-07-29T10:00:00Z"))
+    await world.publish()
+    refresher = await world.refresher()
+    for now in (world.now, world.now + timedelta(days=1), after):  # since the second nothing is written
+        world.now = now
+        await refresher.refresh()
+    shown = world.documents("user_analytics")[f"user_analytics_ann_{period}"]
+    assert shown["state"]["tick"] == last
+
+
+async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> None:
+    world = World()
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await refresher.refresh()
+    assert "user_analytics_ann_20250901" in world.documents("user_analytics")
+    upanishads = [{"source": "upanishads", "chapter": "1", "verse": "1"}]
+    await world.take(
+        interaction(1, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
+        interaction(2, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
+    )
+    await refresher.refresh()
+    assert "user_analytics_ann_20250901" not in world.documents("user_analytics")
+    assert world.documents("content_analytics").keys() == {"content_analytics_upanishads_202509"}
+
+
+async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> None:
+    world = World(datetime(2025, 9, 1, 0, 30, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-01T00:10:00Z"), interaction(2, "2025-09-02T00:10:00Z"))
+    await world.publish()
+    await (await world.refresher()).refresh()
+    assert world.documents("poison_messages") == {}
+    shown = world.documents("user_analytics")
+    for period in ("202509", "2025W36", "2025Q3"):
+        assert shown[f"user_analytics_ann_{period}"]["interaction_metrics"]["total_interactions"] == 2
+    assert shown["user_analytics_ann_2025W36"]["behavioral_insights"]["usage_pattern"] == "intensive_learner"
+
+
+async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
+    world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
+    await world.take(interaction(1, "2025-09-30T10:00:00Z"))
+    refresher = await world.refresher()
+
+    async def months() -> set[str]:
+        await world.publish()
+        await refresher.refresh()
+        return {name[-6:] for name in world.documents("engagement_summary")}
+
+    assert await months() == {"202509"}
+    world.now += timedelta(minutes=10)
+    assert await months() == {"202509", "202510"}
+
+
+async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
+    world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
+    await world.take(interaction(1, "2025-10-01T00:10:00Z"))
+    await (await world.refresher()).refresh()
+    assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1
+
+
+async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    world = World()
+    vectors = world.containers["personality_vectors"]
+    vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"})
+
+    def busy(operation: str, when: str) -> None:
+        raise CosmosHttpResponseError(status_code=429, message="try later")
+
+    vectors.fault = busy
+    refresher = await world.refresher()
+    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.publish()
+    for _ in range(2):
+        world.now += timedelta(days=1)
+        with pytest.raises(CosmosHttpResponseError):
+            await refresher.refresh()
+    month = world.documents("user_analytics")["user_analytics_ann_202509"]
+    assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
+    vectors.fault = no_fault
+    report = await refresher.refresh()
+    assert (report.changed, report.published, report.usage) == (0, 0, 1)
+
+
+def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
+    days = [day_after(Day("2025-01-01"), n) for n in range(400)]
+    months = [f"2025{month:02d}" for month in range(1, 13)]
+    targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
+    targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
+    documents = [document for pace in Pace for document in showing(targets, pace)]
+    found = list(portions(documents))
+    assert sorted(document for portion in found for document in portion) == sorted(documents)
+    for portion in found:
+        inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
+        shared = [t for t in inputs if t.aggregate != "person_month"]
+        assert len(shared) <= STATES_AT_ONCE
+        assert shared or len(portion) <= DOCUMENTS_AT_ONCE
+
+
+async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, together, read = World(), list[int](), Merger.refresh
+
+    async def refresh(merger: Merger, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
+        targets = list(targets)
+        together.append(len(targets))
+        return await read(merger, targets)
+
+    monkeypatch.setattr(Merger, "refresh", refresh)
+    for n in range(0, 400, 2):
+        await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
+    await world.publish()
+    await (await world.refresher()).refresh()
+    assert max(together) <= STATES_AT_ONCE
+    assert len(world.documents("daily_metrics")) == 200
+    shown = world.documents("content_popularity")
+    assert sum(name.startswith("content_popularity_daily") for name in shown) == 200
