@@ -25,7 +25,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from bench import baseline_documents as documents
 from bench.baseline_documents import Document, Interaction
-from shared.cosmos.client import record_charge
+from shared.cosmos.charges import record_charge
 from shared.pricing.table import ModelPrice
 from shared.units import usd
 

@@ -12,7 +12,7 @@ from bench.contenders import BenchError, Contender, baseline_contender, fleet_co
 from bench.figures import Cell, Comparison, HalfDay, HistoryLevel, Sample
 from bench.server import Server
 from bench.traffic import LiveSegments, Scale, distinct_people, history_chunks, store
-from shared.cosmos.client import Charge
+from shared.cosmos.charges import Charge
 
 HISTORY_CHUNK = 2_000
 

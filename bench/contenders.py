@@ -10,7 +10,8 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
 from bench.feed import FeedReader
-from shared.cosmos.client import Charge, charging, connect
+from shared.cosmos.charges import Charge, charging
+from shared.cosmos.client import connect
 from shared.cosmos.provisioning import apply_catalogue
 from shared.facts import USER_INTERACTIONS
 from shared.fleet import Fleet

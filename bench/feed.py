@@ -9,7 +9,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from shared.cosmos.client import record_charge
+from shared.cosmos.charges import record_charge
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.load_figures import LoadFigures
-from shared.cosmos.client import Charge
+from shared.cosmos.charges import Charge
 
 
 @dataclass(frozen=True, slots=True)

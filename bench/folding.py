@@ -16,8 +16,9 @@ from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.fold import Working
-from shared.ledger.pages import Loaded, Page, Write, fingerprint
+from shared.ledger.pages import Page, fingerprint
 from shared.ledger.shards import ShardId, shard_of
+from shared.ledger.state import Loaded, Write
 from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
 

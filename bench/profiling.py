@@ -17,7 +17,7 @@ from bench.folding import measure_fold
 from bench.server import Server, running_server
 from bench.traffic import LiveSegments
 from local.interrupt import run_until_signal
-from shared.cosmos.client import Charge
+from shared.cosmos.charges import Charge
 
 HOTTEST = 40
 

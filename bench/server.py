@@ -12,7 +12,7 @@ from pathlib import Path
 from local.account import read_charges
 from local.connection import Connection
 from local.processes import start_command
-from shared.cosmos.client import Charge
+from shared.cosmos.charges import Charge
 from shared.settings import Settings
 
 START_SECONDS = 30.0

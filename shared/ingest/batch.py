@@ -15,7 +15,9 @@ import structlog
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.concurrency import finish_all, for_each
-from shared.cosmos.client import blames_service, charging, find_item
+from shared.cosmos.charges import charging
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import blames_service
 from shared.documents.common import DocumentError
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardFolder

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.cosmos.client import retrying
+from shared.cosmos.retries import retrying
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.fold import Working
 from shared.ledger.shards import ShardId

@@ -12,18 +12,10 @@ from shared.facts import Fact, InteractionFact, Passage, Withdrawn
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Order
 from shared.ledger.incident_passages import Attribution
-from shared.ledger.pages import (
-    Entry,
-    Loaded,
-    Page,
-    Partial,
-    StateDocument,
-    Write,
-    fingerprint,
-    page_id,
-    partial_id,
-)
+from shared.ledger.pages import Entry, Page, fingerprint, page_id
+from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId
+from shared.ledger.state import Loaded, StateDocument, Write
 from shared.units import EventHour, Month
 
 

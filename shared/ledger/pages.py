@@ -8,23 +8,20 @@ corrected since it was counted.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from xxhash import xxh3_64_hexdigest
 
-from shared.aggregates.base import STATE_TTL, PartialKey, state_ttl
-from shared.aggregates.tally import Tally
+from shared.aggregates.base import state_ttl
 from shared.facts import FACTS, Fact, Withdrawn, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
+from shared.ledger.sizes import ENVELOPE_BYTES
 from shared.units import EventHour, Millis
 
 LEDGER = "ledger"
-PARTIAL = "partial"
 
 PAGE_ENTRIES = 160
 PAGE_BYTES = 96 * 1024
@@ -36,14 +33,8 @@ citations fill a page sooner."""
 MAX_PAGE_BYTES = 512 * 1024
 """What a page may grow to when entries on it become larger; from there they move to another part."""
 
-RESIDENT = 4
-"""A decoded document takes about 3.7 times the bytes of its JSON: 100 pages of 96 KB took 35 MB."""
-
-_ENVELOPE_BYTES = 400
 _ENTRY_OVERHEAD = 60
 """What an entry takes beside its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
-
-_SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 
 class Entry(NamedTuple):
@@ -56,13 +47,6 @@ class Entry(NamedTuple):
 def page_id(source: str, hour: EventHour, part: int = 0) -> str:
     """Return the id of a ledger page."""
     return f"{LEDGER}|{source}|{hour}" + (f"|{part}" if part else "")
-
-
-def partial_id(target: PartialKey) -> str:
-    """Return the id of a partial. Keys with characters that ids may not have are hashed."""
-    key = target.key
-    safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
-    return f"{PARTIAL}|{target.aggregate}|{safe}"
 
 
 def fingerprint(source: str, user_id: str, document_id: str) -> str:
@@ -162,7 +146,7 @@ class Page:
     @property
     def weight(self) -> int:
         """Roughly how many bytes the stored document has."""
-        return _ENVELOPE_BYTES + self.size
+        return ENVELOPE_BYTES + self.size
 
     def copy(self) -> Page:
         """Return a page whose entries can be changed without changing this one's."""
@@ -217,90 +201,3 @@ class Page:
             stored["entries"],
             stored["size"],
         )
-
-
-@dataclass(slots=True)
-class Partial:
-    """One shard's share of one key of one aggregate."""
-
-    shard: ShardId
-    target: PartialKey
-    revision: int = 0
-    state: Tally = field(default_factory=Tally)
-    ttl: int = STATE_TTL
-    newest: int = 0
-    """When the newest version that changed or renewed it was written, in seconds since the epoch."""
-
-    @property
-    def id(self) -> str:
-        """The id of the stored document."""
-        return partial_id(self.target)
-
-    @property
-    def weight(self) -> int:
-        """Roughly how many bytes the stored document has."""
-        return _ENVELOPE_BYTES + len(self.target.key) + self.state.weight
-
-    def copy(self) -> Partial:
-        """Return a partial whose state can be changed without changing this one's."""
-        return replace(self, state=self.state.copy())
-
-    def encode(self) -> dict[str, Any]:
-        """Return the stored document."""
-        return {
-            "id": self.id,
-            "shard": self.shard,
-            "kind": PARTIAL,
-            "aggregate": self.target.aggregate,
-            "key": self.target.key,
-            "revision": self.revision,
-            "state": self.state.encode(),
-            "newest": self.newest,
-            "ttl": self.ttl,
-        }
-
-    @classmethod
-    def decode(cls, stored: Mapping[str, Any]) -> Self:
-        """Read a stored document."""
-        return cls(
-            ShardId(stored["shard"]),
-            PartialKey(stored["aggregate"], stored["key"]),
-            stored["revision"],
-            Tally(stored["state"]),
-            stored["ttl"],
-            stored["newest"],
-        )
-
-
-StateDocument = Page | Partial
-
-
-class Loaded(NamedTuple):
-    """A stored document and the etag that guards its next write; both None if it does not exist."""
-
-    document: StateDocument | None
-    etag: str | None
-
-
-class Write(NamedTuple):
-    """A document to store, only if what is stored still has this etag; None if nothing may be stored yet."""
-
-    document: StateDocument
-    guard: str | None
-
-
-def decode_state(stored: Mapping[str, Any]) -> StateDocument:
-    """Read a stored document of either kind.
-
-    Raises
-    ------
-    ValueError
-        It is of another kind.
-    """
-    match stored.get("kind"):
-        case "ledger":
-            return Page.decode(stored)
-        case "partial":
-            return Partial.decode(stored)
-        case kind:
-            raise ValueError(f"view_state document {stored.get('id')!r} is of unknown kind {kind!r}")

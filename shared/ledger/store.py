@@ -14,15 +14,11 @@ from azure.cosmos.exceptions import (
     CosmosHttpResponseError,
 )
 
-from shared.cosmos.client import find_item, record_charge
-from shared.ledger.pages import RESIDENT, Loaded, StateDocument, Write, decode_state
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
 from shared.ledger.shards import ShardId
-
-MAX_OPERATIONS = 100
-"""Operations of one transactional batch, the service's limit."""
-
-MAX_BATCH_BYTES = 2_000_000
-"""The service's limit is 2 MB for the request; what is left is for the envelope of each operation."""
+from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
+from shared.ledger.state import Loaded, StateDocument, Write, decode_state
 
 POINT_READS = 3
 """Up to this many documents are read one by one, at 1 RU each where small; more by one query, at 3 RU."""
@@ -221,4 +217,4 @@ def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
 
 
 def _cached(document: StateDocument, etag: str) -> _Cached:
-    return _Cached(Loaded(document, etag), document.weight * RESIDENT)
+    return _Cached(Loaded(document, etag), document.weight * MEMORY_PER_JSON_BYTE)

@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
-from shared.cosmos.client import charging, find_item, record_charge
+from shared.cosmos.charges import charging, record_charge
+from shared.cosmos.items import find_item
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations

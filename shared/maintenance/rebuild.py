@@ -16,10 +16,12 @@ from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
 from shared.concurrency import batched, for_each
-from shared.cosmos.client import charging, record_charge
+from shared.cosmos.charges import charging, record_charge
 from shared.ledger.fold import contribute, keys
-from shared.ledger.pages import LEDGER, PARTIAL, Loaded, Page, Partial, Write
+from shared.ledger.pages import LEDGER, Page
+from shared.ledger.partials import PARTIAL, Partial
 from shared.ledger.shards import ShardId, all_shards
+from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ConflictError, ShardStore, TooLargeError
 from shared.publishing.inputs import DocumentKey
 from shared.publishing.publisher import Publisher, UnknownViewError

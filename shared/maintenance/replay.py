@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.cosmos.aio import DatabaseProxy
 
-from shared.cosmos.client import find_item
+from shared.cosmos.items import find_item
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict

@@ -17,7 +17,9 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.concurrency import for_each
-from shared.cosmos.client import find_item, record_charge, retrying
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import retrying
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardFolder
 from shared.ledger.changes import Change, Verdict

@@ -21,7 +21,9 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.containers import DAY
-from shared.cosmos.client import find_item, record_charge, retrying
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import retrying
 from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
 
 SETTLED_TTL = 90 * DAY

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import structlog
 from azure.cosmos.aio import ContainerProxy
 
-from shared.cosmos.client import is_transient, record_charge
+from shared.cosmos.charges import record_charge
+from shared.cosmos.retries import is_transient
 from shared.pricing.table import ModelPrice, PriceError, PriceTable, list_prices, parse_price
 
 SCOPE = "prices"

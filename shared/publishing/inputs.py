@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.concurrency import for_each
-from shared.ledger.pages import PARTIAL
+from shared.ledger.partials import PARTIAL
 from shared.publishing.merge import Merge, Merger, StoredPartial
 from shared.publishing.writer import Published, Standing, Writer
 from shared.views import VIEWS

@@ -14,9 +14,11 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally, merged
 from shared.concurrency import batched, for_each
-from shared.cosmos.client import find_item, record_charge
-from shared.ledger.pages import RESIDENT, Partial, partial_id
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
+from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId, shard_of
+from shared.ledger.sizes import MEMORY_PER_JSON_BYTE
 from shared.settings import Settings
 
 KEYS_PER_QUERY = 50
@@ -58,7 +60,7 @@ class Merge:
     @property
     def weight(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(stored.partial.weight for stored in self.partials.values()) * RESIDENT
+        return sum(stored.partial.weight for stored in self.partials.values()) * MEMORY_PER_JSON_BYTE
 
     @property
     def newest(self) -> int:

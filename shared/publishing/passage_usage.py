@@ -24,7 +24,9 @@ from shared.aggregates.base import RENEWAL, STATE_TTL, short
 from shared.aggregates.day import UNNAMED, passage_of, split_passage
 from shared.aggregates.tally import Tally, ratio
 from shared.concurrency import for_each
-from shared.cosmos.client import find_item, is_absent, record_charge, retrying
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item, is_absent
+from shared.cosmos.retries import retrying
 from shared.facts import Passage
 from shared.ledger.store import ConflictError
 from shared.scores import response_effectiveness, satisfaction

@@ -26,7 +26,8 @@ from tenacity import AsyncRetrying
 
 from shared.aggregates.base import PartialKey
 from shared.concurrency import for_each
-from shared.cosmos.client import blames_service, charging, retrying
+from shared.cosmos.charges import charging
+from shared.cosmos.retries import blames_service, retrying
 from shared.ledger.generations import Generations
 from shared.poison.store import PoisonStore
 from shared.publishing.inputs import (

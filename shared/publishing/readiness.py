@@ -14,7 +14,9 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos.client import find_item, record_charge, retrying
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import retrying
 from shared.settings import Settings
 from shared.views import VIEWS
 

@@ -14,7 +14,8 @@ from azure.cosmos.aio import ContainerProxy
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
-from shared.cosmos.client import charging, find_item, record_charge
+from shared.cosmos.charges import charging, record_charge
+from shared.cosmos.items import find_item
 from shared.ledger.generations import Generations
 from shared.periods import day_text
 from shared.publishing.inputs import DocumentKey, showing

@@ -20,7 +20,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos.client import charging, record_charge, retrying
+from shared.cosmos.charges import charging, record_charge
+from shared.cosmos.retries import retrying
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS
 from shared.ledger.generations import Generations
 from shared.ledger.pages import LEDGER, Page

@@ -14,7 +14,8 @@ from azure.core import MatchConditions
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import DAY
-from shared.cosmos.client import find_item, record_charge
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
 from shared.views.base import Family, Rendered, Stamp
 
 REMEMBERED_DOCUMENTS = 20_000

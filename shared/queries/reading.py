@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
-from shared.cosmos.client import record_charge
+from shared.cosmos.charges import record_charge
 from shared.queries.arguments import as_parameters
 
 Document = dict[str, Any]

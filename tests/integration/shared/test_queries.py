@@ -14,7 +14,7 @@ from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.containers import container
-from shared.cosmos.client import charging
+from shared.cosmos.charges import charging
 from shared.cosmos.provisioning import apply_containers
 from shared.queries import (
     ComprehensiveAdminService,

@@ -22,7 +22,7 @@ from bench.figures import (
     percentile,
 )
 from bench.report import print_report, verdicts
-from shared.cosmos.client import Charge
+from shared.cosmos.charges import Charge
 
 HALF_DAY = HalfDay(4_000, Charge(400, 500))
 

@@ -11,8 +11,8 @@ from azure.core.exceptions import ServiceResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
-from shared.cosmos import client
-from shared.cosmos.client import READ_SESSION_NOT_AVAILABLE
+from shared.cosmos import retries
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
 from shared.documents.common import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
@@ -30,7 +30,7 @@ PRICES = PriceTable(list_prices())
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
 
 
 class Instance:

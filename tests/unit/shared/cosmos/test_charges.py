@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shared.cosmos.client import charging, record_charge
+from shared.cosmos.charges import charging, record_charge
 
 
 def call(request_units: float) -> None:

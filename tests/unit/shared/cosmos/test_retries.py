@@ -11,8 +11,9 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos import client
-from shared.cosmos.client import READ_SESSION_NOT_AVAILABLE, blames_service, find_item, is_transient
+from shared.cosmos import retries
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, blames_service, is_transient
 from tests.unit.shared.world import World, interaction
 
 
@@ -66,7 +67,7 @@ async def test_another_404_is_no_absence(sub_status: int, passes: bool) -> None:
 
 
 async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
     world, errors = World(), [refused(429, in_batch=True)]
 
     def throttle(operation: str, when: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.cosmos import client
+from shared.cosmos import retries
 from shared.ledger.generations import ID, SCOPE, Generation, Generations
 from shared.ledger.shards import shard_of
 from shared.settings import Settings, SettingsError, load_settings
@@ -18,7 +18,7 @@ BEGAN = 1_760_000_000
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from shared.ingest.sources import SOURCES
 from shared.ledger.apply import ShardFolder
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Order, Version
-from shared.ledger.pages import MAX_PAGE_BYTES, PAGE_BYTES, Entry, Page, decode_state
+from shared.ledger.pages import MAX_PAGE_BYTES, PAGE_BYTES, Entry, Page
 from shared.ledger.shards import shard_of
+from shared.ledger.state import decode_state
 from shared.ledger.store import MAX_BATCH_BYTES, ShardStore
 from shared.pricing.table import PriceTable, list_prices
 from tests.fakes import FakeContainer

@@ -11,7 +11,7 @@ import pytest
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
 from shared.ledger.generations import Generations
-from shared.ledger.pages import Partial
+from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor

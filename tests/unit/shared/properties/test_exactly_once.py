@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shared.facts import Withdrawn
 from shared.ledger.changes import Verdict
-from shared.ledger.pages import decode_state
 from shared.ledger.shards import shard_of
+from shared.ledger.state import decode_state
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
 

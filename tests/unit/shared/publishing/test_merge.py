@@ -8,7 +8,7 @@ import pytest
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
-from shared.ledger.pages import Partial
+from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.publishing.merge import Merger
 from shared.settings import Settings

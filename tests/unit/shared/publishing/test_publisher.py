@@ -11,9 +11,9 @@ import pytest
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
 from shared.aggregates.tally import Tally
-from shared.cosmos import client
+from shared.cosmos import retries
 from shared.ledger.generations import ID, SCOPE, Generations
-from shared.ledger.pages import Partial
+from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.maintenance.replay import Replayer, ReplayError
 from shared.poison.store import PoisonStore
@@ -100,7 +100,7 @@ class Database:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -256,7 +256,7 @@ async def test_a_state_that_kept_being_stale_says_how_often_it_was_tried() -> No
     database = Database()
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
     await database.publisher().publish([await database.count("1:0000", 2, 1)])
-    assert database.poison()["attempts"] == client.ATTEMPTS
+    assert database.poison()["attempts"] == retries.ATTEMPTS
 
 
 async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None:

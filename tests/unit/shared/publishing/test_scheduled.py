@@ -10,7 +10,7 @@ import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.aggregates.base import PartialKey
-from shared.cosmos import client
+from shared.cosmos import retries
 from shared.facts import USERS
 from shared.publishing.inputs import DOCUMENTS_AT_ONCE, STATES_AT_ONCE, portions, showing
 from shared.publishing.merge import Merge, Merger
@@ -315,7 +315,7 @@ async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
 
 
 async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
     world = World()
     vectors = world.containers["personality_vectors"]
     vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"})

@@ -1,0 +1,79 @@
+"""Partials: one shard's share of one key of an aggregate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Self
+
+from shared.aggregates.base import STATE_TTL, PartialKey
+from shared.aggregates.tally import Tally
+from shared.ledger.shards import ShardId
+from shared.ledger.sizes import ENVELOPE_BYTES
+
+PARTIAL = "partial"
+"""``kind`` of a stored partial."""
+
+_SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
+
+
+def partial_id(target: PartialKey) -> str:
+    """Return the id of a partial. Keys with characters that ids may not have are hashed."""
+    key = target.key
+    safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
+    return f"{PARTIAL}|{target.aggregate}|{safe}"
+
+
+@dataclass(slots=True)
+class Partial:
+    """One shard's share of one key of one aggregate."""
+
+    shard: ShardId
+    target: PartialKey
+    revision: int = 0
+    state: Tally = field(default_factory=Tally)
+    ttl: int = STATE_TTL
+    newest: int = 0
+    """When the newest version that changed or renewed it was written, in seconds since the epoch."""
+
+    @property
+    def id(self) -> str:
+        """The id of the stored document."""
+        return partial_id(self.target)
+
+    @property
+    def weight(self) -> int:
+        """Roughly how many bytes the stored document has."""
+        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight
+
+    def copy(self) -> Partial:
+        """Return a partial whose state can be changed without changing this one's."""
+        return replace(self, state=self.state.copy())
+
+    def encode(self) -> dict[str, Any]:
+        """Return the stored document."""
+        return {
+            "id": self.id,
+            "shard": self.shard,
+            "kind": PARTIAL,
+            "aggregate": self.target.aggregate,
+            "key": self.target.key,
+            "revision": self.revision,
+            "state": self.state.encode(),
+            "newest": self.newest,
+            "ttl": self.ttl,
+        }
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any]) -> Self:
+        """Read a stored document."""
+        return cls(
+            ShardId(stored["shard"]),
+            PartialKey(stored["aggregate"], stored["key"]),
+            stored["revision"],
+            Tally(stored["state"]),
+            stored["ttl"],
+            stored["newest"],
+        )

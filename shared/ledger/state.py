@@ -1,0 +1,42 @@
+"""A document of ``view_state``, as it is loaded and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from shared.ledger.pages import Page
+from shared.ledger.partials import Partial
+
+StateDocument = Page | Partial
+
+
+class Loaded(NamedTuple):
+    """A stored document and the etag that guards its next write; both None if it does not exist."""
+
+    document: StateDocument | None
+    etag: str | None
+
+
+class Write(NamedTuple):
+    """A document to store, only if what is stored still has this etag; None if nothing may be stored yet."""
+
+    document: StateDocument
+    guard: str | None
+
+
+def decode_state(stored: Mapping[str, Any]) -> StateDocument:
+    """Read a stored document of either kind.
+
+    Raises
+    ------
+    ValueError
+        It is of another kind.
+    """
+    match stored.get("kind"):
+        case "ledger":
+            return Page.decode(stored)
+        case "partial":
+            return Partial.decode(stored)
+        case kind:
+            raise ValueError(f"view_state document {stored.get('id')!r} is of unknown kind {kind!r}")
