@@ -12,7 +12,7 @@ from bench.contenders import BenchError, Contender, baseline_contender, fleet_co
 from bench.figures import Cell, Comparison, HalfDay, HistoryLevel, Sample
 from bench.server import Server
 from bench.traffic import LiveSegments, Scale, distinct_people, history_chunks, store
-from shared.cosmos.charges import Charge
+from shared.cosmos.charges import Cost
 
 HISTORY_CHUNK = 2_000
 
@@ -117,7 +117,7 @@ async def measure_segment(
     """
     await store(contender.source, segment)
     before = await server.charged(contender.client_name)
-    charge, taken = Charge(), 0
+    charge, taken = Cost(), 0
     started = time.perf_counter()
     while taken < len(segment):
         count, cost = await contender.take(batch)
@@ -134,5 +134,5 @@ async def measure_segment(
     if taken != len(segment):
         raise BenchError(f"the feed delivered {taken} changes, {len(segment)} were written")
     after = await server.charged(contender.client_name)
-    booked = Charge(after.requests - before.requests, after.request_units - before.request_units)
+    booked = Cost(after.requests - before.requests, after.request_units - before.request_units)
     return Sample(taken, seconds, charge, booked)

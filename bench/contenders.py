@@ -10,7 +10,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
 from bench.feed import FeedReader
-from shared.cosmos.charges import Charge, charging
+from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.client import connect
 from shared.cosmos.provisioning import apply_catalogue
 from shared.facts import USER_INTERACTIONS
@@ -38,10 +38,10 @@ class Contender(Protocol):
     source: ContainerProxy
     """Its ``user_interactions``."""
 
-    async def take(self, batch: int) -> tuple[int, Charge]:
+    async def take(self, batch: int) -> tuple[int, Cost]:
         """Process the next ``batch`` changes until they show in the views; return how many, and the cost."""
 
-    async def refresh(self, *, everything: bool = False) -> Charge:
+    async def refresh(self, *, everything: bool = False) -> Cost:
         """Bring up to date what lags by an hour, or everything that lags; return the cost."""
 
     async def count_history(self) -> None:
@@ -64,9 +64,9 @@ class FleetContender:
         self._changes = FeedReader(self.source)
         self._state = FeedReader(database.get_container_client("view_state"))
 
-    async def take(self, batch: int) -> tuple[int, Charge]:
+    async def take(self, batch: int) -> tuple[int, Cost]:
         """Fold the next page of changes and publish."""
-        with charging() as charge:
+        with measured_cost() as charge:
             documents = await self._changes.read(batch)
             report = await self.fleet.ingest.take(USER_INTERACTIONS, documents)
             if report.counted != len(documents):
@@ -77,9 +77,9 @@ class FleetContender:
             await self._publish()
         return len(documents), charge
 
-    async def refresh(self, *, everything: bool = False) -> Charge:
+    async def refresh(self, *, everything: bool = False) -> Cost:
         """Publish what the hourly timer and the health timer do; with everything, as they do twice a day."""
-        with charging() as charge:
+        with measured_cost() as charge:
             report = await self.fleet.refresher.refresh(everything=everything)
             await self.fleet.health.refresh()
         if report.poisoned:
@@ -117,18 +117,18 @@ class BaselineContender:
         self._history = MemoryStore()
         self._historian = BaselineProcessor(self._history, list_prices())
 
-    async def take(self, batch: int) -> tuple[int, Charge]:
+    async def take(self, batch: int) -> tuple[int, Cost]:
         """Process the next page of changes, one by one."""
-        with charging() as charge:
+        with measured_cost() as charge:
             documents = await self._changes.read(batch)
             await self.processor.process(documents)
         if self.processor.poisoned:
             raise BenchError("the baseline failed at a change: this traffic has no bad documents")
         return len(documents), charge
 
-    async def refresh(self, *, everything: bool = False) -> Charge:
+    async def refresh(self, *, everything: bool = False) -> Cost:
         """Do nothing: everything is up to date with every change."""
-        return Charge()
+        return Cost()
 
     async def count_history(self) -> None:
         """Compute in memory what processing these changes leaves; with requests it would take minutes."""

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.load_figures import LoadFigures
-from shared.cosmos.charges import Charge
+from shared.cosmos.charges import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Sample:
 
     changes: int
     seconds: float
-    charge: Charge
+    charge: Cost
     """As the responses said."""
-    booked: Charge
+    booked: Cost
     """As the server booked it."""
 
     @property
@@ -168,7 +168,7 @@ class HalfDay:
     """
 
     changes: int
-    charge: Charge
+    charge: Cost
 
     @property
     def units_per_change(self) -> float:

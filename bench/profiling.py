@@ -17,7 +17,7 @@ from bench.folding import measure_fold
 from bench.server import Server, running_server
 from bench.traffic import LiveSegments
 from local.interrupt import run_until_signal
-from shared.cosmos.charges import Charge
+from shared.cosmos.charges import Cost
 
 HOTTEST = 40
 
@@ -31,7 +31,7 @@ NAMES = ("fold", "fleet-1", "fleet-100", "fleet-1000", "baseline-1", "baseline-1
 @dataclass(frozen=True, slots=True)
 class _Spent:
     changes: int
-    by_operation: dict[tuple[str, str], Charge]
+    by_operation: dict[tuple[str, str], Cost]
 
 
 def profile(name: str, plan: Plan, factor: int, console: Console) -> None:
@@ -98,11 +98,11 @@ async def _under(profiler: cProfile.Profile, work: Callable[[], Awaitable[None]]
 
 
 def _difference(
-    before: dict[tuple[str, str], Charge], after: dict[tuple[str, str], Charge]
-) -> dict[tuple[str, str], Charge]:
-    nothing = Charge()
+    before: dict[tuple[str, str], Cost], after: dict[tuple[str, str], Cost]
+) -> dict[tuple[str, str], Cost]:
+    nothing = Cost()
     return {
-        key: Charge(
+        key: Cost(
             charge.requests - before.get(key, nothing).requests,
             charge.request_units - before.get(key, nothing).request_units,
         )

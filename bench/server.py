@@ -12,7 +12,7 @@ from pathlib import Path
 from local.account import read_charges
 from local.connection import Connection
 from local.processes import start_command
-from shared.cosmos.charges import Charge
+from shared.cosmos.charges import Cost
 from shared.settings import Settings
 
 START_SECONDS = 30.0
@@ -33,19 +33,19 @@ class Server:
         """Return the fleet's settings for one database, everything else at its default."""
         return Settings(CosmosDb=self.connection_string, COSMOS_DATABASE=database)
 
-    async def charged(self, client: str) -> Charge:
+    async def charged(self, client: str) -> Cost:
         """Return what the server has booked to a client so far, metadata left out."""
-        total = Charge()
+        total = Cost()
         for part in (await self.booked(client)).values():
             total.requests += part.requests
             total.request_units += part.request_units
         return total
 
-    async def booked(self, client: str) -> dict[tuple[str, str], Charge]:
+    async def booked(self, client: str) -> dict[tuple[str, str], Cost]:
         """Return the same by container and operation."""
         connection = Connection({"CosmosDb": self.connection_string}, "the bench")
         return {
-            (row["container"], row["operation"]): Charge(row["requests"], row["request_units"])
+            (row["container"], row["operation"]): Cost(row["requests"], row["request_units"])
             for row in await read_charges(self.endpoint, connection)
             if row["client"] == client and row["operation"] not in METADATA
         }

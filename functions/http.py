@@ -10,19 +10,14 @@ from typing import Any
 import azure.functions as func
 
 from functions.runtime import fleet
-from shared.maintenance.replay import ReplayError
+from shared.errors import BadRequestError, PoisonNotFoundError, ReplayError
 from shared.poison.rows import Status
-from shared.poison.store import PoisonNotFoundError
 
 blueprint = func.Blueprint()
 
 MAX_LISTED = 1_000
 MAX_NAME = 100
 MAX_BODY_BYTES = 10_000
-
-
-class BadRequestError(Exception):
-    """The request is not usable. The message names the parameter."""
 
 
 @blueprint.function_name("health")

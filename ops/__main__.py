@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from ops.console import (
     AsJson,
     fail,
     print_json,
+    report_json,
     reported,
     run,
 )
@@ -127,7 +127,7 @@ def audit(
                     "documents": report.documents,
                     "repaired": report.repaired,
                     "caught_up": report.caught_up,
-                    "request_units": round(report.request_units, 2),
+                    "request_units": round(report.cost.request_units, 2),
                 }
                 for report in reports
             ]
@@ -140,7 +140,7 @@ def audit(
             f"{report.documents:,}",
             f"{report.repaired:,}",
             "yes" if report.caught_up else "no, run again",
-            f"{report.request_units:,.0f}",
+            f"{report.cost.request_units:,.0f}",
         )
     OUT.print(table)
 
@@ -159,7 +159,7 @@ def apply_containers(as_json: AsJson = False) -> None:
 
     report: ProvisioningReport = reported(work)
     if as_json:
-        print_json(asdict(report))
+        print_json(report_json(report))
         return
     for name in report.created:
         OUT.print(f"created {name}")
@@ -228,7 +228,7 @@ def apply_prices(as_json: AsJson = False) -> None:
     """Price again what was counted, as the timer does. Exit code 1 while there is more to do."""
     report: RepriceReport = run(lambda fleet: fleet.repricer.apply())
     if as_json:
-        print_json(asdict(report))
+        print_json(report_json(report))
     else:
         _print_repriced(report)
     if not report.finished:

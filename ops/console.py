@@ -6,20 +6,17 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from azure.core.exceptions import AzureError
 from rich.console import Console
 
+from shared.errors import RefusedError, SettingsError
 from shared.fleet import Fleet
-from shared.ledger.generations import GenerationIncompleteError
 from shared.logs import configure_logging
-from shared.maintenance.replay import ReplayError
-from shared.poison.store import PoisonNotFoundError
-from shared.pricing.table import PriceError
-from shared.publishing.publisher import UnknownViewError
-from shared.settings import SettingsError, load_settings
+from shared.settings import load_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -48,13 +45,7 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return asyncio.run(work())
     except SettingsError as error:
         fail(str(error), EXIT_SETTINGS)
-    except (
-        PoisonNotFoundError,
-        ReplayError,
-        UnknownViewError,
-        GenerationIncompleteError,
-        PriceError,
-    ) as error:
+    except RefusedError as error:
         fail(str(error), EXIT_REFUSED)
     except AzureError as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -64,6 +55,13 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 def fail(message: str, code: int) -> None:
     ERR.print(message, style="red", markup=False)
     raise typer.Exit(code)
+
+
+def report_json(report: Any) -> dict[str, Any]:
+    """Return a report as JSON, with what it cost among its own fields."""
+    fields: dict[str, Any] = asdict(report)
+    cost: dict[str, Any] = fields.pop("cost", {})
+    return fields | cost
 
 
 def print_json(value: Any) -> None:

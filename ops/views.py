@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, run
+from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, report_json, run
 from shared.fleet import Fleet
 from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.inputs import DocumentKey
@@ -73,7 +72,7 @@ def refresh(as_json: AsJson = False) -> None:
 
     views, health = run(work)
     if as_json:
-        print_json({"views": asdict(views), "health": asdict(health)})
+        print_json({"views": report_json(views), "health": report_json(health)})
         return
     OUT.print(f"{views.published} documents published, {views.current} current; {health.published} of health")
 
@@ -102,12 +101,12 @@ def rebuild(
     with progress:
         report: RebuildReport = run(work)
     if as_json:
-        print_json(asdict(report))
+        print_json(report_json(report))
     else:
         OUT.print(
             f"{report.shards} shards, {report.pages:,} pages, {report.partials:,} partials, "
             f"{report.corrected:,} corrected; {report.published:,} documents published "
-            f"in {report.seconds:.0f} s for {report.request_units:,.0f} request units"
+            f"in {report.cost.seconds:.0f} s for {report.cost.request_units:,.0f} request units"
         )
     if report.unfinished:
         fail(f"Changed too quickly, run it again: shards {', '.join(report.unfinished)}", EXIT_REFUSED)

@@ -10,9 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-class SettingsError(Exception):
-    """A setting is missing or wrong. The message is one sentence that names the setting."""
+from shared.errors import SettingsError
 
 
 def _level(name: str) -> str:

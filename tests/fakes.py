@@ -6,6 +6,7 @@ import asyncio
 import copy
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+
+from shared.cosmos.queries import Query
 
 Fault = Callable[[str, str], None]
 """Called with the operation and "before" or "after"; raises to make it fail there."""
@@ -39,7 +42,7 @@ def no_fault(operation: str, when: str) -> None:
 
 
 class FakeContainer:
-    """Items by partition key and id. Knows exactly the queries that ``shared`` sends."""
+    """Items by partition key and id. Answers the fleet's queries by their names: see :data:`ANSWERS`."""
 
     def __init__(self, key: str = "shard", fault: Fault = no_fault, began: int = 0) -> None:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
@@ -149,69 +152,107 @@ class FakeContainer:
 
     async def query_items(
         self,
-        query: str,
+        query: Query,
         *,
         parameters: list[dict[str, Any]] | None = None,
         partition_key: str | None = None,
         **_: Any,
     ) -> AsyncIterator[Any]:
         await self._begin("query")
-        values = {parameter["name"]: parameter["value"] for parameter in parameters or ()}
+        values = {parameter["name"].removeprefix("@"): parameter["value"] for parameter in parameters or ()}
+        answer = ANSWERS[query.name]
         for (key, _id), item in sorted(self.items.items()):
-            if partition_key is not None and key != partition_key:
-                continue
-            if query.startswith("SELECT c.id, c._etag FROM c WHERE c.kind = 'ledger'"):
-                if item["kind"] == "ledger" and set(values.values()) & set(item["ids"]):
-                    yield {"id": item["id"], "_etag": item["_etag"]}
-            elif query.startswith("SELECT * FROM c WHERE c.id IN"):
-                if item["id"] in values.values():
-                    yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.aggregate IN"):
-                aggregates = {value for name, value in values.items() if name.startswith("@a")}
-                keys = {value for name, value in values.items() if name.startswith("@k")}
-                asked = item.get("aggregate") in aggregates and item.get("key") in keys
-                if asked and item["_ts"] >= values["@since"]:
-                    yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.kind = @kind AND c.hour >= @first"):
-                sources = (values["@interactions"], values["@incidents"])
-                inside = values["@first"] <= item.get("hour", "") <= values["@last"]
-                if inside and item.get("source") in sources and key.startswith(values["@generation"]):
-                    yield copy.deepcopy(item)
-            elif query.startswith("SELECT c.shard FROM c WHERE c.kind = 'usage'"):
-                if item["id"] == values["@id"] and key.startswith(values["@start"]):
-                    yield {"shard": key}
-            elif query.startswith("SELECT c.id, c.partition_key, c.analysis_period, c.period_start,"):
-                asked = any(
-                    item["analysis_period"] == kind
-                    and values[f"@first{name.removeprefix('@kind')}"] <= item["period_start"]
-                    and item["period_start"] <= values[f"@last{name.removeprefix('@kind')}"]
-                    for name, kind in values.items()
-                    if name.startswith("@kind")
-                )
-                if asked:
-                    yield copy.deepcopy(item)
-            elif query == "SELECT * FROM c ORDER BY c.id":
-                yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.kind = 'ledger' AND c.hour >= @hour"):
-                late = item.get("hour", "") >= values["@hour"] and item["_ts"] >= values["@since"]
-                if item["kind"] == "ledger" and late:
-                    yield copy.deepcopy(item)
-            elif query == "SELECT * FROM c WHERE c.kind = @kind":
-                if item["kind"] == values["@kind"]:
-                    yield copy.deepcopy(item)
-            elif query.startswith("SELECT * FROM c WHERE c.kind = @kind AND c.aggregate"):
-                is_person = item.get("aggregate") == values["@person"]
-                if item["kind"] == values["@kind"] and is_person is ("!=" not in query):
-                    yield copy.deepcopy(item)
-            elif query.startswith("SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial'"):
-                if item["kind"] == "partial" and key.startswith(values["@generation"]):
-                    if "c.aggregate = @aggregate" in query and item["aggregate"] != values["@aggregate"]:
-                        continue
-                    if "c._ts >= @value" in query and item["_ts"] < values["@value"]:
-                        continue
-                    if "STARTSWITH(c.key" in query and not item["key"].startswith(values["@value"]):
-                        continue
-                    yield {"aggregate": item["aggregate"], "key": item["key"]}
-            else:
-                raise AssertionError(f"the fake does not know this query: {query}")
+            if partition_key is None or key == partition_key:
+                row = answer(item, values)
+                if row is not None:
+                    yield copy.deepcopy(row)
         self.fault("query", "after")
+
+
+Row = dict[str, Any]
+
+
+def _when(condition: Callable[[Row, Row], bool], *fields: str) -> Callable[[Row, Row], Row | None]:
+    """Return an answer: the item, or some of its fields, where a condition of item and values holds."""
+
+    def answer(item: Row, values: Row) -> Row | None:
+        if not condition(item, values):
+            return None
+        return {name: item[name] for name in fields} if fields else item
+
+    return answer
+
+
+def _of_generation(item: Row, values: Row) -> bool:
+    return item["kind"] == "partial" and bool(item["shard"].startswith(values["generation"]))
+
+
+def _numbered(prefix: str, values: Row) -> set[Any]:
+    return {value for name, value in values.items() if re.fullmatch(rf"{prefix}\d+", name)}
+
+
+def _in_document_sets(item: Row, values: Row) -> bool:
+    return any(
+        item["analysis_period"] == values[f"kind{number}"]
+        and values[f"first{number}"] <= item["period_start"] <= values[f"last{number}"]
+        for number in range(len(_numbered("kind", values)))
+    )
+
+
+ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
+    "documents_by_id": _when(lambda item, values: item["id"] in values.values()),
+    "pages_by_fingerprint": _when(
+        lambda item, values: item["kind"] == "ledger" and bool(set(values.values()) & set(item["ids"])),
+        "id",
+        "_etag",
+    ),
+    "partials_by_key": _when(
+        lambda item, values: (
+            item.get("aggregate") in _numbered("aggregate", values)
+            and item.get("key") in _numbered("key", values)
+            and item["_ts"] >= values["since"]
+        )
+    ),
+    "pages_in_hours": _when(
+        lambda item, values: (
+            item["kind"] == "ledger"
+            and values["first"] <= item["hour"] <= values["last"]
+            and item["source"] in _numbered("source", values)
+            and item["shard"].startswith(values["generation"])
+        )
+    ),
+    "pages_written_since": _when(
+        lambda item, values: (
+            item["kind"] == "ledger" and item["hour"] >= values["hour"] and item["_ts"] >= values["since"]
+        )
+    ),
+    "pages_of_shard": _when(lambda item, _: item["kind"] == "ledger"),
+    "persons_of_shard": _when(
+        lambda item, values: item["kind"] == "partial" and item["aggregate"] == values["person"]
+    ),
+    "partials_of_shard": _when(
+        lambda item, values: item["kind"] == "partial" and item["aggregate"] != values["person"]
+    ),
+    "all_keys": _when(_of_generation, "aggregate", "key"),
+    "keys_written_since": _when(
+        lambda item, values: _of_generation(item, values) and item["_ts"] >= values["since"],
+        "aggregate",
+        "key",
+    ),
+    "keys_with_prefix": _when(
+        lambda item, values: (
+            _of_generation(item, values)
+            and item["aggregate"] == values["aggregate"]
+            and item["key"].startswith(values["prefix"])
+        ),
+        "aggregate",
+        "key",
+    ),
+    "passage_groups_of_day": _when(
+        lambda item, values: item["id"] == values["id"] and item["shard"].startswith(values["start"]),
+        "shard",
+    ),
+    "documents_of_sets": _when(_in_document_sets),
+    "price_overrides": _when(lambda *_: True),
+}
+"""What the fleet's queries answer, by their names. A query without an answer here fails the test."""

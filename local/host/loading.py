@@ -22,7 +22,7 @@ from local.host.bindings import (
 from local.host.errors import HostStartError
 from local.host.retry import parse_retry_policy
 from local.host.worker_rules import check_functions
-from shared.settings import SettingsError
+from shared.errors import SettingsError
 
 SCRIPT = "function_app.py"
 PARSERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trigger]] = {

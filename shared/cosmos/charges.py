@@ -1,7 +1,8 @@
-"""What the calls made by a piece of work cost."""
+"""What the calls made by a piece of work cost: one record for all reports and logs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,41 +11,44 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Charge:
-    """What a piece of work has cost so far."""
+class Cost:
+    """What a piece of work cost."""
 
     requests: int = 0
     request_units: float = 0.0
-    within: Charge | None = None
-    """The work that this is a part of."""
+    """Sum of the request charges of the service's answers."""
+    seconds: float = 0.0
+    """How long it took; 0 until it has ended."""
 
-    def add(self, request_units: float) -> None:
-        """Count one request."""
-        self.requests += 1
-        self.request_units += request_units
-        if self.within is not None:
-            self.within.add(request_units)
+    def log_fields(self) -> dict[str, float]:
+        """Return the fields that a log event about the work carries."""
+        return {
+            "requests": self.requests,
+            "request_units": round(self.request_units, 2),
+            "duration_ms": round(self.seconds * 1000),
+        }
 
 
-_charge: ContextVar[Charge | None] = ContextVar("charge", default=None)
+_measured: ContextVar[tuple[Cost, ...]] = ContextVar("measured", default=())
 
 
 @contextmanager
-def charging() -> Iterator[Charge]:
-    """Collect what the calls made inside, also in tasks started inside, are charged.
+def measured_cost() -> Iterator[Cost]:
+    """Measure the calls made inside, also in tasks started inside.
 
-    Work within work: what is collected inside another ``charging`` is part of that one too.
+    Nested work counts towards the work around it as well.
     """
-    charge = Charge(within=_charge.get())
-    token = _charge.set(charge)
+    cost, started = Cost(), time.monotonic()
+    token = _measured.set((*_measured.get(), cost))
     try:
-        yield charge
+        yield cost
     finally:
-        _charge.reset(token)
+        _measured.reset(token)
+        cost.seconds = time.monotonic() - started
 
 
 def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
-    """Add a response's charge to the work in progress: pass it as ``response_hook`` of an SDK call."""
-    charge = _charge.get()
-    if charge is not None:
-        charge.add(float(headers.get("x-ms-request-charge", 0)))
+    """Add a response's request charge to the work in progress: the ``response_hook`` of every SDK call."""
+    for cost in _measured.get():
+        cost.requests += 1
+        cost.request_units += float(headers.get("x-ms-request-charge", 0))

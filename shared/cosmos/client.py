@@ -11,7 +11,8 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
 from shared.cosmos.retries import REQUEST_TIMEOUT_SECONDS
-from shared.settings import Settings, SettingsError
+from shared.errors import SettingsError
+from shared.settings import Settings
 
 
 def transport(endpoint: str) -> AioHttpTransport:

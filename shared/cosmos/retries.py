@@ -1,9 +1,14 @@
-"""Which errors are the service's, and how often an operation is tried."""
+"""How often everything is tried, and which errors are worth another try.
+
+Three layers retry: the SDK (its defaults), one of the policies below within an invocation, and the platform,
+which runs a failed invocation again (:data:`INVOCATION`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
@@ -17,6 +22,7 @@ from tenacity import (
     RetryCallState,
     retry_if_exception,
     stop_after_attempt,
+    stop_never,
     wait_random_exponential,
 )
 
@@ -29,16 +35,14 @@ READ_SESSION_NOT_AVAILABLE = 1002
 TRANSIENT_STATUSES = frozenset({408, 410, 429, 449, 500, 502, 503, 504})
 """The service could not answer now; the same request may succeed later."""
 
-ATTEMPTS = 6
-"""Tries of one operation within an invocation, about 10 s in all; then the function's policy takes over."""
 
-_ANSWERS = (CosmosHttpResponseError, CosmosBatchOperationError)
+_SERVICE_ERRORS = (CosmosHttpResponseError, CosmosBatchOperationError)
 """The service's no to a request, and to one operation of a transactional batch: 207, with 429 inside."""
 
 
 def is_transient(error: BaseException) -> bool:
     """Say whether an error is the service's or the network's, and may pass."""
-    if isinstance(error, _ANSWERS):
+    if isinstance(error, _SERVICE_ERRORS):
         lags = isinstance(error, CosmosHttpResponseError) and error.sub_status == READ_SESSION_NOT_AVAILABLE
         return error.status_code in TRANSIENT_STATUSES or (error.status_code == 404 and lags)
     return isinstance(
@@ -52,12 +56,12 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
-def blames_service(error: BaseException) -> bool:
+def is_service_fault(error: BaseException) -> bool:
     """Say whether an error is no document's fault: the service, the network, a key or a missing container.
 
     Only two answers of the service speak of the document: 400 (it is malformed) and 413 (it is too large).
     """
-    if isinstance(error, _ANSWERS):
+    if isinstance(error, _SERVICE_ERRORS):
         return error.status_code not in (400, 413)
     return isinstance(error, AzureError) or is_transient(error)
 
@@ -71,25 +75,61 @@ def retry_after_seconds(error: BaseException | None) -> float:
         return 0.0
 
 
-_BACKOFF = wait_random_exponential(multiplier=0.05, max=5)
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often something is tried, and how long the pauses are: exponential, with full jitter."""
+
+    attempts: int | None
+    """Tries in all, the first included. None: no limit."""
+    first_pause: float
+    """Upper bound of the first pause, in seconds; doubles with each try."""
+    longest_pause: float
+    """Upper bound of every pause, in seconds. A pause that the service asks for may be longer."""
 
 
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(retry_after_seconds(error), _BACKOFF(state))
+OPERATION = RetryPolicy(attempts=6, first_pause=0.05, longest_pause=5.0)
+"""One operation, or one document's publication, within an invocation: about 10 s in all."""
+
+FOLD = RetryPolicy(attempts=12, first_pause=0.05, longest_pause=5.0)
+"""One shard's changes, against writers in other instances. Each conflict means that another made progress."""
+
+REBUILD_PASSES = 20
+"""Times a rebuild reads a shard again for those of its partials that the feeds changed in the meantime. No
+pauses: reading a shard takes longer than any."""
+
+INVOCATION = RetryPolicy(attempts=None, first_pause=1.0, longest_pause=60.0)
+"""A change feed function, by the platform. Without a policy the trigger advances its lease after a failure,
+and the batch is lost. Unlimited retries hold the lease where it is until the service answers."""
 
 
-def retrying(*also: type[BaseException], attempts: int = ATTEMPTS) -> AsyncRetrying:
-    """Return the policy for one operation: a few tries, jittered exponential pauses, retry-after honoured.
+def document_policy(attempts: int, first_pause: float) -> RetryPolicy:
+    """Return the policy for a document that fails alone, from the settings; then it goes to poison."""
+    return RetryPolicy(attempts, first_pause, first_pause * 2.0**attempts)
+
+
+def retrying(*also: type[BaseException], policy: RetryPolicy = OPERATION) -> AsyncRetrying:
+    """Return what runs a coroutine function by a policy: ``await retrying(ConflictError)(work, argument)``.
+
+    A pause is at least as long as the service asks for (``x-ms-retry-after-ms``). The last error is raised.
 
     Parameters
     ----------
     also
         Errors to retry besides the transient ones.
     """
+
+    def pause(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return max(retry_after_seconds(error), jittered_pause(policy, state))
+
     return AsyncRetrying(
         retry=retry_if_exception(lambda error: is_transient(error) or isinstance(error, also)),
-        stop=stop_after_attempt(attempts),
-        wait=_pause,
+        stop=stop_never if policy.attempts is None else stop_after_attempt(policy.attempts),
+        wait=pause,
         reraise=True,
     )
+
+
+def jittered_pause(policy: RetryPolicy, state: RetryCallState) -> float:
+    """Return the pause after a failed try: random, up to a bound that doubles with each try, in seconds."""
+    return wait_random_exponential(multiplier=policy.first_pause, max=policy.longest_pause)(state)

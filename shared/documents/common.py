@@ -10,6 +10,7 @@ from typing import Annotated, Any, Never
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from shared.errors import DocumentError
 from shared.units import Millis
 
 MAX_DOCUMENT_CHARACTERS = 1_048_576
@@ -28,22 +29,6 @@ _QUOTABLE = re.compile(r"[A-Za-z0-9._\-]{0,32}|\d{4}-\d\d-\d\d[0-9T:.+Z\- ]{0,25
 """A single word, a version or a time: texts that an error may quote, since no sentence or address is one."""
 
 _MOST_DIGITS = 40
-
-
-class DocumentError(Exception):
-    """A document cannot be processed, through its own fault. Names the field and the value.
-
-    Parameters
-    ----------
-    field
-        Path of the offending field, ``cost_data.input_tokens``.
-    problem
-        What is wrong with it, with the value as :func:`shown` gives it.
-    """
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
 
 
 def shown(value: object) -> str:

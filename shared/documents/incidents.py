@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, ValidationError
 
 from shared.documents.common import (
     Block,
-    DocumentError,
     Identifier,
     Label,
     Moment,
@@ -18,6 +17,7 @@ from shared.documents.common import (
     require_object,
 )
 from shared.documents.versions import ABUSE_INCIDENT, upcast
+from shared.errors import DocumentError
 
 MAX_ACTIONS = 50
 """How many actions of an incident count, and how many categories of violation."""

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from shared.documents.common import (
     Block,
     Count,
-    DocumentError,
     Identifier,
     Label,
     Milliseconds,
@@ -26,6 +25,7 @@ from shared.documents.common import (
     require_object,
 )
 from shared.documents.versions import USER_INTERACTION, upcast
+from shared.errors import DocumentError
 
 MAX_CITATIONS = 50
 """How many citations of one answer count; an answer cites a handful. One document then adds 10 KB at most to

@@ -9,7 +9,6 @@ from pydantic import Field, ValidationError
 from shared.documents.common import (
     Block,
     Count,
-    DocumentError,
     Identifier,
     Label,
     Moment,
@@ -21,6 +20,7 @@ from shared.documents.common import (
     shown,
 )
 from shared.documents.versions import USER_SESSION, upcast
+from shared.errors import DocumentError
 
 Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
 Satisfaction = Annotated[Number, Field(ge=1, le=5)]

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shared.documents.common import DocumentError, shown
+from shared.documents.common import shown
+from shared.errors import DocumentError
 
 MODEL_NAMES: Mapping[str, str] = MappingProxyType({"gemini-flash": "gemini-2.5-flash"})
 """What releases before 1.0 called a model, and its name in the price table: they called no other Flash."""

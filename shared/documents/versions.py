@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.documents.common import DocumentError, shown
+from shared.documents.common import shown
 from shared.documents.upcasters import (
     incident_version,
     interaction_to_0_2,
@@ -20,6 +20,7 @@ from shared.documents.upcasters import (
     user_to_1_0,
     user_version,
 )
+from shared.errors import DocumentError
 
 USER = "user"
 USER_SESSION = "user_session"

@@ -15,15 +15,14 @@ import structlog
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.concurrency import finish_all, for_each
-from shared.cosmos.charges import charging
+from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
-from shared.cosmos.retries import blames_service
-from shared.documents.common import DocumentError
+from shared.cosmos.retries import is_service_fault
+from shared.errors import ConflictError, DocumentError
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardFolder
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import ShardId, shard_of
-from shared.ledger.store import ConflictError
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable
@@ -48,9 +47,7 @@ class IngestReport:
     poisoned: list[str] = field(default_factory=list)
     """Ids of the poison rows."""
     shards: int = 0
-    request_units: float = 0.0
-    requests: int = 0
-    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def counted(self) -> int:
@@ -101,10 +98,9 @@ class Ingest:
             The service did not answer, through all retries. Parts of the batch may be counted; taking the
             whole batch again counts nothing twice.
         """
-        started = time.monotonic()
         report = IngestReport(documents=len(raws))
         source = SOURCES[source_name]
-        with charging() as charge:
+        with measured_cost() as report.cost:
             prices = await self._prices.table()
             good, bad = _parsed(source, raws, prices, live)
             # What cannot be read waits for its attempts while the rest is folded.
@@ -115,8 +111,6 @@ class Ingest:
             if live:
                 for _, change in good:
                     await self._fold_live(source, self._shard(change), change, change.version.etag, report)
-        report.request_units, report.requests = charge.request_units, charge.requests
-        report.seconds = time.monotonic() - started
         _log_batch(source, raws, report)
         return report
 
@@ -142,7 +136,7 @@ class Ingest:
         try:
             await self._folder.fold(shard, source.name, [change for _, change in pairs], result)
         except Exception as error:
-            if blames_service(error) or isinstance(error, ConflictError):
+            if is_service_fault(error) or isinstance(error, ConflictError):
                 raise
             failure = error
         finally:
@@ -209,7 +203,7 @@ class Ingest:
                 report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
                 return
             except Exception as again:
-                if blames_service(again) or isinstance(again, ConflictError):
+                if is_service_fault(again) or isinstance(again, ConflictError):
                     raise
                 error = again
         if isinstance(error, DocumentError):
@@ -236,7 +230,7 @@ class Ingest:
             if change is not None:
                 report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
         except Exception as error:
-            if blames_service(error) or isinstance(error, ConflictError):
+            if is_service_fault(error) or isinstance(error, ConflictError):
                 raise
             # Without the message, which may quote the document.
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -291,8 +285,6 @@ def _log_batch(source: Source, raws: Sequence[object], report: IngestReport) -> 
         shards=report.shards,
         conflicts=report.folded.conflicts,
         commits=report.folded.commits,
-        requests=report.requests,
-        request_units=round(report.request_units, 2),
-        duration_ms=round(report.seconds * 1000),
+        **report.cost.log_fields(),
         oldest_age_s=round(time.time() - min(written)) if written else None,
     )

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.cosmos.retries import retrying
+from shared.cosmos.retries import FOLD, retrying
+from shared.errors import ConflictError, TooLargeError
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.fold import Working
 from shared.ledger.shards import ShardId
-from shared.ledger.store import ConflictError, ShardStore, TooLargeError
-
-CONFLICT_ATTEMPTS = 12
-"""Tries of one fold against writers in other instances. Each of them made progress when we lost."""
+from shared.ledger.store import ShardStore
 
 
 @dataclass(slots=True)
@@ -77,7 +75,7 @@ class ShardFolder:
     async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> FoldResult:
         conflicts = 0
         async with self._store.lock(shard):
-            async for attempt in retrying(ConflictError, attempts=CONFLICT_ATTEMPTS):
+            async for attempt in retrying(ConflictError, policy=FOLD):
                 with attempt:
                     try:
                         result = await self._attempt(shard, source, changes)

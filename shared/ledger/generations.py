@@ -7,32 +7,19 @@ begins.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-)
 
-from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item
-from shared.cosmos.retries import retrying
-from shared.settings import Settings, SettingsError
-
-SCOPE = ID = "generations"
-"""The one document of ``fleet_state`` that holds all generations, alone in its logical partition."""
+from shared.clock import SYSTEM_CLOCK, Clock
+from shared.cosmos.control import ControlDocument, Scope
+from shared.errors import GenerationIncompleteError, SettingsError
+from shared.settings import Settings
 
 _log = structlog.get_logger(__name__)
-
-
-class GenerationIncompleteError(Exception):
-    """This generation has not counted everything yet; its figures would replace those of an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +33,11 @@ class Generation:
     """Whether all that was written before it began has been counted, so that its figures may be published."""
 
 
-@dataclass(slots=True)
-class _Stored:
-    etag: str | None = None
-    generations: dict[int, Generation] = field(default_factory=dict)
-
-
 class Generations:
     """Guards the state against settings that do not fit it, and published figures against partial ones."""
 
-    def __init__(
-        self, container: ContainerProxy, settings: Settings, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._container = container
+    def __init__(self, container: ContainerProxy, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._document = ControlDocument(container, Scope.GENERATIONS, "generations")
         self._number = settings.generation
         self._shards = settings.shards
         self._clock = clock
@@ -72,7 +51,7 @@ class Generations:
         SettingsError
             The generation was begun with another number of shards, or a later one has taken its place.
         """
-        return self._fitting((await self._read()).generations)
+        return self._fitting(_decode(await self._document.read()))
 
     async def begin(self) -> Generation:
         """Return the generation of the settings; write it down if this is its beginning.
@@ -88,10 +67,10 @@ class Generations:
         def change(known: dict[int, Generation]) -> bool:
             if self._fitting(known) is not None:
                 return False
-            known[self._number] = Generation(self._shards, int(self._clock()), complete=not known)
+            known[self._number] = Generation(self._shards, int(self._clock.timestamp()), complete=not known)
             return True
 
-        generation = await self._changed(change)
+        generation = await self._update(change)
         self._complete = generation.complete
         return generation
 
@@ -112,7 +91,7 @@ class Generations:
             known[self._number] = Generation(generation.shards, generation.began, complete=True)
             return not generation.complete
 
-        await self._changed(change)
+        await self._update(change)
         self._complete = True
 
     def incomplete(self) -> GenerationIncompleteError:
@@ -138,49 +117,30 @@ class Generations:
             )
         return generation
 
-    async def _changed(self, change: Callable[[dict[int, Generation]], bool]) -> Generation:
-        """Apply a change to what is stored then, even if others change it at the same time."""
-        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceExistsError):
-            with attempt:
-                stored = await self._read()
-                if change(stored.generations):
-                    await self._write(stored)
-                    _log.info("generation_recorded", generation=self._number, shards=self._shards)
-                return stored.generations[self._number]
-        raise AssertionError("the retry policy either returns or raises")
+    async def _update(self, change: Callable[[dict[int, Generation]], bool]) -> Generation:
+        """Apply a change to the known generations; the change says whether there was anything to do."""
+        changed = False
 
-    async def _read(self) -> _Stored:
-        item = await find_item(self._container, ID, SCOPE)
-        if item is None:
-            return _Stored()
-        return _Stored(
-            item["_etag"], {int(key): _decode(value) for key, value in item["generations"].items()}
-        )
+        def apply(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+            nonlocal changed
+            known = _decode(stored)
+            changed = change(known)
+            return _encode(known) if changed else None
 
-    async def _write(self, stored: _Stored) -> None:
-        item = {
-            "id": ID,
-            "scope": SCOPE,
-            "generations": {
-                str(number): {
-                    "shards": generation.shards,
-                    "began": generation.began,
-                    "complete": generation.complete,
-                }
-                for number, generation in sorted(stored.generations.items())
-            },
-        }
-        if stored.etag is None:
-            await self._container.create_item(item, response_hook=record_charge)
-        else:
-            await self._container.replace_item(
-                ID,
-                item,
-                etag=stored.etag,
-                match_condition=MatchConditions.IfNotModified,
-                response_hook=record_charge,
-            )
+        after = await self._document.update(apply)
+        if changed:
+            _log.info("generation_recorded", generation=self._number, shards=self._shards)
+        return _decode(after)[self._number]
 
 
-def _decode(value: dict[str, Any]) -> Generation:
-    return Generation(value["shards"], value["began"], value["complete"])
+def _decode(stored: dict[str, Any] | None) -> dict[int, Generation]:
+    if stored is None:
+        return {}
+    return {
+        int(number): Generation(value["shards"], value["began"], value["complete"])
+        for number, value in stored["generations"].items()
+    }
+
+
+def _encode(generations: dict[int, Generation]) -> dict[str, Any]:
+    return {"generations": {str(number): asdict(one) for number, one in sorted(generations.items())}}

@@ -16,6 +16,8 @@ from azure.cosmos.exceptions import (
 
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
+from shared.errors import ConflictError, TooLargeError
+from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
 from shared.ledger.state import Loaded, StateDocument, Write, decode_state
@@ -27,14 +29,6 @@ IDS_PER_QUERY = 100
 
 SIZE_OF_NOTHING = 500
 """What knowing that a document does not exist takes in the cache, in bytes."""
-
-
-class ConflictError(Exception):
-    """Somebody else changed the shard since it was read: read it again and fold again."""
-
-
-class TooLargeError(Exception):
-    """The changes touch more than one transactional batch may hold: fold fewer at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +91,7 @@ class ShardStore:
 
     def __init__(self, container: ContainerProxy, *, cache_bytes: int) -> None:
         self._container = container
+        self._reader = StateReader(container)
         self._cache = StateCache(cache_bytes)
         self._locks: defaultdict[ShardId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -137,12 +132,7 @@ class ShardStore:
         found: dict[str, str] = {}
         for start in range(0, len(fingerprints), IDS_PER_QUERY):
             chunk = fingerprints[start : start + IDS_PER_QUERY]
-            anyone = " OR ".join(f"ARRAY_CONTAINS(c.ids, @f{n})" for n in range(len(chunk)))
-            for page in await self._query(
-                f"SELECT c.id, c._etag FROM c WHERE c.kind = 'ledger' AND ({anyone})",  # noqa: S608
-                [{"name": f"@f{n}", "value": value} for n, value in enumerate(chunk)],
-                shard,
-            ):
+            async for page in self._reader.pages_by_fingerprint(shard, chunk):
                 found[page["id"]] = page["_etag"]
         return found
 
@@ -188,20 +178,9 @@ class ShardStore:
         found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(ids)
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = ids[start : start + IDS_PER_QUERY]
-            names = ", ".join(f"@i{n}" for n in range(len(chunk)))
-            for item in await self._query(
-                f"SELECT * FROM c WHERE c.id IN ({names})",  # noqa: S608  only parameter names are put in
-                [{"name": f"@i{n}", "value": value} for n, value in enumerate(chunk)],
-                shard,
-            ):
+            async for item in self._reader.documents_by_id(shard, chunk):
                 found[item["id"]] = item
         return found
-
-    async def _query(self, query: str, parameters: list[dict[str, Any]], shard: ShardId) -> list[Any]:
-        items = self._container.query_items(
-            query, parameters=parameters, partition_key=shard, response_hook=record_charge
-        )
-        return [item async for item in items]
 
 
 def _operation(body: dict[str, Any], guard: str | None) -> tuple[Any, ...]:

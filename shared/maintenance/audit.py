@@ -7,24 +7,21 @@ the ledger; what was lost is counted now, and reported as repaired.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
-from shared.cosmos.charges import charging, record_charge
-from shared.cosmos.items import find_item
+from shared.clock import SYSTEM_CLOCK, Clock
+from shared.cosmos.charges import Cost, measured_cost, record_charge
+from shared.cosmos.control import ControlDocument, Scope
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
-
-SCOPE = "audit"
-"""Logical partition of ``fleet_state`` that holds the cursors, one document per generation and feed."""
 
 PAGE_SIZE = 500
 BUDGET_SECONDS = 240.0
@@ -45,9 +42,7 @@ class AuditReport:
     """Documents nobody had counted; of ``view_state``, documents that did not show what they should."""
     caught_up: bool = True
     """False if the time was up before the feed's end was reached, or the feed has to wait for others."""
-    requests: int = 0
-    request_units: float = 0.0
-    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
 
 class Auditor:
@@ -59,9 +54,7 @@ class Auditor:
         The database, through a client that nothing else uses: the SDK returns a feed's continuation as the
         last response headers of the client.
     clock
-        Tells seconds since the epoch: what was written before now minus the delay is audited.
-    timer
-        Tells seconds on a clock that never goes back, for the time a run may take.
+        What was written before now minus the delay is audited.
     """
 
     def __init__(
@@ -73,8 +66,7 @@ class Auditor:
         publisher: Publisher,
         generations: Generations,
         settings: Settings,
-        clock: Callable[[], float] = time.time,
-        timer: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._reader = reader
         self._cursors = cursors
@@ -84,7 +76,6 @@ class Auditor:
         self._generation = settings.generation
         self._delay = settings.audit_delay_seconds
         self._clock = clock
-        self._timer = timer
 
     async def audit_all(
         self, *, delay_seconds: int | None = None, from_beginning: bool = False
@@ -110,8 +101,8 @@ class Auditor:
         """
         generation = await self._generations.begin()
         delay = self._delay if delay_seconds is None else delay_seconds
-        began = int(self._clock())
-        deadline = self._timer() + BUDGET_SECONDS
+        began = int(self._clock.timestamp())
+        deadline = self._clock.monotonic() + BUDGET_SECONDS
         reports: list[AuditReport] = []
         failures: list[Exception] = []
         for feed in (*SOURCES, VIEW_STATE):
@@ -156,15 +147,14 @@ class Auditor:
             Leave alone what was written in the last so many seconds. Of ``view_state`` what this run wrote
             for the sources is among it, unless the delay is 0.
         deadline
-            When to stop, on the timer's clock.
+            When to stop, by :meth:`Clock.monotonic`.
         from_beginning
             Do not look for cursors.
         """
-        started = self._timer()
-        horizon = int(self._clock()) - delay_seconds
+        horizon = int(self._clock.timestamp()) - delay_seconds
         report = AuditReport(feed)
         container = self._reader.get_container_client(feed)
-        with charging() as charge:
+        with measured_cost() as report.cost:
             rid = str((await container.read(response_hook=record_charge))["_rid"])
             if from_beginning:
                 ranges = await _from_beginning(container)
@@ -179,11 +169,9 @@ class Auditor:
                         break
                     position["continuation"] = continuation
                     await self._save(feed, rid, ranges)
-                    if self._timer() > deadline:
+                    if self._clock.monotonic() > deadline:
                         report.caught_up = False
                         break
-        report.requests, report.request_units = charge.requests, charge.request_units
-        report.seconds = self._timer() - started
         log = _log.warning if report.repaired else _log.info
         log(
             "feed_audited",
@@ -191,9 +179,7 @@ class Auditor:
             documents=report.documents,
             repaired=report.repaired,
             caught_up=report.caught_up,
-            requests=report.requests,
-            request_units=round(report.request_units, 2),
-            duration_ms=round(report.seconds * 1000),
+            **report.cost.log_fields(),
         )
         return report
 
@@ -210,7 +196,7 @@ class Auditor:
         A range that was split since is still read whole; the SDK follows the split. A container that was
         made anew, or restored, has another resource id: it is read from the start, old cursors mean nothing.
         """
-        item = await find_item(self._cursors, self._id(feed), SCOPE)
+        item = await self._cursor(feed).read()
         if item is not None:
             ranges: list[dict[str, Any]] = item["ranges"]
             if item["rid"] == rid:
@@ -220,13 +206,11 @@ class Auditor:
 
     async def _save(self, feed: str, rid: str, ranges: list[dict[str, Any]]) -> None:
         # Two auditors at once would only do the same work twice: the last cursor written is a true one.
-        await self._cursors.upsert_item(
-            {"id": self._id(feed), "scope": SCOPE, "rid": rid, "ranges": ranges}, response_hook=record_charge
-        )
+        await self._cursor(feed).save({"rid": rid, "ranges": ranges})
 
-    def _id(self, feed: str) -> str:
-        """Return the id of a feed's cursors: each generation reads all feeds from the beginning."""
-        return f"{self._generation}|{feed}"
+    def _cursor(self, feed: str) -> ControlDocument:
+        """Return the document with a feed's cursors: each generation reads all feeds from the beginning."""
+        return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
 
 
 async def _from_beginning(container: ContainerProxy) -> list[dict[str, Any]]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
@@ -15,23 +12,25 @@ from azure.cosmos.aio import ContainerProxy
 from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
-from shared.cosmos.charges import charging, record_charge
+from shared.cosmos.charges import Cost, measured_cost
+from shared.cosmos.retries import REBUILD_PASSES
+from shared.errors import ConflictError, TooLargeError, UnknownViewError
 from shared.ledger.fold import contribute, keys
-from shared.ledger.pages import LEDGER, Page
-from shared.ledger.partials import PARTIAL, Partial
+from shared.ledger.pages import Page
+from shared.ledger.partials import Partial
+from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
-from shared.ledger.store import ConflictError, ShardStore, TooLargeError
+from shared.ledger.store import ShardStore
+from shared.periods import day_text
 from shared.publishing.inputs import DocumentKey
-from shared.publishing.publisher import Publisher, UnknownViewError
+from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
 from shared.settings import Settings
-from shared.units import Day, Month, day_after
+from shared.units import Month, day_after
 from shared.views import VIEWS
-
-ATTEMPTS = 20
-"""Times a shard is read again for those of its partials that the feeds changed meanwhile."""
 
 WRITES_AT_ONCE = 50
 SHARDS_AT_ONCE = 4
@@ -59,9 +58,7 @@ class RebuildReport:
     """Shards that the feeds changed faster than they could be read: run it again when it is quieter."""
     published: int = 0
     poisoned: int = 0
-    requests: int = 0
-    request_units: float = 0.0
-    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
 
 Progress = Callable[[RebuildReport, int], None]
@@ -83,15 +80,15 @@ class Rebuilder:
         builds: Builds,
         publisher: Publisher,
         settings: Settings,
-        today: Callable[[], Day] = lambda: Day(f"{datetime.now(UTC):%Y-%m-%d}"),
+        clock: Clock = SYSTEM_CLOCK,
         pause: float = 2 * REMEMBERED_SECONDS,
     ) -> None:
-        self._state = state
+        self._reader = StateReader(state)
         self._store = ShardStore(state, cache_bytes=0)
         self._builds = builds
         self._publisher = publisher
         self._settings = settings
-        self._today = today
+        self._clock = clock
         self._pause = pause
 
     async def rebuild(self, views: Sequence[str], on_progress: Progress = lambda *_: None) -> RebuildReport:
@@ -111,14 +108,14 @@ class Rebuilder:
         for view in views:
             if view not in VIEWS:
                 raise UnknownViewError(f"{view!r} is not a view: {', '.join(VIEWS)}")
-        started, report = time.monotonic(), RebuildReport(list(views) or list(VIEWS))
+        report = RebuildReport(list(views) or list(VIEWS))
         shards = all_shards(shards=self._settings.shards, generation=self._settings.generation)
 
         async def one(shard: ShardId) -> None:
             await self._rebuild_shard(shard, report)
             on_progress(report, len(shards))
 
-        with charging() as charge:
+        with measured_cost() as report.cost:
             await self._builds.set_aside(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
             await for_each(shards, one, at_once=SHARDS_AT_ONCE)
@@ -127,8 +124,6 @@ class Rebuilder:
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
                 await self._publish(report)
                 await self._builds.finish(report.views)
-        report.requests, report.request_units = charge.requests, charge.request_units
-        report.seconds = time.monotonic() - started
         _log.info(
             "views_rebuilt",
             views=report.views,
@@ -136,13 +131,13 @@ class Rebuilder:
             unfinished=len(report.unfinished),
             corrected=report.corrected,
             published=report.published,
-            request_units=round(report.request_units, 2),
+            **report.cost.log_fields(),
         )
         return report
 
     async def _rebuild_shard(self, shard: ShardId, report: RebuildReport) -> None:
         pending: set[PartialKey] | None = None
-        for _ in range(ATTEMPTS):
+        for _ in range(REBUILD_PASSES):
             stored = await self._partials(shard)  # before the ledger: what changes later than this is noticed
             counted, newest = await self._count(shard, stored, report)
             targets = counted.deltas.keys() | stored.keys() if pending is None else pending
@@ -188,7 +183,7 @@ class Rebuilder:
 
     def _is_past(self, target: PartialKey, days: int) -> bool:
         first = AGGREGATES[target.aggregate].first_day(target.key)
-        return first is not None and first < day_after(self._today(), -days)
+        return first is not None and first < day_after(day_text(self._clock.now()), -days)
 
     async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
         """Write partials; return those that somebody changed meanwhile."""
@@ -216,8 +211,8 @@ class Rebuilder:
     async def _partials(self, shard: ShardId) -> dict[PartialKey, Loaded]:
         """Return a shard's partials; people last, so that nothing is newer than those it is derived from."""
         found = {}
-        for whose in ("c.aggregate != @person", "c.aggregate = @person"):
-            async for item in self._documents(shard, PARTIAL, f" AND {whose}"):
+        for rows in (self._reader.partials_of_shard(shard), self._reader.persons_of_shard(shard)):
+            async for item in rows:
                 if item["aggregate"] in AGGREGATES:
                     partial = Partial.decode(item)
                     found[partial.target] = Loaded(partial, item["_etag"])
@@ -228,7 +223,7 @@ class Rebuilder:
     ) -> tuple[Contributions, dict[PartialKey, int]]:
         """Count a shard's ledger anew; return with it the time of the newest version behind each partial."""
         counted, newest = Contributions(), dict[PartialKey, int]()
-        async for item in self._documents(shard, LEDGER):
+        async for item in self._reader.pages_of_shard(shard):
             report.pages += 1
             for _, _, entry in Page.decode(item):
                 contribute(entry.fact, counted)
@@ -242,27 +237,9 @@ class Rebuilder:
         counted.merge(derived)
         return counted, newest
 
-    async def _documents(
-        self, shard: ShardId, kind: str, condition: str = ""
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        items = self._state.query_items(
-            f"SELECT * FROM c WHERE c.kind = @kind{condition}",  # noqa: S608  conditions from above
-            parameters=[{"name": "@kind", "value": kind}, {"name": "@person", "value": person.NAME}],
-            partition_key=shard,
-            response_hook=record_charge,
-        )
-        async for item in items:
-            yield item
-
     async def _publish(self, report: RebuildReport) -> None:
         documents: dict[DocumentKey, None] = {}
-        items = self._state.query_items(
-            "SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial' AND STARTSWITH(c.shard, @generation)",
-            parameters=[{"name": "@generation", "value": f"{self._settings.generation}:"}],
-            response_hook=record_charge,
-        )
-        async for item in items:
-            target = PartialKey(item["aggregate"], item["key"])
+        async for target in self._reader.all_keys(self._settings.generation):
             for view in report.views:
                 documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
         published = await self._publisher.publish_again(documents)

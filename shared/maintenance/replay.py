@@ -11,18 +11,14 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.cosmos.items import find_item
+from shared.errors import GenerationIncompleteError, PoisonChangedError, ReplayError, UnknownViewError
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict
-from shared.ledger.generations import GenerationIncompleteError
 from shared.poison.rows import Status
-from shared.poison.store import PoisonChangedError, PoisonStore
+from shared.poison.store import PoisonStore
 from shared.publishing.inputs import DocumentKey
-from shared.publishing.publisher import VIEW_STATE, Publisher, UnknownViewError
-
-
-class ReplayError(Exception):
-    """A poison document could not be replayed. The message says why and what to do."""
+from shared.publishing.publisher import VIEW_STATE, Publisher
 
 
 class Replayer:

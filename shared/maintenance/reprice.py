@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from azure.core import MatchConditions
-from azure.cosmos.aio import ContainerProxy, DatabaseProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-)
+from azure.cosmos.aio import DatabaseProxy
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
-from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item
-from shared.cosmos.retries import retrying
+from shared.cosmos.control import ControlDocument, Scope
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardFolder
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Page
+from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, all_shards
 from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
 from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
 from shared.settings import Settings
 from shared.units import EventHour, Millis, event_hour
-
-SCOPE = "pricing"
-"""Logical partition of ``fleet_state`` with a document per generation: under which prices all was counted,
-and how far the walk is that brings it in line with others."""
 
 BUDGET_SECONDS = 240.0
 """How long one run may take: less than the five minutes between two. The next one goes on."""
@@ -109,7 +99,6 @@ class _Progress:
     prices: Sequence[Mapping[str, Any]] | None = None
     walk: _Walk | None = None
     settling: int | None = None
-    etag: str | None = None
 
 
 class Repricer:
@@ -117,10 +106,6 @@ class Repricer:
 
     Two at once do the same work twice, and no harm: a fact that has its price is left alone.
 
-    Parameters
-    ----------
-    clock
-        Seconds since the epoch.
     """
 
     def __init__(
@@ -130,14 +115,15 @@ class Repricer:
         folder: ShardFolder,
         prices: PriceBook,
         settings: Settings,
-        clock: Callable[[], float] = time.time,
+        clock: Clock = SYSTEM_CLOCK,
         budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
-        self._state = database.get_container_client("view_state")
-        self._fleet_state: ContainerProxy = database.get_container_client("fleet_state")
+        self._reader = StateReader(database.get_container_client("view_state"))
+        self._document = ControlDocument(
+            database.get_container_client("fleet_state"), Scope.PRICING, f"applied-{settings.generation}"
+        )
         self._folder = folder
         self._prices = prices
-        self._id = f"applied-{settings.generation}"
         self._shards = all_shards(shards=settings.shards, generation=settings.generation)
         self._clock = clock
         self._budget = budget_seconds
@@ -154,7 +140,9 @@ class Repricer:
         progress, report = await self._read(), RepriceReport()
         if not self._plan(progress, table):
             if progress.settling is not None:
-                report.settles_in = max(0, round(progress.settling + SETTLING_SECONDS - self._clock()))
+                report.settles_in = max(
+                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                )
             return report
         report.changed = True
         walk = progress.walk
@@ -167,7 +155,9 @@ class Repricer:
             progress.prices = [price.model_dump(mode="json") for price in table.entries()]
             await self._write(progress)
             if progress.settling is not None:
-                report.settles_in = max(0, round(progress.settling + SETTLING_SECONDS - self._clock()))
+                report.settles_in = max(
+                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                )
         _log.info(
             "prices_applied",
             shards=report.shards,
@@ -177,9 +167,12 @@ class Repricer:
         )
         return report
 
+    def _seconds_left(self, settling: int) -> int:
+        return max(0, round(settling + SETTLING_SECONDS - self._clock.timestamp()))
+
     def _plan(self, progress: _Progress, table: PriceTable) -> bool:
         """Set the walk that has to be made or gone on with; say whether there is one."""
-        now = int(self._clock())
+        now = int(self._clock.timestamp())
         if progress.walk is not None and progress.walk.table == table.fingerprint:
             return True
         applied = None if progress.prices is None else PriceTable(map(parse_price, progress.prices))
@@ -199,11 +192,11 @@ class Repricer:
     async def _go_on(
         self, walk: _Walk, table: PriceTable, progress: _Progress, report: RepriceReport
     ) -> None:
-        deadline = time.monotonic() + self._budget
+        deadline = self._clock.monotonic() + self._budget
         written = asyncio.Lock()
 
         async def one(shard: ShardId) -> None:
-            if time.monotonic() >= deadline:
+            if self._clock.monotonic() >= deadline:
                 report.finished = False
                 return
             await self._reprice_shard(shard, walk, table, report)
@@ -229,53 +222,29 @@ class Repricer:
 
     async def _pages(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Page]:
         """Yield a shard's pages as they stand; what instances keep in memory stays there."""
-        items = self._state.query_items(
-            "SELECT * FROM c WHERE c.kind = 'ledger' AND c.hour >= @hour AND c._ts >= @since",
-            parameters=[{"name": "@hour", "value": hour}, {"name": "@since", "value": since}],
-            partition_key=shard,
-            response_hook=record_charge,
-        )
-        async for item in items:
+        async for item in self._reader.pages_written_since(shard, hour, since):
             if item["source"] == USER_INTERACTIONS:
                 yield Page.decode(item)
 
     async def _read(self) -> _Progress:
-        item = await find_item(self._fleet_state, self._id, SCOPE)
+        item = await self._document.read()
         if item is None:
             return _Progress()
         walk = None if item["walk"] is None else _Walk.decode(item["walk"])
-        return _Progress(item["prices"], walk, item["settling"], item["_etag"])
+        return _Progress(item["prices"], walk, item["settling"])
 
     async def _write(self, progress: _Progress) -> None:
         """Write how far this run is.
 
         Of two that run at once the last one wins, and does no harm: the shards of the other are done again.
         """
-        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceExistsError):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    progress.etag = (await self._read()).etag
-                await self._store(progress)
-
-    async def _store(self, progress: _Progress) -> None:
-        body = {
-            "id": self._id,
-            "scope": SCOPE,
-            "prices": progress.prices,
-            "walk": None if progress.walk is None else progress.walk.encode(),
-            "settling": progress.settling,
-        }
-        if progress.etag is None:
-            stored = await self._fleet_state.create_item(body, response_hook=record_charge)
-        else:
-            stored = await self._fleet_state.replace_item(
-                self._id,
-                body,
-                etag=progress.etag,
-                match_condition=MatchConditions.IfNotModified,
-                response_hook=record_charge,
-            )
-        progress.etag = stored["_etag"]
+        await self._document.save(
+            {
+                "prices": progress.prices,
+                "walk": None if progress.walk is None else progress.walk.encode(),
+                "settling": progress.settling,
+            }
+        )
 
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from shared.documents.common import DocumentError
+from shared.errors import DocumentError
 from shared.units import iso
 
 PARTITION = "poison_messages"

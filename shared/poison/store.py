@@ -7,7 +7,6 @@ the document came from, which handler failed and how, since when and how often, 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -20,10 +19,12 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import DAY
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import retrying
+from shared.errors import PoisonChangedError, PoisonNotFoundError
 from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
 
 SETTLED_TTL = 90 * DAY
@@ -35,19 +36,12 @@ DECIDED = (*status_fields(Status.PENDING), "ttl")
 _log = structlog.get_logger(__name__)
 
 
-class PoisonNotFoundError(Exception):
-    """There is no poison document with this id."""
-
-
-class PoisonChangedError(Exception):
-    """The poison document is not what was decided on. The message says how it failed since."""
-
-
 class PoisonStore:
     """Rows of ``poison_messages``."""
 
-    def __init__(self, container: ContainerProxy) -> None:
+    def __init__(self, container: ContainerProxy, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._container = container
+        self._clock = clock
 
     async def record(
         self, *, source: str, handler: str, document: object, error: Exception, attempts: int
@@ -57,7 +51,7 @@ class PoisonStore:
         The same version failing again, because its batch was delivered again, changes nothing but the time
         and the count; a new version makes a settled row pending again.
         """
-        now, failure = datetime.now(UTC), Failure(source, handler, document, error, attempts)
+        now, failure = self._clock.now(), Failure(source, handler, document, error, attempts)
         row = poison_row(failure, now)
         try:
             await self._record(row)
@@ -69,12 +63,15 @@ class PoisonStore:
         return str(row["id"])
 
     async def _record(self, row: dict[str, Any]) -> None:
-        async for attempt in retrying(CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
-            with attempt:
-                try:
-                    await self._container.create_item(row, response_hook=record_charge)
-                except CosmosResourceExistsError:
-                    await self._record_again(row)
+        await retrying(CosmosAccessConditionFailedError, CosmosResourceNotFoundError)(
+            self._create_or_update, row
+        )
+
+    async def _create_or_update(self, row: dict[str, Any]) -> None:
+        try:
+            await self._container.create_item(row, response_hook=record_charge)
+        except CosmosResourceExistsError:
+            await self._record_again(row)
 
     async def _record_again(self, row: dict[str, Any]) -> None:
         known = await self._container.read_item(row["id"], PARTITION, response_hook=record_charge)
@@ -132,16 +129,18 @@ class PoisonStore:
         PoisonChangedError
             The document has failed in another version since it was ``seen``.
         """
-        async for attempt in retrying(CosmosAccessConditionFailedError):
-            with attempt:
-                row = await self.get(row_id)
-                if seen is not None and not _same_failure(row, seen):
-                    raise PoisonChangedError(f"{row_id} has failed again meanwhile: {row['error_message']}")
-                row |= status_fields(status, by=by, at=datetime.now(UTC))
-                row["ttl"] = -1 if status is Status.PENDING else SETTLED_TTL
-                await self._replace(row, row["_etag"])
-                return row
-        raise AssertionError("the retry policy either returns or raises")
+        return await retrying(CosmosAccessConditionFailedError)(self._try_settle, row_id, status, by, seen)
+
+    async def _try_settle(
+        self, row_id: str, status: Status, by: str, seen: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        row = await self.get(row_id)
+        if seen is not None and not _same_failure(row, seen):
+            raise PoisonChangedError(f"{row_id} has failed again since: {row['error_message']}")
+        row |= status_fields(status, by=by, at=self._clock.now())
+        row["ttl"] = -1 if status is Status.PENDING else SETTLED_TTL
+        await self._replace(row, row["_etag"])
+        return row
 
     async def _replace(self, row: dict[str, Any], etag: str) -> None:
         await self._container.replace_item(

@@ -1,23 +1,24 @@
-"""The price table in force: list prices, and what operators have put over them without a deployment."""
+"""The price table in force: list prices and operator overrides."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import record_charge
+from shared.cosmos.control import Scope
+from shared.cosmos.queries import Query, run_query
 from shared.cosmos.retries import is_transient
-from shared.pricing.table import ModelPrice, PriceError, PriceTable, list_prices, parse_price
-
-SCOPE = "prices"
-"""Logical partition of ``fleet_state`` that holds overrides, one document per model and date."""
+from shared.errors import PriceError
+from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
 
 LIFETIME_SECONDS = 60.0
 """How long an instance uses the table before it looks for overrides again: one query a minute."""
+
+OVERRIDES = Query("price_overrides", "SELECT * FROM c ORDER BY c.id")
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ class PriceBook:
         container: ContainerProxy,
         *,
         lifetime: float = LIFETIME_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._container = container
         self._lifetime = lifetime
@@ -43,7 +44,7 @@ class PriceBook:
 
         If the overrides cannot be read, the table in use stays in use; without one the error is raised.
         """
-        if self._table is not None and self._clock() < self._expires:
+        if self._table is not None and self._clock.monotonic() < self._expires:
             return self._table
         try:
             overrides = await self.overrides()
@@ -53,14 +54,12 @@ class PriceBook:
             _log.warning("prices_not_refreshed", error_type=type(error).__name__)
         else:
             self._table = PriceTable((*list_prices(), *overrides))
-        self._expires = self._clock() + self._lifetime
+        self._expires = self._clock.monotonic() + self._lifetime
         return self._table
 
     async def overrides(self) -> list[ModelPrice]:
         """Return the overrides; one that is not usable is reported and left out."""
-        items = self._container.query_items(
-            "SELECT * FROM c ORDER BY c.id", partition_key=SCOPE, response_hook=record_charge
-        )
+        items = run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES)
         prices: list[ModelPrice] = []
         async for item in items:
             try:
@@ -73,7 +72,7 @@ class PriceBook:
         """Store an override; return its id. The same model and date is one override."""
         item = {
             "id": f"{price.model}|{_utc(price.effective_from):%Y-%m-%dT%H:%M:%S}",
-            "scope": SCOPE,
+            "scope": str(Scope.PRICES),
             **price.model_dump(mode="json"),
         }
         await self._container.upsert_item(item, response_hook=record_charge)

@@ -18,16 +18,13 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.documents.common import label
+from shared.errors import PriceError
 from shared.units import Millis, NanoUSD
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 """One dollar per token: three orders above any list price, so a mistyped unit does not pass."""
 
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
-
-
-class PriceError(Exception):
-    """A price is not usable. The message names the model and the field."""
 
 
 class Tier(BaseModel):

@@ -14,9 +14,9 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally, merged
 from shared.concurrency import batched, for_each
-from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.ledger.partials import Partial, partial_id
+from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, shard_of
 from shared.ledger.sizes import MEMORY_PER_JSON_BYTE
 from shared.settings import Settings
@@ -91,6 +91,7 @@ class Merger:
 
     def __init__(self, container: ContainerProxy, settings: Settings) -> None:
         self._state = container
+        self._reader = StateReader(container)
         self._settings = settings
         self._merges: OrderedDict[PartialKey, Merge] = OrderedDict()
         self._weights: dict[PartialKey, int] = {}
@@ -191,19 +192,7 @@ class Merger:
         shard: ShardId | None = None,
     ) -> None:
         """Read what all shards have of some keys, or one shard has."""
-        options: dict[str, Any] = {} if shard is None else {"partition_key": shard}
-        aggregates, keys = sorted({t.aggregate for t in targets}), sorted({t.key for t in targets})
-        parameters: list[dict[str, Any]] = [{"name": "@since", "value": since}]
-        parameters += [{"name": f"@a{n}", "value": value} for n, value in enumerate(aggregates)]
-        parameters += [{"name": f"@k{n}", "value": value} for n, value in enumerate(keys)]
-        items = self._state.query_items(
-            f"SELECT * FROM c WHERE c.aggregate IN ({_names('@a', aggregates)})"  # noqa: S608  names alone
-            f" AND c.key IN ({_names('@k', keys)}) AND c._ts >= @since",
-            parameters=parameters,
-            response_hook=record_charge,
-            **options,
-        )
-        async for item in items:
+        async for item in self._reader.partials_by_key(targets, since=since, shard=shard):
             stored = StoredPartial.decode(item)
             # Aggregates and keys are asked for apart: some pairs nobody wants.
             if self.is_current(stored.partial.shard) and stored.partial.target in into:
@@ -213,7 +202,3 @@ class Merger:
         item = await find_item(self._state, partial_id(target), self._shard_of(person))
         if item is not None:
             merge.see(StoredPartial.decode(item))
-
-
-def _names(start: str, values: Sequence[str]) -> str:
-    return ", ".join(f"{start}{n}" for n in range(len(values)))

@@ -9,9 +9,8 @@ pipeline's.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,12 +22,14 @@ from xxhash import xxh3_64_intdigest
 from shared.aggregates.base import RENEWAL, STATE_TTL, short
 from shared.aggregates.day import UNNAMED, passage_of, split_passage
 from shared.aggregates.tally import Tally, ratio
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item, is_absent
 from shared.cosmos.retries import retrying
+from shared.errors import ConflictError
 from shared.facts import Passage
-from shared.ledger.store import ConflictError
+from shared.ledger.reader import StateReader
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Day
 
@@ -74,13 +75,7 @@ class UsageReport:
 
 
 class UsageWriter:
-    """Keeps the totals of a generation, and writes them into the vectors.
-
-    Parameters
-    ----------
-    clock
-        Tells seconds since the epoch.
-    """
+    """Keeps the totals of a generation, and writes them into the vectors."""
 
     def __init__(
         self,
@@ -88,9 +83,10 @@ class UsageWriter:
         state: ContainerProxy,
         vectors: ContainerProxy,
         generation: int,
-        clock: Callable[[], float] = time.time,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._state = state
+        self._reader = StateReader(state)
         self._vectors = vectors
         self._generation = generation
         self._clock = clock
@@ -129,12 +125,7 @@ class UsageWriter:
     async def _with_share_of(self, day: Day) -> list[Shelf]:
         """Return the shelves that a day has a share in, though it may have lost it."""
         start = f"{self._generation}:usage:"
-        items = self._state.query_items(
-            "SELECT c.shard FROM c WHERE c.kind = 'usage' AND c.id = @id AND STARTSWITH(c.shard, @start)",
-            parameters=[{"name": "@id", "value": f"usage|{day}"}, {"name": "@start", "value": start}],
-            response_hook=record_charge,
-        )
-        shards = [str(item["shard"]) async for item in items]
+        shards = await self._reader.passage_groups_of_day(f"usage|{day}", start)
         return [_shelf(shard.removeprefix(start)) for shard in shards]
 
     def _shard(self, shelf: Shelf) -> str:
@@ -143,43 +134,45 @@ class UsageWriter:
     async def _put(self, shelf: Shelf, day: Day, revision: int, shares: Shares) -> None:
         """Put a day's share into the total, in the place of the one that is there."""
         shard = self._shard(shelf)
-        async for attempt in retrying(ConflictError):
-            with attempt:
-                known, total = await self._read(shard, day), await self._read(shard, "total")
-                if known is not None and known["revision"] >= revision:
-                    return
-                before: Shares = known["shares"] if known else {}
-                # A share must outlive the state of its day: that would count a second time.
-                renews = known is not None and self._clock() - known["_ts"] > RENEWAL
-                if before == shares and not renews:
-                    return
-                changed = {name for name in {*before, *shares} if before.get(name) != shares.get(name)}
-                body = total or _document(shard, "total", {"shares": {}, "days": {}, "waiting": []})
-                for name in changed:
-                    _move(body["shares"], name, before.get(name), shares.get(name))
-                    days = set(body["days"].get(name, ()))
-                    days = days | {day} if name in shares else days - {day}
-                    body["days"][name] = sorted(days)[-LAST_DAYS:]
-                body["waiting"] = sorted({*body["waiting"], *changed})
-                share = _document(shard, day, {"revision": revision, "shares": shares, "ttl": STATE_TTL})
-                await self._commit(shard, [(share, known), (body, total)])
+        await retrying(ConflictError)(self._try_put, shard, day, revision, shares)
+
+    async def _try_put(self, shard: str, day: Day, revision: int, shares: Shares) -> None:
+        known, total = await self._read(shard, day), await self._read(shard, "total")
+        if known is not None and known["revision"] >= revision:
+            return
+        before: Shares = known["shares"] if known else {}
+        # A share must outlive the state of its day: that would count a second time.
+        renews = known is not None and self._clock.timestamp() - known["_ts"] > RENEWAL
+        if before == shares and not renews:
+            return
+        changed = {name for name in {*before, *shares} if before.get(name) != shares.get(name)}
+        body = total or _document(shard, "total", {"shares": {}, "days": {}, "waiting": []})
+        for name in changed:
+            _move(body["shares"], name, before.get(name), shares.get(name))
+            days = set(body["days"].get(name, ()))
+            days = days | {day} if name in shares else days - {day}
+            body["days"][name] = sorted(days)[-LAST_DAYS:]
+        body["waiting"] = sorted({*body["waiting"], *changed})
+        share = _document(shard, day, {"revision": revision, "shares": shares, "ttl": STATE_TTL})
+        await self._commit(shard, [(share, known), (body, total)])
 
     async def _patch(self, shelf: Shelf, report: UsageReport) -> None:
         """Write what waits into the vectors, and say that it waits no longer."""
+        await retrying(ConflictError)(self._try_patch, shelf, report)
+
+    async def _try_patch(self, shelf: Shelf, report: UsageReport) -> None:
         shard = self._shard(shelf)
-        async for attempt in retrying(ConflictError):
-            with attempt:
-                total = await self._read(shard, "total")
-                if total is None or not total["waiting"]:
-                    return
+        total = await self._read(shard, "total")
+        if total is None or not total["waiting"]:
+            return
 
-                async def one(name: str, total: dict[str, Any] = total) -> bool:
-                    return await self._patch_one(shelf, name, total)
+        async def one(name: str) -> bool:
+            return await self._patch_one(shelf, name, total)
 
-                found = await for_each(total["waiting"], one, at_once=AT_ONCE)
-                await self._commit(shard, [(total | {"waiting": []}, total)])
-                report.patched += found.count(True)
-                report.absent += found.count(False)
+        found = await for_each(total["waiting"], one, at_once=AT_ONCE)
+        await self._commit(shard, [(total | {"waiting": []}, total)])
+        report.patched += found.count(True)
+        report.absent += found.count(False)
 
     async def _patch_one(self, shelf: Shelf, name: str, total: Mapping[str, Any]) -> bool:
         passage = passage_of(name)

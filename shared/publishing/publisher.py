@@ -7,11 +7,10 @@ says which state it shows; of two publications the one that shows more wins.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from typing import Any
 from weakref import WeakValueDictionary
@@ -25,9 +24,11 @@ from azure.cosmos.exceptions import (
 from tenacity import AsyncRetrying
 
 from shared.aggregates.base import PartialKey
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
-from shared.cosmos.charges import charging
-from shared.cosmos.retries import blames_service, retrying
+from shared.cosmos.charges import Cost, measured_cost
+from shared.cosmos.retries import is_service_fault, retrying
+from shared.errors import UnknownViewError
 from shared.ledger.generations import Generations
 from shared.poison.store import PoisonStore
 from shared.publishing.inputs import (
@@ -57,15 +58,6 @@ VIEW_STATE = "view_state"
 _log = structlog.get_logger(__name__)
 
 
-def utc_now() -> datetime:
-    """Return the time by this machine's clock."""
-    return datetime.now(UTC)
-
-
-class UnknownViewError(Exception):
-    """There is no such view. The message names those there are."""
-
-
 @dataclass(slots=True)
 class PublishReport:
     """What became of a batch of changed partials."""
@@ -82,9 +74,7 @@ class PublishReport:
     """Documents that were asked for and that nothing was counted for."""
     poisoned: list[str] = field(default_factory=list)
     """Ids of the poison rows."""
-    request_units: float = 0.0
-    requests: int = 0
-    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
 
 class _Outcome(Enum):
@@ -101,8 +91,8 @@ class Publisher:
 
     Parameters
     ----------
-    now
-        Tells the time to views that show something of it.
+    clock
+        Tells the time to views whose documents depend on it.
     """
 
     def __init__(
@@ -114,14 +104,14 @@ class Publisher:
         generations: Generations,
         builds: Builds,
         settings: Settings,
-        now: Callable[[], datetime] = utc_now,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._generations = generations
         self._builds = builds
         self._reader = Reader(merger, writer)
         self._poison = poison
         self._generation = settings.generation
-        self._now = now
+        self._clock = clock
         self._writer = writer
         self._shown: OrderedDict[DocumentKey, tuple[str, str]] = OrderedDict()
         # A lock lives as long as somebody holds it or waits for it.
@@ -184,15 +174,10 @@ class Publisher:
     async def _publish_all(
         self, documents: Sequence[DocumentKey], batch: Batch, must_go: Collection[DocumentKey] = ()
     ) -> PublishReport:
-        started = time.monotonic()
         report = PublishReport(partials=sum(map(len, batch.delivered.values())))
-        with charging() as charge:
-            try:
-                for portion in portions(documents):
-                    await self._publish_portion(portion, batch, must_go, report)
-            finally:
-                report.request_units, report.requests = charge.request_units, charge.requests
-                report.seconds = time.monotonic() - started
+        with measured_cost() as report.cost:
+            for portion in portions(documents):
+                await self._publish_portion(portion, batch, must_go, report)
         if report.held < len(documents):
             _log_batch(report)
         return report
@@ -237,7 +222,7 @@ class Publisher:
             async with self._locks.setdefault(document, asyncio.Lock()):
                 outcome = await self._publish_document(document, batch, tries)
         except Exception as error:
-            if blames_service(error) or (isinstance(error, StaleReadError) and error.may_pass):
+            if is_service_fault(error) or (isinstance(error, StaleReadError) and error.may_pass):
                 raise
             row_id = await self._poison.record(
                 source=VIEW_STATE,
@@ -287,7 +272,7 @@ class Publisher:
     def _is_new(self, published: Published) -> bool:
         """Say whether a document shows what was written so lately that a replica may not have it."""
         lag = timedelta(seconds=OVERLAP_SECONDS)
-        return published.as_of is not None and self._now() - published.as_of < lag
+        return published.as_of is not None and self._clock.now() - published.as_of < lag
 
     def _forget(self, document: DocumentKey, inputs: Iterable[PartialKey]) -> None:
         """Read everything again next time."""
@@ -307,7 +292,10 @@ class Publisher:
         if shown.is_empty:
             return _Outcome.ABSENT
         # Others may add to the merges while this waits; from here to the rendering it does not wait.
-        stamp, digest = shown.stamp(self._generation, view.tick(document.key, self._now())), shown.digest()
+        stamp, digest = (
+            shown.stamp(self._generation, view.tick(document.key, self._clock.now())),
+            shown.digest(),
+        )
         if self._shown.get(document) == (digest, stamp.tick) and not batch.again:
             return _Outcome.CURRENT
         outcome, open_to_others = _Outcome.CURRENT, False
@@ -350,7 +338,5 @@ def _log_batch(report: PublishReport) -> None:
         missed=report.missed,
         current=report.current,
         poisoned=len(report.poisoned),
-        requests=report.requests,
-        request_units=round(report.request_units, 2),
-        duration_ms=round(report.seconds * 1000),
+        **report.cost.log_fields(),
     )

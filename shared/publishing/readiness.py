@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
-from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item
-from shared.cosmos.retries import retrying
+from shared.clock import SYSTEM_CLOCK, Clock
+from shared.cosmos.control import ControlDocument, Scope
 from shared.settings import Settings
 from shared.views import VIEWS
-
-SCOPE = "builds"
-"""Logical partition of ``fleet_state`` with one document per generation."""
 
 REMEMBERED_SECONDS = 2.0
 """How long an instance relies on what it read. A rebuild waits longer before it begins."""
@@ -44,26 +33,23 @@ class Builds:
     it is rebuilt.
     """
 
-    def __init__(
-        self, container: ContainerProxy, settings: Settings, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._container = container
-        self._id = f"views-{settings.generation}"
+    def __init__(self, container: ContainerProxy, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._document = ControlDocument(container, Scope.BUILDS, f"views-{settings.generation}")
         self._clock = clock
         self._read_at: float | None = None
         self._built: frozenset[str] = frozenset()
 
     async def built(self) -> frozenset[str]:
         """Return the names of the views that may be published."""
-        now = self._clock()
+        now = self._clock.monotonic()
         if self._read_at is None or now - self._read_at > REMEMBERED_SECONDS:
-            (self._built, _), _ = await self._read()
+            self._built, _ = await self._read()
             self._read_at = now
         return self._built
 
     async def unpublished(self) -> frozenset[str]:
         """Return the names of the views that were built, and whose publication did not end."""
-        (_, unpublished), _ = await self._read()
+        _, unpublished = await self._read()
         return unpublished
 
     async def set_aside(self, views: Iterable[str]) -> None:
@@ -82,31 +68,24 @@ class Builds:
         await self._change(lambda state: _State(state.built, state.unpublished - those))
 
     async def _change(self, change: Callable[[_State], _State]) -> None:
-        async for attempt in retrying(CosmosAccessConditionFailedError):
-            with attempt:
-                state, etag = await self._read()
-                item = self._item(change(state))
-                await self._container.replace_item(
-                    item["id"],
-                    item,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    response_hook=record_charge,
-                )
+        await self._document.update(lambda stored: _encode(change(_decode(stored))))
         self._read_at = None
 
-    async def _read(self) -> tuple[_State, str]:
-        async for attempt in retrying(CosmosResourceNotFoundError, CosmosResourceExistsError):
-            with attempt:
-                item = await find_item(self._container, self._id, SCOPE)
-                if item is None:
-                    item = await self._container.create_item(
-                        self._item(_State(frozenset(VIEWS), frozenset())), response_hook=record_charge
-                    )
-                state = _State(frozenset(item["built"]), frozenset(item.get("unpublished", ())))
-                return state, item["_etag"]
-        raise AssertionError("the retry policy either returns or raises")
+    async def _read(self) -> _State:
+        stored = await self._document.read()
+        if stored is None:
+            # Written down: a view that a later release adds is not among these.
+            stored = await self._document.update(
+                lambda known: _encode(_decode(None)) if known is None else None
+            )
+        return _decode(stored)
 
-    def _item(self, state: _State) -> dict[str, Any]:
-        lists = {name: sorted(views) for name, views in state._asdict().items()}
-        return {"id": self._id, "scope": SCOPE, **lists}
+
+def _decode(stored: Mapping[str, Any] | None) -> _State:
+    if stored is None:
+        return _State(frozenset(VIEWS), frozenset())
+    return _State(frozenset(stored["built"]), frozenset(stored.get("unpublished", ())))
+
+
+def _encode(state: _State) -> dict[str, Any]:
+    return {name: sorted(views) for name, views in state._asdict().items()}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,31 +12,27 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched
-from shared.cosmos.charges import charging, record_charge
-from shared.cosmos.items import find_item
+from shared.cosmos.charges import Cost, measured_cost
+from shared.cosmos.control import ControlDocument, Scope
 from shared.ledger.generations import Generations
+from shared.ledger.reader import StateReader
 from shared.periods import day_text
 from shared.publishing.inputs import DocumentKey, showing
 from shared.publishing.merge import Merger
 from shared.publishing.passage_usage import UsageWriter
-from shared.publishing.publisher import Publisher, PublishReport, utc_now
+from shared.publishing.publisher import Publisher, PublishReport
 from shared.settings import Settings
 from shared.units import Day
 from shared.views import VIEWS
 from shared.views.base import Pace
-
-SCOPE = "refresh"
-"""Logical partition of ``fleet_state`` that says what has been refreshed, one document per generation."""
 
 OVERLAP_SECONDS = 600
 """What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
 that lag. Of documents that say the same already nothing is written."""
 
 DAYS_AT_ONCE = 50
-
-_WRITTEN_SINCE = "c._ts >= @value"
-_BEGINNING = "c.aggregate = @aggregate AND STARTSWITH(c.key, @value)"
 
 _log = structlog.get_logger(__name__)
 
@@ -55,9 +50,7 @@ class RefreshReport:
     poisoned: int = 0
     usage: int = 0
     """Passages whose usage was written into their vectors."""
-    requests: int = 0
-    request_units: float = 0.0
-    seconds: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
     def add(self, report: PublishReport) -> None:
         """Add what became of some documents."""
@@ -67,13 +60,7 @@ class RefreshReport:
 
 
 class Refresher:
-    """Publishes what the feed of ``view_state`` does not, or not soon enough.
-
-    Parameters
-    ----------
-    now
-        Tells the time.
-    """
+    """Publishes what the feed of ``view_state`` does not, or not soon enough."""
 
     def __init__(
         self,
@@ -85,16 +72,16 @@ class Refresher:
         usage: UsageWriter,
         generations: Generations,
         settings: Settings,
-        now: Callable[[], datetime] = utc_now,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._state = state
-        self._progress = progress
+        self._reader = StateReader(state)
+        self._progress = ControlDocument(progress, Scope.REFRESH, f"views-{settings.generation}")
         self._publisher = publisher
         self._usage = usage
         self._merger = merger
         self._generations = generations
         self._generation = settings.generation
-        self._now = now
+        self._clock = clock
 
     async def refresh(self, *, everything: bool = False) -> RefreshReport:
         """Publish what changed since the last refresh, and every half day what would cost too much hourly.
@@ -116,29 +103,25 @@ class Refresher:
             The service did not answer, through all retries. The next refresh repeats what did not end: all
             of it, or what is done every half day.
         """
-        started, now = time.monotonic(), self._now()
+        now = self._clock.now()
         report, half = RefreshReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
         if not await self._generations.is_complete():
             _log.info("refresh_held_back", generation=self._generation)
             return report
-        with charging() as charge:
+        with measured_cost() as report.cost:
             done = await self._done()
-            changed = [t async for t in self._targets(_WRITTEN_SINCE, done["since"] - OVERLAP_SECONDS)]
+            changed = await self._keys_written_since(done["since"])
             report.changed = len(changed)
             await self._publish(showing(changed, Pace.HOURLY), report)
             done["since"] = int(now.timestamp())
             await self._save(done)
             if everything or done["half"] != half:
-                changed = [
-                    t async for t in self._targets(_WRITTEN_SINCE, done["half_since"] - OVERLAP_SECONDS)
-                ]
+                changed = await self._keys_written_since(done["half_since"])
                 await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
                 since = datetime.fromtimestamp(done["half_since"], UTC)
                 await self._publish(await self._aged(since, now, report), report)
                 await self._write_usage(changed, report)
                 await self._save(done | {"half": half, "half_since": done["since"]})
-        report.requests, report.request_units = charge.requests, charge.request_units
-        report.seconds = time.monotonic() - started
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -147,23 +130,17 @@ class Refresher:
             current=report.current,
             poisoned=report.poisoned,
             usage=report.usage,
-            requests=report.requests,
-            request_units=round(report.request_units, 2),
-            duration_ms=round(report.seconds * 1000),
+            **report.cost.log_fields(),
         )
         return report
 
-    @property
-    def _id(self) -> str:
-        return f"views-{self._generation}"
-
     async def _done(self) -> dict[str, Any]:
         nothing = {"since": OVERLAP_SECONDS, "half": "", "half_since": OVERLAP_SECONDS}
-        done = await find_item(self._progress, self._id, SCOPE) or {}
+        done = await self._progress.read() or {}
         return {name: done.get(name, value) for name, value in nothing.items()}
 
     async def _save(self, done: dict[str, Any]) -> None:
-        await self._progress.upsert_item(done | {"id": self._id, "scope": SCOPE}, response_hook=record_charge)
+        await self._progress.save(done)
 
     async def _write_usage(self, changed: Iterable[PartialKey], report: RefreshReport) -> None:
         days = [target for target in changed if target.aggregate == day.NAME]
@@ -180,26 +157,13 @@ class Refresher:
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
             for keys in view.due(since, now):
-                async for target in self._targets(_BEGINNING, keys.prefix, keys.aggregate):
+                async for target in self._reader.keys_with_prefix(
+                    self._generation, keys.aggregate, keys.prefix
+                ):
                     report.aged += 1
                     documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
         return list(documents)
 
-    async def _targets(self, condition: str, value: object, aggregate: str = "") -> AsyncIterator[PartialKey]:
-        """Yield the states of this generation that a condition holds for, each once."""
-        items = self._state.query_items(
-            "SELECT c.aggregate, c.key FROM c WHERE c.kind = 'partial' AND "  # noqa: S608  conditions from above
-            f"STARTSWITH(c.shard, @generation) AND {condition}",
-            parameters=[
-                {"name": "@generation", "value": f"{self._generation}:"},
-                {"name": "@value", "value": value},
-                {"name": "@aggregate", "value": aggregate},
-            ],
-            response_hook=record_charge,
-        )
-        seen: set[PartialKey] = set()
-        async for item in items:
-            target = PartialKey(item["aggregate"], item["key"])
-            if target not in seen:
-                seen.add(target)
-                yield target
+    async def _keys_written_since(self, since: int) -> list[PartialKey]:
+        keys = self._reader.keys_written_since(self._generation, since - OVERLAP_SECONDS)
+        return [target async for target in keys]

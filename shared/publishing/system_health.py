@@ -6,9 +6,7 @@ later, while the pages of the last two hours are few, and read once in five minu
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -20,12 +18,13 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos.charges import charging, record_charge
+from shared.clock import SYSTEM_CLOCK, Clock
+from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.retries import retrying
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS
 from shared.ledger.generations import Generations
-from shared.ledger.pages import LEDGER, Page
-from shared.publishing.publisher import utc_now
+from shared.ledger.pages import Page
+from shared.ledger.reader import StateReader
 from shared.publishing.writer import StaleReadError, Writer
 from shared.settings import Settings
 from shared.units import Millis, event_hour
@@ -44,18 +43,11 @@ class HealthReport:
 
     windows: int = 0
     published: int = 0
-    requests: int = 0
-    request_units: float = 0.0
+    cost: Cost = field(default_factory=Cost)
 
 
 class HealthMonitor:
-    """Publishes the health of the last windows.
-
-    Parameters
-    ----------
-    now
-        Tells the time.
-    """
+    """Publishes the health of the last windows."""
 
     def __init__(
         self,
@@ -64,13 +56,13 @@ class HealthMonitor:
         writer: Writer,
         generations: Generations,
         settings: Settings,
-        now: Callable[[], datetime] = utc_now,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._state = state
+        self._reader = StateReader(state)
         self._writer = writer
         self._generations = generations
         self._generation = settings.generation
-        self._now = now
+        self._clock = clock
         self._refreshed: float | None = None
 
     async def refresh(self, *, at_most_every: float = 0) -> HealthReport:
@@ -89,30 +81,28 @@ class HealthMonitor:
             The service did not answer, or others kept writing, through all retries.
         """
         report = HealthReport()
-        if self._refreshed is not None and time.monotonic() - self._refreshed < at_most_every:
+        if self._refreshed is not None and self._clock.monotonic() - self._refreshed < at_most_every:
             return report
-        self._refreshed = time.monotonic()
+        self._refreshed = self._clock.monotonic()
         if not await self._generations.is_complete():
             _log.info("health_held_back", generation=self._generation)
             return report
-        current = Window.at(self._now())
+        current = Window.at(self._clock.now())
         tries = retrying(
             StaleReadError,
             CosmosAccessConditionFailedError,
             CosmosResourceExistsError,
             CosmosResourceNotFoundError,
         )
-        with charging() as charge:
+        with measured_cost() as report.cost:
             async for attempt in tries:
                 with attempt:
                     report.published = await self._publish(current)
-        report.windows, report.requests = LATE_WINDOWS, charge.requests
-        report.request_units = charge.request_units
+        report.windows = LATE_WINDOWS
         _log.info(
             "health_refreshed",
             published=report.published,
-            requests=report.requests,
-            request_units=round(report.request_units, 2),
+            **report.cost.log_fields(),
         )
         return report
 
@@ -142,18 +132,8 @@ class HealthMonitor:
 
     async def _pages(self, start: datetime, end: datetime) -> list[tuple[Page, int]]:
         first, last = event_hour(_millis(start)), event_hour(Millis(_millis(end) - 1))
-        items = self._state.query_items(
-            "SELECT * FROM c WHERE c.kind = @kind AND c.hour >= @first AND c.hour <= @last"
-            " AND (c.source = @interactions OR c.source = @incidents) AND STARTSWITH(c.shard, @generation)",
-            parameters=[
-                {"name": "@kind", "value": LEDGER},
-                {"name": "@first", "value": first},
-                {"name": "@last", "value": last},
-                {"name": "@interactions", "value": USER_INTERACTIONS},
-                {"name": "@incidents", "value": ABUSE_INCIDENTS},
-                {"name": "@generation", "value": f"{self._generation}:"},
-            ],
-            response_hook=record_charge,
+        items = self._reader.pages_in_hours(
+            self._generation, first, last, (USER_INTERACTIONS, ABUSE_INCIDENTS)
         )
         return [(Page.decode(item), item["_ts"]) async for item in items]
 

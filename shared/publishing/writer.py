@@ -16,6 +16,7 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.containers import DAY
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
+from shared.cosmos.queries import Query, run_query
 from shared.views.base import Family, Rendered, Stamp
 
 REMEMBERED_DOCUMENTS = 20_000
@@ -118,7 +119,6 @@ class Writer:
     def _of_families(self, container_name: str, families: Sequence[Family]) -> AsyncIterable[dict[str, Any]]:
         """Read the documents of each kind from the first to the last that is asked for."""
         partition = families[0].partition
-        options: dict[str, Any] = {} if partition is None else {"partition_key": partition}
         bounds: dict[str, tuple[str, str]] = {}
         for family in families:
             first, last = bounds.get(family.kind, (family.first, family.last))
@@ -127,17 +127,18 @@ class Writer:
             f"(c.analysis_period = @kind{n} AND c.period_start >= @first{n} AND c.period_start <= @last{n})"
             for n in range(len(bounds))
         )
-        return self._database.get_container_client(container_name).query_items(
+        query = Query(
+            "documents_of_sets",
             "SELECT c.id, c.partition_key, c.analysis_period, c.period_start, "  # noqa: S608  names alone
             f"c._etag, c.state, c.calculated_at FROM c WHERE {condition}",
-            parameters=[
-                {"name": f"@{name}{n}", "value": value}
-                for n, (kind, (first, last)) in enumerate(bounds.items())
-                for name, value in (("kind", kind), ("first", first), ("last", last))
-            ],
-            response_hook=record_charge,
-            **options,
         )
+        values = {
+            f"{name}{n}": value
+            for n, (kind, (first, last)) in enumerate(bounds.items())
+            for name, value in (("kind", kind), ("first", first), ("last", last))
+        }
+        container = self._database.get_container_client(container_name)
+        return run_query(container, query, values, partition_key=partition)
 
     async def write(
         self,

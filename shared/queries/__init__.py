@@ -6,12 +6,12 @@ database is given in; nothing connects on import. Nobody in the fleet itself rea
 
 from __future__ import annotations
 
-from shared.queries.arguments import QueryError
+from shared.errors import QueryError, TooManyRowsError
 from shared.queries.dashboard import ComprehensiveAdminService, DashboardData
 from shared.queries.database import DatabaseService, UserComprehensiveAnalytics
 from shared.queries.optimized import OptimizedQueries
 from shared.queries.personas import PersonaCache
-from shared.queries.reading import Document, TooManyRowsError
+from shared.queries.reading import Document
 
 __all__ = [
     "ComprehensiveAdminService",

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.containers import CATALOGUE, DAY, container
 from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, shown
+from shared.errors import QueryError
 
 MAX_LIMIT = 1_000
 """Rows of one answer. A projected interaction has about 1 KB: one page of the service, which holds 4 MB."""
@@ -15,24 +16,6 @@ MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
 MAX_PARAMETERS = 100
-
-
-class QueryError(ValueError):
-    """A query was asked for something it cannot give. Names the argument and its value.
-
-    Of a value that may be somebody's id or words, the message tells kind and length only: it may be logged.
-
-    Parameters
-    ----------
-    field
-        Name of the argument, ``days``.
-    problem
-        What is wrong with it, and what to give instead.
-    """
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
 
 
 def require_identifier(field: str, value: object) -> str:

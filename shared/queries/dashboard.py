@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 from typing import TypedDict
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all
 from shared.queries.database import DatabaseService
-from shared.queries.optimized import utc_now
 from shared.queries.reading import Document
 from shared.units import iso
 
@@ -26,9 +24,9 @@ class DashboardData(TypedDict):
 class ComprehensiveAdminService:
     """Data for administrators; aggregates only, of nobody in particular."""
 
-    def __init__(self, database_service: DatabaseService, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database_service: DatabaseService, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.database_service = database_service
-        self._now = now
+        self._clock = clock
 
     async def get_real_dashboard_data(self) -> DashboardData:
         """Return the newest health window, all engagement tiers and today's rankings.
@@ -60,5 +58,5 @@ class ComprehensiveAdminService:
             "system_performance": health.result()[0] if health.result() else {},
             "user_engagement": engagement.result(),
             "content_trends": trends.result()[0] if trends.result() else {},
-            "timestamp": iso(self._now()),
+            "timestamp": iso(self._clock.now()),
         }

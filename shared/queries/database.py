@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all
 from shared.containers import container
 from shared.cosmos.provisioning import ProvisioningReport, apply_containers
-from shared.documents.common import DocumentError
 from shared.documents.users import parse_user
+from shared.errors import DocumentError, QueryError
 from shared.facts import consent_fact
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
-    QueryError,
     days_kept,
     require_container,
     require_identifier,
@@ -27,7 +25,7 @@ from shared.queries.arguments import (
     require_whole,
     since,
 )
-from shared.queries.optimized import OptimizedQueries, utc_now
+from shared.queries.optimized import OptimizedQueries
 from shared.queries.personas import LIFETIME_SECONDS, PersonaCache
 from shared.queries.reading import Document, read_bounded, read_partition
 
@@ -85,8 +83,8 @@ class DatabaseService:
         The connected database.
     persona_lifetime
         Seconds for which a persona's configuration is used before it is read again.
-    now, clock
-        The time of day, and the clock that lifetimes are measured with.
+    clock
+        The time of day, and what lifetimes are measured with.
     """
 
     def __init__(
@@ -94,12 +92,11 @@ class DatabaseService:
         database: DatabaseProxy,
         *,
         persona_lifetime: float = LIFETIME_SECONDS,
-        now: Callable[[], datetime] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.database = database
-        self.optimized = OptimizedQueries(database, now=now)
-        self._now = now
+        self.optimized = OptimizedQueries(database, clock=clock)
+        self._clock = clock
         self._personas = PersonaCache(self._read_personality, lifetime=persona_lifetime, clock=clock)
 
     async def query_documents(
@@ -228,7 +225,7 @@ class DatabaseService:
             {
                 "limit": require_whole("limit", limit, most=MAX_LIMIT),
                 "user_id": key,
-                "start_date": since(self._now(), within),
+                "start_date": since(self._clock.now(), within),
             },
             partition_key=key,
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import get_args
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.periods import Kind
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
@@ -30,11 +29,6 @@ INCIDENT_PERIODS = ("monthly",)
 """Periods of ``incidents_by_content``."""
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
 class OptimizedQueries:
     """Queries by partition key.
 
@@ -42,13 +36,13 @@ class OptimizedQueries:
     ----------
     database
         The connected database. Session consistency is enough: see :func:`shared.cosmos.client.connect`.
-    now
+    clock
         The clock that "the last days" are counted back from.
     """
 
-    def __init__(self, database: DatabaseProxy, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: DatabaseProxy, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.database = database
-        self._now = now
+        self._clock = clock
 
     async def get_user_analytics_efficient(self, user_id: str, period: str = "monthly") -> list[Document]:
         """Return a person's newest document of ``user_analytics`` for a kind of period, in a list.
@@ -132,7 +126,7 @@ class OptimizedQueries:
             {
                 "limit": require_whole("limit", limit, most=MAX_LIMIT),
                 "user_id": key,
-                "start_date": since(self._now(), within),
+                "start_date": since(self._clock.now(), within),
             },
             partition_key=key,
         )

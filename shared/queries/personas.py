@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from functools import partial
 from typing import Generic, TypeVar
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.queries.reading import Document
 
 LIFETIME_SECONDS = 300.0
@@ -77,7 +77,7 @@ class PersonaCache:
         lifetime: float = LIFETIME_SECONDS,
         absent_lifetime: float = ABSENT_SECONDS,
         most: int = MOST,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._load = load
         self._lifetime = lifetime
@@ -89,7 +89,7 @@ class PersonaCache:
 
     async def get(self, personality_id: str) -> Document | None:
         """Return the configuration, a copy of its own for each caller; None if there is none."""
-        now = self._clock()
+        now = self._clock.monotonic()
         found = self._found.get(personality_id, now)
         if found is not None:
             return deepcopy(found)

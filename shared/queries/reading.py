@@ -8,22 +8,11 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from shared.cosmos.charges import record_charge
+from shared.errors import TooManyRowsError
 from shared.queries.arguments import as_parameters
 
 Document = dict[str, Any]
 """JSON as it is stored: reading checks what is asked for, not what the writer stored."""
-
-
-class TooManyRowsError(Exception):
-    """More rows match than the caller would take. Half a list would be taken for a whole one."""
-
-    def __init__(self, container_name: str, limit: int) -> None:
-        super().__init__(
-            f"limit: more than {limit} rows of {container_name} match; "
-            "narrow the query, use TOP or OFFSET … LIMIT, or raise the limit"
-        )
-        self.container_name = container_name
-        self.limit = limit
 
 
 async def read_partition(

@@ -10,11 +10,10 @@ from typer.testing import CliRunner
 
 from ops.__main__ import cli
 from shared.cosmos.provisioning import apply_catalogue
+from shared.errors import PoisonNotFoundError, ReplayError
 from shared.fleet import Fleet
 from shared.ledger.changes import Verdict
-from shared.maintenance.replay import ReplayError
 from shared.poison.rows import Status
-from shared.poison.store import PoisonNotFoundError
 from shared.pricing.table import parse_price
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess

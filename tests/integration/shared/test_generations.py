@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from functions import runtime
 from ops.__main__ import cli
+from shared.errors import SettingsError
 from shared.fleet import Fleet
-from shared.settings import Settings, SettingsError
+from shared.settings import Settings
 from tests.cosmos_server import ServerProcess
 from tests.integration.shared.conftest import Feed, interaction
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
+from shared.errors import ReplayError
 from shared.fleet import Fleet
-from shared.maintenance.replay import ReplayError
 from tests.integration.shared.conftest import Feed, interaction
 
 LARGEST = 2 * 1024 * 1024 - 4096

@@ -14,17 +14,13 @@ from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.containers import container
-from shared.cosmos.charges import charging
+from shared.cosmos.charges import measured_cost
 from shared.cosmos.provisioning import apply_containers
-from shared.queries import (
-    ComprehensiveAdminService,
-    DatabaseService,
-    OptimizedQueries,
-    QueryError,
-    TooManyRowsError,
-)
+from shared.errors import QueryError, TooManyRowsError
+from shared.queries import ComprehensiveAdminService, DatabaseService, OptimizedQueries
 from shared.queries.database import ANALYTICS_CONTAINERS
 from tests.cosmos_server import ServerProcess
+from tests.fake_clock import FakeClock
 from tests.integration.shared.query_data import (
     ANN,
     BEN,
@@ -96,12 +92,12 @@ def database(client: CosmosClient) -> DatabaseProxy:
 
 @pytest.fixture
 def optimized(database: DatabaseProxy) -> OptimizedQueries:
-    return OptimizedQueries(database, now=lambda: NOW)
+    return OptimizedQueries(database, clock=FakeClock(lambda: NOW))
 
 
 @pytest.fixture
 def service(database: DatabaseProxy) -> DatabaseService:
-    return DatabaseService(database, now=lambda: NOW)
+    return DatabaseService(database, clock=FakeClock(lambda: NOW))
 
 
 SINGLE: dict[str, tuple[str, Callable[[DatabaseService], Awaitable[Any]]]] = {
@@ -124,7 +120,7 @@ async def test_a_query_by_key_is_one_request_to_its_partition(
 ) -> None:
     key, ask = SINGLE[name]
 
-    with charging() as charge:
+    with measured_cost() as charge:
         assert await ask(service)
 
     assert wire.partition_keys == [json.dumps([key])]
@@ -256,7 +252,7 @@ async def test_persona_configurations(service: DatabaseService, wire: Wire) -> N
 
 async def test_a_changed_persona_is_seen_after_its_lifetime_or_at_once(database: DatabaseProxy) -> None:
     clock = [0.0]
-    service = DatabaseService(database, persona_lifetime=60, clock=lambda: clock[0])
+    service = DatabaseService(database, persona_lifetime=60, clock=FakeClock(lambda: clock[0]))
     name = f"persona-{uuid4().hex}"
 
     async def store(temperature: float) -> None:
@@ -280,7 +276,7 @@ async def test_a_changed_persona_is_seen_after_its_lifetime_or_at_once(database:
 
 
 async def test_all_of_one_person(service: DatabaseService, wire: Wire) -> None:
-    with charging() as charge:
+    with measured_cost() as charge:
         found = await service.get_user_comprehensive_analytics(ANN)
 
     assert found["user_profile"] is not None
@@ -320,7 +316,7 @@ async def test_somebody_unknown_has_nothing(service: DatabaseService) -> None:
 
 
 async def test_the_dashboard(service: DatabaseService, wire: Wire) -> None:
-    found = await ComprehensiveAdminService(service, now=lambda: NOW).get_real_dashboard_data()
+    found = await ComprehensiveAdminService(service, clock=FakeClock(lambda: NOW)).get_real_dashboard_data()
 
     assert found["system_performance"]["timestamp"] == "2025-08-05T14:35:00Z"
     assert [row["engagement_tier"] for row in found["user_engagement"]] == [

@@ -22,13 +22,13 @@ from bench.figures import (
     percentile,
 )
 from bench.report import print_report, verdicts
-from shared.cosmos.charges import Charge
+from shared.cosmos.charges import Cost
 
-HALF_DAY = HalfDay(4_000, Charge(400, 500))
+HALF_DAY = HalfDay(4_000, Cost(400, 500))
 
 
 def sample(changes: int, seconds: float, requests: int, units: float, booked: float | None = None) -> Sample:
-    return Sample(changes, seconds, Charge(requests, units), Charge(requests, booked or units))
+    return Sample(changes, seconds, Cost(requests, units), Cost(requests, booked or units))
 
 
 def comparison(batch: int = 1000, *, fleet_units: float = 3_000, seconds: float = 1.0) -> Comparison:
@@ -126,7 +126,7 @@ def test_aims_that_are_missed_are_said_to_be() -> None:
 
 
 def test_what_is_refreshed_twice_a_day_counts_towards_the_aim() -> None:
-    level = HistoryLevel(1, 900, (comparison(1000),), HalfDay(4_000, Charge(400, 2_000)))
+    level = HistoryLevel(1, 900, (comparison(1000),), HalfDay(4_000, Cost(400, 2_000)))
     line = verdicts(figures(level, level))[1]
     assert "not met" in line
     assert "1/10.7 of the baseline's, 1/9.1 with" in line

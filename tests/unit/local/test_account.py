@@ -17,8 +17,8 @@ from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
 from local.seed.writer import SeedSummary, Written, account_for
 from shared.aggregates.base import Contributions
-from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
+from shared.errors import DocumentError
 from shared.facts import interaction_fact
 from shared.ledger.fold import contribute
 from shared.pricing.table import PriceTable, list_prices

@@ -11,10 +11,10 @@ from local.seed.database import database_writes
 from local.seed.malformed import INCIDENT_DEFECTS, SESSION_DEFECTS, break_as
 from local.seed.traffic import TrafficPlan, Write
 from shared.containers import CATALOGUE
-from shared.documents.common import DocumentError
 from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
 from shared.documents.users import parse_user
+from shared.errors import DocumentError
 
 PLAN = TrafficPlan(users=40, interactions=2_000, days=28, seed=6)
 

@@ -15,8 +15,8 @@ from local.seed.malformed import DEFECTS, ENORMOUS, break_document, kinds_for
 from local.seed.people import INTENSIVE_LEARNER, OCCASIONAL
 from local.seed.traffic import TrafficPlan, Write, count_writes, plan_turns, writes
 from local.seed.writer import canonical
-from shared.documents.common import DocumentError
 from shared.documents.interactions import parse_interaction
+from shared.errors import DocumentError
 
 PLAN = TrafficPlan(users=40, interactions=1_500, days=28, seed=5)
 

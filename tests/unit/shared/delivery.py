@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.cosmos import retries
 from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
-from shared.documents.common import DocumentError
+from shared.errors import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import ShardFolder
@@ -30,7 +30,7 @@ PRICES = PriceTable(list_prices())
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
 
 
 class Instance:

@@ -19,6 +19,7 @@ from shared.publishing.scheduled import Refresher
 from shared.publishing.system_health import HealthMonitor
 from shared.publishing.writer import Writer
 from shared.settings import Settings
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Document, Instance
 
@@ -36,6 +37,7 @@ class World:
 
     def __init__(self, now: datetime = datetime(2025, 9, 15, 14, 47, tzinfo=UTC)) -> None:
         self.now = now
+        self.clock = FakeClock(lambda: self.now)
         self.settings = Settings(FLEET_SHARDS=SHARDS)
         began = int(now.timestamp())
         self.containers: dict[str, Any] = {
@@ -77,7 +79,7 @@ class World:
             generations=await self.generations(),
             builds=await self.builds(),
             settings=self.settings,
-            now=lambda: self.now,
+            clock=self.clock,
         )
 
     async def refresher(self) -> Refresher:
@@ -89,7 +91,7 @@ class World:
             publisher=await self.publisher(),
             generations=await self.generations(),
             settings=self.settings,
-            now=lambda: self.now,
+            clock=self.clock,
         )
 
     def usage(self) -> UsageWriter:
@@ -97,7 +99,7 @@ class World:
             state=self.state,
             vectors=self.containers["personality_vectors"],
             generation=1,
-            clock=lambda: self.now.timestamp(),
+            clock=self.clock,
         )
 
     async def rebuilder(self) -> Rebuilder:
@@ -106,7 +108,7 @@ class World:
             builds=await self.builds(),
             publisher=await self.publisher(),
             settings=self.settings,
-            today=lambda: f"{self.now:%Y-%m-%d}",  # type: ignore[arg-type,return-value]
+            clock=self.clock,
             pause=0,
         )
 
@@ -117,7 +119,7 @@ class World:
             writer=writer,
             generations=await self.generations(),
             settings=self.settings,
-            now=lambda: self.now,
+            clock=self.clock,
         )
 
     def documents(self, container: str) -> dict[str, Document]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shared.cosmos.charges import charging, record_charge
+from shared.cosmos.charges import measured_cost, record_charge
 
 
 def call(request_units: float) -> None:
@@ -13,14 +13,14 @@ def call(request_units: float) -> None:
 
 async def test_what_a_part_is_charged_is_charged_to_the_whole() -> None:
     async def part(request_units: float) -> float:
-        with charging() as own:
+        with measured_cost() as own:
             await asyncio.sleep(0)
             call(request_units)
-            with charging():
+            with measured_cost():
                 call(1)
         return own.request_units
 
-    with charging() as whole:
+    with measured_cost() as whole:
         call(10)
         parts = await asyncio.gather(part(2), part(3))
     assert parts == [3, 4]
@@ -29,7 +29,7 @@ async def test_what_a_part_is_charged_is_charged_to_the_whole() -> None:
 
 def test_nothing_is_charged_where_nobody_asks() -> None:
     call(5)
-    with charging() as charge:
+    with measured_cost() as charge:
         pass
     call(5)
     assert (charge.requests, charge.request_units) == (0, 0)

@@ -13,7 +13,7 @@ from azure.cosmos.exceptions import (
 
 from shared.cosmos import retries
 from shared.cosmos.items import find_item
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, blames_service, is_transient
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_service_fault, is_transient
 from tests.unit.shared.world import World, interaction
 
 
@@ -41,7 +41,7 @@ def test_an_operation_of_a_batch_is_refused_as_a_request_is(
     status: int, passes: bool, of_the_service: bool, in_batch: bool
 ) -> None:
     error = refused(status, in_batch=in_batch)
-    assert (is_transient(error), blames_service(error)) == (passes, of_the_service)
+    assert (is_transient(error), is_service_fault(error)) == (passes, of_the_service)
 
 
 class Answering:
@@ -63,11 +63,11 @@ async def test_a_document_that_does_not_exist_is_none(sub_status: int | None) ->
 async def test_another_404_is_no_absence(sub_status: int, passes: bool) -> None:
     with pytest.raises(CosmosResourceNotFoundError) as failure:
         await find_item(Answering(sub_status), "id", "key")  # type: ignore[arg-type]
-    assert (is_transient(failure.value), blames_service(failure.value)) == (passes, True)
+    assert (is_transient(failure.value), is_service_fault(failure.value)) == (passes, True)
 
 
 async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
     world, errors = World(), [refused(429, in_batch=True)]
 
     def throttle(operation: str, when: str) -> None:

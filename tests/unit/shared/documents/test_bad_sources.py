@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.documents.common import DocumentError
 from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
+from shared.errors import DocumentError
 from shared.facts import ABUSE_INCIDENTS, USERS
 from shared.facts.incidents import incident_fact
 from shared.facts.sessions import session_fact

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.documents.common import DocumentError, label
+from shared.documents.common import label
 from shared.documents.interactions import parse_interaction
+from shared.errors import DocumentError
 from shared.facts import InteractionFact, interaction_fact
 from shared.pricing.table import PriceTable, list_prices
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.documents.common import DocumentError
 from shared.documents.incidents import parse_incident
 from shared.documents.interactions import parse_interaction
 from shared.documents.sessions import parse_session
 from shared.documents.upcasters import MODEL_NAMES
 from shared.documents.users import parse_user
 from shared.documents.versions import HISTORIES, History, SchemaVersionManager, Upcaster, upcast
+from shared.errors import DocumentError
 from shared.facts import InteractionFact, consent_fact, interaction_fact, session_fact
 from shared.pricing.table import PriceTable, list_prices
 from tests.independent.interactions import cost_of, in_todays_shape, is_malformed

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import structlog.testing
 
+from shared.errors import TooLargeError
 from shared.ingest.batch import FEWEST_TO_REFUSE, Ingest
 from shared.ledger.apply import FoldResult, ShardFolder
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import ShardId
-from shared.ledger.store import ShardStore, TooLargeError
+from shared.ledger.store import ShardStore
 from shared.poison.store import PoisonStore
 from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from shared.cosmos import retries
-from shared.ledger.generations import ID, SCOPE, Generation, Generations
+from shared.errors import SettingsError
+from shared.ledger.generations import Generation, Generations
 from shared.ledger.shards import shard_of
-from shared.settings import Settings, SettingsError, load_settings
+from shared.settings import Settings, load_settings
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 
 BEGAN = 1_760_000_000
@@ -18,7 +20,7 @@ BEGAN = 1_760_000_000
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
 
 
 @pytest.fixture
@@ -28,11 +30,11 @@ def state() -> FakeContainer:
 
 def generations(state: FakeContainer, *, generation: int = 1, shards: int = 64) -> Generations:
     settings = Settings(FLEET_GENERATION=generation, FLEET_SHARDS=shards)
-    return Generations(state, settings, clock=lambda: BEGAN)  # type: ignore[arg-type]
+    return Generations(state, settings, clock=FakeClock(lambda: BEGAN))  # type: ignore[arg-type]
 
 
 def stored(state: FakeContainer) -> Any:
-    return state.items[SCOPE, ID]["generations"]
+    return state.items["generations", "generations"]["generations"]
 
 
 async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:

@@ -22,6 +22,7 @@ from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import Builds
 from shared.publishing.writer import Writer
 from shared.settings import Settings
+from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
 
@@ -79,7 +80,7 @@ class World:
         return self.containers[name]
 
     def generations(self, settings: Settings) -> Generations:
-        return Generations(self.fleet_state, settings, clock=lambda: NOW - DELAY)  # type: ignore[arg-type]
+        return Generations(self.fleet_state, settings, clock=FakeClock(lambda: NOW - DELAY))  # type: ignore[arg-type]
 
     def publisher(self, generation: int = 1) -> Publisher:
         settings = Settings(FLEET_GENERATION=generation)
@@ -102,8 +103,7 @@ class World:
             publisher=self.publisher(generation),
             generations=self.generations(settings),
             settings=settings,
-            clock=lambda: NOW,
-            timer=timer or Timer(),
+            clock=FakeClock(lambda: NOW, timer or Timer()),
         )
 
     async def repaired(self, **options: Any) -> dict[str, int]:
@@ -111,7 +111,7 @@ class World:
         return {report.feed: report.repaired for report in reports}
 
     def cursors(self, feed: str, generation: int = 1) -> list[str | None] | None:
-        item = self.fleet_state.items.get((audit.SCOPE, f"{generation}|{feed}"))
+        item = self.fleet_state.items.get(("audit", f"{generation}|{feed}"))
         return item and [position["continuation"] for position in item["ranges"]]
 
     async def count(self, interactions: int, revision: int, *, shard: int = 0, generation: int = 1) -> Any:
@@ -165,7 +165,7 @@ async def test_a_horizon_inside_a_page_keeps_the_cursor_before_it(world: World, 
 
 async def test_the_time_of_a_run_is_for_all_feeds_and_each_gets_on(world: World, feed: FakeFeed) -> None:
     world.containers[SESSIONS] = FakeFeed([change(number) for number in range(10, 16)])
-    slow = Timer(step=audit.BUDGET_SECONDS)
+    slow = Timer(step=audit.BUDGET_SECONDS + 1)
     first, second, state = await world.auditor(timer=slow).audit_all()
     assert [first.caught_up, second.caught_up, state.caught_up] == [False, False, True]
     assert (first.documents, second.documents) == (2, 2)

@@ -11,12 +11,15 @@ import pytest
 
 from shared import aggregates, views
 from shared.aggregates.base import STATE_TTL, Contributions, PartialKey
+from shared.cosmos.queries import Query
+from shared.errors import UnknownViewError
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
 from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.inputs import DocumentKey
-from shared.publishing.publisher import PublishReport, UnknownViewError
+from shared.publishing.publisher import PublishReport
 from shared.publishing.readiness import Builds
 from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import World, interaction
@@ -85,13 +88,12 @@ async def test_the_feeds_may_go_on_meanwhile() -> None:
 class MovingContainer(FakeContainer):
     """Reads what a rebuild asks for one by one, and lets something happen after the first of a kind."""
 
-    kind = "ledger"
+    one_by_one = ("pages_of_shard",)
+    """Names of the queries whose rows are read one by one."""
     meanwhile: Callable[[], Awaitable[None]] | None = None
 
-    async def query_items(self, query: str, **options: Any) -> AsyncIterator[Any]:
-        asked = [parameter["value"] for parameter in options.get("parameters") or ()]
-        one_by_one = query.startswith("SELECT * FROM c WHERE c.kind = @kind") and asked[:1] == [self.kind]
-        if not one_by_one:
+    async def query_items(self, query: Query, **options: Any) -> AsyncIterator[Any]:
+        if query.name not in self.one_by_one:
             async for item in super().query_items(query, **options):
                 yield item
             return
@@ -132,7 +134,7 @@ async def test_what_goes_to_another_page_meanwhile_is_counted_once(first: str, c
 async def test_who_comes_back_while_partials_are_read_is_counted_as_they_are() -> None:
     world = World()
     container = world.state = world.containers["view_state"] = MovingContainer()
-    container.kind = "partial"
+    container.one_by_one = ("partials_of_shard", "persons_of_shard")
     world.folding = Instance(container)
     await world.take(interaction(1, "2025-07-01T10:00:00Z"))
 
@@ -185,7 +187,7 @@ async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
 
     monkeypatch.setattr(asyncio, "sleep", elapse)
     other = await world.publisher()
-    other._builds = Builds(world.containers["fleet_state"], world.settings, clock=lambda: clock[0])
+    other._builds = Builds(world.containers["fleet_state"], world.settings, clock=FakeClock(lambda: clock[0]))
     publish_again = rebuilder._publisher.publish_again
 
     async def and_then_it_changes(documents: Iterable[DocumentKey]) -> PublishReport:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from shared.errors import PriceError
 from shared.ledger.apply import ShardFolder
 from shared.ledger.store import ShardStore
 from shared.maintenance.reprice import SETTLING_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
-from shared.pricing.table import PriceError, PriceTable, parse_price
+from shared.pricing.table import PriceTable, parse_price
+from tests.fake_clock import FakeClock
 from tests.unit.shared.world import World, interaction
 
 HOUR = "2025-09-12T10:{:02d}:00Z"
@@ -41,7 +44,7 @@ class Office(World):
             folder=ShardFolder(ShardStore(self.state, cache_bytes=80_000)),
             prices=self.book,
             settings=self.settings,
-            clock=lambda: self.now.timestamp(),
+            clock=FakeClock(lambda: self.now, time.monotonic),
             budget_seconds=budget,
         )
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from shared.documents.common import DocumentError
+from shared.errors import DocumentError, PoisonChangedError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.poison.rows import MAX_ROW_BYTES, SMALLER, Status
-from shared.poison.store import PoisonChangedError, PoisonStore
+from shared.poison.store import PoisonStore
 from tests.fakes import FakeContainer
 
 HALF = "\ud800"
@@ -168,7 +168,7 @@ async def test_what_failed_since_it_was_seen_is_not_settled(first: str | None) -
     rows = Rows()
     seen = await rows.store.get(await rows.fail(_etag=first))
     await rows.fail(_etag=first and '"2"')
-    with pytest.raises(PoisonChangedError, match="failed again meanwhile: no"):
+    with pytest.raises(PoisonChangedError, match="failed again since: no"):
         await rows.store.settle(seen["id"], Status.REPLAYED, by="me", seen=seen)
     assert (await rows.store.get(seen["id"]))["status"] == "pending"
 

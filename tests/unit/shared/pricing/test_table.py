@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.pricing.table import PriceError, PriceTable, list_prices, parse_price
+from shared.errors import PriceError
+from shared.pricing.table import PriceTable, list_prices, parse_price
 from shared.units import Millis
 
 

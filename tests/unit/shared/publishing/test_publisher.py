@@ -12,14 +12,15 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
-from shared.ledger.generations import ID, SCOPE, Generations
+from shared.errors import ReplayError, UnknownViewError
+from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
-from shared.maintenance.replay import Replayer, ReplayError
+from shared.maintenance.replay import Replayer
 from shared.poison.store import PoisonStore
 from shared.publishing.inputs import DocumentKey
 from shared.publishing.merge import Merger
-from shared.publishing.publisher import Publisher, UnknownViewError
+from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import Builds
 from shared.publishing.writer import StaleReadError, Writer
 from shared.settings import Settings
@@ -40,7 +41,12 @@ P = TypeVar("P", bound=Publisher)
 def first_generation() -> FakeContainer:
     state = FakeContainer("scope")
     known = {"1": {"shards": Settings().shards, "began": 0, "complete": True}}
-    state.items[SCOPE, ID] = {"id": ID, "scope": SCOPE, "_etag": "1", "generations": known}
+    state.items["generations", "generations"] = {
+        "id": "generations",
+        "scope": "generations",
+        "_etag": "1",
+        "generations": known,
+    }
     return state
 
 
@@ -100,7 +106,7 @@ class Database:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -256,7 +262,7 @@ async def test_a_state_that_kept_being_stale_says_how_often_it_was_tried() -> No
     database = Database()
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
     await database.publisher().publish([await database.count("1:0000", 2, 1)])
-    assert database.poison()["attempts"] == retries.ATTEMPTS
+    assert database.poison()["attempts"] == retries.OPERATION.attempts
 
 
 async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None:

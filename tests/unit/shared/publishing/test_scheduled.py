@@ -315,7 +315,7 @@ async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
 
 
 async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "_BACKOFF", lambda _state: 0.0)
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
     world = World()
     vectors = world.containers["personality_vectors"]
     vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"})

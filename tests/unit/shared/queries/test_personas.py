@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.queries import PersonaCache
+from tests.fake_clock import FakeClock
 
 
 class Source:
@@ -32,7 +33,9 @@ class Source:
         return found
 
     def cache(self, **options: Any) -> PersonaCache:
-        return PersonaCache(self.load, lifetime=100, absent_lifetime=10, clock=lambda: self.now, **options)
+        return PersonaCache(
+            self.load, lifetime=100, absent_lifetime=10, clock=FakeClock(lambda: self.now), **options
+        )
 
 
 @pytest.fixture

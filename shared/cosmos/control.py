@@ -1,0 +1,112 @@
+"""Control documents: what the fleet remembers about itself, in the container ``fleet_state``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceExistsError,
+    CosmosResourceNotFoundError,
+)
+
+from shared.cosmos.charges import record_charge
+from shared.cosmos.items import find_item
+from shared.cosmos.retries import retrying
+
+Body = dict[str, Any]
+
+
+class Scope(StrEnum):
+    """Logical partitions of ``fleet_state``."""
+
+    GENERATIONS = "generations"
+    """One document: the number of shards of each generation, and which are complete."""
+    BUILDS = "builds"
+    """One document per generation: which views may be published."""
+    REFRESH = "refresh"
+    """One document per generation: up to when the scheduled views are published."""
+    AUDIT = "audit"
+    """One document per generation and feed: how far the feed is audited."""
+    PRICING = "pricing"
+    """One document per generation: the prices that everything is counted at, and a walk under way."""
+    PRICES = "prices"
+    """One document per model and date: prices that operators put over the list."""
+
+
+class ControlDocument:
+    """One document of ``fleet_state``. Instances that change it at the same time lose no change."""
+
+    def __init__(self, container: ContainerProxy, scope: Scope, document_id: str) -> None:
+        self._container = container
+        self._scope = scope
+        self._id = document_id
+
+    async def read(self) -> Body | None:
+        """Return the document, None if there is none.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        return await find_item(self._container, self._id, self._scope)
+
+    async def save(self, content: Mapping[str, Any]) -> None:
+        """Store the document, whatever is stored: the last writer wins.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        await retrying()(self._upsert, content)
+
+    async def update(self, change: Callable[[Body | None], Mapping[str, Any] | None]) -> Body:
+        """Change what is stored, guarded by its etag; return what is stored then.
+
+        Parameters
+        ----------
+        change
+            Called with the stored document, or None if there is none; returns the new content, or None to
+            leave it. Called again if another instance changed the document in between: it must be pure. It
+            may raise, which leaves the document as it is. It may not return None if there is no document.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries, or other instances kept changing the document.
+        """
+        return await retrying(
+            CosmosAccessConditionFailedError, CosmosResourceExistsError, CosmosResourceNotFoundError
+        )(self._update, change)
+
+    async def _update(self, change: Callable[[Body | None], Mapping[str, Any] | None]) -> Body:
+        stored = await self.read()
+        content = change(stored)
+        if content is None:
+            if stored is None:
+                raise ValueError(f"{self._scope}/{self._id}: there is no document to leave as it is")
+            return stored
+        body = self._body(content)
+        if stored is None:
+            return dict(await self._container.create_item(body, response_hook=record_charge))
+        return dict(
+            await self._container.replace_item(
+                self._id,
+                body,
+                etag=stored["_etag"],
+                match_condition=MatchConditions.IfNotModified,
+                response_hook=record_charge,
+            )
+        )
+
+    async def _upsert(self, content: Mapping[str, Any]) -> None:
+        await self._container.upsert_item(self._body(content), response_hook=record_charge)
+
+    def _body(self, content: Mapping[str, Any]) -> Body:
+        return {**content, "id": self._id, "scope": str(self._scope)}
