@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
+
+from shared.cosmos.retries import INVOCATION
 
 Handler = Callable[[func.DocumentList], Awaitable[None]]
 
@@ -34,16 +37,18 @@ def follows(
         feed_poll_delay=poll_delay_ms,
         start_from_beginning=True,  # type: ignore[arg-type]  # a flag, whatever the package says
     )
-    # Without a policy the trigger moves on after a failure and the batch is lost. Unlimited retries hold the
-    # lease where it is until the service answers; a document that is itself at fault never raises.
     retry = blueprint.retry(
         strategy="exponential_backoff",
-        max_retry_count="-1",
-        minimum_interval="00:00:01",
-        maximum_interval="00:01:00",
+        max_retry_count="-1" if INVOCATION.attempts is None else str(INVOCATION.attempts - 1),
+        minimum_interval=_interval(INVOCATION.first_pause),
+        maximum_interval=_interval(INVOCATION.longest_pause),
     )
 
     def decorate(handler: Handler) -> object:
         return blueprint.function_name(name)(trigger(retry(handler)))
 
     return decorate
+
+
+def _interval(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(seconds))

@@ -1,0 +1,28 @@
+"""Every event that the fleet logs, by name, with its meaning. A test holds the code to this list."""
+
+from __future__ import annotations
+
+LOG_EVENTS = {
+    "audit_cursor_reset": "a container has another resource id: its feed is audited from the beginning",
+    "audit_failed": "the audit of one feed failed; the other feeds were audited",
+    "batch_folded": "a batch of source documents was counted; with verdicts, conflicts and cost",
+    "document_poisoned": "a source document could not be counted and went to poison",
+    "feed_audited": "the auditor read a feed; a warning if it repaired anything",
+    "generation_complete": "a generation has counted everything; its figures are published from now on",
+    "generation_recorded": "fleet_state recorded a generation: that it began, or that it is complete",
+    "health_held_back": "system_health is not published: the generation is not complete",
+    "health_refreshed": "system_health was published",
+    "most_of_batch_failed": "most of a batch failed in the fold: the batch is retried, not poisoned",
+    "poison_row_refused": "the service refused a poison row; a smaller row is stored in its place",
+    "price_override_unusable": "an operator's price override was left out; the problem is named",
+    "prices_applied": "costs were corrected to changed prices",
+    "prices_not_refreshed": "price overrides could not be read; the table in use stays in use",
+    "refresh_held_back": "scheduled views are not published: the generation is not complete",
+    "usage_written": "passage usage was written into personality_vectors",
+    "view_poisoned": "a document of a view could not be published and went to poison",
+    "views_held_back": "views are not published: the generation is not complete",
+    "views_published": "documents of views were published; with outcomes and cost",
+    "views_rebuilt": "the state of views was counted again from the ledger",
+    "views_refreshed": "scheduled views were published; with outcomes and cost",
+    "withdrawal_failed": "what a document counted for could not be taken back; the document is in poison",
+}
