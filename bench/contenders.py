@@ -68,7 +68,7 @@ class FleetContender:
         """Fold the next page of changes and publish."""
         with measured_cost() as charge:
             documents = await self._changes.read(batch)
-            report = await self.fleet.ingest.take(USER_INTERACTIONS, documents)
+            report = await self.fleet.ingest.ingest_batch(USER_INTERACTIONS, documents)
             if report.counted != len(documents):
                 raise BenchError(
                     f"the fleet counted {report.counted} of {len(documents)} changes,"
@@ -95,7 +95,7 @@ class FleetContender:
     async def count_history(self) -> None:
         """Fold everything in the feed."""
         while delivered := await self._changes.read(HISTORY_BATCH):
-            await self.fleet.ingest.take(USER_INTERACTIONS, delivered)
+            await self.fleet.ingest.ingest_batch(USER_INTERACTIONS, delivered)
 
     async def finish_history(self) -> None:
         """Publish."""

@@ -1,4 +1,4 @@
-"""The fold with no I/O: ``shared.ledger.fold.Working`` on a store in memory, against parsing alone."""
+"""The fold with no I/O: ``shared.ledger.fold`` on a store in memory, against parsing alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench.contenders import BenchError
@@ -15,7 +16,7 @@ from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import Working
+from shared.ledger.fold import DocumentsById, Need, PagesByFingerprint, drive, fold_changes
 from shared.ledger.pages import Page, fingerprint
 from shared.ledger.shards import ShardId, shard_of
 from shared.ledger.state import Loaded, Write
@@ -37,17 +38,18 @@ class MemoryState:
     """Ids of ledger pages by the fingerprints on them."""
     writes: int = 0
 
-    def load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
-        """Return the documents with these ids."""
+    def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
+        """Return the documents that a fold needs."""
+        match need:
+            case DocumentsById(ids):
+                return self._load(shard, ids)
+            case PagesByFingerprint(fingerprints):
+                found = (self.pages.get((shard, value), set()) for value in fingerprints)
+                return self._load(shard, set().union(*found))
+
+    def _load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
         nothing = Loaded(None, None)
         return {document_id: self.documents.get((shard, document_id), nothing) for document_id in ids}
-
-    def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> set[str]:
-        """Return the ids of the pages on which these documents stand."""
-        found: set[str] = set()
-        for value in fingerprints:
-            found |= self.pages.get((shard, value), set())
-        return found
 
     def commit(self, shard: ShardId, writes: Sequence[Write], changes: Sequence[Change]) -> None:
         """Keep the documents, and note on which page each change stands."""
@@ -63,20 +65,12 @@ class MemoryState:
 
 
 def fold_batch(state: MemoryState, shards: dict[ShardId, list[Change]]) -> int:
-    """Fold one batch, shard by shard, in the order of calls of ``ShardFolder``; return what it counted."""
+    """Fold one batch, shard by shard, as ``ShardWriter`` does; return how many changes were counted."""
     counted = 0
     for shard, changes in shards.items():
-        working = Working(shard, USER_INTERACTIONS)
-        working.take(state.load(shard, working.needed_at_first(changes)))
-        working.take(state.load(shard, working.needed_parts(changes)))
-        missing = working.missing(changes)
-        working.take(state.load(shard, state.find_pages(shard, missing) - working.loaded.keys()))
-        decided = working.decide(changes)
-        working.take(state.load(shard, working.needed_partials()))
-        working.derive()
-        working.take(state.load(shard, working.needed_partials()))
-        state.commit(shard, working.writes(), changes)
-        counted += sum(verdict in (Verdict.ADDED, Verdict.REPLACED) for _, verdict in decided)
+        folded = drive(fold_changes(shard, USER_INTERACTIONS, changes), partial(state.answer, shard))
+        state.commit(shard, folded.writes, changes)
+        counted += sum(verdict in (Verdict.ADDED, Verdict.REPLACED) for _, verdict in folded.verdicts)
     return counted
 
 

@@ -16,26 +16,22 @@ PREFIX, POLL_DELAY_MS = "fold", 1000
 @follows(blueprint, "fold_user_interactions", USER_INTERACTIONS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
 async def fold_user_interactions(documents: func.DocumentList) -> None:
     """Count new and changed interactions."""
-    await _fold(USER_INTERACTIONS, documents)
+    await (await fleet()).ingest.ingest_batch(USER_INTERACTIONS, list(map(dict, documents)))
 
 
 @follows(blueprint, "fold_user_sessions", USER_SESSIONS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
 async def fold_user_sessions(documents: func.DocumentList) -> None:
     """Count new and changed sessions."""
-    await _fold(USER_SESSIONS, documents)
+    await (await fleet()).ingest.ingest_batch(USER_SESSIONS, list(map(dict, documents)))
 
 
 @follows(blueprint, "fold_abuse_incidents", ABUSE_INCIDENTS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
 async def fold_abuse_incidents(documents: func.DocumentList) -> None:
     """Count new and changed incidents, under the texts they are about."""
-    await _fold(ABUSE_INCIDENTS, documents)
+    await (await fleet()).ingest.ingest_batch(ABUSE_INCIDENTS, list(map(dict, documents)))
 
 
 @follows(blueprint, "fold_users", USERS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
 async def fold_users(documents: func.DocumentList) -> None:
-    """Heed what people say of their consent."""
-    await _fold(USERS, documents)
-
-
-async def _fold(source: str, documents: func.DocumentList) -> None:
-    await (await fleet()).ingest.take(source, [dict(document) for document in documents])
+    """Fold consent changes."""
+    await (await fleet()).ingest.ingest_batch(USERS, list(map(dict, documents)))

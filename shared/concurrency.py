@@ -1,4 +1,4 @@
-"""Do several things at once, a bounded number at a time, and finish all of them."""
+"""Run several pieces of work concurrently, a bounded number at a time, and finish all of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 async def finish_all(*work: Awaitable[Result]) -> list[Result]:
-    """Await all of it, then return the results in order, or raise the first error.
+    """Await all of the work, then return the results in order, or raise the first error.
 
-    Unlike a bare ``gather``, nothing is still running when an error leaves: what could be done, is done.
+    Unlike a bare ``gather``, no work is still running when an error is raised.
     """
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     results: list[Result] = []
@@ -33,13 +33,19 @@ async def finish_all(*work: Awaitable[Result]) -> list[Result]:
 
 
 async def for_each(
-    items: Iterable[Item], do: Callable[[Item], Awaitable[Result]], *, at_once: int
+    items: Iterable[Item], do: Callable[[Item], Awaitable[Result]], *, max_concurrency: int
 ) -> list[Result]:
-    """Do something for each item, at most ``at_once`` at a time; finish all as :func:`finish_all` does."""
-    slots = asyncio.Semaphore(at_once)
+    """Do something for each item, at most ``max_concurrency`` at a time; return the results in order.
+
+    All items are finished before the first error is raised.
+    """
+    slots = asyncio.Semaphore(max_concurrency)
 
     async def one(item: Item) -> Result:
         async with slots:
             return await do(item)
 
-    return await finish_all(*(one(item) for item in items))
+    tasks: list[asyncio.Task[Result]] = []
+    for item in items:
+        tasks.append(asyncio.create_task(one(item)))  # noqa: PERF401  a comprehension is one more frame
+    return await finish_all(*tasks)

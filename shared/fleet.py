@@ -7,7 +7,7 @@ from typing import Self
 
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
-from shared.ledger.apply import ShardFolder
+from shared.ledger.apply import ShardWriter
 from shared.ledger.generations import Generations
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
@@ -53,10 +53,13 @@ class Fleet:
         self.generations = Generations(container("fleet_state"), settings)
         self.prices = PriceBook(container("fleet_state"))
         self.poison = PoisonStore(container("poison_messages"))
-        store = ShardStore(container("view_state"), cache_bytes=settings.cache_bytes)
-        folder = ShardFolder(store)
+        shard_writer = ShardWriter(ShardStore(container("view_state"), cache_bytes=settings.cache_bytes))
         self.ingest = Ingest(
-            database=self.database, folder=folder, prices=self.prices, poison=self.poison, settings=settings
+            database=self.database,
+            writer=shard_writer,
+            prices=self.prices,
+            poison=self.poison,
+            settings=settings,
         )
         writer = Writer(self.database)
         self.builds = Builds(container("fleet_state"), settings)
@@ -92,7 +95,9 @@ class Fleet:
         self.replayer = Replayer(
             database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )
-        self.repricer = Repricer(database=self.database, folder=folder, prices=self.prices, settings=settings)
+        self.repricer = Repricer(
+            database=self.database, writer=shard_writer, prices=self.prices, settings=settings
+        )
         self.auditor = Auditor(
             reader=self._audit_client.get_database_client(settings.cosmos_database),
             cursors=container("fleet_state"),

@@ -1,12 +1,12 @@
-"""What an aggregate is: which facts concern it, and what each adds to its state."""
+"""What an aggregate is: what facts, and changes of people, add to its state."""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 from xxhash import xxh3_64_digest
 
@@ -64,34 +64,14 @@ class Contributions:
         """Return the tally of what is added to one partial."""
         return self.deltas.setdefault(PartialKey(aggregate, key), Tally())
 
+    def changed(self) -> set[PartialKey]:
+        """Return the partials that something is added to, or taken from."""
+        return {target for target, delta in self.deltas.items() if delta}
+
     def merge(self, other: Contributions, sign: int = 1) -> None:
         """Add another set of contributions, or take it back with ``sign=-1``."""
         for target, delta in other.deltas.items():
             self.to(*target).merge(delta, sign)
-
-
-class Aggregate(Protocol):
-    """State that is counted from facts: one partial per key, in the shard of the facts' person."""
-
-    name: str
-    ttl: int
-    """Seconds that a partial outlives what it counts, -1 for ever. State that is only derived is not renewed
-    by the facts behind it, and what says whether a person has entries may never be missing: both live on."""
-
-    def person(self, key: str) -> str | None:
-        """Return whose state a key is: it lies whole in that person's shard.
-
-        None if every shard has a share of it; then the shares are merged when it is shown.
-        """
-
-    def first_day(self, key: str) -> Day | None:
-        """Return the first day of the period that a key stands for, None if it has no period."""
-
-    def keys(self, fact: Fact) -> Iterable[str]:
-        """Return the keys that one fact concerns."""
-
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Add what one fact means for this aggregate."""
 
 
 class Changed(NamedTuple):
@@ -116,3 +96,33 @@ class PersonChange:
     user_id: str
     person: Changed
     months: Mapping[Month, Changed]
+
+
+class Aggregate:
+    """State that is counted by key: one partial per key, in the shard of the facts' person.
+
+    A fact contributes what it adds. What follows from a person's own state is derived, from the state before
+    and after, in the same transaction; nothing is derived from derived state. Both are pure.
+    """
+
+    name: ClassVar[str]
+    ttl: ClassVar[int]
+    """TTL of a partial in seconds, -1 for none. Derived aggregates and ``person`` never expire: nothing
+    renews the former, and the latter must not be missing."""
+
+    def person(self, key: str) -> str | None:
+        """Return the person who owns a key: the state lies whole in that person's shard.
+
+        None if every shard has a share of it. The shares are merged when a view reads it.
+        """
+        return None
+
+    def first_day(self, key: str) -> Day | None:
+        """Return the first day of the period that a key stands for, None if it has no period."""
+        return None
+
+    def contribute(self, fact: Fact, into: Contributions) -> None:
+        """Add what one fact counts for. Adds nothing unless overridden: the aggregate is only derived."""
+
+    def derive(self, change: PersonChange, into: Contributions) -> None:
+        """Add what the change of a person's own state counts for. Adds nothing unless overridden."""

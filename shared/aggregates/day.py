@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, short
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import Day, Millis, Month, event_hour, minute_of_day
@@ -19,28 +19,35 @@ UNNAMED = "~"
 """Begins what stands for a longer name: it counts, and no ranking shows it."""
 
 
-class DayAggregate:
+class DayAggregate(Aggregate):
     """One key per UTC day, ``2025-08-05``."""
 
     name = NAME
     ttl = STATE_TTL
 
-    def person(self, key: str) -> None:
-        """Return None: every shard has a share."""
-
     def first_day(self, key: str) -> Day:
         """Return the day."""
         return Day(key)
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the fact's day; of a session each day on which it was open."""
-        match fact:
-            case InteractionFact() | IncidentFact():
-                return (fact.day,)
-            case SessionFact():
-                return tuple(dict.fromkeys((fact.day, _day_at(fact.until or fact.at))))
-            case _:
-                return ()
+    def derive(self, change: PersonChange, into: Contributions) -> None:
+        """Count a person on each active day, as new on the first, and for each text; count their sessions."""
+        before, after = person.days(change.person.before), person.days(change.person.after)
+        for day in before ^ after:
+            into.to(NAME, day).add("active_users", (day in after) - (day in before))
+        first, first_after = min(before, default=None), min(after, default=None)
+        if first != first_after:
+            if first is not None:
+                into.to(NAME, first).add("new_users", -1)
+            if first_after is not None:
+                into.to(NAME, first_after).add("new_users", 1)
+        for month, (month_before, month_after) in change.months.items():
+            for number in month_before.parts() | month_after.parts():
+                day = _day(month, number)
+                change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
+                into.to(NAME, day).add("sessions", change_of_sessions)
+                texts_before, texts_after = (m.counts(f"{number}:texts") for m in (month_before, month_after))
+                for source in texts_before.keys() ^ texts_after.keys():
+                    into.to(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
@@ -158,27 +165,6 @@ def passage_of(counted: str) -> Passage | None:
         return None
     source, chapter, verse = counted.split("|")
     return Passage(source, chapter or None, verse or None)
-
-
-def derive(change: PersonChange, into: Contributions) -> None:
-    """Count a person once on each day of activity and for each text, as new on the first; their sessions."""
-    before, after = person.days(change.person.before), person.days(change.person.after)
-    for day in before ^ after:
-        into.to(NAME, day).add("active_users", (day in after) - (day in before))
-    first, first_after = min(before, default=None), min(after, default=None)
-    if first != first_after:
-        if first is not None:
-            into.to(NAME, first).add("new_users", -1)
-        if first_after is not None:
-            into.to(NAME, first_after).add("new_users", 1)
-    for month, (month_before, month_after) in change.months.items():
-        for number in month_before.parts() | month_after.parts():
-            day = _day(month, number)
-            change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
-            into.to(NAME, day).add("sessions", change_of_sessions)
-            texts, texts_after = month_before.counts(f"{number}:texts"), month_after.counts(f"{number}:texts")
-            for source in texts.keys() ^ texts_after.keys():
-                into.to(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
 
 
 def _sessions(month: Tally, number: str) -> int:

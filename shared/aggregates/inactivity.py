@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.aggregates import person
-from shared.aggregates.base import FOREVER, Contributions, PersonChange
+from shared.aggregates.base import FOREVER, Aggregate, Contributions, PersonChange
 from shared.aggregates.tally import Tally
-from shared.facts import Fact
 from shared.units import Day, day_after, days_between
 
 NAME = "silence"
@@ -19,7 +18,7 @@ FIRST_YEAR = 2020
 """What lies before counts on this year's first day: how many are churned on a later day is the same."""
 
 
-class Silence:
+class Silence(Aggregate):
     """One key per year, ``2025``: for each day how many people are silent from it on, less those who return.
 
     Added up from the first year on to a day it is the number of people who are silent on that day. A person
@@ -29,27 +28,13 @@ class Silence:
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> None:
-        """Return None: every shard has a share."""
-
-    def first_day(self, key: str) -> None:
-        """Return None: it follows from state that is never forgotten."""
-
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return nothing: all of it is derived."""
-        return ()
-
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Do nothing: all of it is derived."""
-
-
-def derive(change: PersonChange, into: Contributions) -> None:
-    """Move the days on which a person falls silent, and comes back."""
-    before, after = _turns(change.person.before), _turns(change.person.after)
-    for turns, sign in ((before, -1), (after, 1)):
-        for day, amount in turns:
-            day = max(day, Day(f"{FIRST_YEAR}-01-01"))
-            into.to(NAME, day[:4]).count("silent", day, sign * amount)
+    def derive(self, change: PersonChange, into: Contributions) -> None:
+        """Move the days on which a person falls silent, and comes back."""
+        before, after = _turns(change.person.before), _turns(change.person.after)
+        for turns, sign in ((before, -1), (after, 1)):
+            for day, amount in turns:
+                day = max(day, Day(f"{FIRST_YEAR}-01-01"))
+                into.to(NAME, day[:4]).count("silent", day, sign * amount)
 
 
 def _turns(state: Tally) -> Iterable[tuple[Day, int]]:

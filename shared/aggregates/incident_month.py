@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import Contributions, state_ttl
+from shared.aggregates.base import Aggregate, Contributions, state_ttl
 from shared.facts import ABUSE_INCIDENTS, Fact, IncidentFact
 from shared.units import Month
 
@@ -12,21 +12,11 @@ UNATTRIBUTED = "unattributed"
 """Stands for the text of incidents that point at nothing, or at an answer that cites nothing."""
 
 
-class IncidentMonth:
+class IncidentMonth(Aggregate):
     """One key per month and text, ``202508|bhagavad_gita``."""
 
     name = NAME
     ttl = state_ttl(ABUSE_INCIDENTS)
-
-    def person(self, key: str) -> None:
-        """Return None: every shard has a share."""
-
-    def first_day(self, key: str) -> None:
-        """Return None: incidents are kept as long as their state."""
-
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the incident's month and text."""
-        return (source_key(fact.month, _source(fact)),) if isinstance(fact, IncidentFact) else ()
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one incident."""

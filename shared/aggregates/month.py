@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import FOREVER, Contributions, PersonChange
+from shared.aggregates.base import FOREVER, Aggregate, Contributions, PersonChange
 from shared.aggregates.engagement_tiers import month_scores, tier_of
 from shared.aggregates.person_month import by_day
 from shared.aggregates.tally import Counting, Tally, merged
-from shared.facts import Fact
 from shared.scores import churn_risk
 from shared.units import Day, Month, days_of_month, month_after, month_bounds, to_micro
 
@@ -17,35 +16,24 @@ DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
 """UTC hours of each part of the day; the rest is night."""
 
 
-class MonthAggregate:
+class MonthAggregate(Aggregate):
     """One key per UTC month, ``202508``, with a part per tier."""
 
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> None:
-        """Return None: every shard has a share."""
-
     def first_day(self, key: str) -> Day:
         """Return the month's first day."""
         return days_of_month(Month(key))[0]
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return nothing: all of it is derived."""
-        return ()
-
-    def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Do nothing: all of it is derived."""
-
-
-def derive(change: PersonChange, into: Contributions) -> None:
-    """Count a person in their tier of each month, and as a reader of each text."""
-    for month, (before, after) in change.months.items():
-        counted = into.to(NAME, month)
-        _count_texts(before, counted, -1)
-        _count_texts(after, counted, 1)
-        counted.merge(_membership(month, before, change.person.before), -1)
-        counted.merge(_membership(month, after, change.person.after), 1)
+    def derive(self, change: PersonChange, into: Contributions) -> None:
+        """Count a person in their tier of each month, and as a reader of each text."""
+        for month, (before, after) in change.months.items():
+            counted = into.to(NAME, month)
+            _count_texts(before, counted, -1)
+            _count_texts(after, counted, 1)
+            counted.merge(_membership(month, before, change.person.before), -1)
+            counted.merge(_membership(month, after, change.person.after), 1)
 
 
 def _count_texts(month: Tally, into: Tally, sign: int) -> None:

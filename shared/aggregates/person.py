@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import FOREVER, Contributions, short
+from shared.aggregates.base import FOREVER, Aggregate, Contributions, short
 from shared.aggregates.tally import Tally
-from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Withdrawn
+from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Uncounted
 from shared.units import Day, Month, month_after, month_of
 
 NAME = "person"
 
 
-class Person:
+class Person(Aggregate):
     """One partial per person; its key is the user id.
 
     Every addition and removal of one of the person's facts writes it. Since it is guarded by its etag, two
@@ -23,13 +23,6 @@ class Person:
     def person(self, key: str) -> str:
         """Return the user id."""
         return key
-
-    def first_day(self, key: str) -> None:
-        """Return None: a person has no period."""
-
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the person."""
-        return (fact.user_id,)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Note what one fact says of the person: at least that the ledger has an entry of theirs."""
@@ -48,7 +41,7 @@ class Person:
                 person.add("refused", int(fact.refused))
 
 
-def withdraw(fact: Withdrawn, into: Contributions) -> None:
+def uncount(fact: Uncounted, into: Contributions) -> None:
     """Note that the ledger has an entry of the person that counts nowhere, or nowhere but in consent."""
     person = into.to(NAME, fact.user_id)
     person.add("withdrawn", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, short
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, InteractionFact, SessionFact
 from shared.units import Day, Month, days_of_month, to_micro
@@ -23,7 +23,7 @@ FIRST = "first"
 """Set in the month in which a person was here for the first time."""
 
 
-class PersonMonth:
+class PersonMonth(Aggregate):
     """One partial per person and month, with a part per day; its key is ``202508|<user id>``.
 
     Beside the parts it says whether the person refuses user-level analytics, for then nothing of it is shown,
@@ -41,11 +41,19 @@ class PersonMonth:
         """Return the month's first day."""
         return days_of_month(split_key(key)[0])[0]
 
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        """Return the person's month."""
-        if isinstance(fact, InteractionFact | SessionFact):
-            return (month_key(fact.month, fact.user_id),)
-        return ()
+    def derive(self, change: PersonChange, into: Contributions) -> None:
+        """Mark the months of a person who refuses user-level analytics, and the month of the first visit.
+
+        A month whose state has expired is left alone, so that a change of consent touches kept months only.
+        """
+        for of_person, sign in ((change.person.before, -1), (change.person.after, 1)):
+            if person.refused(of_person):
+                for month, states in change.months.items():
+                    if (states.before if sign < 0 else states.after).parts():
+                        into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
+            first = person.first_month(of_person)
+            if first is not None:
+                into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
@@ -94,21 +102,6 @@ def _length(seconds: int) -> str:
     if seconds < SHORT_SESSION:
         return "short"
     return "medium" if seconds <= LONG_SESSION else "long"
-
-
-def derive(change: PersonChange, into: Contributions) -> None:
-    """Note in each of a person's months whether they refuse to be analysed, and whether it is their first.
-
-    A month whose state has expired is left alone: a consent then never concerns more months than are kept.
-    """
-    for of_person, sign in ((change.person.before, -1), (change.person.after, 1)):
-        if person.refused(of_person):
-            for month, states in change.months.items():
-                if (states.before if sign < 0 else states.after).parts():
-                    into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
-        first = person.first_month(of_person)
-        if first is not None:
-            into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
 
 def month_key(month: Month, user_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.facts.base import UNKNOWN, WITHDRAWN, Fact, Passage, Withdrawn
+from shared.facts.base import STORED_UNCOUNTED, UNKNOWN, Fact, Passage, Uncounted
 from shared.facts.consent import USERS, ConsentFact, consent_fact
 from shared.facts.incidents import ABUSE_INCIDENTS, IncidentFact, incident_fact
 from shared.facts.interactions import USER_INTERACTIONS, Citation, InteractionFact, interaction_fact
@@ -24,7 +24,7 @@ __all__ = [
     "InteractionFact",
     "Passage",
     "SessionFact",
-    "Withdrawn",
+    "Uncounted",
     "consent_fact",
     "decode_fact",
     "incident_fact",
@@ -41,8 +41,8 @@ FACTS: dict[str, type[Fact]] = {
 """The kind of fact that documents of a source are reduced to."""
 
 
-def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Withdrawn:
+def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Uncounted:
     """Read what a fact's ``encode`` wrote on a page of ``source`` for ``user_id``."""
-    if WITHDRAWN in stored:
-        return Withdrawn.decode(user_id, stored)
+    if STORED_UNCOUNTED in stored:
+        return Uncounted.decode(user_id, stored)
     return FACTS[source].decode(user_id, stored)

@@ -40,7 +40,7 @@ class Fact:
     SHORT: ClassVar[Mapping[str, str]] = {}
     """Names of the stored fields, each with the short key that a page stores it under."""
 
-    REFERS: ClassVar[str | None] = None
+    REFERENCE_KEY: ClassVar[str | None] = None
     """Short key of the field that names a document of another source, if there is one."""
 
     @property
@@ -92,7 +92,7 @@ def _stored(kind: type[Fact]) -> tuple[tuple[str, str, object], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Uncounted:
     """Stands on the ledger for a document whose current version cannot be read.
 
     It counts in no view. It remembers the version, so that an older one that can be read, and is delivered
@@ -111,16 +111,16 @@ class Withdrawn:
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which a ledger page stores it."""
-        return {WITHDRAWN: self.at} | ({_REFUSED: True} if self.refused else {})
+        return {STORED_UNCOUNTED: self.at} | ({_REFUSED: True} if self.refused else {})
 
     @classmethod
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`encode` wrote on the page of ``user_id``."""
-        return cls(user_id, stored[WITHDRAWN], stored.get(_REFUSED, False))
+        return cls(user_id, stored[STORED_UNCOUNTED], stored.get(_REFUSED, False))
 
 
-WITHDRAWN = "withdrawn"
-"""The key by which a stored fact says that it is :class:`Withdrawn`."""
+STORED_UNCOUNTED = "withdrawn"
+"""The key by which a stored fact says that it is :class:`Uncounted`."""
 
 _REFUSED = "no"
 

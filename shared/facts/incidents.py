@@ -19,9 +19,9 @@ SEVERITIES = frozenset({"low", "medium", "high", "critical"})
 
 FALSE_POSITIVE = "false_positive"
 CONFIRMED = "confirmed"
-UNDECIDED_OTHERWISE = "other"
+OTHER_DECISION = "other"
 
-PREFIX = "interaction_"
+INTERACTION_ID_PREFIX = "interaction_"
 """Incidents name an interaction by its document's id; some leave the beginning out."""
 
 
@@ -32,7 +32,7 @@ class IncidentFact(Fact):
     Attributes
     ----------
     interaction
-        Which interaction it points at (:func:`reference` of its id), None if at none.
+        Which interaction it points at (:func:`interaction_reference` of its id), None if at none.
     passage
         The passage that interaction's answer cites first of all, as the ledger knew it when this was counted;
         None if the interaction is not there, or cites nothing. Not in the document: the fold fills it in.
@@ -67,7 +67,7 @@ class IncidentFact(Fact):
         "violations": "v",
     }
 
-    REFERS: ClassVar[str | None] = "i"
+    REFERENCE_KEY: ClassVar[str | None] = "i"
 
     @classmethod
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
@@ -83,9 +83,9 @@ class IncidentFact(Fact):
         return super(IncidentFact, cls).decode(user_id, read)
 
 
-def reference(interaction_id: str) -> str:
+def interaction_reference(interaction_id: str) -> str:
     """Return what stands for an interaction, with or without the beginning that its document's id has."""
-    return interaction_id.removeprefix(PREFIX)
+    return interaction_id.removeprefix(INTERACTION_ID_PREFIX)
 
 
 def incident_fact(document: IncidentDocument) -> IncidentFact:
@@ -100,7 +100,7 @@ def incident_fact(document: IncidentDocument) -> IncidentFact:
         at=millis(noticed),
         kind=document.incident_type if document.incident_type in TYPES else UNKNOWN,
         severity=document.severity if document.severity in SEVERITIES else UNKNOWN,
-        interaction=reference(document.interaction_id) if document.interaction_id else None,
+        interaction=interaction_reference(document.interaction_id) if document.interaction_id else None,
         automatic=document.auto_detected,
         review=document.review_status or None,
         decision=_decision(document.review_decision or resolution.final_decision),
@@ -117,4 +117,4 @@ def _decision(text: str | None) -> str | None:
         return None
     if text == FALSE_POSITIVE:
         return FALSE_POSITIVE
-    return CONFIRMED if text.startswith(CONFIRMED) else UNDECIDED_OTHERWISE
+    return CONFIRMED if text.startswith(CONFIRMED) else OTHER_DECISION

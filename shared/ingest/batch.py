@@ -1,4 +1,4 @@
-"""Take a batch of changes: count each document exactly once, and let a bad one fail alone."""
+"""Ingest a batch of documents: count each exactly once, and let a bad one fail alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from azure.cosmos.aio import DatabaseProxy
@@ -20,7 +22,7 @@ from shared.cosmos.items import find_item
 from shared.cosmos.retries import is_service_fault
 from shared.errors import ConflictError, DocumentError
 from shared.ingest.sources import SOURCES, Source
-from shared.ledger.apply import FoldResult, ShardFolder
+from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import ShardId, shard_of
 from shared.poison.store import PoisonStore
@@ -29,18 +31,17 @@ from shared.pricing.table import PriceTable
 from shared.settings import Settings
 
 POISON_CONCURRENCY = 16
-"""Bad documents of one batch that are tried and written down at the same time."""
+"""Bad documents of one batch that are retried, and written to poison, concurrently."""
 
-FEWEST_TO_REFUSE = 5
-"""Documents that can be read but not folded: from so many in a batch on, if they are most of it, the batch is
-held instead."""
+MASS_FAILURE_MINIMUM = 5
+"""Minimum number of fold failures before a batch whose majority failed is retried rather than poisoned."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class IngestReport:
-    """What became of a batch."""
+    """The outcome of a batch."""
 
     documents: int
     folded: FoldResult = field(default_factory=FoldResult)
@@ -56,8 +57,15 @@ class IngestReport:
 
     @property
     def changed(self) -> int:
-        """Documents that changed the state: those that were counted, and those taken back."""
-        return self.counted + self.folded.verdicts[Verdict.WITHDRAWN]
+        """Documents that changed the state: counted, or no longer counted."""
+        return self.counted + self.folded.verdicts[Verdict.UNCOUNTED]
+
+
+class ParsedDocument(NamedTuple):
+    """A document as it was delivered, and as the change to fold."""
+
+    raw: object
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +75,27 @@ class _Failure:
 
 
 class Ingest:
-    """Folds batches of a source's documents into ``view_state``."""
+    """Counts batches of a source's documents in ``view_state``."""
 
     def __init__(
         self,
         *,
         database: DatabaseProxy,
-        folder: ShardFolder,
+        writer: ShardWriter,
         prices: PriceBook,
         poison: PoisonStore,
         settings: Settings,
     ) -> None:
         self._database = database
-        self._folder = folder
+        self._writer = writer
         self._prices = prices
         self._poison = poison
         self._settings = settings
 
-    async def take(self, source_name: str, raws: Sequence[object], *, live: bool = False) -> IngestReport:
-        """Fold a batch; return when every document is counted, known to be counted, or in poison.
+    async def ingest_batch(
+        self, source_name: str, documents: Sequence[object], *, live: bool = False
+    ) -> IngestReport:
+        """Count a batch; return when every document is counted, known to be counted, or in poison.
 
         Parameters
         ----------
@@ -95,119 +105,112 @@ class Ingest:
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError, ConflictError
-            The service did not answer, through all retries. Parts of the batch may be counted; taking the
+            The service did not answer, through all retries. Parts of the batch may be counted; ingesting the
             whole batch again counts nothing twice.
         """
-        report = IngestReport(documents=len(raws))
+        report = IngestReport(documents=len(documents))
         source = SOURCES[source_name]
         with measured_cost() as report.cost:
             prices = await self._prices.table()
-            good, bad = _parsed(source, raws, prices, live)
-            # What cannot be read waits for its attempts while the rest is folded.
-            failed = asyncio.ensure_future(self._fold_all(source, good, report))
-            await finish_all(failed, self._retry_or_bury(source, bad, live, report))
-            _refuse_to_bury_most(failed.result(), len(good))
-            await self._retry_or_bury(source, failed.result(), live, report)
+            parsed, unparsed = parse_changes(source, documents, prices, live)
+            by_shard: dict[ShardId, list[ParsedDocument]] = defaultdict(list)
+            for document in parsed:
+                by_shard[self._shard(document.change)].append(document)
+            report.shards = len(by_shard)
+            # Documents that cannot be parsed wait for their next attempts while the others are folded.
+            retried = asyncio.create_task(self._retry_then_poison(source, unparsed, live, report))
+            folded = asyncio.create_task(
+                for_each(
+                    by_shard.items(),
+                    partial(self._fold_shard, source, report),
+                    max_concurrency=self._settings.shard_concurrency,
+                )
+            )
+            await finish_all(folded, retried)
+            failures = [failure for of_shard in folded.result() for failure in of_shard]
+            _raise_on_mass_failure(failures, len(parsed))
+            await self._retry_then_poison(source, failures, live, report)
             if live:
-                for _, change in good:
-                    await self._fold_live(source, self._shard(change), change, change.version.etag, report)
-        _log_batch(source, raws, report)
+                for document in parsed:
+                    await self._fold_live(source, document.change, document.change.version.etag, report)
+        _log_batch(source, documents, report)
         return report
 
-    async def _fold_all(
-        self, source: Source, good: Sequence[tuple[object, Change]], report: IngestReport
+    async def _fold_shard(
+        self, source: Source, report: IngestReport, of_shard: tuple[ShardId, list[ParsedDocument]]
     ) -> list[_Failure]:
-        by_shard: dict[ShardId, list[tuple[object, Change]]] = defaultdict(list)
-        for raw, change in good:
-            by_shard[self._shard(change)].append((raw, change))
-        report.shards = len(by_shard)
-
-        async def fold(shard: ShardId) -> list[_Failure]:
-            return await self._fold_isolating(source, shard, by_shard[shard], report)
-
-        folded = await for_each(by_shard, fold, at_once=self._settings.shard_concurrency)
-        return [failure for failures in folded for failure in failures]
-
-    async def _fold_isolating(
-        self, source: Source, shard: ShardId, pairs: list[tuple[object, Change]], report: IngestReport
-    ) -> list[_Failure]:
-        """Fold one shard's changes; if they fail through their own fault, find out which of them does."""
+        """Fold one shard's changes; if they fail through their own fault, find the documents that fail."""
+        shard, documents = of_shard
         result, failure = FoldResult(), None
         try:
-            await self._folder.fold(shard, source.name, [change for _, change in pairs], result)
+            await self._writer.apply(shard, source.name, [document.change for document in documents], result)
         except Exception as error:
-            if is_service_fault(error) or isinstance(error, ConflictError):
+            if _may_pass(error):
                 raise
             failure = error
         finally:
             unknown, result.unknown = result.unknown, []
             report.folded.merge(result)
-        await self._resolve(source, shard, unknown, report)
+        for change in unknown:
+            await self._fold_live(source, change, None, report)
         if failure is None:
             return []
-        if len(pairs) == 1:
-            return [_Failure(pairs[0][0], failure)]
-        middle = len(pairs) // 2
+        if len(documents) == 1:
+            return [_Failure(documents[0].raw, failure)]
+        middle = len(documents) // 2
         return [
-            *await self._fold_isolating(source, shard, pairs[:middle], report),
-            *await self._fold_isolating(source, shard, pairs[middle:], report),
+            *await self._fold_shard(source, report, (shard, documents[:middle])),
+            *await self._fold_shard(source, report, (shard, documents[middle:])),
         ]
 
-    async def _resolve(
-        self, source: Source, shard: ShardId, unknown: Sequence[Change], report: IngestReport
-    ) -> None:
-        """Fold the live documents where versions could not be told apart."""
-        for change in unknown:
-            await self._fold_live(source, shard, change, None, report)
-
     async def _fold_live(
-        self, source: Source, shard: ShardId, of: Change, folded: str | None, report: IngestReport
+        self, source: Source, of: Change, folded_etag: str | None, report: IngestReport
     ) -> None:
-        """Fold a document as it stands now, until it still stands so afterwards.
+        """Read the live document, fold it, and repeat until its etag no longer changes.
 
-        What is read live goes before everything that was counted; so a version that came in between, and was
-        counted elsewhere, must not be left overwritten by this older one.
+        A live document goes before everything that was counted. A version that another instance counted in
+        between must not stay overwritten by this older one.
 
         Parameters
         ----------
-        folded
+        folded_etag
             Etag of the version that was folded already.
         """
         container = self._database.get_container_client(source.name)
         while (raw := await find_item(container, of.document_id, of.user_id)) is not None:
-            if raw["_etag"] == folded:
+            if raw["_etag"] == folded_etag:
                 return
-            folded = raw["_etag"]
+            folded_etag = raw["_etag"]
             try:
                 change = source.to_change(raw, await self._prices.table(), True)
             except DocumentError:
-                return  # the feed delivers this version too, and it fails there with all that belongs to it
-            report.folded.merge(await self._folder.fold(shard, source.name, [change]))
+                return  # the feed delivers this version too, and it goes to poison there
+            await self._apply(source, change, report)
 
-    async def _retry_or_bury(
-        self, source: Source, bad: Sequence[_Failure], live: bool, report: IngestReport
+    async def _retry_then_poison(
+        self, source: Source, failures: Sequence[_Failure], live: bool, report: IngestReport
     ) -> None:
-        async def one(failure: _Failure) -> None:
-            await self._try_alone(source, failure, live, report)
+        retry = partial(self._retry_document, source, live, report)
+        await for_each(failures, retry, max_concurrency=POISON_CONCURRENCY)
 
-        await for_each(bad, one, at_once=POISON_CONCURRENCY)
-
-    async def _try_alone(self, source: Source, failure: _Failure, live: bool, report: IngestReport) -> None:
-        """Try one document again on its own; after the last attempt it goes to poison."""
+    async def _retry_document(
+        self, source: Source, live: bool, report: IngestReport, failure: _Failure
+    ) -> None:
+        """Try one document alone; after the last attempt it goes to poison."""
         attempts, error = self._settings.document_attempts, failure.error
         for attempt in range(1, attempts):
             pause = self._settings.document_backoff_seconds * 2 ** (attempt - 1)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             try:
                 change = source.to_change(failure.raw, await self._prices.table(), live)
-                report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
+                await self._apply(source, change, report)
                 return
             except Exception as again:
-                if is_service_fault(again) or isinstance(again, ConflictError):
+                if _may_pass(again):
                     raise
                 error = again
         if isinstance(error, DocumentError):
-            await self._withdraw(source, failure.raw, live, report)
+            await self._uncount(source, failure.raw, live, report)
         row_id = await self._poison.record(
             source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts
         )
@@ -220,17 +223,17 @@ class Ingest:
             field=error.field if isinstance(error, DocumentError) else None,
         )
 
-    async def _withdraw(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
-        """Take back what an earlier version counted for: this one, which stands now, counts for nothing.
+    async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
+        """Take back what an earlier version counted for: this version, which is current, counts for nothing.
 
-        If that fails through no fault of the service, the row in poison is all the more needed.
+        An error that is not the service's is logged and not raised: the row in poison must be written.
         """
         try:
-            change = source.to_withdrawal(raw, live)
+            change = source.to_uncounted(raw, live)
             if change is not None:
-                report.folded.merge(await self._folder.fold(self._shard(change), source.name, [change]))
+                await self._apply(source, change, report)
         except Exception as error:
-            if is_service_fault(error) or isinstance(error, ConflictError):
+            if _may_pass(error):
                 raise
             # Without the message, which may quote the document.
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -241,41 +244,52 @@ class Ingest:
                 where=f"{Path(where.filename).name}:{where.lineno}",
             )
 
+    async def _apply(self, source: Source, change: Change, report: IngestReport) -> None:
+        report.folded.merge(await self._writer.apply(self._shard(change), source.name, [change]))
+
     def _shard(self, change: Change) -> ShardId:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
 
 
-def _refuse_to_bury_most(failures: Sequence[_Failure], documents: int) -> None:
-    """Raise what made most of a batch's good documents fail: that is not the fault of each of them.
+def _may_pass(error: Exception) -> bool:
+    """Return whether an error is not the document's: the service's, or that of contention."""
+    return is_service_fault(error) or isinstance(error, ConflictError)
 
-    A container that differs from the catalogue, say, or an error of ours: the lease then stays where it is,
-    and the lag is seen, instead of a whole feed in poison.
+
+def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:
+    """Raise the error that made most of a batch's readable documents fail: they do not all have a fault.
+
+    The cause may be a container that differs from the catalogue, or an error of ours. The lease then stays
+    where it is and the lag is visible, instead of a whole feed in poison.
     """
-    if len(failures) >= FEWEST_TO_REFUSE and 2 * len(failures) > documents:
+    if len(failures) >= MASS_FAILURE_MINIMUM and 2 * len(failures) > parsed:
         _log.error(
             "most_of_batch_failed",
             failed=len(failures),
-            documents=documents,
+            documents=parsed,
             error_type=type(failures[0].error).__name__,
         )
         raise failures[0].error
 
 
-def _parsed(
-    source: Source, raws: Sequence[object], prices: PriceTable, live: bool
-) -> tuple[list[tuple[object, Change]], list[_Failure]]:
-    good: list[tuple[object, Change]] = []
-    bad: list[_Failure] = []
-    for raw in raws:
+def parse_changes(
+    source: Source, documents: Sequence[object], prices: PriceTable, live: bool
+) -> tuple[list[ParsedDocument], list[_Failure]]:
+    """Return the documents as changes, and those that cannot be parsed with their errors."""
+    parsed: list[ParsedDocument] = []
+    failures: list[_Failure] = []
+    for raw in documents:
         try:
-            good.append((raw, source.to_change(raw, prices, live)))
-        except Exception as error:  # noqa: BLE001  whatever a document makes the parser do is its own failure
-            bad.append(_Failure(raw, error))
-    return good, bad
+            parsed.append(ParsedDocument(raw, source.to_change(raw, prices, live)))
+        except Exception as error:  # noqa: BLE001  every error that a document causes is that document's
+            failures.append(_Failure(raw, error))
+    return parsed, failures
 
 
-def _log_batch(source: Source, raws: Sequence[object], report: IngestReport) -> None:
-    written = [raw["_ts"] for raw in raws if isinstance(raw, Mapping) and isinstance(raw.get("_ts"), int)]
+def _log_batch(source: Source, documents: Sequence[object], report: IngestReport) -> None:
+    written = [
+        raw["_ts"] for raw in documents if isinstance(raw, Mapping) and isinstance(raw.get("_ts"), int)
+    ]
     _log.info(
         "batch_folded",
         source=source.name,

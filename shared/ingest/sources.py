@@ -17,7 +17,7 @@ from shared.facts import (
     USER_SESSIONS,
     USERS,
     Fact,
-    Withdrawn,
+    Uncounted,
     consent_fact,
     incident_fact,
     interaction_fact,
@@ -58,7 +58,7 @@ class Source:
         assert isinstance(raw, Mapping)  # noqa: S101  every parser refuses everything else
         return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
-    def to_withdrawal(self, raw: object, live: bool) -> Change | None:
+    def to_uncounted(self, raw: object, live: bool) -> Change | None:
         """Return the change that takes back what was counted of a document that cannot be read any more.
 
         Of an account it takes back consent, and never a refusal: until it can be read, its owner counts as
@@ -71,7 +71,7 @@ class Source:
         if document_id is None or user_id is None:
             return None
         version = Version.of(raw)
-        taken_back = Withdrawn(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
+        taken_back = Uncounted(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
         return Change(user_id, document_id, version, taken_back, live=live)
 
 

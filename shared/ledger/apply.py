@@ -1,4 +1,4 @@
-"""Fold changes into one shard: bring its state, apply the fold, commit, and start over on a conflict."""
+"""Apply changes to one shard: load what the fold needs, commit what it writes, start again on a conflict."""
 
 from __future__ import annotations
 
@@ -9,107 +9,103 @@ from dataclasses import dataclass, field
 from shared.cosmos.retries import FOLD, retrying
 from shared.errors import ConflictError, TooLargeError
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import Working
+from shared.ledger.fold import Folded, fold_changes
 from shared.ledger.shards import ShardId
 from shared.ledger.store import ShardStore
 
 
 @dataclass(slots=True)
 class FoldResult:
-    """What became of the changes of one or more shards."""
+    """The outcome for the changes of one or more shards."""
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     unknown: list[Change] = field(default_factory=list)
-    """Changes about which only the live document can tell."""
+    """Changes whose order only the live document can tell."""
     conflicts: int = 0
+    """Attempts that another instance won."""
     commits: int = 0
 
+    def add(self, folded: Folded) -> None:
+        """Add the outcome of a fold that was committed."""
+        self.verdicts.update(verdict for _, verdict in folded.verdicts)
+        self.unknown.extend(change for change, verdict in folded.verdicts if verdict is Verdict.UNKNOWN)
+        self.commits += bool(folded.writes)
+
     def merge(self, other: FoldResult) -> None:
-        """Add what became of other changes."""
+        """Add the outcome for other changes."""
         self.verdicts.update(other.verdicts)
         self.unknown.extend(other.unknown)
         self.conflicts += other.conflicts
         self.commits += other.commits
 
 
-class ShardFolder:
-    """Folds changes into shards of ``view_state``."""
+class ShardWriter:
+    """Applies changes to shards of ``view_state``, exactly once each."""
 
     def __init__(self, store: ShardStore) -> None:
         self._store = store
 
-    async def fold(
-        self, shard: ShardId, source: str, changes: Sequence[Change], into: FoldResult | None = None
+    async def apply(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
     ) -> FoldResult:
-        """Fold changes into their shard, exactly once each, whatever was counted before.
+        """Fold changes of one source into their shard and commit, whatever was counted before.
 
-        Too many changes for one transaction are split; each part carries its own ledger entries.
+        Changes that do not fit in one transaction are split; each part carries its own ledger entries.
 
         Parameters
         ----------
-        into
-            Takes what became of the changes, part by part: of those too that were committed before an error.
+        result
+            Collects the outcome part by part: after an error it holds the parts that were committed.
 
         Raises
         ------
         TooLargeError
             A single change needs more than one transaction can hold.
         CosmosHttpResponseError, ConflictError
-            The service kept failing, or others kept winning, through all retries. What was committed stays
-            counted; folding the same changes again adds nothing twice.
+            The service kept failing, or other instances kept winning, through all retries. What was committed
+            stays counted; applying the same changes again adds nothing twice.
         """
-        result = FoldResult() if into is None else into
-        try:
-            result.merge(await self._fold(shard, source, changes))
-        except TooLargeError:
-            if len(changes) == 1:
-                raise
-        else:
-            return result
-        # Neighbours by person: halves then share as few partials as can be.
-        ordered = sorted(changes, key=lambda change: change.user_id)
-        middle = len(ordered) // 2
-        await self.fold(shard, source, ordered[:middle], result)
-        return await self.fold(shard, source, ordered[middle:], result)
-
-    async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> FoldResult:
-        conflicts = 0
+        result = FoldResult() if result is None else result
+        parts = [list(changes)]
         async with self._store.lock(shard):
-            async for attempt in retrying(ConflictError, policy=FOLD):
-                with attempt:
-                    try:
-                        result = await self._attempt(shard, source, changes)
-                    except TooLargeError:
+            while parts:
+                part = parts.pop()
+                try:
+                    attempt = retrying(ConflictError, policy=FOLD)
+                    await attempt(self._fold_and_commit, shard, source, part, result)
+                except TooLargeError:
+                    if len(part) == 1:
                         raise
-                    except BaseException as error:
-                        # Lost against another writer, cancelled, or cut off after the service committed:
-                        # what is cached may be stale, and the ledger knows what was counted.
-                        conflicts += isinstance(error, ConflictError)
-                        self._store.forget(shard)
-                        raise
-                    result.conflicts = conflicts
-                    return result
-        raise AssertionError("the retry policy either returns or raises")
+                    # Sorted by person: the halves then share as few partials as possible.
+                    part.sort(key=lambda change: change.user_id)
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+        return result
 
-    async def _attempt(self, shard: ShardId, source: str, changes: Sequence[Change]) -> FoldResult:
-        store, working = self._store, Working(shard, source)
-        working.take(await store.load(shard, working.needed_at_first(changes)))
-        working.take(await store.load(shard, working.needed_parts(changes)))
-        missing = working.missing(changes)
-        if missing:
-            # A page that is cached as it was before the document came onto it would hide the document.
-            pages = await store.find_pages(shard, missing)
-            working.take(await store.load(shard, pages, pages))
-        decided = working.decide(changes)
-        working.take(await store.load(shard, working.needed_partials()))
-        working.take(await store.load(shard, working.needed_months()))
-        working.derive()
-        working.take(await store.load(shard, working.needed_partials()))
-        writes = working.writes()
-        if writes:
-            await store.commit(shard, writes)
-        return FoldResult(
-            verdicts=Counter(verdict for _, verdict in decided),
-            unknown=[change for change, verdict in decided if verdict is Verdict.UNKNOWN],
-            commits=int(bool(writes)),
-        )
+    async def _fold_and_commit(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult
+    ) -> None:
+        try:
+            folded = await self._fold(shard, source, changes)
+            if folded.writes:
+                await self._store.commit(shard, folded.writes)
+        except TooLargeError:
+            raise
+        except BaseException as error:
+            # Another instance won, this one was cancelled, or the connection broke after the service
+            # committed: the cache may be stale, and the ledger knows what is counted.
+            result.conflicts += isinstance(error, ConflictError)
+            self._store.forget(shard)
+            raise
+        result.add(folded)
+
+    async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> Folded:
+        """Run the fold, answering its needs from the store."""
+        fold = fold_changes(shard, source, changes)
+        try:
+            need = next(fold)
+            while True:
+                need = fold.send(await self._store.answer(shard, need))
+        except StopIteration as end:
+            folded: Folded = end.value
+            return folded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.facts import Fact, Withdrawn
+from shared.facts import Fact, Uncounted
 from shared.ledger.document_version import Version
 
 
@@ -14,7 +14,7 @@ class Verdict(Enum):
 
     ADDED = "added"
     REPLACED = "replaced"
-    WITHDRAWN = "withdrawn"
+    UNCOUNTED = "withdrawn"
     """Its newest version cannot be read: what was counted of the document is taken back."""
     SAME = "same"
     """This version has been counted."""
@@ -31,8 +31,8 @@ class Change:
     user_id: str
     document_id: str
     version: Version
-    fact: Fact | Withdrawn
+    fact: Fact | Uncounted
     live: bool = False
     """Read from the source just now, rather than delivered: newer than anything of the same second."""
-    corrects: bool = False
+    reprices: bool = False
     """The same version counted differently, under new prices say: replaces its fact and nothing else."""

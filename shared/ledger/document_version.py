@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 
-class Order(Enum):
+class VersionOrder(Enum):
     """How a delivered version relates to the one that has been counted."""
 
     SAME = "same"
@@ -45,18 +45,18 @@ class Version:
             etag=etag if isinstance(etag, str) else "",
         )
 
-    def order_against(self, counted: Version) -> Order:
+    def order_against(self, counted: Version) -> VersionOrder:
         """Say how this version, just delivered, relates to the ``counted`` one."""
         if self.etag == counted.etag:
-            return Order.SAME
+            return VersionOrder.SAME
         if not self.etag:
-            return Order.OLDER
+            return VersionOrder.OLDER
         if self.lsn is None or counted.lsn is None:
-            return Order.UNKNOWN
+            return VersionOrder.UNKNOWN
         number, later = _compared(self.lsn, counted.lsn), _compared(self.ts, counted.ts)
         if number == 0 or later == -number:  # one transaction wrote both; or a clock was set back
-            return Order.UNKNOWN
-        return Order.NEWER if number > 0 else Order.OLDER
+            return VersionOrder.UNKNOWN
+        return VersionOrder.NEWER if number > 0 else VersionOrder.OLDER
 
     def encode(self) -> list[int | str | None]:
         """Return the form in which a ledger page stores it."""

@@ -1,325 +1,355 @@
-"""The fold: what a change does to the state of its shard. Pure; ``folding`` brings and stores the state."""
+"""The fold: what changes of documents do to the state of their shard. Pure; ``apply`` loads and commits.
+
+Rules
+-----
+1. A document is counted once, in its newest version: the ledger entry says which version is counted.
+2. A newer version replaces the entry; its old fact is subtracted and its new fact is added.
+3. What concerns people, not documents, is derived from each person's own state before and after.
+4. Everything that was read to decide is guarded: it is written in the same transaction, changed or not, where
+   another instance could have changed it in a way that this fold did not see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
+from shared.aggregates import AGGREGATES, contributions_of, derive, person, person_month
 from shared.aggregates.base import RENEWAL, Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.month import NAME as MONTH
 from shared.aggregates.tally import Tally
-from shared.facts import Fact, InteractionFact, Passage, Withdrawn
+from shared.facts import Fact, Uncounted
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.document_version import Order
-from shared.ledger.incident_passages import Attribution
+from shared.ledger.document_version import VersionOrder
+from shared.ledger.incident_passages import IncidentPassages, cited_passage
+from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry, Page, fingerprint, page_id
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, StateDocument, Write
-from shared.units import EventHour, Month
+from shared.units import Month
 
 
-def keys(fact: Fact | Withdrawn) -> list[PartialKey]:
-    """Return the partials that one fact contributes to."""
-    if isinstance(fact, Withdrawn):
-        return [PartialKey(person.NAME, fact.user_id)]
-    return [PartialKey(name, key) for name, counted in AGGREGATES.items() for key in counted.keys(fact)]
+class DocumentsById(NamedTuple):
+    """The fold needs these documents of the shard. Those that do not exist are sent as absent."""
+
+    ids: frozenset[str]
 
 
-def contribute(fact: Fact | Withdrawn, into: Contributions) -> None:
-    """Add what one fact means for all aggregates."""
-    if isinstance(fact, Withdrawn):
-        person.withdraw(fact, into)
-        return
-    for aggregate in AGGREGATES.values():
-        aggregate.contribute(fact, into)
+class PagesByFingerprint(NamedTuple):
+    """The fold needs the ledger pages that index any of these fingerprints, as they are stored now."""
+
+    fingerprints: tuple[str, ...]
 
 
-def retract(fact: Fact | Withdrawn, into: Contributions) -> None:
-    """Take back what one fact meant for all aggregates."""
-    contributions = Contributions()
-    contribute(fact, contributions)
-    into.merge(contributions, -1)
+Need = DocumentsById | PagesByFingerprint
+Documents = Mapping[str, Loaded]
+Result = TypeVar("Result")
 
 
-class Working:
-    """The state of one shard while one set of changes is folded into it.
+class Folded(NamedTuple):
+    """What a fold came to: the verdict on each change, and the documents to write in one transaction."""
 
-    Loaded documents are never changed; what a fold touches is copied first. The order of calls is
-    ``needed_at_first`` – load – ``needed_parts`` – load – ``missing`` – find and load – ``decide`` –
-    ``needed_partials`` – load – ``needed_months`` – load – ``derive`` – ``needed_partials`` – load –
-    ``writes``.
+    verdicts: list[tuple[Change, Verdict]]
+    writes: list[Write]
+
+
+def fold_changes(
+    shard: ShardId, source: str, changes: Sequence[Change]
+) -> Generator[Need, Documents, Folded]:
+    """Fold changes of one source into a shard. Yields what it needs; is sent the documents, by id.
+
+    A driver sends what is stored, or what it has cached with its etag; then commits the writes, all or none.
+    If the commit fails because an etag differs, the driver starts again with a new generator.
     """
+    fold = ShardFold(shard, source, changes)
+    yield from fold.need_documents(fold.ids_of_new_facts())
+    yield from fold.need_documents(fold.ids_of_last_parts())
+    fingerprints = fold.fingerprints_to_find()
+    if fingerprints:
+        fold.add_loaded((yield PagesByFingerprint(tuple(sorted(fingerprints)))))
+    verdicts = fold.decide()
+    yield from fold.need_documents(fold.ids_of_changed_partials())
+    yield from fold.need_documents(fold.ids_of_affected_months())
+    fold.derive()
+    yield from fold.need_documents(fold.ids_of_changed_partials())
+    return Folded(verdicts, fold.writes())
 
-    def __init__(self, shard: ShardId, source: str) -> None:
-        self.shard = shard
-        self.source = source
-        self.loaded: dict[str, Loaded] = {}
+
+def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Documents]) -> Result:
+    """Run a fold on state that can be read without waiting, such as a dictionary."""
+    try:
+        need = next(fold)
+        while True:
+            need = fold.send(answer(need))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+class Count:
+    """What entries add to partials, and how new they are: of a fold, or of a whole ledger."""
+
+    def __init__(self) -> None:
         self.contributions = Contributions()
-        self._pages: dict[str, Page] = {}
-        """Every page at hand, the edited copy in place of the loaded one."""
-        self._edited: set[str] = set()
-        self._newest: dict[PartialKey, int] = {}
-        """Partials that an entry concerns, with the time of its newest version."""
-        self._moved: set[str] = set()
-        """People with an entry that was put onto a page, taken from one, or points others elsewhere."""
-        self._relied_on: set[PartialKey] = set()
-        """Partials that something was derived from, or that count an entry that went to another page."""
-        self._attribution = Attribution(self._pages, self._person)
+        self.newest: dict[PartialKey, int] = {}
+        """When the newest version behind each partial was written, in seconds since the epoch."""
 
-    def take(self, documents: Mapping[str, Loaded]) -> None:
-        """Take documents as they are stored."""
-        self.loaded.update(documents)
-        self._pages.update(
-            (key, found.document) for key, found in documents.items() if isinstance(found.document, Page)
-        )
+    def add(self, entry: Entry, new: Contributions) -> None:
+        """Count an entry.
 
-    def needed_at_first(self, changes: Iterable[Change]) -> set[str]:
-        """Return the ids to load before anything can be said: pages, and the partials of the new facts."""
-        needed: set[str] = set()
-        for change in changes:
-            needed.add(page_id(self.source, change.fact.hour))
-            needed.update(map(partial_id, keys(change.fact)))
-        return needed - self.loaded.keys()
-
-    def needed_parts(self, changes: Iterable[Change]) -> set[str]:
-        """Return the ids of the last parts of hours that go on beyond their first page."""
-        hours = {change.fact.hour for change in changes}
-        return {page_id(self.source, hour, self._last_part(hour)) for hour in hours} - self.loaded.keys()
-
-    def missing(self, changes: Iterable[Change]) -> list[str]:
-        """Return the fingerprints of documents that may stand on a page that is not loaded.
-
-        A document is normally new, or on the page of its hour. But its time may have been corrected, or its
-        hour may have several parts: then the index tells. A person with no activity at all has no entries.
-        Incidents and the interactions they point at are looked for as well.
+        Parameters
+        ----------
+        new
+            What the entry's fact contributes.
         """
-        changes = list(changes)
-        moved = {
-            fingerprint(self.source, change.user_id, change.document_id)
-            for change in changes
-            if self._locate(change) is None and self._person(change.user_id)
-        }
-        return sorted(moved | self._attribution.wanted(changes))
+        self._track_newest_version(entry, new)
+        self.contributions.merge(new)
 
-    def decide(self, changes: Iterable[Change]) -> list[tuple[Change, Verdict]]:
-        """Compare each change with the ledger, update the pages and gather what changes in the views."""
-        decided = [(change, self._decide(self._attribution.attributed(change))) for change in changes]
-        for incident in list(self._attribution.moved(change for change, _ in decided)):
-            self._edit(incident.page.id).put(incident.user_id, incident.document_id, incident.after)
-            self._note(incident.after)
-            self._recount(incident.before.fact, incident.after.fact)
-        return decided
+    def replace(self, before: Fact | Uncounted, entry: Entry, new: Contributions) -> None:
+        """Count an entry in the place of an older fact of its document."""
+        self._track_newest_version(entry, new)
+        if before != entry.fact:
+            self.contributions.merge(contributions_of(before), -1)
+            self.contributions.merge(new)
 
-    def _decide(self, change: Change) -> Verdict:
-        found = self._locate(change)
-        if found is None:
-            if change.corrects:
-                return Verdict.OLDER  # counted under another version by now, and that at today's prices
-            self._put_new(change)
-            self._note(Entry(change.version, change.fact))
-            contribute(change.fact, self.contributions)
-            return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.ADDED
-        page, entry = found
-        order = change.version.order_against(entry.version)
-        if change.live and order is not Order.SAME:
-            order = Order.NEWER  # whatever the clock says: it was read from the source just now
-        if change.corrects:
-            if order is not Order.SAME:
-                return Verdict.OLDER
-            order = Order.SAME if change.fact == entry.fact else Order.NEWER
-        if order is Order.SAME and isinstance(entry.fact, Withdrawn) and change.fact != entry.fact:
-            order = Order.NEWER  # this release reads what the one before could not
-        match order:
-            case Order.SAME:
-                return Verdict.SAME
-            case Order.OLDER:
-                return Verdict.OLDER
-            case Order.UNKNOWN:
-                return Verdict.UNKNOWN
-            case Order.NEWER:
-                self._replace(page, entry, change)
-                return Verdict.WITHDRAWN if isinstance(change.fact, Withdrawn) else Verdict.REPLACED
-
-    def _replace(self, page: Page, entry: Entry, change: Change) -> None:
-        counted = Entry(change.version, change.fact)
-        stays = page.hour == change.fact.hour or isinstance(change.fact, Withdrawn)
-        if stays and page.holds(counted):
-            self._edit(page.id).put(change.user_id, change.document_id, counted)
-        else:
-            self._edit(page.id).remove(change.user_id, change.document_id)
-            self._put_new(change)
-            self._tell_readers(entry.fact, change.fact)
-        self._note(counted)
-        self._recount(entry.fact, change.fact)
-        if _passage(entry.fact) != _passage(change.fact):
-            self._moved.add(change.user_id)
-
-    def _tell_readers(self, *facts: Fact | Withdrawn) -> None:
-        """Have all that counts an entry written when it goes to another page, even if it counts the same.
-
-        A rebuild that reads page after page meanwhile finds the entry on both, or on neither.
-        """
-        for fact in facts:
-            counting = keys(fact)
-            self._relied_on.update(counting)
-            if isinstance(fact, Fact) and any(target.aggregate == person_month.NAME for target in counting):
-                self._relied_on.add(PartialKey(MONTH, fact.month))
-
-    def _recount(self, before: Fact | Withdrawn, after: Fact | Withdrawn) -> None:
-        if before != after:
-            retract(before, self.contributions)
-            contribute(after, self.contributions)
-
-    def _note(self, entry: Entry) -> None:
-        """Remember which partials count this version: they must outlive it."""
-        for target in keys(entry.fact):
-            self._newest[target] = max(self._newest.get(target, 0), entry.version.ts)
-
-    def _put_new(self, change: Change) -> None:
-        self._moved.add(change.user_id)
-        hour = change.fact.hour
-        part = self._last_part(hour)
-        page = self._edit(page_id(self.source, hour, part), hour, part)
-        if page.full:
-            part += 1
-            self._edit(page_id(self.source, hour), hour).parts = part + 1
-            page = self._edit(page_id(self.source, hour, part), hour, part)
-        page.put(change.user_id, change.document_id, Entry(change.version, change.fact))
-
-    def needed_partials(self) -> set[str]:
-        """Return the ids of the partials that change, or are to be written anyway, and are not loaded."""
-        changing = {target for target, delta in self.contributions.deltas.items() if delta}
-        return set(map(partial_id, changing | self._relied_on)) - self.loaded.keys()
-
-    def needed_months(self) -> set[str]:
-        """Return the ids of months that mean something else because of what changes beside them."""
-        return {
-            partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
-            for target, delta in self.contributions.deltas.items()
-            if delta and target.aggregate == person.NAME
-            for month in person.concerned(*self._changed(target))
-        } - self.loaded.keys()
-
-    def derive(self) -> None:
-        """Add what follows from the change of each person's own state, for their months and fleet-wide."""
+    def derive(self, people: Iterable[PersonChange]) -> None:
+        """Add what the changes of people's own state mean."""
         derived = Contributions()
-        for change in self._people():
-            self._rely_on(change)
-            for derivation in DERIVATIONS:
-                derivation(change, derived)
+        for change in people:
+            derive(change, derived)
         self.contributions.merge(derived)
 
-    def _rely_on(self, change: PersonChange) -> None:
-        """Remember the states of a person that are stored: they are written even if nothing changes there.
+    def _track_newest_version(self, entry: Entry, new: Contributions) -> None:
+        """Record the partials that count an entry: they must outlive its document."""
+        for target in new.deltas:
+            self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
 
-        Their etags then say that this instance did not read one of them before another instance changed it.
+
+class ShardFold:
+    """The state of one shard during a fold. :func:`fold_changes` has the order of calls."""
+
+    def __init__(self, shard: ShardId, source: str, changes: Sequence[Change]) -> None:
+        self._shard = shard
+        self._source = source
+        self._changes = changes
+        self._new = [contributions_of(change.fact) for change in changes]
+        self._loaded: dict[str, Loaded] = {}
+        self._pages = OpenPages(shard, {change.user_id for change in changes})
+        self._passages = IncidentPassages(self._pages, self._person)
+        self._count = Count()
+        self._etag_guards: set[PartialKey] = set()
+        """Partials that are written even if they do not change, where they exist."""
+        self._people: set[str] = set()
+        """People with an entry that was added, moved to another page, or cites another passage first: their
+        ``person`` is written, so that two instances which add one document to two pages meet in its etag."""
+
+    def add_loaded(self, documents: Documents) -> None:
+        """Add documents as they are stored."""
+        self._loaded.update(documents)
+        self._pages.add(loaded.document for loaded in documents.values() if isinstance(loaded.document, Page))
+
+    def need_documents(self, ids: Iterable[str]) -> Generator[Need, Documents, None]:
+        """Ask for those of the documents that are not loaded, if there are any."""
+        missing = frozenset(ids) - self._loaded.keys()
+        if missing:
+            self.add_loaded((yield DocumentsById(missing)))
+
+    def ids_of_new_facts(self) -> set[str]:
+        """Return the ids of the pages where the changes belong, and of the partials that would count them."""
+        pages = {page_id(self._source, change.fact.hour) for change in self._changes}
+        return pages.union(*(map(partial_id, new.deltas) for new in self._new))
+
+    def ids_of_last_parts(self) -> set[str]:
+        """Return the ids of the last parts of hours that continue beyond their first page."""
+        hours = {change.fact.hour for change in self._changes}
+        return {page_id(self._source, hour, self._pages.last_part(self._source, hour)) for hour in hours}
+
+    def fingerprints_to_find(self) -> set[str]:
+        """Return the fingerprints of documents that may be on a page that is not loaded.
+
+        A document is normally new, or on the page of its hour. But its time may have been corrected, or its
+        hour may have several parts: the index tells. A person with no state has no entries. Incidents and the
+        interactions that they point at are looked for as well.
         """
-        months = (
-            PartialKey(person_month.NAME, person_month.month_key(month, change.user_id))
-            for month in change.months
-        )
-        of_person = PartialKey(person.NAME, change.user_id)
-        self._relied_on.update((of_person, *months))
+        unlocated = {
+            fingerprint(self._source, change.user_id, change.document_id)
+            for change in self._changes
+            if self._find(change) is None and self._person(change.user_id)
+        }
+        return unlocated | self._passages.fingerprints_needed(self._changes)
 
-    def _people(self) -> list[PersonChange]:
-        """Return the people whose own state changes."""
+    def decide(self) -> list[tuple[Change, Verdict]]:
+        """Compare each change with the ledger, update the pages and gather what changes in the partials."""
+        decided: list[tuple[Change, Verdict]] = []
+        for change, new in zip(self._changes, self._new, strict=True):
+            with_passage = self._passages.with_passage(change)
+            if with_passage.fact != change.fact:
+                new = contributions_of(with_passage.fact)
+            decided.append((with_passage, self._decide(with_passage, new)))
+        for incident in list(self._passages.moved_by(change for change, _ in decided)):
+            self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
+            new = contributions_of(incident.after.fact)
+            self._count.replace(incident.at.entry.fact, incident.after, new)
+        return decided
+
+    def _decide(self, change: Change, new: Contributions) -> Verdict:
+        found = self._find(change)
+        if found is None:
+            if change.reprices:
+                return Verdict.OLDER  # counted under another version by now, and that at today's prices
+            return self._add(change, new)
+        match self._order(change, found.entry):
+            case VersionOrder.SAME:
+                return Verdict.SAME
+            case VersionOrder.OLDER:
+                return Verdict.OLDER
+            case VersionOrder.UNKNOWN:
+                return Verdict.UNKNOWN
+            case VersionOrder.NEWER:
+                return self._replace(change, found, new)
+
+    def _order(self, change: Change, counted: Entry) -> VersionOrder:
+        """Return how a change relates to what is counted: by its version, unless something else decides."""
+        order = change.version.order_against(counted.version)
+        if change.live and order is not VersionOrder.SAME:
+            return VersionOrder.NEWER  # read from the source just now, whatever the clocks say
+        if change.reprices:
+            if order is not VersionOrder.SAME:
+                return VersionOrder.OLDER
+            return VersionOrder.SAME if change.fact == counted.fact else VersionOrder.NEWER
+        if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and change.fact != counted.fact:
+            return VersionOrder.NEWER  # this release reads what an earlier one could not
+        return order
+
+    def _add(self, change: Change, new: Contributions) -> Verdict:
+        entry = Entry(change.version, change.fact)
+        self._append(change, entry)
+        self._count.add(entry, new)
+        return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.ADDED
+
+    def _replace(self, change: Change, found: Located, new: Contributions) -> Verdict:
+        entry, before = Entry(change.version, change.fact), found.entry.fact
+        # An uncounted entry has no hour of its own: it stays on the page of what it replaces.
+        stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
+        if stays and self._pages.has_room_for(entry, found):
+            self._pages.replace(found, change.user_id, change.document_id, entry)
+        else:
+            self._pages.remove(found, change.user_id, change.document_id)
+            self._append(change, entry)
+            self._guard_counters_of(contributions_of(before))
+            self._guard_counters_of(new)
+        self._count.replace(before, entry, new)
+        if cited_passage(before) != cited_passage(change.fact):
+            self._people.add(change.user_id)
+        return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.REPLACED
+
+    def _append(self, change: Change, entry: Entry) -> None:
+        self._people.add(change.user_id)
+        self._pages.append(self._source, change.user_id, change.document_id, entry)
+
+    def _guard_counters_of(self, contributions: Contributions) -> None:
+        """Have all that counts an entry written when the entry moves to another page.
+
+        A rebuild that reads one page before and one after the move finds the entry on both, or on neither.
+        """
+        for target in contributions.deltas:
+            self._etag_guards.add(target)
+            if target.aggregate == person_month.NAME:
+                month, _ = person_month.split_key(target.key)
+                self._etag_guards.add(PartialKey(MONTH, month))
+
+    def ids_of_changed_partials(self) -> set[str]:
+        """Return the ids of the partials that change, or that are written as guards."""
+        return set(map(partial_id, self._count.contributions.changed() | self._etag_guards))
+
+    def ids_of_affected_months(self) -> set[str]:
+        """Return the ids of people's months that mean something else because the person changes."""
+        return {
+            partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
+            for target in self._count.contributions.changed()
+            if target.aggregate == person.NAME
+            for month in person.concerned(*self._change_of(target))
+        }
+
+    def derive(self) -> None:
+        """Add what follows from the change of each person's own state, for their months and for all people.
+
+        The partials that it follows from are guarded: another instance may have changed one of them.
+        """
+        people = self._people_changed()
+        for change in people:
+            self._etag_guards.add(PartialKey(person.NAME, change.user_id))
+            self._etag_guards.update(
+                PartialKey(person_month.NAME, person_month.month_key(month, change.user_id))
+                for month in change.months
+            )
+        self._count.derive(people)
+
+    def _people_changed(self) -> list[PersonChange]:
         months: dict[str, dict[Month, Changed]] = {}
-        for target, delta in self.contributions.deltas.items():
-            if delta and target.aggregate == person.NAME:
+        for target in self._count.contributions.changed():
+            if target.aggregate == person.NAME:
                 of_person = months.setdefault(target.key, {})
-                for month in person.concerned(*self._changed(target)):
+                for month in person.concerned(*self._change_of(target)):
                     key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
-                    of_person[month] = self._changed(key)
-            elif delta and target.aggregate == person_month.NAME:
+                    of_person[month] = self._change_of(key)
+            elif target.aggregate == person_month.NAME:
                 month, user_id = person_month.split_key(target.key)
-                months.setdefault(user_id, {})[month] = self._changed(target)
+                months.setdefault(user_id, {})[month] = self._change_of(target)
         return [
-            PersonChange(user_id, self._changed(PartialKey(person.NAME, user_id)), changed)
+            PersonChange(user_id, self._change_of(PartialKey(person.NAME, user_id)), changed)
             for user_id, changed in months.items()
         ]
 
-    def _changed(self, target: PartialKey) -> Changed:
+    def writes(self) -> list[Write]:
+        """Return the documents to write, each with its next revision and the etag that guards it."""
+        written = dict.fromkeys(self._count.contributions.changed())
+        written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._people))
+        written |= dict.fromkeys(target for target in sorted(self._etag_guards) if self._partial(target))
+        written |= dict.fromkeys(target for target in self._count.newest if self._is_due_for_renewal(target))
+        documents: list[StateDocument] = [*self._pages.edited(), *map(self._next, written)]
+        return [
+            Write(document, self._loaded[document.id].etag if document.id in self._loaded else None)
+            for document in documents
+        ]
+
+    def _next(self, target: PartialKey) -> Partial:
+        current = self._partial(target)
+        if current is None:
+            partial = Partial(self._shard, target, ttl=AGGREGATES[target.aggregate].ttl)
+        else:
+            partial = current.copy()
+        delta = self._count.contributions.deltas.get(target)
+        if delta:
+            partial.state.merge(delta)
+        partial.newest = max(partial.newest, self._count.newest.get(target, 0))
+        partial.revision += 1
+        return partial
+
+    def _is_due_for_renewal(self, target: PartialKey) -> bool:
+        current = self._partial(target)
+        return current is not None and self._count.newest[target] - current.newest > RENEWAL
+
+    def _change_of(self, target: PartialKey) -> Changed:
         before = self._state(target)
-        delta = self.contributions.deltas.get(target)
+        delta = self._count.contributions.deltas.get(target)
         if not delta:
             return Changed(before, before)
         after = before.copy()
         after.merge(delta)
         return Changed(before, after)
 
-    def writes(self) -> list[Write]:
-        """Return the documents that change, each with its next revision."""
-        pages: list[StateDocument] = [self._pages[key] for key in sorted(self._edited)]
-        changing = dict.fromkeys(target for target, delta in self.contributions.deltas.items() if delta)
-        # Whoever puts or moves an entry writes its person, even if nothing changes there: two writers that
-        # put one document onto two pages then meet in its etag.
-        changing |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._moved))
-        changing |= dict.fromkeys(target for target in sorted(self._relied_on) if self._partial(target))
-        changing |= dict.fromkeys(target for target in self._newest if self._is_due_for_renewal(target))
-        partials = [self._next(target) for target in changing]
-        return [
-            Write(document, self.loaded[document.id].etag if document.id in self.loaded else None)
-            for document in (*pages, *partials)
-        ]
+    def _find(self, change: Change) -> Located | None:
+        return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)
 
-    def _next(self, target: PartialKey) -> Partial:
-        current = self._partial(target)
-        partial = (
-            current.copy() if current else Partial(self.shard, target, ttl=AGGREGATES[target.aggregate].ttl)
-        )
-        delta = self.contributions.deltas.get(target)
-        if delta:
-            partial.state.merge(delta)
-        partial.newest = max(partial.newest, self._newest.get(target, 0))
-        partial.revision += 1
-        return partial
-
-    def _is_due_for_renewal(self, target: PartialKey) -> bool:
-        current = self._partial(target)
-        return current is not None and self._newest[target] - current.newest > RENEWAL
+    def _person(self, user_id: str) -> Tally:
+        return self._state(PartialKey(person.NAME, user_id))
 
     def _state(self, target: PartialKey) -> Tally:
         current = self._partial(target)
         return current.state if current else Tally()
 
     def _partial(self, target: PartialKey) -> Partial | None:
-        found = self.loaded.get(partial_id(target))
+        found = self._loaded.get(partial_id(target))
         return found.document if found and isinstance(found.document, Partial) else None
-
-    def _person(self, user_id: str) -> Tally:
-        return self._state(PartialKey(person.NAME, user_id))
-
-    def _last_part(self, hour: EventHour) -> int:
-        first = self._pages.get(page_id(self.source, hour))
-        return first.parts - 1 if first else 0
-
-    def _locate(self, change: Change) -> tuple[Page, Entry] | None:
-        """Find the entry of a document on the pages at hand, the page of its hour first."""
-        likely = self._pages.get(page_id(self.source, change.fact.hour))
-        others = (page for page in self._pages.values() if page.source == self.source)
-        for page in (*((likely,) if likely else ()), *others):
-            entry = page.get(change.user_id, change.document_id)
-            if entry is not None:
-                return page, entry
-        return None
-
-    def _edit(self, document_id: str, hour: EventHour | None = None, part: int = 0) -> Page:
-        if document_id in self._edited:
-            return self._pages[document_id]
-        stored = self._pages.get(document_id)
-        if stored is not None:
-            page = stored.copy()
-        elif hour is not None:
-            page = Page(self.shard, self.source, hour, part)
-        else:
-            raise LookupError(f"page {document_id} is not loaded")
-        page.revision += 1
-        self._pages[document_id] = page
-        self._edited.add(document_id)
-        return page
-
-
-def _passage(fact: Fact | Withdrawn) -> Passage | None:
-    """What incidents that point at an interaction are about: whoever reads it must notice if it changes."""
-    return fact.main_passage if isinstance(fact, InteractionFact) else None

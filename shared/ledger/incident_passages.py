@@ -1,13 +1,13 @@
-"""Which passage an incident is about: the one with the highest relevance in the interaction it points at.
+"""Which passage an incident is about: the most relevant citation of the interaction it points at. Pure.
 
-Both stand on the ledger of one shard, each on pages of its own source, and either may come first or change
-later. Whoever folds the one looks for the other: a person's state says which interactions are pointed at,
-the index of the pages where they and their incidents stand.
+Both are on the ledger of one shard, each on pages of its own source, and either may come first or change
+later. A fold of one therefore looks for the other: the person's state says which interactions are pointed at,
+the index of the pages finds them and their incidents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,114 +20,116 @@ from shared.facts import (
     IncidentFact,
     InteractionFact,
     Passage,
-    Withdrawn,
+    Uncounted,
 )
-from shared.facts.incidents import PREFIX, reference
+from shared.facts.incidents import INTERACTION_ID_PREFIX, interaction_reference
 from shared.ledger.changes import Change
-from shared.ledger.pages import Entry, Page, fingerprint, referring
+from shared.ledger.open_pages import Located, OpenPages
+from shared.ledger.pages import Entry, fingerprint, reference_fingerprint
 
 
-class Reattributed(NamedTuple):
-    """An incident on the ledger that is about another passage than it was counted under."""
+class MovedIncident(NamedTuple):
+    """An incident on the ledger whose interaction now cites another passage first."""
 
-    page: Page
     user_id: str
     document_id: str
-    before: Entry
+    at: Located
     after: Entry
 
 
-class Attribution:
-    """Finds incidents' passages on the pages of one shard.
+def cited_passage(fact: Fact | Uncounted) -> Passage | None:
+    """Return the passage that incidents at a document are about; None if it cites none."""
+    return fact.main_passage if isinstance(fact, InteractionFact) else None
+
+
+class IncidentPassages:
+    """Finds the passages of incidents on the pages of one fold.
 
     Parameters
     ----------
-    pages
-        The pages at hand, by id; looked at anew with every call.
-    state
+    person_state
         Returns a person's own state.
     """
 
-    def __init__(self, pages: Mapping[str, Page], state: Callable[[str], Tally]) -> None:
+    def __init__(self, pages: OpenPages, person_state: Callable[[str], Tally]) -> None:
         self._pages = pages
-        self._state = state
+        self._person_state = person_state
 
-    def wanted(self, changes: Iterable[Change]) -> set[str]:
-        """Return the fingerprints of what has to be at hand: interactions pointed at, or their incidents."""
-        wanted: set[str] = set()
+    def fingerprints_needed(self, changes: Iterable[Change]) -> set[str]:
+        """Return the fingerprints of the interactions that are pointed at, or of the incidents at them."""
+        needed: set[str] = set()
         for change in changes:
             match change.fact:
                 case IncidentFact(interaction=str(target)):
-                    wanted.update(fingerprint(USER_INTERACTIONS, change.user_id, i) for i in _ids(target))
-                case _ if self._is_flagged(change):
-                    wanted.add(referring(ABUSE_INCIDENTS, change.user_id, reference(change.document_id)))
-        return wanted
+                    needed.update(
+                        fingerprint(USER_INTERACTIONS, change.user_id, document_id)
+                        for document_id in _possible_ids(target)
+                    )
+                case _ if self._is_pointed_at(change):
+                    reference = interaction_reference(change.document_id)
+                    needed.add(reference_fingerprint(ABUSE_INCIDENTS, change.user_id, reference))
+        return needed
 
-    def attributed(self, change: Change) -> Change:
-        """Return the change of an incident with its passage, any other as it is.
+    def with_passage(self, change: Change) -> Change:
+        """Return the change of an incident with its passage, any other change as it is.
 
-        An interaction that the ledger has forgotten, for it expires before its incidents, is about what it
-        was about.
+        The interaction may be absent from the ledger, since it expires before its incidents. Then the
+        incident keeps the passage that it was counted under.
         """
         fact = change.fact
         if not isinstance(fact, IncidentFact) or fact.interaction is None:
             return change
-        found = self._interaction(change.user_id, fact.interaction)
-        if found is not None:
-            return replace(change, fact=replace(fact, passage=_passage(found)))
-        counted = self._incident(change.user_id, change.document_id)
-        if counted is not None and counted.interaction == fact.interaction:
-            return replace(change, fact=replace(fact, passage=counted.passage))
+        interaction = self._interaction(change.user_id, fact.interaction)
+        if interaction is not None:
+            return replace(change, fact=replace(fact, passage=cited_passage(interaction)))
+        counted = self._pages.find(ABUSE_INCIDENTS, change.user_id, change.document_id)
+        if (
+            counted is not None
+            and isinstance(counted.entry.fact, IncidentFact)
+            and counted.entry.fact.interaction == fact.interaction
+        ):
+            return replace(change, fact=replace(fact, passage=counted.entry.fact.passage))
         return change
 
-    def moved(self, changes: Iterable[Change]) -> Iterator[Reattributed]:
-        """Yield the incidents that are about something else, now that the changes stand on the ledger."""
-        targets = {(c.user_id, reference(c.document_id)) for c in changes if self._is_flagged(c)}
+    def moved_by(self, changes: Iterable[Change]) -> Iterator[MovedIncident]:
+        """Yield the incidents whose passage is another one, now that the changes are on the pages."""
+        targets = {
+            (change.user_id, interaction_reference(change.document_id))
+            for change in changes
+            if self._is_pointed_at(change)
+        }
         for user_id, target in sorted(targets):
-            found = self._interaction(user_id, target)
-            if found is None:
+            interaction = self._interaction(user_id, target)
+            if interaction is None:
                 continue
-            passage = _passage(found)
-            for page in [page for page in self._pages.values() if page.source == ABUSE_INCIDENTS]:
-                for document_id in page.documents(user_id):
-                    before = page.get(user_id, document_id)
-                    assert before is not None  # noqa: S101  it was listed
-                    fact = before.fact
-                    if (
-                        isinstance(fact, IncidentFact)
-                        and fact.interaction == target
-                        and fact.passage != passage
-                    ):
-                        after = Entry(before.version, replace(fact, passage=passage))
-                        yield Reattributed(page, user_id, document_id, before, after)
+            passage = cited_passage(interaction)
+            for document_id in self._pages.referring_to(ABUSE_INCIDENTS, user_id, target):
+                found = self._pages.find(ABUSE_INCIDENTS, user_id, document_id)
+                fact = found.entry.fact if found is not None else None
+                if (
+                    found is not None
+                    and isinstance(fact, IncidentFact)
+                    and fact.interaction == target
+                    and fact.passage != passage
+                ):
+                    after = Entry(found.entry.version, replace(fact, passage=passage))
+                    yield MovedIncident(user_id, document_id, found, after)
 
-    def _is_flagged(self, change: Change) -> bool:
-        # A withdrawal does not know its source; if it is not of an interaction, nothing is found.
-        if not isinstance(change.fact, InteractionFact | Withdrawn):
+    def _is_pointed_at(self, change: Change) -> bool:
+        # An uncounted entry does not say of which source it is: if not of an interaction, nothing is found.
+        if not isinstance(change.fact, InteractionFact | Uncounted):
             return False
-        return person.is_flagged(self._state(change.user_id), reference(change.document_id))
+        state = self._person_state(change.user_id)
+        return person.is_flagged(state, interaction_reference(change.document_id))
 
-    def _interaction(self, user_id: str, target: str) -> Fact | Withdrawn | None:
-        for page in self._pages.values():
-            if page.source == USER_INTERACTIONS:
-                for document_id in _ids(target):
-                    entry = page.get(user_id, document_id)
-                    if entry is not None:
-                        return entry.fact
-        return None
-
-    def _incident(self, user_id: str, document_id: str) -> IncidentFact | None:
-        for page in self._pages.values():
-            entry = page.get(user_id, document_id) if page.source == ABUSE_INCIDENTS else None
-            if entry is not None:
-                return entry.fact if isinstance(entry.fact, IncidentFact) else None
+    def _interaction(self, user_id: str, target: str) -> Fact | Uncounted | None:
+        for document_id in _possible_ids(target):
+            found = self._pages.find(USER_INTERACTIONS, user_id, document_id)
+            if found is not None:
+                return found.entry.fact
         return None
 
 
-def _ids(target: str) -> tuple[str, str]:
-    """Return the ids a document may have that an incident refers to."""
-    return f"{PREFIX}{target}", target
-
-
-def _passage(fact: Fact | Withdrawn) -> Passage | None:
-    return fact.main_passage if isinstance(fact, InteractionFact) else None
+def _possible_ids(target: str) -> tuple[str, str]:
+    """Return the ids that the document may have that an incident refers to."""
+    return f"{INTERACTION_ID_PREFIX}{target}", target

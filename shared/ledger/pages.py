@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 from xxhash import xxh3_64_hexdigest
 
 from shared.aggregates.base import state_ttl
-from shared.facts import FACTS, Fact, Withdrawn, decode_fact
+from shared.facts import FACTS, Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     """What a page says of one document: the version that was counted, and the fact it was counted as."""
 
     version: Version
-    fact: Fact | Withdrawn
+    fact: Fact | Uncounted
 
 
 def page_id(source: str, hour: EventHour, part: int = 0) -> str:
@@ -54,7 +54,7 @@ def fingerprint(source: str, user_id: str, document_id: str) -> str:
     return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
 
 
-def referring(source: str, user_id: str, reference: str) -> str:
+def reference_fingerprint(source: str, user_id: str, reference: str) -> str:
     """Return 64 bits that stand for the documents of a source that refer to one document of another."""
     return fingerprint(f"{source} to", user_id, reference)
 
@@ -91,6 +91,11 @@ class Page:
         if stored is None:
             return None
         return Entry(Version.decode(stored["v"]), decode_fact(self.source, user_id, stored["f"]))
+
+    def stored_fact(self, user_id: str, document_id: str) -> Mapping[str, Any]:
+        """Return the stored form of the fact of an entry that is on the page."""
+        fact: Mapping[str, Any] = self.entries[user_id][document_id]["f"]
+        return fact
 
     def documents(self, user_id: str) -> list[str]:
         """Return the ids of a person's documents on this page."""
@@ -139,7 +144,7 @@ class Page:
         """Whether new entries belong on the next part."""
         return self.size >= PAGE_BYTES or sum(map(len, self.entries.values())) >= PAGE_ENTRIES
 
-    def holds(self, entry: Entry) -> bool:
+    def has_room_for(self, entry: Entry) -> bool:
         """Say whether an entry may be put here, in the place of an older version of it."""
         return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
 
@@ -179,13 +184,13 @@ class Page:
         }
 
     def _fingerprints(self) -> set[str]:
-        refers = FACTS[self.source].REFERS
+        refers = FACTS[self.source].REFERENCE_KEY
         found: set[str] = set()
         for user_id, documents in self.entries.items():
             for document_id, stored in documents.items():
                 found.add(fingerprint(self.source, user_id, document_id))
                 if refers in stored["f"]:
-                    found.add(referring(self.source, user_id, stored["f"][refers]))
+                    found.add(reference_fingerprint(self.source, user_id, stored["f"][refers]))
         return found
 
     @classmethod

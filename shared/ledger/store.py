@@ -14,9 +14,11 @@ from azure.cosmos.exceptions import (
     CosmosHttpResponseError,
 )
 
+from shared.concurrency import batched
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.errors import ConflictError, TooLargeError
+from shared.ledger.fold import DocumentsById, Need, PagesByFingerprint
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
@@ -103,6 +105,22 @@ class ShardStore:
         """Drop what is cached of a shard: after a conflict, or a commit whose outcome is unknown."""
         self._cache.forget(shard)
 
+    async def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
+        """Return what a fold needs, by id, as cached or as stored.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        match need:
+            case DocumentsById(ids):
+                return await self.load(shard, ids)
+            case PagesByFingerprint(fingerprints):
+                # A page that is cached as it was before a document came onto it would hide the document.
+                etags = await self._find_pages(shard, fingerprints)
+                return await self.load(shard, etags, etags)
+
     async def load(
         self, shard: ShardId, ids: Collection[str], etags: Mapping[str, str] | None = None
     ) -> dict[str, Loaded]:
@@ -111,7 +129,7 @@ class ShardStore:
         Parameters
         ----------
         etags
-            What the etags are known to be now: a document that is cached with another one is read again.
+            The etags as they are stored now: a document that is cached with another one is read again.
         """
         known: dict[str, Loaded] = {}
         absent: list[str] = []
@@ -127,11 +145,10 @@ class ShardStore:
             known[document_id] = read.loaded
         return known
 
-    async def find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
-        """Return the ledger pages on which documents with these fingerprints may stand: ids with etags."""
+    async def _find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Return the ledger pages that index any of the fingerprints: ids with etags."""
         found: dict[str, str] = {}
-        for start in range(0, len(fingerprints), IDS_PER_QUERY):
-            chunk = fingerprints[start : start + IDS_PER_QUERY]
+        for chunk in batched(fingerprints, IDS_PER_QUERY):
             async for page in self._reader.pages_by_fingerprint(shard, chunk):
                 found[page["id"]] = page["_etag"]
         return found
@@ -176,8 +193,7 @@ class ShardStore:
             )
             return dict(zip(ids, items, strict=True))
         found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(ids)
-        for start in range(0, len(ids), IDS_PER_QUERY):
-            chunk = ids[start : start + IDS_PER_QUERY]
+        for chunk in batched(ids, IDS_PER_QUERY):
             async for item in self._reader.documents_by_id(shard, chunk):
                 found[item["id"]] = item
         return found

@@ -188,7 +188,7 @@ class Auditor:
             return 0
         if feed == VIEW_STATE:
             return (await self._publisher.publish(documents)).missed
-        return (await self._ingest.take(feed, documents)).changed
+        return (await self._ingest.ingest_batch(feed, documents)).changed
 
     async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[dict[str, Any]]:
         """Return the cursors of a feed: one per range it had when it was first audited.

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
 
-from shared.aggregates import AGGREGATES, DERIVATIONS, person, person_month
-from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
-from shared.aggregates.tally import Tally
+from shared.aggregates import AGGREGATES
+from shared.aggregates.base import PartialKey
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.retries import REBUILD_PASSES
 from shared.errors import ConflictError, TooLargeError, UnknownViewError
-from shared.ledger.fold import contribute, keys
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.reader import StateReader
+from shared.ledger.recount import Recount
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
@@ -29,16 +28,10 @@ from shared.publishing.inputs import DocumentKey
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
 from shared.settings import Settings
-from shared.units import Month, day_after
 from shared.views import VIEWS
 
 WRITES_AT_ONCE = 50
 SHARDS_AT_ONCE = 4
-
-RETAINED_DAYS, COUNTED_DAYS = 90, 365
-"""State of what lies further back than the first is left as it is: sessions expire after so many days, and
-their facts with them. Missing state is counted from what there is, as far back as the second: interactions
-expire after that."""
 
 _log = structlog.get_logger(__name__)
 
@@ -118,7 +111,7 @@ class Rebuilder:
         with measured_cost() as report.cost:
             await self._builds.set_aside(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
-            await for_each(shards, one, at_once=SHARDS_AT_ONCE)
+            await for_each(shards, one, max_concurrency=SHARDS_AT_ONCE)
             if not report.unfinished:
                 await self._builds.complete(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
@@ -138,17 +131,11 @@ class Rebuilder:
     async def _rebuild_shard(self, shard: ShardId, report: RebuildReport) -> None:
         pending: set[PartialKey] | None = None
         for _ in range(REBUILD_PASSES):
-            stored = await self._partials(shard)  # before the ledger: what changes later than this is noticed
-            counted, newest = await self._count(shard, stored, report)
-            targets = counted.deltas.keys() | stored.keys() if pending is None else pending
+            recount = await self._recount(shard, report)
             if pending is None:
-                report.partials += len(targets)
-            writes = [
-                Write(partial, loaded.etag)
-                for target in sorted(targets)
-                if (loaded := stored.get(target, Loaded(None, None))) is not None
-                and (partial := self._corrected(shard, target, loaded, counted, newest)) is not None
-            ]
+                pending = recount.targets()
+                report.partials += len(pending)
+            writes = recount.writes(pending)
             pending = await self._commit(shard, writes)
             report.corrected += len(writes) - len(pending)
             if not pending:
@@ -156,34 +143,16 @@ class Rebuilder:
                 return
         report.unfinished.append(shard)
 
-    def _corrected(
-        self,
-        shard: ShardId,
-        target: PartialKey,
-        loaded: Loaded,
-        counted: Contributions,
-        newest: Mapping[PartialKey, int],
-    ) -> Partial | None:
-        """Return what a partial must be, None if it is that, or cannot be known any more."""
-        current = loaded.document if isinstance(loaded.document, Partial) else None
-        if target.aggregate == person.NAME or self._is_past(
-            target, COUNTED_DAYS if current is None else RETAINED_DAYS
-        ):
-            return None
-        state = counted.deltas.get(target, Tally())
-        if current is None:
-            partial = Partial(shard, target, ttl=AGGREGATES[target.aggregate].ttl) if state else None
-        else:
-            partial = current.copy() if current.state != state else None
-        if partial is not None:
-            partial.state = state
-            partial.revision += 1
-            partial.newest = max(partial.newest, newest.get(target, 0))
-        return partial
-
-    def _is_past(self, target: PartialKey, days: int) -> bool:
-        first = AGGREGATES[target.aggregate].first_day(target.key)
-        return first is not None and first < day_after(day_text(self._clock.now()), -days)
+    async def _recount(self, shard: ShardId, report: RebuildReport) -> Recount:
+        # The partials first: the etag of one that changes after this stops the commit.
+        stored = await self._partials(shard)
+        recount = Recount(shard, stored, day_text(self._clock.now()))
+        async for item in self._reader.pages_of_shard(shard):
+            report.pages += 1
+            recount.add(Page.decode(item))
+            await asyncio.sleep(0)
+        recount.derive()
+        return recount
 
     async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
         """Write partials; return those that somebody changed meanwhile."""
@@ -218,25 +187,6 @@ class Rebuilder:
                     found[partial.target] = Loaded(partial, item["_etag"])
         return found
 
-    async def _count(
-        self, shard: ShardId, stored: Mapping[PartialKey, Loaded], report: RebuildReport
-    ) -> tuple[Contributions, dict[PartialKey, int]]:
-        """Count a shard's ledger anew; return with it the time of the newest version behind each partial."""
-        counted, newest = Contributions(), dict[PartialKey, int]()
-        async for item in self._reader.pages_of_shard(shard):
-            report.pages += 1
-            for _, _, entry in Page.decode(item):
-                contribute(entry.fact, counted)
-                for target in keys(entry.fact):
-                    newest[target] = max(newest.get(target, 0), entry.version.ts)
-            await asyncio.sleep(0)
-        derived = Contributions()
-        for change in _people(counted, stored):
-            for derivation in DERIVATIONS:
-                derivation(change, derived)
-        counted.merge(derived)
-        return counted, newest
-
     async def _publish(self, report: RebuildReport) -> None:
         documents: dict[DocumentKey, None] = {}
         async for target in self._reader.all_keys(self._settings.generation):
@@ -245,19 +195,3 @@ class Rebuilder:
         published = await self._publisher.publish_again(documents)
         report.published += published.published
         report.poisoned += len(published.poisoned)
-
-
-def _people(counted: Contributions, stored: Mapping[PartialKey, Loaded]) -> Iterable[PersonChange]:
-    """Yield everybody as if their months were new, and they as they are."""
-    months: dict[str, dict[Month, Changed]] = {}
-    for target, state in counted.deltas.items():
-        if target.aggregate == person_month.NAME and state:
-            month, user_id = person_month.split_key(target.key)
-            months.setdefault(user_id, {})[month] = Changed(Tally(), state)
-        elif target.aggregate == person.NAME:
-            months.setdefault(target.key, {})
-    known = {target.key for target in stored if target.aggregate == person.NAME}
-    for user_id in sorted(known | months.keys()):
-        loaded = stored.get(PartialKey(person.NAME, user_id))
-        state = loaded.document.state if loaded and isinstance(loaded.document, Partial) else Tally()
-        yield PersonChange(user_id, Changed(Tally(), state), months.get(user_id, {}))

@@ -58,7 +58,7 @@ class Replayer:
 
     async def _fold(self, row: Mapping[str, Any]) -> None:
         document, live = await self._document(row)
-        report = await self._ingest.take(row["source_container"], [document], live=live)
+        report = await self._ingest.ingest_batch(row["source_container"], [document], live=live)
         await self._require_success(row, report.poisoned)
         if report.folded.verdicts[Verdict.OLDER]:
             raise ReplayError(

@@ -14,7 +14,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.cosmos.control import ControlDocument, Scope
 from shared.facts import USER_INTERACTIONS, InteractionFact
-from shared.ledger.apply import ShardFolder
+from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Page
 from shared.ledger.reader import StateReader
@@ -102,7 +102,7 @@ class _Progress:
 
 
 class Repricer:
-    """Walks the ledger and corrects the cost of every fact whose price has changed.
+    """Walks the ledger and reprices the cost of every fact whose price has changed.
 
     Two at once do the same work twice, and no harm: a fact that has its price is left alone.
 
@@ -112,7 +112,7 @@ class Repricer:
         self,
         *,
         database: DatabaseProxy,
-        folder: ShardFolder,
+        writer: ShardWriter,
         prices: PriceBook,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
@@ -122,7 +122,7 @@ class Repricer:
         self._document = ControlDocument(
             database.get_container_client("fleet_state"), Scope.PRICING, f"applied-{settings.generation}"
         )
-        self._folder = folder
+        self._writer = writer
         self._prices = prices
         self._shards = all_shards(shards=settings.shards, generation=settings.generation)
         self._clock = clock
@@ -207,7 +207,7 @@ class Repricer:
                 report.shards += 1
 
         await for_each(
-            [shard for shard in self._shards if shard not in walk.done], one, at_once=SHARDS_AT_ONCE
+            [shard for shard in self._shards if shard not in walk.done], one, max_concurrency=SHARDS_AT_ONCE
         )
 
     async def _reprice_shard(
@@ -217,7 +217,7 @@ class Repricer:
             report.pages += 1
             corrections = list(_corrections(page, table))
             if corrections:
-                result = await self._folder.fold(shard, page.source, corrections)
+                result = await self._writer.apply(shard, page.source, corrections)
                 report.repriced += result.verdicts[Verdict.REPLACED]
 
     async def _pages(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Page]:
@@ -253,7 +253,7 @@ def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:
             continue
         cost = table.cost(fact.model, fact.at, fact.tokens_in, fact.tokens_out)
         if cost != fact.cost:
-            yield Change(user_id, document_id, version, replace(fact, cost=cost), corrects=True)
+            yield Change(user_id, document_id, version, replace(fact, cost=cost), reprices=True)
 
 
 def _first_difference(applied: Sequence[ModelPrice], table: PriceTable) -> Millis:

@@ -245,7 +245,7 @@ class Reader:
         await for_each(
             ((container, families) for (container, _), families in partitions.items()),
             lambda question: read(*question),
-            at_once=FAMILIES_AT_ONCE,
+            max_concurrency=FAMILIES_AT_ONCE,
         )
 
     async def _input(self, target: PartialKey, batch: Batch, *, first: bool) -> Merge:

@@ -150,7 +150,7 @@ class Merger:
         questions = [
             (shard, chunk) for shard, keys in shards.items() for chunk in batched(keys, KEYS_PER_QUERY)
         ]
-        await for_each(questions, read, at_once=SHARDS_AT_ONCE)
+        await for_each(questions, read, max_concurrency=SHARDS_AT_ONCE)
         return merges
 
     async def merge(

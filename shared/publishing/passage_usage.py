@@ -117,7 +117,7 @@ class UsageWriter:
                 await self._put(shelf, day, revision, shares)
             await self._patch(shelf, report)
 
-        await for_each(wanted, one, at_once=AT_ONCE)
+        await for_each(wanted, one, max_concurrency=AT_ONCE)
         report.shelves = len(wanted)
         _log.info("usage_written", shelves=report.shelves, patched=report.patched, absent=report.absent)
         return report
@@ -169,7 +169,7 @@ class UsageWriter:
         async def one(name: str) -> bool:
             return await self._patch_one(shelf, name, total)
 
-        found = await for_each(total["waiting"], one, at_once=AT_ONCE)
+        found = await for_each(total["waiting"], one, max_concurrency=AT_ONCE)
         await self._commit(shard, [(total | {"waiting": []}, total)])
         report.patched += found.count(True)
         report.absent += found.count(False)

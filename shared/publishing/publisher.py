@@ -200,7 +200,7 @@ class Publisher:
 
         if not part.again:
             await self._reader.read(documents, part)
-        await for_each(documents, one, at_once=CONCURRENCY)
+        await for_each(documents, one, max_concurrency=CONCURRENCY)
 
     async def _may_be_written(self, documents: Sequence[DocumentKey], *, again: bool) -> frozenset[str]:
         """Return the names of the views that are not held back."""

@@ -179,8 +179,8 @@ async def test_what_no_container_can_hold_goes_to_poison_too(tmp_path: Path) -> 
     del nameless["id"]
     raws: list[object] = ["a line of text", 7, None, ["a", "list"], nameless, interaction("good")]
     async with running_fleet(tmp_path, instances=0) as fleet, client_of(fleet) as direct:
-        report = await direct.ingest.take("user_interactions", raws)
-        again = await direct.ingest.take("user_interactions", raws)
+        report = await direct.ingest.ingest_batch("user_interactions", raws)
+        again = await direct.ingest.ingest_batch("user_interactions", raws)
         rows = await fleet.all_of("poison_messages")
     assert (report.counted, again.counted) == (1, 0)
     messages = sorted(row["error_message"] for row in rows)

@@ -66,7 +66,7 @@ class Feed:
     async def deliver(self) -> Any:
         """Deliver the whole feed, then publish all that there is."""
         feed = [item async for item in self.container.query_items_change_feed(start_time="Beginning")]
-        report = await self.fleet.ingest.take("user_interactions", feed)
+        report = await self.fleet.ingest.ingest_batch("user_interactions", feed)
         await self.publish()
         return report
 

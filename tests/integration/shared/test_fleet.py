@@ -71,7 +71,7 @@ async def test_a_document_from_before_versions_is_counted_priced_and_can_be_repl
 
 
 async def test_a_document_that_is_no_object_goes_to_poison(feed: Feed) -> None:
-    report = await feed.fleet.ingest.take("user_interactions", ["not an object", None, interaction()])
+    report = await feed.fleet.ingest.ingest_batch("user_interactions", ["not an object", None, interaction()])
     assert report.counted == 1
     assert len(report.poisoned) == 2
 
@@ -153,8 +153,8 @@ async def test_versions_of_one_second_without_sequence_numbers_are_told_apart_by
     await feed.write(interaction(user_rating=5))
     live = await feed.container.read_item("i1", "ann")
     same_second = {**first, "_ts": live["_ts"]}
-    await feed.fleet.ingest.take("user_interactions", [live], live=True)
-    await feed.fleet.ingest.take("user_interactions", [same_second])
+    await feed.fleet.ingest.ingest_batch("user_interactions", [live], live=True)
+    await feed.fleet.ingest.ingest_batch("user_interactions", [same_second])
     await feed.publish()
     assert (await feed.day())["quality_metrics"]["user_satisfaction_avg"] == 5
 

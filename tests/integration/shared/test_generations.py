@@ -64,7 +64,7 @@ async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_count
     async with Fleet(changed(settings, generation=2, shards=3)) as second:
         new = Feed(second)
         some = [item async for item in new.container.query_items_change_feed(start_time="Beginning")][:10]
-        await second.ingest.take("user_interactions", some)
+        await second.ingest.ingest_batch("user_interactions", some)
         await new.publish()
         assert await day(second) == (1, 30)
         await new.write(interaction(id="later"))
@@ -134,7 +134,7 @@ async def test_what_the_clock_publishes_is_held_back_too_and_comes_whole_afterwa
     assert {generation for _, generation in await clocked(feed.fleet)} == {1}
     async with Fleet(changed(settings, generation=2)) as second:
         some = [item async for item in feed.container.query_items_change_feed(start_time="Beginning")][:1]
-        await second.ingest.take("user_interactions", some)
+        await second.ingest.ingest_batch("user_interactions", some)
         await publish_by_the_clock(second)
         assert {generation for _, generation in await clocked(second)} == {1}
         with pytest.raises(CosmosResourceNotFoundError):  # nothing passes for refreshed

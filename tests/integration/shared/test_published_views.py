@@ -28,7 +28,7 @@ async def test_what_the_fleet_publishes_is_found(fleet: Fleet, feed: Feed) -> No
     await feed.deliver()
     incidents = fleet.database.get_container_client("abuse_incidents")
     changes = [item async for item in incidents.query_items_change_feed(start_time="Beginning")]
-    await fleet.ingest.take("abuse_incidents", changes)
+    await fleet.ingest.ingest_batch("abuse_incidents", changes)
     await feed.publish()
     await fleet.refresher.refresh()
     await fleet.health.refresh()

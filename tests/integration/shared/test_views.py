@@ -44,7 +44,7 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
             "id": f"n{number}", "user_id": f"{persona}@例え", "created_at": at,
             "interaction_id": f"interaction_{number}", "_ts": int(now.timestamp()), "_etag": "1",
         }  # fmt: skip
-        await fleet.ingest.take(ABUSE_INCIDENTS, [incident])
+        await fleet.ingest.ingest_batch(ABUSE_INCIDENTS, [incident])
     await feed.deliver()
     report = await fleet.refresher.refresh()
     assert (report.poisoned, report.usage) == (0, 2)
@@ -73,8 +73,8 @@ async def test_every_view_is_published_from_every_source(feed: Feed, settings: S
     await feed.write(cited, interaction(id="interaction_2", user_id="bob", timestamp=at))
     written = {"_ts": int(now.timestamp()), "_etag": "1"}
     incident = {"id": "n1", "user_id": "ann", "created_at": at, "interaction_id": "interaction_1"}
-    await fleet.ingest.take(ABUSE_INCIDENTS, [incident | written])
-    await fleet.ingest.take(
+    await fleet.ingest.ingest_batch(ABUSE_INCIDENTS, [incident | written])
+    await fleet.ingest.ingest_batch(
         USER_SESSIONS,
         [
             {
@@ -84,7 +84,7 @@ async def test_every_view_is_published_from_every_source(feed: Feed, settings: S
         ],
     )  # fmt: skip
     refusal = {"id": "u", "user_id": "bob", "privacy_settings": {"analytics_consent": False}}
-    await fleet.ingest.take(USERS, [refusal | written])
+    await fleet.ingest.ingest_batch(USERS, [refusal | written])
     await feed.deliver()
     report = await fleet.refresher.refresh()
     assert report.poisoned == 0

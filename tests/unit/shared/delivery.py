@@ -16,7 +16,7 @@ from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
 from shared.errors import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
-from shared.ledger.apply import ShardFolder
+from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import shard_of
 from shared.ledger.store import ShardStore
@@ -48,7 +48,7 @@ class Instance:
         live: Mapping[tuple[str, str], Document] | None = None,
         generation: int = 1,
     ) -> None:
-        self.folder = ShardFolder(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
+        self.writer = ShardWriter(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
         self.live = live or {}
         self.generation = generation
         self.conflicts = 0
@@ -62,14 +62,14 @@ class Instance:
             change = change_of(source, raw, live=False)
             by_shard[shard_of(change.user_id, shards=2, generation=self.generation)].append(change)
         for shard, changes in by_shard.items():
-            result = await self.folder.fold(shard, source.name, changes)
+            result = await self.writer.apply(shard, source.name, changes)
             self.conflicts += result.conflicts
             verdicts.update(result.verdicts)
             for unknown in result.unknown:
                 current = {
                     k: v for k, v in self.live[unknown.user_id, unknown.document_id].items() if k != "_lsn"
                 }
-                await self.folder.fold(shard, source.name, [change_of(source, current, live=True)])
+                await self.writer.apply(shard, source.name, [change_of(source, current, live=True)])
         return verdicts
 
 
@@ -77,7 +77,7 @@ def change_of(source: Source, raw: Document, *, live: bool) -> Change:
     try:
         return source.to_change(raw, PRICES, live)
     except DocumentError:
-        taken_back = source.to_withdrawal(raw, live)
+        taken_back = source.to_uncounted(raw, live)
         assert taken_back is not None
         return taken_back
 

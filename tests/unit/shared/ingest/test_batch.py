@@ -9,8 +9,8 @@ import pytest
 import structlog.testing
 
 from shared.errors import TooLargeError
-from shared.ingest.batch import FEWEST_TO_REFUSE, Ingest
-from shared.ledger.apply import FoldResult, ShardFolder
+from shared.ingest.batch import MASS_FAILURE_MINIMUM, Ingest
+from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import ShardId
 from shared.ledger.store import ShardStore
@@ -25,7 +25,7 @@ class Prices:
         return PriceTable(list_prices())
 
 
-class Folder(ShardFolder):
+class FailingWriter(ShardWriter):
     """Folds into a fake, and fails for the people it is told to."""
 
     def __init__(self, container: FakeContainer, fails_for: set[str], error: Exception) -> None:
@@ -33,12 +33,12 @@ class Folder(ShardFolder):
         self.fails_for = fails_for
         self.error = error
 
-    async def fold(
-        self, shard: ShardId, source: str, changes: Sequence[Change], into: FoldResult | None = None
+    async def apply(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
     ) -> FoldResult:
         if any(change.user_id in self.fails_for for change in changes):
             raise self.error
-        return await super().fold(shard, source, changes, into)
+        return await super().apply(shard, source, changes, result)
 
 
 class Database:
@@ -59,7 +59,7 @@ class Database:
     def ingest(self, fails_for: set[str], error: Exception) -> Ingest:
         return Ingest(
             database=self,  # type: ignore[arg-type]
-            folder=Folder(self.containers["view_state"], fails_for, error),
+            writer=FailingWriter(self.containers["view_state"], fails_for, error),
             prices=Prices(),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
             settings=Settings(document_backoff_seconds=0.0, shards=4),
@@ -80,20 +80,20 @@ def interaction(number: int, **change: Any) -> dict[str, Any]:
 
 async def test_what_only_some_documents_cannot_go_to_poison_and_the_rest_is_counted() -> None:
     database = Database()
-    few = {f"person-{n}" for n in range(FEWEST_TO_REFUSE)}
-    batch = [interaction(n) for n in range(3 * FEWEST_TO_REFUSE)]
-    report = await database.ingest(few, ValueError("no")).take("user_interactions", batch)
-    assert report.counted == 2 * FEWEST_TO_REFUSE
-    assert {row["document_id"] for row in database.poison} == {f"i{n}" for n in range(FEWEST_TO_REFUSE)}
+    few = {f"person-{n}" for n in range(MASS_FAILURE_MINIMUM)}
+    batch = [interaction(n) for n in range(3 * MASS_FAILURE_MINIMUM)]
+    report = await database.ingest(few, ValueError("no")).ingest_batch("user_interactions", batch)
+    assert report.counted == 2 * MASS_FAILURE_MINIMUM
+    assert {row["document_id"] for row in database.poison} == {f"i{n}" for n in range(MASS_FAILURE_MINIMUM)}
 
 
 async def test_what_most_of_a_batch_cannot_is_not_its_documents_fault() -> None:
     database = Database()
-    most = {f"person-{n}" for n in range(FEWEST_TO_REFUSE)}
-    batch = [interaction(n) for n in range(2 * FEWEST_TO_REFUSE - 1)]
+    most = {f"person-{n}" for n in range(MASS_FAILURE_MINIMUM)}
+    batch = [interaction(n) for n in range(2 * MASS_FAILURE_MINIMUM - 1)]
     ingest = database.ingest(most, ValueError("an error of ours"))
     with pytest.raises(ValueError, match="an error of ours"):
-        await ingest.take("user_interactions", batch)
+        await ingest.ingest_batch("user_interactions", batch)
     assert database.poison == []
 
 
@@ -101,7 +101,7 @@ async def test_a_withdrawal_that_fails_does_not_keep_its_document_out_of_poison(
     database = Database()
     bad = interaction(1, timestamp="never")
     with structlog.testing.capture_logs() as logged:
-        report = await database.ingest({"person-1"}, TooLargeError("ann's words")).take(
+        report = await database.ingest({"person-1"}, TooLargeError("ann's words")).ingest_batch(
             "user_interactions", [bad]
         )
     (said,) = [entry for entry in logged if entry["event"] == "withdrawal_failed"]
@@ -111,13 +111,13 @@ async def test_a_withdrawal_that_fails_does_not_keep_its_document_out_of_poison(
     assert database.poison[0]["error_field"] == "timestamp"
 
 
-class HalfWay(Folder):
+class HalfWay(FailingWriter):
     """Commits the first of several changes, and then fails."""
 
-    async def fold(
-        self, shard: ShardId, source: str, changes: Sequence[Change], into: FoldResult | None = None
+    async def apply(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
     ) -> FoldResult:
-        result = await super().fold(shard, source, changes[:1], into)
+        result = await super().apply(shard, source, changes[:1], result)
         if len(changes) > 1:
             raise self.error
         return result
@@ -126,8 +126,8 @@ class HalfWay(Folder):
 async def test_what_was_committed_before_an_error_is_reported() -> None:
     database = Database()
     ingest = database.ingest(set(), ValueError())
-    ingest._folder = HalfWay(database.containers["view_state"], set(), ValueError("half way"))
+    ingest._writer = HalfWay(database.containers["view_state"], set(), ValueError("half way"))
     batch = [interaction(n, user_id="person-0") for n in range(2)]
-    report = await ingest.take("user_interactions", batch)
+    report = await ingest.ingest_batch("user_interactions", batch)
     assert report.folded.verdicts == {Verdict.ADDED: 2, Verdict.SAME: 1}
     assert report.poisoned == []

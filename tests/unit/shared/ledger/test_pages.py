@@ -9,9 +9,9 @@ import pytest
 from shared.aggregates.base import FOREVER, RENEWAL, STATE_TTL
 from shared.containers import DAY, YEAR
 from shared.ingest.sources import SOURCES
-from shared.ledger.apply import ShardFolder
+from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.document_version import Order, Version
+from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.pages import MAX_PAGE_BYTES, PAGE_BYTES, Entry, Page
 from shared.ledger.shards import shard_of
 from shared.ledger.state import decode_state
@@ -45,8 +45,8 @@ def change(number: int, *, citations: int = 0, written: int = FIRST, **fields: A
     return SOURCE.to_change(document, PRICES, False)
 
 
-def folder(container: FakeContainer) -> ShardFolder:
-    return ShardFolder(ShardStore(container, cache_bytes=0))  # type: ignore[arg-type]
+def writer(container: FakeContainer) -> ShardWriter:
+    return ShardWriter(ShardStore(container, cache_bytes=0))  # type: ignore[arg-type]
 
 
 def pages(container: FakeContainer) -> list[Page]:
@@ -58,7 +58,7 @@ async def test_facts_with_many_citations_open_further_parts_before_a_page_grows_
     container = FakeContainer()
     for start in range(0, 120, 10):
         large = [change(n, citations=50) for n in range(start, start + 10)]
-        result = await folder(container).fold(SHARD, SOURCE.name, large)
+        result = await writer(container).apply(SHARD, SOURCE.name, large)
         assert result.verdicts == {Verdict.ADDED: 10}
     found = pages(container)
     assert sum(len(list(page)) for page in found) == 120
@@ -71,11 +71,11 @@ async def test_facts_with_many_citations_open_further_parts_before_a_page_grows_
 
 async def test_a_page_whose_entries_grow_gives_some_to_another_part() -> None:
     container = FakeContainer()
-    await folder(container).fold(SHARD, SOURCE.name, [change(n) for n in range(150)])
+    await writer(container).apply(SHARD, SOURCE.name, [change(n) for n in range(150)])
     assert len(pages(container)) == 1
     for n in range(150):
         grown = change(1000 + n, citations=50, written=FIRST + 1, user_id=f"person-{n % 7}")
-        assert (await folder(container).fold(SHARD, SOURCE.name, [grown])).verdicts == {Verdict.REPLACED: 1}
+        assert (await writer(container).apply(SHARD, SOURCE.name, [grown])).verdicts == {Verdict.REPLACED: 1}
     found = pages(container)
     assert sum(len(list(page)) for page in found) == 150
     assert len(found) > 1
@@ -99,14 +99,14 @@ def partials(container: FakeContainer) -> dict[str, dict[str, Any]]:
 
 async def test_partials_are_renewed_while_what_they_count_is_written_again() -> None:
     container = FakeContainer()
-    await folder(container).fold(SHARD, SOURCE.name, [change(1)])
+    await writer(container).apply(SHARD, SOURCE.name, [change(1)])
     before = partials(container)
     soon = change(1001, written=FIRST + RENEWAL, user_id="person-1")
     late = change(2001, written=FIRST + RENEWAL + 1, user_id="person-1")
     assert (soon.fact, late.fact) == (change(1).fact,) * 2
-    await folder(container).fold(SHARD, SOURCE.name, [soon])
+    await writer(container).apply(SHARD, SOURCE.name, [soon])
     assert partials(container) == before
-    await folder(container).fold(SHARD, SOURCE.name, [late])
+    await writer(container).apply(SHARD, SOURCE.name, [late])
     for name, partial in partials(container).items():
         assert partial["state"] == before[name]["state"]
         if partial["ttl"] != FOREVER:
@@ -115,7 +115,7 @@ async def test_partials_are_renewed_while_what_they_count_is_written_again() -> 
 
 async def test_state_outlives_the_documents_and_people_are_never_forgotten() -> None:
     container = FakeContainer()
-    await folder(container).fold(SHARD, SOURCE.name, [change(1)])
+    await writer(container).apply(SHARD, SOURCE.name, [change(1)])
     assert STATE_TTL > YEAR + RENEWAL + 7 * DAY
     ttls = {item["aggregate"]: item["ttl"] for item in partials(container).values()}
     assert ttls == {"person": -1, "month": -1, "silence": -1, "day": STATE_TTL, "person_month": STATE_TTL}
@@ -124,21 +124,23 @@ async def test_state_outlives_the_documents_and_people_are_never_forgotten() -> 
 @pytest.mark.parametrize(
     ("ts", "lsn", "order"),
     [
-        (10, 6, Order.NEWER),
-        (11, 6, Order.NEWER),
-        (10, 4, Order.OLDER),
-        (9, 4, Order.OLDER),
-        (9, 6, Order.UNKNOWN),
-        (11, 4, Order.UNKNOWN),
-        (10, 5, Order.UNKNOWN),
-        (11, None, Order.UNKNOWN),
-        (9, None, Order.UNKNOWN),
+        (10, 6, VersionOrder.NEWER),
+        (11, 6, VersionOrder.NEWER),
+        (10, 4, VersionOrder.OLDER),
+        (9, 4, VersionOrder.OLDER),
+        (9, 6, VersionOrder.UNKNOWN),
+        (11, 4, VersionOrder.UNKNOWN),
+        (10, 5, VersionOrder.UNKNOWN),
+        (11, None, VersionOrder.UNKNOWN),
+        (9, None, VersionOrder.UNKNOWN),
     ],
 )
-def test_versions_are_ordered_where_clock_and_sequence_agree(ts: int, lsn: int | None, order: Order) -> None:
+def test_versions_are_ordered_where_clock_and_sequence_agree(
+    ts: int, lsn: int | None, order: VersionOrder
+) -> None:
     assert Version(ts, lsn, "b").order_against(Version(10, 5, "a")) is order
-    assert Version(ts, lsn, "a").order_against(Version(10, 5, "a")) is Order.SAME
+    assert Version(ts, lsn, "a").order_against(Version(10, 5, "a")) is VersionOrder.SAME
 
 
 def test_a_copy_without_system_properties_is_older_than_everything() -> None:
-    assert Version.of({"id": "x"}).order_against(Version(0, 0, "a")) is Order.OLDER
+    assert Version.of({"id": "x"}).order_against(Version(0, 0, "a")) is VersionOrder.OLDER

@@ -43,7 +43,7 @@ class Ledger:
         self.counted: set[str] = set()
         self.broken = False
 
-    async def take(self, _feed: str, documents: Sequence[Mapping[str, Any]]) -> Any:
+    async def ingest_batch(self, _feed: str, documents: Sequence[Mapping[str, Any]]) -> Any:
         if self.broken:
             raise ConnectionError("the fold does not work")
         new = {document["id"] for document in documents} - self.counted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared import aggregates, views
-from shared.aggregates.base import STATE_TTL, Contributions, PartialKey
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PartialKey
 from shared.cosmos.queries import Query
 from shared.errors import UnknownViewError
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
@@ -248,24 +248,15 @@ async def test_a_view_that_is_not_there_is_refused() -> None:
         await (await World().rebuilder()).rebuild(["nothing"])
 
 
-class PersonaMonth:
+class PersonaMonth(Aggregate):
     """An aggregate that a later release adds: interactions by persona and month."""
 
     name = "persona_month"
     ttl = STATE_TTL
 
-    def person(self, key: str) -> None:
-        return None
-
-    def first_day(self, key: str) -> None:
-        return None
-
-    def keys(self, fact: Fact) -> tuple[str, ...]:
-        return (f"{fact.month}|{fact.persona}",) if isinstance(fact, InteractionFact) else ()
-
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        for key in self.keys(fact):
-            into.to(self.name, key).add("interactions", 1)
+        if isinstance(fact, InteractionFact):
+            into.to(self.name, f"{fact.month}|{fact.persona}").add("interactions", 1)
 
 
 class PersonaReport(Timeless):

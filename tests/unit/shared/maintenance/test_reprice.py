@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import PriceError
-from shared.ledger.apply import ShardFolder
+from shared.ledger.apply import ShardWriter
 from shared.ledger.store import ShardStore
 from shared.maintenance.reprice import SETTLING_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
@@ -41,7 +41,7 @@ class Office(World):
     def repricer(self, budget: float = 60.0) -> Repricer:
         return Repricer(
             database=self,  # type: ignore[arg-type]
-            folder=ShardFolder(ShardStore(self.state, cache_bytes=80_000)),
+            writer=ShardWriter(ShardStore(self.state, cache_bytes=80_000)),
             prices=self.book,
             settings=self.settings,
             clock=FakeClock(lambda: self.now, time.monotonic),

@@ -181,6 +181,6 @@ async def test_the_same_version_delivered_again_does_not_hinder() -> None:
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:
-    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": "i1", "user_id": HALF}, False) is None
-    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": HALF, "user_id": "ann"}, False) is None
-    assert SOURCES[USER_INTERACTIONS].to_withdrawal({"id": "i1", "user_id": "ann🙏"}, False) is not None
+    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": "i1", "user_id": HALF}, False) is None
+    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": HALF, "user_id": "ann"}, False) is None
+    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": "i1", "user_id": "ann🙏"}, False) is not None

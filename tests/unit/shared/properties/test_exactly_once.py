@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.facts import Withdrawn
+from shared.facts import Uncounted
 from shared.ledger.changes import Verdict
 from shared.ledger.shards import shard_of
 from shared.ledger.state import decode_state
@@ -130,7 +130,7 @@ def assert_counted_once(container: FakeContainer, final: list[dict[str, Any]]) -
         for item in container.items.values()
         if item["kind"] == "ledger"
         for user_id, document_id, entry in decode_state(item)  # type: ignore[union-attr]
-        if not isinstance(entry.fact, Withdrawn)
+        if not isinstance(entry.fact, Uncounted)
     ]
     assert sorted(on_pages) == sorted((d["user_id"], d["id"]) for d in final)
 
@@ -203,7 +203,7 @@ async def test_a_document_that_turns_malformed_is_taken_back_until_it_can_be_rea
     instance = Instance(container)
     good, bad = written(PLAIN, 1, 1), written(PLAIN | {"malformed": True}, 2, 2)
     assert await instance.take([good]) == {Verdict.ADDED: 1}
-    assert await instance.take([bad]) == {Verdict.WITHDRAWN: 1}
+    assert await instance.take([bad]) == {Verdict.UNCOUNTED: 1}
     assert_counted_once(container, [])
     assert await Instance(container).take([good]) == {Verdict.OLDER: 1}
     assert_counted_once(container, [])
@@ -219,7 +219,7 @@ async def test_a_document_that_turns_malformed_is_taken_back_until_it_can_be_rea
 async def test_a_good_version_that_comes_after_a_newer_malformed_one_is_not_counted() -> None:
     container = FakeContainer()
     good, bad = written(PLAIN, 1, 1), written(PLAIN | {"malformed": True}, 2, 2)
-    assert await Instance(container).take([bad]) == {Verdict.WITHDRAWN: 1}
+    assert await Instance(container).take([bad]) == {Verdict.UNCOUNTED: 1}
     assert await Instance(container).take([good]) == {Verdict.OLDER: 1}
     assert_counted_once(container, [])
 

@@ -13,7 +13,7 @@ import pytest
 
 from ops.fields import fields_page
 from shared import containers
-from shared.aggregates import AGGREGATES, DERIVATIONS
+from shared.aggregates import contributions_of, derive
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally, merged
 from shared.documents.incidents import parse_incident
@@ -79,9 +79,7 @@ def states(*facts: Fact) -> dict[PartialKey, Tally]:
 
 
 def folded(one: Fact, state: Mapping[PartialKey, Tally]) -> Contributions:
-    change, derived = Contributions(), Contributions()
-    for aggregate in AGGREGATES.values():
-        aggregate.contribute(one, change)
+    change, derived = contributions_of(one), Contributions()
 
     def changed(aggregate: str, key: str) -> Changed:
         target = PartialKey(aggregate, key)
@@ -90,8 +88,7 @@ def folded(one: Fact, state: Mapping[PartialKey, Tally]) -> Contributions:
 
     months = {one.month: changed("person_month", f"{one.month}|{one.user_id}")}
     person = PersonChange(one.user_id, changed("person", one.user_id), months)
-    for derive in DERIVATIONS:
-        derive(person, derived)
+    derive(person, derived)
     change.merge(derived)
     return change
 

@@ -1,0 +1,135 @@
+"""The ledger pages that one fold works on: what is loaded, what is edited, and where each entry is. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from shared.facts import FACTS
+from shared.ledger.pages import Entry, Page, page_id
+from shared.ledger.shards import ShardId
+from shared.units import EventHour
+
+
+class Located(NamedTuple):
+    """An entry, and the page that holds it."""
+
+    page_id: str
+    hour: EventHour
+    """The page's hour. An uncounted entry stays on the page of what it replaced."""
+    entry: Entry
+
+
+class OpenPages:
+    """Pages of one shard. A loaded page is never changed: the first edit copies it.
+
+    The entries of some people are indexed when a page is added, so that finding one is a lookup.
+
+    Parameters
+    ----------
+    users
+        The people whose entries can be found.
+    """
+
+    def __init__(self, shard: ShardId, users: Collection[str]) -> None:
+        self._shard = shard
+        self._users = frozenset(users)
+        self._pages: dict[str, Page] = {}
+        self._edited: set[str] = set()
+        self._pages_of: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+        """Page ids by source, user and document id: one, unless a cached page is older than another one."""
+        self._referring: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+        """Document ids by source, user and the document of another source that they refer to."""
+
+    def add(self, pages: Iterable[Page]) -> None:
+        """Add loaded pages."""
+        for page in pages:
+            self._pages[page.id] = page
+            for user_id in page.entries.keys() & self._users:
+                for document_id in page.documents(user_id):
+                    self._index(page, user_id, document_id)
+
+    def find(
+        self, source: str, user_id: str, document_id: str, hour: EventHour | None = None
+    ) -> Located | None:
+        """Return a document's entry, None if no page at hand holds it.
+
+        Parameters
+        ----------
+        hour
+            The hour in which the entry belongs. Of two pages that hold it, because one was cached before the
+            entry moved, the page of this hour is preferred; the etag of the other one stops the commit.
+        """
+        expected = self._pages.get(page_id(source, hour)) if hour is not None else None
+        entry = expected.get(user_id, document_id) if expected is not None else None
+        if expected is not None and entry is not None:
+            return Located(expected.id, expected.hour, entry)
+        for candidate in self._pages_of.get((source, user_id, document_id), ()):
+            page = self._pages[candidate]
+            entry = page.get(user_id, document_id)
+            if entry is not None:
+                return Located(candidate, page.hour, entry)
+        return None
+
+    def referring_to(self, source: str, user_id: str, reference: str) -> list[str]:
+        """Return the documents of a source that refer to a document of another one, in order."""
+        return sorted(self._referring.get((source, user_id, reference), ()))
+
+    def last_part(self, source: str, hour: EventHour) -> int:
+        """Return the number of the part of an hour that new entries go to, as far as it is known."""
+        first = self._pages.get(page_id(source, hour))
+        return first.parts - 1 if first else 0
+
+    def has_room_for(self, entry: Entry, at: Located) -> bool:
+        """Return whether an entry fits in the place of an older version."""
+        return self._pages[at.page_id].has_room_for(entry)
+
+    def replace(self, at: Located, user_id: str, document_id: str, entry: Entry) -> None:
+        """Put an entry in the place of an older version."""
+        page = self._edit(at.page_id)
+        page.put(user_id, document_id, entry)
+        self._index(page, user_id, document_id)
+
+    def remove(self, at: Located, user_id: str, document_id: str) -> None:
+        """Drop an entry."""
+        page = self._edit(at.page_id)
+        page.remove(user_id, document_id)
+
+    def append(self, source: str, user_id: str, document_id: str, entry: Entry) -> None:
+        """Put a new entry on the last part of its hour; a full part is followed by a new one."""
+        hour = entry.fact.hour
+        part = self.last_part(source, hour)
+        page = self._edit_part(source, hour, part)
+        if page.full:
+            part += 1
+            self._edit_part(source, hour, 0).parts = part + 1
+            page = self._edit_part(source, hour, part)
+        page.put(user_id, document_id, entry)
+        self._index(page, user_id, document_id)
+
+    def edited(self) -> list[Page]:
+        """Return the pages that changed, each with its next revision, in order of their ids."""
+        return [self._pages[document_id] for document_id in sorted(self._edited)]
+
+    def _edit_part(self, source: str, hour: EventHour, part: int) -> Page:
+        document_id = page_id(source, hour, part)
+        if document_id not in self._pages:
+            self._pages[document_id] = Page(self._shard, source, hour, part)
+        return self._edit(document_id)
+
+    def _edit(self, document_id: str) -> Page:
+        if document_id not in self._edited:
+            page = self._pages[document_id].copy()
+            page.revision += 1
+            self._pages[document_id] = page
+            self._edited.add(document_id)
+        return self._pages[document_id]
+
+    def _index(self, page: Page, user_id: str, document_id: str) -> None:
+        self._pages_of[page.source, user_id, document_id].add(page.id)
+        reference_key = FACTS[page.source].REFERENCE_KEY
+        if reference_key is not None:
+            reference = page.stored_fact(user_id, document_id).get(reference_key)
+            if reference is not None:
+                self._referring[page.source, user_id, reference].add(document_id)
