@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import Aggregate, Contributions, PersonChange
+from shared.aggregates.base import Aggregate, Contributions, KeyRecorder, PartialKey, PersonChange
 from shared.aggregates.day import DayAggregate
 from shared.aggregates.inactivity import Silence
 from shared.aggregates.incident_month import IncidentMonth
@@ -26,15 +26,20 @@ AGGREGATES: dict[str, Aggregate] = {
 """Every aggregate, by name."""
 
 
-def contributions_of(fact: Fact | Uncounted) -> Contributions:
-    """Return what one fact adds to all aggregates: its keys are the partials that count the fact."""
-    contributions = Contributions()
+def contribute(fact: Fact | Uncounted, into: Contributions) -> None:
+    """Add what one fact counts for in all aggregates."""
     if isinstance(fact, Uncounted):
-        person.uncount(fact, contributions)
-    else:
-        for aggregate in AGGREGATES.values():
-            aggregate.contribute(fact, contributions)
-    return contributions
+        person.uncount(fact, into)
+        return
+    for aggregate in AGGREGATES.values():
+        aggregate.contribute(fact, into)
+
+
+def partials_counting(fact: Fact | Uncounted) -> set[PartialKey]:
+    """Return the partials that count a fact: those that it contributes to."""
+    recorder = KeyRecorder()
+    contribute(fact, recorder)
+    return recorder.keys
 
 
 def derive(change: PersonChange, into: Contributions) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from xxhash import xxh3_64_digest
 
-from shared.aggregates.tally import Tally
+from shared.aggregates.tally import Counting, Tally
 from shared.containers import DAY, container
 from shared.facts import USER_INTERACTIONS, Fact
 from shared.units import Day, Month
@@ -62,7 +62,11 @@ class Contributions:
 
     def to(self, aggregate: str, key: str) -> Tally:
         """Return the tally of what is added to one partial."""
-        return self.deltas.setdefault(PartialKey(aggregate, key), Tally())
+        target = PartialKey(aggregate, key)
+        found = self.deltas.get(target)
+        if found is None:
+            found = self.deltas[target] = Tally()
+        return found
 
     def changed(self) -> set[PartialKey]:
         """Return the partials that something is added to, or taken from."""
@@ -72,6 +76,39 @@ class Contributions:
         """Add another set of contributions, or take it back with ``sign=-1``."""
         for target, delta in other.deltas.items():
             self.to(*target).merge(delta, sign)
+
+
+class KeyRecorder(Contributions):
+    """Records which partials are contributed to, and discards what is added to them."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: set[PartialKey] = set()
+
+    def to(self, aggregate: str, key: str) -> Tally:
+        """Record a partial."""
+        self.keys.add(PartialKey(aggregate, key))
+        return _DISCARDED
+
+
+class _Discarded(Tally):
+    """A tally that nothing can be added to."""
+
+    __slots__ = ()
+
+    def count(self, name: str, key: str, amount: int = 1) -> None: ...
+    def add(self, name: str, amount: int) -> None: ...
+    def observe(self, name: str, value: float, times: int = 1) -> None: ...
+    def sample(self, name: str, value: int | None) -> None: ...
+    def sample_by(self, name: str, key: str, value: int | None) -> None: ...
+
+    def into_part(self, part: str) -> Counting:
+        return self
+
+
+_DISCARDED = _Discarded()
 
 
 class Changed(NamedTuple):

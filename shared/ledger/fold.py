@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from shared.aggregates import AGGREGATES, contributions_of, derive, person, person_month
+from shared.aggregates import AGGREGATES, contribute, derive, partials_counting, person, person_month
 from shared.aggregates.base import RENEWAL, Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.month import NAME as MONTH
 from shared.aggregates.tally import Tally
@@ -95,23 +95,25 @@ class Count:
         self.newest: dict[PartialKey, int] = {}
         """When the newest version behind each partial was written, in seconds since the epoch."""
 
-    def add(self, entry: Entry, new: Contributions) -> None:
+    def add(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
         """Count an entry.
 
         Parameters
         ----------
-        new
-            What the entry's fact contributes.
+        counting
+            The partials that count the entry's fact.
         """
-        self._track_newest_version(entry, new)
-        self.contributions.merge(new)
+        self._track_newest_version(entry, counting)
+        contribute(entry.fact, self.contributions)
 
-    def replace(self, before: Fact | Uncounted, entry: Entry, new: Contributions) -> None:
+    def replace(self, before: Fact | Uncounted, entry: Entry, counting: Iterable[PartialKey]) -> None:
         """Count an entry in the place of an older fact of its document."""
-        self._track_newest_version(entry, new)
+        self._track_newest_version(entry, counting)
         if before != entry.fact:
-            self.contributions.merge(contributions_of(before), -1)
-            self.contributions.merge(new)
+            taken_back = Contributions()
+            contribute(before, taken_back)
+            self.contributions.merge(taken_back, -1)
+            contribute(entry.fact, self.contributions)
 
     def derive(self, people: Iterable[PersonChange]) -> None:
         """Add what the changes of people's own state mean."""
@@ -120,9 +122,9 @@ class Count:
             derive(change, derived)
         self.contributions.merge(derived)
 
-    def _track_newest_version(self, entry: Entry, new: Contributions) -> None:
-        """Record the partials that count an entry: they must outlive its document."""
-        for target in new.deltas:
+    def _track_newest_version(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
+        """Record how new an entry is for the partials that count it: they must outlive its document."""
+        for target in counting:
             self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
 
 
@@ -133,7 +135,7 @@ class ShardFold:
         self._shard = shard
         self._source = source
         self._changes = changes
-        self._new = [contributions_of(change.fact) for change in changes]
+        self._counting = [partials_counting(change.fact) for change in changes]
         self._loaded: dict[str, Loaded] = {}
         self._pages = OpenPages(shard, {change.user_id for change in changes})
         self._passages = IncidentPassages(self._pages, self._person)
@@ -158,7 +160,7 @@ class ShardFold:
     def ids_of_new_facts(self) -> set[str]:
         """Return the ids of the pages where the changes belong, and of the partials that would count them."""
         pages = {page_id(self._source, change.fact.hour) for change in self._changes}
-        return pages.union(*(map(partial_id, new.deltas) for new in self._new))
+        return pages.union(*(map(partial_id, counting) for counting in self._counting))
 
     def ids_of_last_parts(self) -> set[str]:
         """Return the ids of the last parts of hours that continue beyond their first page."""
@@ -182,23 +184,23 @@ class ShardFold:
     def decide(self) -> list[tuple[Change, Verdict]]:
         """Compare each change with the ledger, update the pages and gather what changes in the partials."""
         decided: list[tuple[Change, Verdict]] = []
-        for change, new in zip(self._changes, self._new, strict=True):
-            with_passage = self._passages.with_passage(change)
-            if with_passage.fact != change.fact:
-                new = contributions_of(with_passage.fact)
-            decided.append((with_passage, self._decide(with_passage, new)))
+        for original, counting in zip(self._changes, self._counting, strict=True):
+            change = self._passages.with_passage(original)
+            if change is not original:
+                counting = partials_counting(change.fact)
+            decided.append((change, self._decide(change, counting)))
         for incident in list(self._passages.moved_by(change for change, _ in decided)):
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
-            new = contributions_of(incident.after.fact)
-            self._count.replace(incident.at.entry.fact, incident.after, new)
+            counting = partials_counting(incident.after.fact)
+            self._count.replace(incident.at.entry.fact, incident.after, counting)
         return decided
 
-    def _decide(self, change: Change, new: Contributions) -> Verdict:
+    def _decide(self, change: Change, counting: set[PartialKey]) -> Verdict:
         found = self._find(change)
         if found is None:
             if change.reprices:
                 return Verdict.OLDER  # counted under another version by now, and that at today's prices
-            return self._add(change, new)
+            return self._add(change, counting)
         match self._order(change, found.entry):
             case VersionOrder.SAME:
                 return Verdict.SAME
@@ -207,7 +209,7 @@ class ShardFold:
             case VersionOrder.UNKNOWN:
                 return Verdict.UNKNOWN
             case VersionOrder.NEWER:
-                return self._replace(change, found, new)
+                return self._replace(change, found, counting)
 
     def _order(self, change: Change, counted: Entry) -> VersionOrder:
         """Return how a change relates to what is counted: by its version, unless something else decides."""
@@ -222,13 +224,13 @@ class ShardFold:
             return VersionOrder.NEWER  # this release reads what an earlier one could not
         return order
 
-    def _add(self, change: Change, new: Contributions) -> Verdict:
+    def _add(self, change: Change, counting: set[PartialKey]) -> Verdict:
         entry = Entry(change.version, change.fact)
         self._append(change, entry)
-        self._count.add(entry, new)
+        self._count.add(entry, counting)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.ADDED
 
-    def _replace(self, change: Change, found: Located, new: Contributions) -> Verdict:
+    def _replace(self, change: Change, found: Located, counting: set[PartialKey]) -> Verdict:
         entry, before = Entry(change.version, change.fact), found.entry.fact
         # An uncounted entry has no hour of its own: it stays on the page of what it replaces.
         stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
@@ -237,9 +239,9 @@ class ShardFold:
         else:
             self._pages.remove(found, change.user_id, change.document_id)
             self._append(change, entry)
-            self._guard_counters_of(contributions_of(before))
-            self._guard_counters_of(new)
-        self._count.replace(before, entry, new)
+            self._guard_counters(partials_counting(before))
+            self._guard_counters(counting)
+        self._count.replace(before, entry, counting)
         if cited_passage(before) != cited_passage(change.fact):
             self._people.add(change.user_id)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.REPLACED
@@ -248,12 +250,12 @@ class ShardFold:
         self._people.add(change.user_id)
         self._pages.append(self._source, change.user_id, change.document_id, entry)
 
-    def _guard_counters_of(self, contributions: Contributions) -> None:
+    def _guard_counters(self, counting: Iterable[PartialKey]) -> None:
         """Have all that counts an entry written when the entry moves to another page.
 
         A rebuild that reads one page before and one after the move finds the entry on both, or on neither.
         """
-        for target in contributions.deltas:
+        for target in counting:
             self._etag_guards.add(target)
             if target.aggregate == person_month.NAME:
                 month, _ = person_month.split_key(target.key)

@@ -45,10 +45,11 @@ class OpenPages:
     def add(self, pages: Iterable[Page]) -> None:
         """Add loaded pages."""
         for page in pages:
-            self._pages[page.id] = page
+            on = page.id
+            self._pages[on] = page
             for user_id in page.entries.keys() & self._users:
-                for document_id in page.documents(user_id):
-                    self._index(page, user_id, document_id)
+                for document_id in page.entries[user_id]:
+                    self._index(page, on, user_id, document_id)
 
     def find(
         self, source: str, user_id: str, document_id: str, hour: EventHour | None = None
@@ -89,7 +90,7 @@ class OpenPages:
         """Put an entry in the place of an older version."""
         page = self._edit(at.page_id)
         page.put(user_id, document_id, entry)
-        self._index(page, user_id, document_id)
+        self._index(page, at.page_id, user_id, document_id)
 
     def remove(self, at: Located, user_id: str, document_id: str) -> None:
         """Drop an entry."""
@@ -106,7 +107,7 @@ class OpenPages:
             self._edit_part(source, hour, 0).parts = part + 1
             page = self._edit_part(source, hour, part)
         page.put(user_id, document_id, entry)
-        self._index(page, user_id, document_id)
+        self._index(page, page.id, user_id, document_id)
 
     def edited(self) -> list[Page]:
         """Return the pages that changed, each with its next revision, in order of their ids."""
@@ -126,8 +127,8 @@ class OpenPages:
             self._edited.add(document_id)
         return self._pages[document_id]
 
-    def _index(self, page: Page, user_id: str, document_id: str) -> None:
-        self._pages_of[page.source, user_id, document_id].add(page.id)
+    def _index(self, page: Page, on: str, user_id: str, document_id: str) -> None:
+        self._pages_of[page.source, user_id, document_id].add(on)
         reference_key = FACTS[page.source].REFERENCE_KEY
         if reference_key is not None:
             reference = page.stored_fact(user_id, document_id).get(reference_key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ PARTIAL = "partial"
 _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 
+@lru_cache(maxsize=65_536)  # a fold asks several times for each of its partials
 def partial_id(target: PartialKey) -> str:
     """Return the id of a partial. Keys with characters that ids may not have are hashed."""
     key = target.key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.aggregates import AGGREGATES, contributions_of, person, person_month
+from shared.aggregates import AGGREGATES, partials_counting, person, person_month
 from shared.aggregates.base import Changed, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
 from shared.ledger.fold import Count
@@ -44,7 +44,7 @@ class Recount:
     def add(self, page: Page) -> None:
         """Count the entries of a page."""
         for _, _, entry in page:
-            self._count.add(entry, contributions_of(entry.fact))
+            self._count.add(entry, partials_counting(entry.fact))
 
     def derive(self) -> None:
         """Add what follows from people's state, after all pages."""

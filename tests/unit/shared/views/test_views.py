@@ -13,7 +13,7 @@ import pytest
 
 from ops.fields import fields_page
 from shared import containers
-from shared.aggregates import contributions_of, derive
+from shared.aggregates import contribute, derive
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally, merged
 from shared.documents.incidents import parse_incident
@@ -79,7 +79,8 @@ def states(*facts: Fact) -> dict[PartialKey, Tally]:
 
 
 def folded(one: Fact, state: Mapping[PartialKey, Tally]) -> Contributions:
-    change, derived = contributions_of(one), Contributions()
+    change, derived = Contributions(), Contributions()
+    contribute(one, change)
 
     def changed(aggregate: str, key: str) -> Changed:
         target = PartialKey(aggregate, key)
