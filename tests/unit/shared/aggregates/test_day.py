@@ -1,0 +1,244 @@
+"""``day``: what interactions, sessions and incidents count on a UTC day, and what follows from people."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, short
+from shared.aggregates.day import DayAggregate, derive, passage_name, passage_of, split_passage
+from shared.aggregates.tally import Tally
+from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
+from shared.units import Micro, Month, NanoUSD
+from tests.unit.shared.aggregates.fact_strategies import (
+    assert_keys_are_those_of_contribute,
+    assert_nothing_is_left,
+    contributions,
+    facts,
+    facts_in_two_orders,
+    millis,
+)
+
+AGGREGATE = DayAggregate()
+
+
+@given(facts_in_two_orders)
+def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[Fact], list[Fact]]) -> None:
+    assert_nothing_is_left(AGGREGATE, *orders)
+
+
+@given(facts)
+def test_the_keys_of_a_fact_are_those_it_counts_under(fact: Fact) -> None:
+    assert_keys_are_those_of_contribute(AGGREGATE, fact)
+
+
+def counted(fact: Fact) -> dict[str, dict[str, dict[str, int]]]:
+    """Return by day what one fact counts."""
+    return {target.key: delta.encode() for target, delta in contributions(AGGREGATE, [fact]).deltas.items()}
+
+
+def test_an_interaction_counts_on_its_day_with_what_it_tells() -> None:
+    fact = InteractionFact(
+        user_id="ana",
+        at=millis("2025-08-05T00:07:30"),
+        answered=False,
+        tokens_in=100,
+        tokens_out=20,
+        persona="krishna",
+        model="gemini",
+        cost=NanoUSD(7),
+        rating=4,
+    )
+    assert counted(fact) == {
+        "2025-08-05": {
+            "sums": {"interactions": 1, "answered#": 1, "rating": 4, "rating#": 1},
+            "minutes": {"7": 1},
+            "persona_requests": {"krishna": 1},
+            "persona_rating": {"krishna": 4},
+            "persona_rating#": {"krishna": 1},
+            "persona_cost": {"krishna": 7},
+            "persona_cost#": {"krishna": 1},
+            "model_requests": {"gemini": 1},
+            "model_tokens_in": {"gemini": 100},
+            "model_tokens_in#": {"gemini": 1},
+            "model_tokens_out": {"gemini": 20},
+            "model_tokens_out#": {"gemini": 1},
+            "model_cost": {"gemini": 7},
+            "model_cost#": {"gemini": 1},
+        }
+    }
+
+
+def test_an_interaction_without_token_counts_is_unmeasured() -> None:
+    fact = InteractionFact(user_id="ana", at=millis("2025-08-05T14:00:00"), model="gemini", tokens_in=5)
+    assert counted(fact)["2025-08-05"]["model_unmeasured"] == {"gemini": 1}
+
+
+def test_each_citation_counts_and_the_answer_counts_once_for_each_text_and_passage() -> None:
+    verse, other = ("gita", "2", "47"), ("gita", "2", "48")
+    fact = InteractionFact(
+        user_id="ana",
+        at=millis("2025-08-05T14:00:00"),
+        persona="krishna",
+        category="duty",
+        rating=5,
+        citations=(
+            Citation(*verse, Micro(900_000)),
+            Citation(*verse, None),
+            Citation(*other, Micro(700_000)),
+        ),
+    )
+    day = counted(fact)["2025-08-05"]
+    first, second = "krishna|gita|2|47", "krishna|gita|2|48"
+    assert day["sums"]["citations"] == 3
+    assert day["texts"] == {"gita": 3}
+    assert day["text_relevance"] == {short("gita"): 1_600_000}
+    assert day["text_relevance#"] == {short("gita"): 2}
+    assert day["passages"] == {first: 2, second: 1}
+    assert day["passage_relevance"] == {short(first): 900_000, short(second): 700_000}
+    assert day["text_interactions"] == {"gita": 1}
+    assert day["text_rating"] == {short("gita"): 5}
+    assert day["text_topics"] == {"gita|duty": 1}
+    assert day["passage_rating"] == {short(first): 5, short(second): 5}
+    assert day["passage_topics"] == {f"{short(first)}|duty": 1, f"{short(second)}|duty": 1}
+
+
+def test_a_session_is_open_from_its_minute_to_the_minute_after_its_end() -> None:
+    fact = SessionFact(
+        user_id="ana",
+        at=millis("2025-08-05T01:00:20"),
+        session_id="s",
+        until=millis("2025-08-05T01:10:00"),
+        seconds=580,
+        outcome="completed",
+    )
+    assert counted(fact) == {
+        "2025-08-05": {
+            "sums": {"session_seconds": 580, "session_seconds#": 1},
+            "session_outcomes": {"completed": 1},
+            "open": {"60": 1, "71": -1},
+        }
+    }
+
+
+def test_a_session_over_midnight_is_open_on_the_next_day_from_its_first_minute() -> None:
+    fact = SessionFact(
+        user_id="ana", at=millis("2025-08-05T23:50:00"), session_id="s", until=millis("2025-08-06T00:05:00")
+    )
+    assert counted(fact) == {
+        "2025-08-05": {"open": {"1430": 1}},
+        "2025-08-06": {"open": {"0": 1, "6": -1}},
+    }
+
+
+def test_a_session_of_unknown_end_counts_as_open_on_no_minute() -> None:
+    fact = SessionFact(user_id="ana", at=millis("2025-08-05T23:50:00"), session_id="s", seconds=60)
+    assert counted(fact) == {"2025-08-05": {"sums": {"session_seconds": 60, "session_seconds#": 1}}}
+
+
+def test_an_incident_counts_its_review_and_its_decision() -> None:
+    at = millis("2025-08-05T14:00:00")
+    found = IncidentFact(user_id="ana", at=at, automatic=True, review="resolved", decision="confirmed")
+    reported = IncidentFact(user_id="ana", at=at, automatic=False, decision="confirmed")
+    assert counted(found) == {
+        "2025-08-05": {
+            "sums": {"incidents": 1, "incidents_automatic": 1},
+            "incident_reviews": {"resolved": 1},
+            "incident_decisions": {"confirmed": 1},
+            "automatic_decisions": {"confirmed": 1},
+        }
+    }
+    assert counted(reported) == {
+        "2025-08-05": {"sums": {"incidents": 1}, "incident_decisions": {"confirmed": 1}}
+    }
+
+
+def test_an_account_counts_on_no_day() -> None:
+    assert counted(ConsentFact(user_id="ana", at=millis("2025-08-05T14:00:00"))) == {}
+
+
+def derived(
+    before: Tally, after: Tally, months: dict[Month, Changed] | None = None
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Return by day what the change of a person means."""
+    into = Contributions()
+    derive(PersonChange("ana", Changed(before, after), months or {}), into)
+    assert {target.aggregate for target in into.deltas} <= {"day"}
+    return {target.key: delta.encode() for target, delta in into.deltas.items() if delta}
+
+
+NEVER = Tally()
+
+
+def active_on(*days: str) -> Tally:
+    return Tally({"days": dict.fromkeys(days, 1)})
+
+
+def test_a_person_is_active_once_on_each_day_and_new_on_the_first() -> None:
+    assert derived(NEVER, Tally({"days": {"2025-08-05": 3, "2025-08-07": 1}})) == {
+        "2025-08-05": {"sums": {"active_users": 1, "new_users": 1}},
+        "2025-08-07": {"sums": {"active_users": 1}},
+    }
+
+
+def test_an_earlier_day_that_arrives_late_moves_the_day_on_which_a_person_is_new() -> None:
+    assert derived(active_on("2025-08-05"), active_on("2025-08-01", "2025-08-05")) == {
+        "2025-08-01": {"sums": {"active_users": 1, "new_users": 1}},
+        "2025-08-05": {"sums": {"new_users": -1}},
+    }
+
+
+def test_a_day_that_loses_its_last_interaction_loses_the_person() -> None:
+    assert derived(active_on("2025-08-05"), NEVER) == {
+        "2025-08-05": {"sums": {"active_users": -1, "new_users": -1}}
+    }
+
+
+def test_another_interaction_on_a_day_changes_nothing() -> None:
+    assert derived(active_on("2025-08-05"), Tally({"days": {"2025-08-05": 2}})) == {}
+
+
+def test_sessions_and_readers_of_texts_are_counted_once_on_each_day() -> None:
+    before = Tally({"05:sessions": {"s": 2}, "05:texts": {"gita": 1, "sutra": 1}})
+    after = Tally(
+        {
+            "05:sessions": {"s": 3, "t": 1},
+            "05:texts": {"gita": 4},
+            "06:sessions": {"t": 1},
+            "06:texts": {"gita": 1},
+        }
+    )
+    active = active_on("2025-08-05", "2025-08-06")
+    assert derived(active, active, {Month("202508"): Changed(before, after)}) == {
+        "2025-08-05": {"sums": {"sessions": 1}, "text_users": {"sutra": -1}},
+        "2025-08-06": {"sums": {"sessions": 1}, "text_users": {"gita": 1}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("persona", "passage", "name"),
+    [
+        ("krishna", Passage("gita", "2", "47"), "krishna|gita|2|47"),
+        ("krishna", Passage("gita", None, None), "krishna|gita||"),
+        ("k" * 40, Passage("g" * 62, None, None), f"{'k' * 40}|{'g' * 62}||"),
+        ("k" * 41, Passage("gita", "2", None), f"~{short('k' * 41)}|gita|2|"),
+        ("krishna", Passage("g" * 63, None, None), f"krishna|~{short('g' * 63 + '||')}"),
+    ],
+)
+def test_a_passage_is_counted_by_name_unless_a_name_is_too_long(
+    persona: str, passage: Passage, name: str
+) -> None:
+    assert passage_name(persona, passage) == name
+
+
+def test_a_passage_is_read_from_the_name_it_is_counted_under() -> None:
+    assert split_passage("krishna|gita|2|47") == ("krishna", "gita|2|47")
+    assert passage_of("gita|2|47") == Passage("gita", "2", "47")
+    assert passage_of("gita||") == Passage("gita", None, None)
+    assert passage_of("~abc") is None
+
+
+def test_a_day_has_a_share_in_every_shard_and_outlives_its_documents() -> None:
+    assert AGGREGATE.person("2025-08-05") is None
+    assert AGGREGATE.first_day("2025-08-05") == "2025-08-05"
+    assert AGGREGATE.ttl == STATE_TTL
