@@ -67,7 +67,7 @@ def document_id(interaction_id: str) -> str:
 def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
     """Write a turn out as the document that the web application creates: not rated yet."""
     interaction_id = random_uuid(random)
-    person, persona = turn.person, turn.persona
+    person = turn.person
     asked = timestamp(turn.moment)
     language, query = _query(turn, random)
     complexity = pick(random, COMPLEXITIES)
@@ -96,34 +96,17 @@ def interaction_document(turn: Turn, random: Random) -> dict[str, Any]:
             "language_detected": language,
         },
         "response_text": answer,
-        "response_metadata": {
-            "response_length": len(answer),
-            "personality_used": persona.name,
-            "model_used": model,
-            "generation_temperature": persona.temperature,
-            "safety_filtered": random.random() < 0.01,
-        },
+        "response_metadata": _response_metadata(turn.persona, model, answer, random),
         "foundational_texts_used": citations,
-        "rag_metadata": {
-            "chunks_retrieved": chunks,
-            "avg_relevance_score": score(random, 0.84),
-            "retrieval_strategy": "semantic_hybrid" if random.random() < 0.9 else "keyword",
-            "embedding_model": "text-embedding-ada-002",
-        },
+        "rag_metadata": _rag_metadata(chunks, random),
         "user_rating": None,
         "user_feedback": None,
         "cost_data": {
-            "input_tokens": 110 + round(len(query) * TOKENS_PER_CHARACTER) + chunks * random.randint(18, 40),
-            "output_tokens": round(len(answer) * TOKENS_PER_CHARACTER * random.uniform(0.95, 1.15)),
+            **_tokens(query, answer, chunks, random),
             "model_used": model,
             "timestamp": asked,
         },
-        "quality_metrics": {
-            "response_relevance": score(random, 0.9),
-            "citation_accuracy": score(random, 0.94) if citations else None,
-            "user_satisfaction": score(random, 0.86),
-            "safety_score": score(random, 0.985),
-        },
+        "quality_metrics": _quality_metrics(bool(citations), random),
         "created_at": asked,
         "_ttl": ONE_YEAR_SECONDS,
     }
@@ -199,6 +182,41 @@ def _citations(turn: Turn, random: Random) -> list[dict[str, Any]]:
         citation["citation_text"] = f"On {turn.topic.citation}"
         cited.append(citation)
     return cited
+
+
+def _response_metadata(persona: Persona, model: str, answer: str, random: Random) -> dict[str, Any]:
+    return {
+        "response_length": len(answer),
+        "personality_used": persona.name,
+        "model_used": model,
+        "generation_temperature": persona.temperature,
+        "safety_filtered": random.random() < 0.01,
+    }
+
+
+def _rag_metadata(chunks: int, random: Random) -> dict[str, Any]:
+    return {
+        "chunks_retrieved": chunks,
+        "avg_relevance_score": score(random, 0.84),
+        "retrieval_strategy": "semantic_hybrid" if random.random() < 0.9 else "keyword",
+        "embedding_model": "text-embedding-ada-002",
+    }
+
+
+def _tokens(query: str, answer: str, chunks: int, random: Random) -> dict[str, int]:
+    return {
+        "input_tokens": 110 + round(len(query) * TOKENS_PER_CHARACTER) + chunks * random.randint(18, 40),
+        "output_tokens": round(len(answer) * TOKENS_PER_CHARACTER * random.uniform(0.95, 1.15)),
+    }
+
+
+def _quality_metrics(cites: bool, random: Random) -> dict[str, float | None]:
+    return {
+        "response_relevance": score(random, 0.9),
+        "citation_accuracy": score(random, 0.94) if cites else None,
+        "user_satisfaction": score(random, 0.86),
+        "safety_score": score(random, 0.985),
+    }
 
 
 def _response_time(random: Random, model: str, complexity: str) -> int:

@@ -132,20 +132,7 @@ def incident_document(flag: Flag, random: Random) -> dict[str, Any]:
         "severity": severity,
         "confidence_score": confidence,
         "auto_detected": not reported,
-        "flagged_content": {
-            "content_type": pick(random, (("user_query", 8), ("ai_response", 1), ("both", 1))),
-            "flagged_text": f"[REDACTED - {kind}]",
-            "violation_categories": random.sample(
-                CATEGORIES[kind], k=random.randint(1, len(CATEGORIES[kind]))
-            ),
-            "safety_scores": {
-                "toxicity": score(random, 0.7),
-                "severe_toxicity": score(random, 0.2),
-                "identity_attack": score(random, 0.1),
-                "insult": score(random, 0.4),
-                "threat": score(random, 0.08),
-            },
-        },
+        "flagged_content": _flagged_content(kind, random),
         "detection_metadata": {
             "detection_method": "user_report" if reported else "automated_ml",
             "detection_model": None if reported else "perspective_api_v2",
@@ -158,20 +145,8 @@ def incident_document(flag: Flag, random: Random) -> dict[str, Any]:
         "review_notes": "",
         "review_decision": "",
         "review_completed_at": None,
-        "user_context": {
-            "account_age_days": random.randint(1, 700),
-            "previous_violations": random.choice((0, 0, 0, 0, 1, 2)),
-            "user_reputation_score": score(random, 0.85),
-            "account_status": "suspended" if _names(actions) & {"account_suspended"} else "active",
-            "warning_count": len(_names(actions) & {"warning_issued"}),
-        },
-        "resolution": {
-            "final_decision": "confirmed_minor_violation" if automatic else None,
-            "resolution_actions": [action["action_type"] for action in actions] if automatic else [],
-            "follow_up_required": False,
-            "appeal_submitted": False,
-            "resolution_timestamp": timestamp(flag.moment + 2_000) if automatic else None,
-        },
+        "user_context": _user_context(_names(actions), random),
+        "resolution": _first_resolution(flag.moment, actions, automatic),
         "feedback_data": None,
         "created_at": noticed,
         "updated_at": timestamp(flag.moment + 2_000) if automatic else noticed,
@@ -233,6 +208,41 @@ def resolved(document: dict[str, Any], moment: int, random: Random) -> dict[str,
             "training_data_value": "high" if wrong else "medium",
         },
         "updated_at": timestamp(moment),
+    }
+
+
+def _flagged_content(kind: str, random: Random) -> dict[str, Any]:
+    return {
+        "content_type": pick(random, (("user_query", 8), ("ai_response", 1), ("both", 1))),
+        "flagged_text": f"[REDACTED - {kind}]",
+        "violation_categories": random.sample(CATEGORIES[kind], k=random.randint(1, len(CATEGORIES[kind]))),
+        "safety_scores": {
+            "toxicity": score(random, 0.7),
+            "severe_toxicity": score(random, 0.2),
+            "identity_attack": score(random, 0.1),
+            "insult": score(random, 0.4),
+            "threat": score(random, 0.08),
+        },
+    }
+
+
+def _user_context(actions: set[str], random: Random) -> dict[str, Any]:
+    return {
+        "account_age_days": random.randint(1, 700),
+        "previous_violations": random.choice((0, 0, 0, 0, 1, 2)),
+        "user_reputation_score": score(random, 0.85),
+        "account_status": "suspended" if "account_suspended" in actions else "active",
+        "warning_count": int("warning_issued" in actions),
+    }
+
+
+def _first_resolution(moment: int, actions: list[dict[str, Any]], automatic: bool) -> dict[str, Any]:
+    return {
+        "final_decision": "confirmed_minor_violation" if automatic else None,
+        "resolution_actions": [action["action_type"] for action in actions] if automatic else [],
+        "follow_up_required": False,
+        "appeal_submitted": False,
+        "resolution_timestamp": timestamp(moment + 2_000) if automatic else None,
     }
 
 

@@ -57,82 +57,19 @@ class DailyMetrics(Timeless):
 
 
 def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
-    interactions, answered = state.total("interactions"), state.total("answered")
-    known = state.total("answered#")
-    citations = state.total("citations")
-    outcomes = state.counts("session_outcomes")
     body: dict[str, Any] = {
         "id": f"daily_metrics_{key.replace('-', '')}",
         "partition_key": key,
         "date": key,
         "document_type": NAME,
-        "system_performance": {
-            "avg_response_time_ms": state.mean("response_ms", digits=1),
-            "p95_response_time_ms": _milliseconds(state, 0.95),
-            "p99_response_time_ms": _milliseconds(state, 0.99),
-            "total_requests": interactions,
-            "successful_requests": answered,
-            "error_rate": ratio(known - answered, known),
-            **_nulls("system_performance"),
-        },
-        "usage_statistics": {
-            "active_users": state.total("active_users"),
-            "new_users": state.total("new_users"),
-            "total_sessions": state.total("sessions"),
-            "total_interactions": interactions,
-            "peak_rps": ratio(max(state.counts("minutes").values(), default=0), PEAK_WINDOW_SECONDS),
-            "avg_session_duration_min": state.mean("session_seconds", 60, digits=2),
-            "peak_concurrent_users": _peak(state.counts("open")),
-        },
-        "content_performance": {
-            "total_citations": citations,
-            "unique_texts_accessed": len(state.counts("texts")),
-            "avg_citation_relevance": state.mean("citation_relevance", MICROS),
-            "content_discovery_rate": ratio(distinct_passages(state), citations),
-            **_nulls("content_performance"),
-        },
-        "ai_performance": {
-            "personalities_used": _personas(state),
-            "model_performance": _models(state),
-            "rag_performance": {
-                "avg_retrieval_time_ms": state.mean("retrieval_ms", digits=1),
-                "avg_chunks_retrieved": state.mean("chunks", digits=2),
-                "avg_relevance_score": state.mean("rag_relevance", MICROS),
-                "citation_accuracy": state.mean("citation_accuracy", MICROS),
-            },
-            "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
-            "unpriced_models": _unpriced(state),
-        },
-        "resource_utilization": {
-            "cosmos_db": dict.fromkeys(
-                ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
-            ),
-            "azure_functions": dict.fromkeys(
-                ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
-            ),
-            "total_infrastructure_cost_usd": None,
-        },
-        "quality_metrics": {
-            "user_satisfaction_avg": state.mean("rating", digits=2),
-            "content_accuracy_score": state.mean("accurate"),
-            "safety_score": state.mean("safety", MICROS),
-            "citation_accuracy": state.mean("citation_accuracy", MICROS),
-            "response_relevance": state.mean("relevance", MICROS),
-        },
-        "safety_metrics": {
-            "total_abuse_reports": state.total("incidents"),
-            "auto_flagged_content": state.total("incidents_automatic"),
-            "human_reviews_required": state.over("incident_reviews", AWAITING_REVIEW),
-            "safety_violations": state.counts("incident_decisions").get(CONFIRMED, 0),
-            "content_moderation_accuracy": _moderation_accuracy(state),
-        },
-        "business_metrics": {
-            "user_retention_rate": ratio(
-                state.total("active_users") - state.total("new_users"), state.total("active_users")
-            ),
-            "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
-            **_nulls("business_metrics"),
-        },
+        "system_performance": _system_performance(state),
+        "usage_statistics": _usage_statistics(state),
+        "content_performance": _content_performance(state),
+        "ai_performance": _ai_performance(state),
+        "resource_utilization": _resource_utilization(),
+        "quality_metrics": _quality_metrics(state),
+        "safety_metrics": _safety_metrics(state),
+        "business_metrics": _business_metrics(state),
         "data_completeness": _completeness(state),
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
@@ -143,6 +80,98 @@ def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
         user_satisfaction=body["quality_metrics"]["user_satisfaction_avg"],
     )
     return body
+
+
+def _system_performance(state: Tally) -> dict[str, Any]:
+    answered, known = state.total("answered"), state.total("answered#")
+    return {
+        "avg_response_time_ms": state.mean("response_ms", digits=1),
+        "p95_response_time_ms": _milliseconds(state, 0.95),
+        "p99_response_time_ms": _milliseconds(state, 0.99),
+        "total_requests": state.total("interactions"),
+        "successful_requests": answered,
+        "error_rate": ratio(known - answered, known),
+        **_nulls("system_performance"),
+    }
+
+
+def _usage_statistics(state: Tally) -> dict[str, Any]:
+    return {
+        "active_users": state.total("active_users"),
+        "new_users": state.total("new_users"),
+        "total_sessions": state.total("sessions"),
+        "total_interactions": state.total("interactions"),
+        "peak_rps": ratio(max(state.counts("minutes").values(), default=0), PEAK_WINDOW_SECONDS),
+        "avg_session_duration_min": state.mean("session_seconds", 60, digits=2),
+        "peak_concurrent_users": _peak(state.counts("open")),
+    }
+
+
+def _content_performance(state: Tally) -> dict[str, Any]:
+    citations = state.total("citations")
+    return {
+        "total_citations": citations,
+        "unique_texts_accessed": len(state.counts("texts")),
+        "avg_citation_relevance": state.mean("citation_relevance", MICROS),
+        "content_discovery_rate": ratio(distinct_passages(state), citations),
+        **_nulls("content_performance"),
+    }
+
+
+def _ai_performance(state: Tally) -> dict[str, Any]:
+    return {
+        "personalities_used": _personas(state),
+        "model_performance": _models(state),
+        "rag_performance": {
+            "avg_retrieval_time_ms": state.mean("retrieval_ms", digits=1),
+            "avg_chunks_retrieved": state.mean("chunks", digits=2),
+            "avg_relevance_score": state.mean("rag_relevance", MICROS),
+            "citation_accuracy": state.mean("citation_accuracy", MICROS),
+        },
+        "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
+        "unpriced_models": _unpriced(state),
+    }
+
+
+def _resource_utilization() -> dict[str, Any]:
+    return {
+        "cosmos_db": dict.fromkeys(
+            ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
+        ),
+        "azure_functions": dict.fromkeys(
+            ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
+        ),
+        "total_infrastructure_cost_usd": None,
+    }
+
+
+def _quality_metrics(state: Tally) -> dict[str, Any]:
+    return {
+        "user_satisfaction_avg": state.mean("rating", digits=2),
+        "content_accuracy_score": state.mean("accurate"),
+        "safety_score": state.mean("safety", MICROS),
+        "citation_accuracy": state.mean("citation_accuracy", MICROS),
+        "response_relevance": state.mean("relevance", MICROS),
+    }
+
+
+def _safety_metrics(state: Tally) -> dict[str, Any]:
+    return {
+        "total_abuse_reports": state.total("incidents"),
+        "auto_flagged_content": state.total("incidents_automatic"),
+        "human_reviews_required": state.over("incident_reviews", AWAITING_REVIEW),
+        "safety_violations": state.counts("incident_decisions").get(CONFIRMED, 0),
+        "content_moderation_accuracy": _moderation_accuracy(state),
+    }
+
+
+def _business_metrics(state: Tally) -> dict[str, Any]:
+    active_users, outcomes = state.total("active_users"), state.counts("session_outcomes")
+    return {
+        "user_retention_rate": ratio(active_users - state.total("new_users"), active_users),
+        "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
+        **_nulls("business_metrics"),
+    }
 
 
 def _moderation_accuracy(state: Tally) -> float | None:

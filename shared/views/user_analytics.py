@@ -163,13 +163,12 @@ def _document(
 ) -> dict[str, Any]:
     state = merged(days.values())
     active = [day for day, part in days.items() if part.total("interactions")]
-    interactions = state.total("interactions")
     # A writer's clock may run ahead: a day on which the person was here has begun.
     today = min(max([Day(stamp.tick), *active]), period.last)
     rhythm = _rhythm(active, today)
     score = engagement(
         days_active=len(active),
-        interactions=interactions,
+        interactions=state.total("interactions"),
         days_silent=rhythm["days_silent"],
         period_days=period.days_passed(today),
     )
@@ -180,44 +179,27 @@ def _document(
         "document_type": CONTAINER,
         **period.fields(),
         "data_freshness": iso(stamp.as_of),
-        "user_profile": {
-            "user_tier": _tier(months),
-            "engagement_score": score,
-            "expertise_level": _word(EXPERTISE, depth_of(state)),
-            "primary_interests": top(state.counts("categories"), INTERESTS),
-            "personality_affinity": top(state.counts("personas"), INTERESTS),
-        },
+        "user_profile": _profile(state, months, score),
         "session_metrics": _sessions(state, active),
-        "interaction_metrics": {
-            "total_interactions": interactions,
-            "avg_interactions_per_session": ratio(
-                state.total("in_session"), len(state.counts("sessions")), 2
-            ),
-            "query_complexity_avg": state.mean("complexity", MICROS),
-            "response_satisfaction_avg": state.mean("rating", digits=2),
-            "citation_engagement_rate": ratio(state.total("cited"), interactions),
-        },
+        "interaction_metrics": _interactions(state),
         "content_metrics": _content(state),
-        "behavioral_insights": {
-            "usage_pattern": _word(HABITS, ratio(len(active), period.days_passed(today))),
-            "peak_engagement_time": _peak_daytime(state.counts("hours")),
-            **dict.fromkeys(("session_triggers", "response_preferences", "learning_progression")),
-        },
+        "behavioral_insights": _behavior(state, ratio(len(active), period.days_passed(today))),
         "predictions": _predictions(state, rhythm, score),
-        "cost": {
-            "nano_usd": state.total("cost") if state.total("cost#") else None,
-            "unpriced_interactions": interactions - state.total("cost#") - state.total("unmeasured"),
-            "unmeasured_interactions": state.total("unmeasured"),
-        },
-        "quality_indicators": {
-            "data_completeness": _completeness(state),
-            "calculation_confidence": calculation_confidence(sample_size=interactions),
-            "sample_size": interactions,
-            "statistical_significance": interactions >= SIGNIFICANT_SAMPLE,
-        },
+        "cost": _cost(state),
+        "quality_indicators": _quality(state),
         **stamp_fields(stamp),
         "next_calculation_due": None,
         "_ttl": container(CONTAINER).default_ttl,
+    }
+
+
+def _profile(state: Tally, months: Mapping[Month, Tally], score: float | None) -> dict[str, Any]:
+    return {
+        "user_tier": _tier(months),
+        "engagement_score": score,
+        "expertise_level": _word(EXPERTISE, depth_of(state)),
+        "primary_interests": top(state.counts("categories"), INTERESTS),
+        "personality_affinity": top(state.counts("personas"), INTERESTS),
     }
 
 
@@ -260,6 +242,17 @@ def _sessions(state: Tally, active: Sequence[Day]) -> dict[str, Any]:
     }
 
 
+def _interactions(state: Tally) -> dict[str, Any]:
+    interactions = state.total("interactions")
+    return {
+        "total_interactions": interactions,
+        "avg_interactions_per_session": ratio(state.total("in_session"), len(state.counts("sessions")), 2),
+        "query_complexity_avg": state.mean("complexity", MICROS),
+        "response_satisfaction_avg": state.mean("rating", digits=2),
+        "citation_engagement_rate": ratio(state.total("cited"), interactions),
+    }
+
+
 def _content(state: Tally) -> dict[str, Any]:
     passages = state.counts("passages")
     discovery = ratio(len(passages), sum(passages.values()))
@@ -269,6 +262,14 @@ def _content(state: Tally) -> dict[str, Any]:
         "favorite_content_types": None,
         "content_discovery_rate": discovery,
         "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
+    }
+
+
+def _behavior(state: Tally, share_of_days: float | None) -> dict[str, Any]:
+    return {
+        "usage_pattern": _word(HABITS, share_of_days),
+        "peak_engagement_time": _peak_daytime(state.counts("hours")),
+        **dict.fromkeys(("session_triggers", "response_preferences", "learning_progression")),
     }
 
 
@@ -288,6 +289,25 @@ def _predictions(state: Tally, rhythm: _Rhythm, score: float | None) -> dict[str
             in_interests=state.over("categories", top(categories, INTERESTS)),
             interactions=sum(categories.values()),
         ),
+    }
+
+
+def _cost(state: Tally) -> dict[str, Any]:
+    priced, unmeasured = state.total("cost#"), state.total("unmeasured")
+    return {
+        "nano_usd": state.total("cost") if priced else None,
+        "unpriced_interactions": state.total("interactions") - priced - unmeasured,
+        "unmeasured_interactions": unmeasured,
+    }
+
+
+def _quality(state: Tally) -> dict[str, Any]:
+    interactions = state.total("interactions")
+    return {
+        "data_completeness": _completeness(state),
+        "calculation_confidence": calculation_confidence(sample_size=interactions),
+        "sample_size": interactions,
+        "statistical_significance": interactions >= SIGNIFICANT_SAMPLE,
     }
 
 
