@@ -96,6 +96,20 @@ def test_a_person_who_came_two_months_before_has_not_returned() -> None:
     assert derived(person, Changed(NOTHING, ONE_VISIT)) == of_tier("casual", ONE_VISIT_COUNTED)
 
 
+def test_the_churn_risk_of_a_month_is_that_at_its_end() -> None:
+    person = unchanged(active_on("2025-07-01", "2025-08-10", "2025-08-20"))
+    month = Tally(
+        {
+            "10:sums": {"interactions": 1},
+            "20:sums": {"interactions": 1},
+            "25:sessions": {"s": 1},  # no interaction: not an active day
+        }
+    )
+    counted = derived(person, Changed(NOTHING, month))
+    # 2 active days over 10 days, then 11 days of silence: s = (38 / 49) ** 5, 0.1 / (0.1 + 0.9 s)
+    assert counted["casual:sums"]["churn_risk"] == 283_700
+
+
 def test_a_month_that_loses_its_last_interaction_loses_the_person() -> None:
     person = Changed(active_on("2025-08-31"), NOTHING)
     assert derived(person, Changed(ONE_VISIT, NOTHING)) == of_tier("new", negative(ONE_VISIT_COUNTED))
