@@ -1,6 +1,6 @@
 """Every score of the views as a plain function of plain numbers. ``docs/scores.md`` is written from this.
 
-A score is a formula, not a measurement: its parameters are the named constants beside it, each with its
+A score is a formula, not a measurement: its parameters are the named constants next to it, each with its
 reason. None in means that a figure is not known, None out that there is no score without it.
 """
 

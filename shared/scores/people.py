@@ -29,7 +29,7 @@ HALF_INTERACTIONS_A_DAY = 0.4
 """Fifteen questions in thirty days give half of full volume, two on each of twenty days 0.73."""
 
 ENGAGEMENT_WEIGHTS = {"recency": 0.3, "frequency": 0.4, "volume": 0.3}
-"""How often somebody comes says most of a habit; how lately and how much say the rest alike."""
+"""How often a person comes says most about a habit; how recently and how much share the rest."""
 
 HALF_CITATIONS = 2
 """Two citations to an answer are half of full depth; an answer with a handful has most of it."""
@@ -41,11 +41,11 @@ DEPTH_WEIGHTS = {"complexity": 0.4, "citations": 0.3, "passages": 0.3}
 """What the person asks weighs most; what the answers draw on follows from it."""
 
 PRIOR_VISITS = 4
-"""What is assumed of a person at first weighs as much as four gaps between visits: a daily visitor who skips
+"""The assumption about a new person weighs as much as four gaps between visits: a daily visitor who skips
 a weekend is not yet at risk (0.26), a single visit a month ago is (0.67)."""
 
 PRIOR_DAYS = 28
-"""Four gaps of a week: the rhythm that is assumed."""
+"""Four gaps of a week: the assumed rhythm."""
 
 PRIOR_GONE = 0.1
 """Chance of having left on the day of the last visit; it shifts all risks, and leaves their order alone."""
@@ -122,7 +122,7 @@ def engagement(
 def content_depth(
     *, interactions: Number, citations: Number, passages: Number, texts: Number, complexity: Number
 ) -> float | None:
-    """Return how deep into the texts somebody's questions go.
+    """Return how deep into the texts a person's questions go.
 
     A weighted mean of saturating parts. For ``user_analytics``: ``content_metrics.content_depth_score``, and
     averaged in ``engagement_summary``.
@@ -160,16 +160,16 @@ def content_depth(
 
 
 def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number) -> float | None:
-    """Return the chance that somebody has left, from a silence held against their own rhythm.
+    """Return the chance that a person has left, from their inactivity compared with their own rhythm.
 
     The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left: visits
-    come at random at a rate with a gamma prior, and Bayes' rule weighs "left" against "merely silent". Who
-    came daily is at risk after a week, who comes monthly is not. The longer the days that it is given, the
-    better it knows the rhythm. For ``user_analytics``:
+    come at random at a rate with a gamma prior, and Bayes' rule weighs "left" against "merely inactive". A
+    person who came daily is at risk after a week, one who comes monthly is not. The longer the span of days
+    that it is given, the better it knows the rhythm. For ``user_analytics``:
     ``predictions.churn_risk_score``, and averaged in ``engagement_summary``.
 
-    Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance of so
-    long a silence of somebody who has not left, v = PRIOR_VISITS + days_active − 1, d = PRIOR_DAYS +
+    Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance that a
+    person who has not left is inactive for that long, v = PRIOR_VISITS + days_active − 1, d = PRIOR_DAYS +
     days_spanned.
 
     Parameters
@@ -232,8 +232,8 @@ def upgrade_propensity(
 ) -> float | None:
     """Return how ripe a person who does not pay is for it: an order of people, not a chance.
 
-    A weighted geometric mean, so that nobody who has left or never comes is ripe. Whether somebody pays is
-    for the caller to know. For ``user_analytics``: ``predictions.upgrade_propensity``.
+    A weighted geometric mean, so that a person who has left or never comes is not ripe. The caller has to
+    know whether a person pays. For ``user_analytics``: ``predictions.upgrade_propensity``.
 
     Formula: the geometric mean, weighted by UPGRADE_WEIGHTS, of engagement, staying = 1 − churn risk, and
     satisfaction. Without ratings, of the first two.

@@ -156,7 +156,7 @@ def data_completeness(*, given: Number, expected: Number) -> float | None:
 
 
 def calculation_confidence(*, sample_size: Number) -> float | None:
-    """Return how far shares and means over so many interactions can be trusted.
+    """Return how far shares and means over a number of interactions can be trusted.
 
     One minus the width of Wilson's score interval (Wilson 1927) of a share of one half, where the interval is
     widest. For ``user_analytics``: ``quality_indicators.calculation_confidence``.

@@ -24,7 +24,7 @@ HEALTH_STATUSES = ((0.9, "excellent"), (0.75, "good"), (0.5, "fair"), (0.0, "poo
 """From which score on; the specification's sample calls 0.96 excellent."""
 
 HALF_RESOLUTION_HOURS = 24
-"""An incident settled after a day is worth half of one settled at once."""
+"""An incident closed after a day is worth half of one closed immediately."""
 
 
 def health(
@@ -100,7 +100,7 @@ def health_status(*, score: Number) -> str | None:
 def resolution_efficiency(
     *, incidents: Number, resolved: Number, avg_resolution_hours: Number
 ) -> float | None:
-    """Return how much of what was reported is settled, and how soon.
+    """Return the share of reported incidents that are closed, and how soon.
 
     A share times a hyperbolic decay. For ``incidents_by_content``:
     ``trend_analysis.resolution_efficiency``.
@@ -112,9 +112,9 @@ def resolution_efficiency(
     incidents
         Incidents of the period; None or 0 gives None.
     resolved
-        Those of them that are settled.
+        Those of them that are closed.
     avg_resolution_hours
-        Mean time from report to settlement; None gives None, unless nothing is settled yet.
+        Mean time from report to closing; None gives None, unless nothing is closed yet.
 
     Returns
     -------

@@ -108,12 +108,12 @@ USER_ANALYTICS = {
     "partition_key": "the user id",
     "user_id": "the user id",
     "document_type": "always user_analytics",
-    "analysis_period": "daily, weekly (ISO weeks), monthly or quarterly; nobody's who refuses analytics_consent",
+    "analysis_period": "daily, weekly (ISO weeks), monthly or quarterly; users who refuse analytics_consent have no document",
     "period_start": "first second of the period, UTC",
     "period_end": "last second of the period, UTC",
     "data_freshness": "UTC time at which the state shown was last written",
     "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it",
-    "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; silence counts to state.tick",
+    "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; inactivity counts to state.tick",
     "user_profile.expertise_level": "third of content_depth_score as shown: beginner, intermediate, advanced",
     "user_profile.primary_interests": "the five most frequent query_category, most frequent first",
     "user_profile.personality_affinity": "the five personas asked most, most asked first",
@@ -139,7 +139,7 @@ USER_ANALYTICS = {
     "behavioral_insights.session_triggers": NOT_MEASURED,
     "behavioral_insights.response_preferences": NOT_MEASURED,
     "behavioral_insights.learning_progression": NOT_MEASURED,
-    "predictions.churn_risk_score": "score churn_risk, from the days of the period; silence counts to state.tick",
+    "predictions.churn_risk_score": "score churn_risk, from the days of the period; inactivity counts to state.tick",
     "predictions.lifetime_value_estimate": NOT_MEASURED,
     "predictions.next_session_probability": "score next_session_probability, within seven days of state.tick",
     "predictions.upgrade_propensity": "score upgrade_propensity",
@@ -152,7 +152,7 @@ USER_ANALYTICS = {
     "quality_indicators.calculation_confidence": "score calculation_confidence",
     "quality_indicators.sample_size": "interactions",
     "quality_indicators.statistical_significance": "true from 30 interactions on",
-    "next_calculation_due": "null: the next change of the data calculates anew",
+    "next_calculation_due": "null: the next change of the data triggers the next calculation",
     **_STATE,
 }
 
@@ -161,7 +161,7 @@ ENGAGEMENT_SUMMARY = {
     "partition_key": "the tier",
     "engagement_tier": "new: the first month in which a person was here. power_user, engaged, casual: the highest "
     "whose criteria the month meets. churned: no interaction for 30 days as of state.tick; who was here on the "
-    "first of a month of 31 days alone is in two on its last day. Nobody who refuses analytics_consent is in any",
+    "first of a month of 31 days alone is in two on its last day. Users who refuse analytics_consent are in none",
     "document_type": "always engagement_summary",
     "tier_criteria.min_sessions_monthly": "sessions of the month; null for new and churned",
     "tier_criteria.min_engagement_score": "engagement score of the whole month as of the person's last day in it",
@@ -181,7 +181,7 @@ ENGAGEMENT_SUMMARY = {
     "business_value.avg_lifetime_value": NOT_MEASURED,
     "business_value.upgrade_conversion_rate": NOT_MEASURED,
     "business_value.referral_rate": NOT_MEASURED,
-    "business_value.churn_risk": "mean of the people's churn_risk, silence counted to the month's end",
+    "business_value.churn_risk": "mean of the people's churn_risk, inactivity counted to the month's end",
     "trend_analysis.growth_rate_monthly": "user_count / that of the end of the month before − 1",
     "trend_analysis.retention_trend": "improving, declining or stable (within 2 %): share of people who were here "
     "in the month before as well, against the month before",
@@ -202,7 +202,7 @@ CONTENT_POPULARITY = {
     "top_foundational_texts[].rank": "place by citations; of several with as many, by name. Ten at most, in every list",
     "top_foundational_texts[].source": "the text, cut to 40 characters",
     "top_foundational_texts[].citations": "its citations",
-    "top_foundational_texts[].unique_users": "people for whom it was cited; in a week each day counts them anew",
+    "top_foundational_texts[].unique_users": "people for whom it was cited; in a week a person counts once for each day",
     "top_foundational_texts[].avg_rating": "mean user_rating of the interactions that cite it",
     "top_foundational_texts[].trending_score": "score trending, against the period before",
     "trending_content[].rank": "place by citations, over all personas",
@@ -312,7 +312,7 @@ INCIDENTS_BY_CONTENT = {
     "moderation_actions.avg_resolution_time_hours": "mean time from noticing to resolution.resolution_timestamp, or "
     "else review_completed_at",
     "trend_analysis.incident_growth_rate": "incidents / those of the month before − 1; null if there were none",
-    "trend_analysis.resolution_efficiency": "score resolution_efficiency; settled: review_status resolved or "
+    "trend_analysis.resolution_efficiency": "score resolution_efficiency; closed: review_status resolved or "
     "auto_resolved",
     "trend_analysis.user_education_effectiveness": NOT_MEASURED,
     "last_updated": "as calculated_at",
@@ -352,7 +352,8 @@ SYSTEM_HEALTH = {
     "resolved_alerts_last_hour": "times in the hour before the window's end that a figure's alert was over in the "
     "next window with interactions",
     "overall_health_score": "score health",
-    "health_status": "score health_status: poor, fair, good, excellent",
+    "health_status": "score health_status: poor, fair, good, excellent; of the product's answers, not of the "
+    "pipeline: lag and poison documents do not lower it",
     "next_update_due": "end of the window",
     **_STATE,
 }
