@@ -111,7 +111,7 @@ async def test_as_many_items_run_concurrently_as_the_limit_allows_and_no_more(
         running -= 1
         return item * item
 
-    assert await for_each(range(items), work, at_once=limit) == [item * item for item in range(items)]
+    assert await for_each(range(items), work, max_concurrency=limit) == [item * item for item in range(items)]
     assert most == peak
     assert running == 0
 
@@ -120,7 +120,7 @@ async def test_no_items_give_no_results() -> None:
     async def work(item: str) -> str:
         raise AssertionError(item)
 
-    assert await for_each([], work, at_once=3) == []
+    assert await for_each([], work, max_concurrency=3) == []
 
 
 async def test_all_other_items_are_processed_when_one_fails() -> None:
@@ -133,7 +133,7 @@ async def test_all_other_items_are_processed_when_one_fails() -> None:
         done.append(item)
 
     with pytest.raises(ValueError, match="item 0"):
-        await for_each(range(6), work, at_once=2)
+        await for_each(range(6), work, max_concurrency=2)
     assert done == [1, 2, 4, 5]
 
 
@@ -150,5 +150,5 @@ async def test_a_waiting_item_starts_when_a_running_one_is_done() -> None:
             rest_done.set()
 
     async with asyncio.timeout(5):
-        await for_each(range(6), work, at_once=2)
+        await for_each(range(6), work, max_concurrency=2)
     assert done == [1, 2, 3, 4, 5, 0]

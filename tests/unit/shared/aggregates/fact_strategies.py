@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from shared.aggregates import partials_counting
 from shared.aggregates.base import Aggregate, Contributions
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import MILLIS_PER_DAY, Micro, Millis, NanoUSD
@@ -116,10 +117,7 @@ def assert_nothing_is_left(aggregate: Aggregate, added: list[Fact], retracted: l
     assert [target for target, delta in into.deltas.items() if delta.encode()] == []
 
 
-def assert_keys_are_those_of_contribute(aggregate: Aggregate, fact: Fact) -> None:
-    """Check that ``keys`` names every key that ``contribute`` adds to, each one time, and no other."""
-    keys = list(aggregate.keys(fact))
-    assert len(keys) == len(set(keys))
-    targets = contributions(aggregate, [fact]).deltas
-    assert set(keys) == {target.key for target in targets}
-    assert {target.aggregate for target in targets} <= {aggregate.name}
+def assert_the_partials_that_count_a_fact_are_found(aggregate: Aggregate, fact: Fact) -> None:
+    """Check that the partials of an aggregate that count a fact are those that it adds to, and no other."""
+    added = contributions(aggregate, [fact]).deltas.keys()
+    assert {target for target in partials_counting(fact) if target.aggregate == aggregate.name} == added

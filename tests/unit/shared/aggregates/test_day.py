@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 
 from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, short
-from shared.aggregates.day import DayAggregate, derive, passage_name, passage_of, split_passage
+from shared.aggregates.day import DayAggregate, passage_name, passage_of, split_passage
 from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import Micro, Month, NanoUSD
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_keys_are_those_of_contribute,
     assert_nothing_is_left,
+    assert_the_partials_that_count_a_fact_are_found,
     contributions,
     facts,
     facts_in_two_orders,
@@ -29,7 +29,7 @@ def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[
 
 @given(facts)
 def test_the_keys_of_a_fact_are_those_it_counts_under(fact: Fact) -> None:
-    assert_keys_are_those_of_contribute(AGGREGATE, fact)
+    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 def counted(fact: Fact) -> dict[str, dict[str, dict[str, int]]]:
@@ -162,7 +162,7 @@ def derived(
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Return by day what the change of a person means."""
     into = Contributions()
-    derive(PersonChange("ana", Changed(before, after), months or {}), into)
+    AGGREGATE.derive(PersonChange("ana", Changed(before, after), months or {}), into)
     assert {target.aggregate for target in into.deltas} <= {"day"}
     return {target.key: delta.encode() for target, delta in into.deltas.items() if delta}
 

@@ -10,8 +10,8 @@ from shared.containers import DAY
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage
 from shared.units import Millis, Month
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_keys_are_those_of_contribute,
     assert_nothing_is_left,
+    assert_the_partials_that_count_a_fact_are_found,
     contributions,
     facts,
     facts_in_two_orders,
@@ -29,7 +29,7 @@ def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[
 
 @given(facts)
 def test_the_key_of_a_fact_is_the_one_it_counts_under(fact: Fact) -> None:
-    assert_keys_are_those_of_contribute(AGGREGATE, fact)
+    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 def counted(fact: Fact) -> dict[str, dict[str, dict[str, int]]]:

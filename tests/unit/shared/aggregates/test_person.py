@@ -7,13 +7,13 @@ from hypothesis import given
 
 from shared.aggregates import person as module
 from shared.aggregates.base import FOREVER, Contributions, short
-from shared.aggregates.person import Person, concerned, withdraw
+from shared.aggregates.person import Person, concerned, uncount
 from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
-from shared.facts.base import Withdrawn
+from shared.facts.base import Uncounted
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_keys_are_those_of_contribute,
     assert_nothing_is_left,
+    assert_the_partials_that_count_a_fact_are_found,
     contributions,
     facts,
     facts_in_two_orders,
@@ -31,7 +31,7 @@ def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[
 
 @given(facts)
 def test_the_key_of_a_fact_is_the_one_it_counts_under(fact: Fact) -> None:
-    assert_keys_are_those_of_contribute(AGGREGATE, fact)
+    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 @given(facts)
@@ -68,7 +68,7 @@ def test_a_document_that_cannot_be_read_is_counted_as_an_entry(
     refused: bool, counted: dict[str, int]
 ) -> None:
     into = Contributions()
-    withdraw(Withdrawn("ana", AT, refused), into)
+    uncount(Uncounted("ana", AT, refused), into)
     assert {target: delta.encode() for target, delta in into.deltas.items()} == {
         ("person", "ana"): {"sums": counted}
     }

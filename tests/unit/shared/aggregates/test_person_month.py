@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 
 from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, short
-from shared.aggregates.person_month import PersonMonth, by_day, derive, month_key, split_key
+from shared.aggregates.person_month import PersonMonth, by_day, month_key, split_key
 from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
 from shared.units import Micro, Month, NanoUSD
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_keys_are_those_of_contribute,
     assert_nothing_is_left,
+    assert_the_partials_that_count_a_fact_are_found,
     contributions,
     facts,
     facts_in_two_orders,
@@ -30,7 +30,7 @@ def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[
 
 @given(facts)
 def test_the_key_of_a_fact_is_the_one_it_counts_under(fact: Fact) -> None:
-    assert_keys_are_those_of_contribute(AGGREGATE, fact)
+    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 def counted(*some: Fact) -> dict[str, dict[str, dict[str, int]]]:
@@ -146,7 +146,7 @@ def derived(before: Tally, after: Tally, **months: Changed) -> dict[str, dict[st
     """Return by key the sums that the change of a person adds to; ``m202508`` is the month 202508."""
     into = Contributions()
     changed = {Month(name.removeprefix("m")): states for name, states in months.items()}
-    derive(PersonChange("ana", Changed(before, after), changed), into)
+    AGGREGATE.derive(PersonChange("ana", Changed(before, after), changed), into)
     assert {target.aggregate for target in into.deltas} <= {"person_month"}
     return {target.key: delta.encode()["sums"] for target, delta in into.deltas.items() if delta}
 
