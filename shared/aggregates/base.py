@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from xxhash import xxh3_64_digest
 
-from shared.aggregates.tally import Counting, Tally
+from shared.aggregates.tally import CountSink, Tally
 from shared.containers import DAY, container
 from shared.facts import USER_INTERACTIONS, Fact
 from shared.units import Day, Month
@@ -104,7 +104,7 @@ class _Discarded(Tally):
     def sample(self, name: str, value: int | None) -> None: ...
     def sample_by(self, name: str, key: str, value: int | None) -> None: ...
 
-    def into_part(self, part: str) -> Counting:
+    def part_writer(self, part: str) -> CountSink:
         return self
 
 

@@ -6,7 +6,7 @@ from shared.aggregates import person
 from shared.aggregates.base import FOREVER, Aggregate, Contributions, PersonChange
 from shared.aggregates.engagement_tiers import month_scores, tier_of
 from shared.aggregates.person_month import by_day
-from shared.aggregates.tally import Counting, Tally, merged
+from shared.aggregates.tally import CountSink, Tally, merged
 from shared.scores import churn_risk
 from shared.units import Day, Month, days_of_month, month_after, month_bounds, to_micro
 
@@ -54,7 +54,7 @@ def _membership(month: Month, state: Tally, of_person: Tally) -> Tally:
     scores = month_scores(month, days)
     if scores is None or person.refused(of_person):
         return membership
-    tier = membership.into_part(tier_of(scores, is_first_month=person.first_month(of_person) == month))
+    tier = membership.part_writer(tier_of(scores, is_first_month=person.first_month(of_person) == month))
     whole = merged(days.values())
     tier.add("users", 1)
     tier.add("returned", int(month_after(month, -1) in person.active_months(of_person)))
@@ -70,7 +70,7 @@ def _membership(month: Month, state: Tally, of_person: Tally) -> Tally:
     return membership
 
 
-def _count_patterns(whole: Tally, tier: Counting) -> None:
+def _count_patterns(whole: Tally, tier: CountSink) -> None:
     for persona, count in whole.counts("personas").items():
         tier.count("personas", persona, count)
     for category, count in whole.counts("categories").items():

@@ -67,7 +67,7 @@ class PersonMonth(Aggregate):
 
 
 def _interaction(fact: InteractionFact, month: Tally) -> None:
-    day = month.into_part(fact.day[8:])
+    day = month.part_writer(fact.day[8:])
     day.add("interactions", 1)
     day.add("cited", int(bool(fact.citations)))
     day.count("hours", fact.hour[11:])
@@ -88,7 +88,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
 
 
 def _session(fact: SessionFact, month: Tally) -> None:
-    day = month.into_part(fact.day[8:])
+    day = month.part_writer(fact.day[8:])
     day.count("sessions", short(fact.session_id))
     day.sample("session_seconds", fact.seconds)
     day.sample("depth", fact.depth)

@@ -33,7 +33,7 @@ _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = log(_GAMMA)
 
 
-class Counting(ABC):
+class CountSink(ABC):
     """Whatever amounts can be counted into."""
 
     __slots__ = ()
@@ -63,7 +63,7 @@ class Counting(ABC):
             self.count(f"{name}#", key)
 
 
-class Tally(Counting):
+class Tally(CountSink):
     """Sums, counts by key and histograms, all of them integers."""
 
     __slots__ = ("_maps",)
@@ -115,9 +115,9 @@ class Tally(Counting):
         if not sums:
             del self._maps[SUMS]
 
-    def into_part(self, part: str) -> Counting:
+    def part_writer(self, part: str) -> CountSink:
         """Return what counts into one part of this tally, which :meth:`part` reads."""
-        return _IntoPart(self, f"{part}{PART}")
+        return _PartWriter(self, f"{part}{PART}")
 
     def parts(self) -> set[str]:
         """Return the names of the parts that hold anything."""
@@ -186,7 +186,7 @@ def _bytes_of(keys: Iterable[str]) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-class _IntoPart(Counting):
+class _PartWriter(CountSink):
     """Counts into the maps of a tally whose names begin alike."""
 
     __slots__ = ("_start", "_whole")
