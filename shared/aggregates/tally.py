@@ -160,14 +160,14 @@ class Tally(CountSink):
         """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
         return ratio(self.total(name), self.total(f"{name}#") * unit, digits)
 
-    def over(self, name: str, keys: Iterable[str]) -> int:
+    def sum_over(self, name: str, keys: Iterable[str]) -> int:
         """Return the sum of the counts of some keys in the map ``name``."""
         counts = self.counts(name)
         return sum(counts.get(key, 0) for key in keys)
 
     def mean_over(self, name: str, keys: Sequence[str], unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample_by` added for some keys, None if there was no sample."""
-        return ratio(self.over(name, keys), self.over(f"{name}#", keys) * unit, digits)
+        return ratio(self.sum_over(name, keys), self.sum_over(f"{name}#", keys) * unit, digits)
 
     @property
     def weight(self) -> int:
@@ -239,7 +239,9 @@ def top(counts: Mapping[str, int], k: int) -> list[str]:
     return sorted(counts, key=lambda key: (-counts[key], key))[:k]
 
 
-def named(counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str) -> dict[str, list[str]]:
+def group_by_display_name(
+    counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str
+) -> dict[str, list[str]]:
     """Return the keys under the names they are shown by: the ``k`` names counted most, the rest as ``other``.
 
     Parameters

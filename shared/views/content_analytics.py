@@ -111,7 +111,8 @@ class _Month:
 
     def satisfaction(self, name: str, key: str) -> float | None:
         return satisfaction(
-            rating_sum=self.state.over(name, [short(key)]), ratings=self.state.over(f"{name}#", [short(key)])
+            rating_sum=self.state.sum_over(name, [short(key)]),
+            ratings=self.state.sum_over(f"{name}#", [short(key)]),
         )
 
     def rank(self, source: str, values: Mapping[str, float | None]) -> int | None:
@@ -262,6 +263,7 @@ def _completeness(source: str, state: Tally) -> float | None:
     citations = state.counts("texts").get(source, 0)
     answers = state.counts("text_interactions").get(source, 0)
     given = sum(
-        state.over(name, [short(source)]) for name in ("text_relevance#", "text_rating#", "text_accuracy#")
+        state.sum_over(name, [short(source)])
+        for name in ("text_relevance#", "text_rating#", "text_accuracy#")
     )
     return data_completeness(given=given, expected=citations + 2 * answers)

@@ -63,7 +63,7 @@ def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: S
         state.counts("decisions"),
         state.counts("actions"),
     )
-    resolved = state.over("reviews", RESOLVED)
+    resolved = state.sum_over("reviews", RESOLVED)
     hours = state.mean("resolved_ms", MILLIS_PER_HOUR, digits=2)
     period = monthly(month).fields()
     return {

@@ -11,7 +11,6 @@ from tests.independent.arithmetic import (
     dollars,
     grouped,
     mean,
-    named,
     nearest_rank,
     nothing,
     part_of,
