@@ -36,7 +36,7 @@ RENEWAL = 30 * DAY
 
 
 @lru_cache(maxsize=65_536)
-def short(key: str) -> str:
+def hash_key(key: str) -> str:
     """Return 11 characters that stand for a key of which only the number of different ones is shown.
 
     Documents make up as many keys as they like, of any length; of these, 80,000 fit into a partial. The odds

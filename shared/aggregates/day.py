@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import Day, Millis, Month, event_hour, minute_of_day
@@ -15,7 +15,7 @@ LONGEST_PASSAGE, LONGEST_PERSONA = 64, 40
 which leaves 22 for chapter and verse. Of passages with
 such names a shard has room for some 8,000 a day, in one transaction of 2 MB."""
 
-UNNAMED = "~"
+HASHED_PREFIX = "~"
 """Begins what stands for a longer name: it counts, and no ranking shows it."""
 
 
@@ -96,26 +96,26 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
         day.add("citations", 1)
         day.sample("citation_relevance", citation.relevance)
         day.count("texts", citation.source)
-        day.sample_by("text_relevance", short(citation.source), citation.relevance)
+        day.sample_by("text_relevance", hash_key(citation.source), citation.relevance)
         name = passage_name(fact.persona, citation.passage)
         day.count("passages", name)
-        day.sample_by("passage_relevance", short(name), citation.relevance)
+        day.sample_by("passage_relevance", hash_key(name), citation.relevance)
     # What is said of the answer is said of each text and passage in it once, however often it is cited.
     for source in fact.sources:
         day.count("text_interactions", source)
-        key = short(source)
+        key = hash_key(source)
         day.sample_by("text_rating", key, fact.rating)
         day.sample_by("text_accuracy", key, fact.citation_accuracy)
         day.sample_by("text_response", key, fact.relevance)
         if fact.category is not None:
             topic = f"{source}|{fact.category}"
             day.count("text_topics", topic)
-            day.sample_by("text_topic_rating", short(topic), fact.rating)
-            day.sample_by("text_topic_relevance", short(topic), fact.relevance)
+            day.sample_by("text_topic_rating", hash_key(topic), fact.rating)
+            day.sample_by("text_topic_relevance", hash_key(topic), fact.relevance)
     for name in {passage_name(fact.persona, citation.passage) for citation in fact.citations}:
-        day.sample_by("passage_rating", short(name), fact.rating)
+        day.sample_by("passage_rating", hash_key(name), fact.rating)
         if fact.category is not None:
-            day.count("passage_topics", f"{short(name)}|{fact.category}")
+            day.count("passage_topics", f"{hash_key(name)}|{fact.category}")
 
 
 def _session(fact: SessionFact, into: Contributions) -> None:
@@ -150,7 +150,7 @@ def passage_name(persona: str, passage: Passage) -> str:
 
 
 def _bounded(name: str, most: int) -> str:
-    return name if len(name) <= most else UNNAMED + short(name)
+    return name if len(name) <= most else HASHED_PREFIX + hash_key(name)
 
 
 def split_passage(name: str) -> tuple[str, str]:
@@ -161,7 +161,7 @@ def split_passage(name: str) -> tuple[str, str]:
 
 def passage_of(counted: str) -> Passage | None:
     """Return a passage from what it is counted under, None if its name was too long."""
-    if counted.startswith(UNNAMED):
+    if counted.startswith(HASHED_PREFIX):
         return None
     source, chapter, verse = counted.split("|")
     return Passage(source, chapter or None, verse or None)

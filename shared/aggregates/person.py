@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import FOREVER, Aggregate, Contributions, short
+from shared.aggregates.base import FOREVER, Aggregate, Contributions, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Uncounted
 from shared.units import Day, Month, month_after, month_of
@@ -35,7 +35,7 @@ class Person(Aggregate):
             case IncidentFact():
                 person.add("incidents", 1)
                 if fact.interaction is not None:
-                    person.count("flagged", short(fact.interaction))
+                    person.count("flagged", hash_key(fact.interaction))
             case ConsentFact():
                 person.add("accounts", 1)
                 person.add("refused", int(fact.refused))
@@ -75,7 +75,7 @@ def first_month(person: Tally) -> Month | None:
 
 def is_flagged(person: Tally, interaction: str) -> bool:
     """Say whether an incident points at one of the person's interactions."""
-    return short(interaction) in person.counts("flagged")
+    return hash_key(interaction) in person.counts("flagged")
 
 
 def concerned(before: Tally, after: Tally) -> set[Month]:

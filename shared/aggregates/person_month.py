@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, InteractionFact, SessionFact
 from shared.units import Day, Month, days_of_month, to_micro
@@ -73,7 +73,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day.count("hours", fact.hour[11:])
     if fact.session_id is not None:
         day.add("in_session", 1)
-        day.count("sessions", short(fact.session_id))
+        day.count("sessions", hash_key(fact.session_id))
     day.count("personas", fact.persona)
     if fact.category is not None:
         day.count("categories", fact.category)
@@ -84,12 +84,12 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day.add("unmeasured", int(not fact.measured))
     for citation in fact.citations:
         day.count("texts", citation.source)
-        day.count("passages", short(citation.passage.key))
+        day.count("passages", hash_key(citation.passage.key))
 
 
 def _session(fact: SessionFact, month: Tally) -> None:
     day = month.part_writer(fact.day[8:])
-    day.count("sessions", short(fact.session_id))
+    day.count("sessions", hash_key(fact.session_id))
     day.sample("session_seconds", fact.seconds)
     day.sample("depth", fact.depth)
     if fact.seconds is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, hash_key
 from shared.aggregates.day import DayAggregate, passage_name, passage_of, split_passage
 from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
@@ -92,15 +92,15 @@ def test_each_citation_counts_and_the_answer_counts_once_for_each_text_and_passa
     first, second = "krishna|gita|2|47", "krishna|gita|2|48"
     assert day["sums"]["citations"] == 3
     assert day["texts"] == {"gita": 3}
-    assert day["text_relevance"] == {short("gita"): 1_600_000}
-    assert day["text_relevance#"] == {short("gita"): 2}
+    assert day["text_relevance"] == {hash_key("gita"): 1_600_000}
+    assert day["text_relevance#"] == {hash_key("gita"): 2}
     assert day["passages"] == {first: 2, second: 1}
-    assert day["passage_relevance"] == {short(first): 900_000, short(second): 700_000}
+    assert day["passage_relevance"] == {hash_key(first): 900_000, hash_key(second): 700_000}
     assert day["text_interactions"] == {"gita": 1}
-    assert day["text_rating"] == {short("gita"): 5}
+    assert day["text_rating"] == {hash_key("gita"): 5}
     assert day["text_topics"] == {"gita|duty": 1}
-    assert day["passage_rating"] == {short(first): 5, short(second): 5}
-    assert day["passage_topics"] == {f"{short(first)}|duty": 1, f"{short(second)}|duty": 1}
+    assert day["passage_rating"] == {hash_key(first): 5, hash_key(second): 5}
+    assert day["passage_topics"] == {f"{hash_key(first)}|duty": 1, f"{hash_key(second)}|duty": 1}
 
 
 def test_a_session_is_open_from_its_minute_to_the_minute_after_its_end() -> None:
@@ -221,8 +221,8 @@ def test_sessions_and_readers_of_texts_are_counted_once_on_each_day() -> None:
         ("krishna", Passage("gita", "2", "47"), "krishna|gita|2|47"),
         ("krishna", Passage("gita", None, None), "krishna|gita||"),
         ("k" * 40, Passage("g" * 62, None, None), f"{'k' * 40}|{'g' * 62}||"),
-        ("k" * 41, Passage("gita", "2", None), f"~{short('k' * 41)}|gita|2|"),
-        ("krishna", Passage("g" * 63, None, None), f"krishna|~{short('g' * 63 + '||')}"),
+        ("k" * 41, Passage("gita", "2", None), f"~{hash_key('k' * 41)}|gita|2|"),
+        ("krishna", Passage("g" * 63, None, None), f"krishna|~{hash_key('g' * 63 + '||')}"),
     ],
 )
 def test_a_passage_is_counted_by_name_unless_a_name_is_too_long(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from shared.aggregates import person as module
-from shared.aggregates.base import FOREVER, Contributions, short
+from shared.aggregates.base import FOREVER, Contributions, hash_key
 from shared.aggregates.person import Person, concerned, uncount
 from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
@@ -47,7 +47,7 @@ def test_every_fact_counts_so_that_the_state_says_whether_a_person_has_entries(f
         (IncidentFact(user_id="ana", at=AT), {"sums": {"incidents": 1}}),
         (
             IncidentFact(user_id="ana", at=AT, interaction="i"),
-            {"sums": {"incidents": 1}, "flagged": {short("i"): 1}},
+            {"sums": {"incidents": 1}, "flagged": {hash_key("i"): 1}},
         ),
         (ConsentFact(user_id="ana", at=AT), {"sums": {"accounts": 1}}),
         (ConsentFact(user_id="ana", at=AT, refused=True), {"sums": {"accounts": 1, "refused": 1}}),
@@ -79,7 +79,7 @@ def test_the_state_tells_days_months_and_consent() -> None:
         {
             "days": {"2025-08-05": 2, "2025-08-06": 1, "2025-06-30": 1},
             "session_days": {"2025-05-31": 1, "2025-08-05": 1},
-            "flagged": {short("i"): 1},
+            "flagged": {hash_key("i"): 1},
         }
     )
     assert module.days(state) == {"2025-08-05", "2025-08-06", "2025-06-30"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, hash_key
 from shared.aggregates.person_month import PersonMonth, by_day, month_key, split_key
 from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
@@ -70,11 +70,11 @@ def test_an_interaction_counts_in_the_part_of_its_day() -> None:
                 "cost#": 1,
             },
             "05:hours": {"14": 1},
-            "05:sessions": {short("s"): 1},
+            "05:sessions": {hash_key("s"): 1},
             "05:personas": {"krishna": 1},
             "05:categories": {"duty": 1},
             "05:texts": {"gita": 3},
-            "05:passages": {short("gita|2|47"): 2, short("gita|3|"): 1},
+            "05:passages": {hash_key("gita|2|47"): 2, hash_key("gita|3|"): 1},
         }
     }
 
@@ -116,7 +116,7 @@ def test_a_session_counts_in_the_part_of_its_day_with_its_length(seconds: int, l
     sums = {"session_seconds": seconds, "session_seconds#": 1, "depth": 250_000, "depth#": 1}
     assert counted(fact) == {
         "202508|ana": {
-            "05:sessions": {short("s"): 1},
+            "05:sessions": {hash_key("s"): 1},
             "05:sums": {name: amount for name, amount in sums.items() if amount},
             "05:session_lengths": {length: 1},
             "05:outcomes": {"completed": 1},
@@ -129,7 +129,7 @@ def test_a_session_and_its_interactions_count_under_one_name() -> None:
         SessionFact(user_id="ana", at=AT, session_id="s"),
         InteractionFact(user_id="ana", at=AT, session_id="s"),
     )["202508|ana"]
-    assert month["05:sessions"] == {short("s"): 2}
+    assert month["05:sessions"] == {hash_key("s"): 2}
 
 
 def test_incidents_and_accounts_count_in_no_month() -> None:
