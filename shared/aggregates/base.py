@@ -60,7 +60,7 @@ class Contributions:
     def __init__(self) -> None:
         self.deltas: dict[PartialKey, Tally] = {}
 
-    def to(self, aggregate: str, key: str) -> Tally:
+    def partial(self, aggregate: str, key: str) -> Tally:
         """Return the tally of what is added to one partial."""
         target = PartialKey(aggregate, key)
         found = self.deltas.get(target)
@@ -75,7 +75,7 @@ class Contributions:
     def merge(self, other: Contributions, sign: int = 1) -> None:
         """Add another set of contributions, or take it back with ``sign=-1``."""
         for target, delta in other.deltas.items():
-            self.to(*target).merge(delta, sign)
+            self.partial(*target).merge(delta, sign)
 
 
 class KeyRecorder(Contributions):
@@ -87,7 +87,7 @@ class KeyRecorder(Contributions):
         super().__init__()
         self.keys: set[PartialKey] = set()
 
-    def to(self, aggregate: str, key: str) -> Tally:
+    def partial(self, aggregate: str, key: str) -> Tally:
         """Record a partial."""
         self.keys.add(PartialKey(aggregate, key))
         return _DISCARDED

@@ -33,31 +33,31 @@ class DayAggregate(Aggregate):
         """Count a person on each active day, as new on the first, and for each text; count their sessions."""
         before, after = person.days(change.person.before), person.days(change.person.after)
         for day in before ^ after:
-            into.to(NAME, day).add("active_users", (day in after) - (day in before))
+            into.partial(NAME, day).add("active_users", (day in after) - (day in before))
         first, first_after = min(before, default=None), min(after, default=None)
         if first != first_after:
             if first is not None:
-                into.to(NAME, first).add("new_users", -1)
+                into.partial(NAME, first).add("new_users", -1)
             if first_after is not None:
-                into.to(NAME, first_after).add("new_users", 1)
+                into.partial(NAME, first_after).add("new_users", 1)
         for month, (month_before, month_after) in change.months.items():
             for number in month_before.parts() | month_after.parts():
                 day = _day(month, number)
                 change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
-                into.to(NAME, day).add("sessions", change_of_sessions)
+                into.partial(NAME, day).add("sessions", change_of_sessions)
                 texts_before, texts_after = (m.counts(f"{number}:texts") for m in (month_before, month_after))
                 for source in texts_before.keys() ^ texts_after.keys():
-                    into.to(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
+                    into.partial(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
         match fact:
             case InteractionFact():
-                _interaction(fact, into.to(NAME, fact.day))
+                _interaction(fact, into.partial(NAME, fact.day))
             case SessionFact():
                 _session(fact, into)
             case IncidentFact():
-                _incident(fact, into.to(NAME, fact.day))
+                _incident(fact, into.partial(NAME, fact.day))
             case _:
                 pass
 
@@ -120,7 +120,7 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
 
 def _session(fact: SessionFact, into: Contributions) -> None:
     """Count a session on the day of its start; people at once, by the minute, on every day it was open."""
-    day = into.to(NAME, fact.day)
+    day = into.partial(NAME, fact.day)
     day.sample("session_seconds", fact.seconds)
     if fact.outcome is not None:
         day.count("session_outcomes", fact.outcome)
@@ -128,9 +128,9 @@ def _session(fact: SessionFact, into: Contributions) -> None:
         last = _day_at(fact.until)
         day.count("open", str(fact.minute_of_day))
         if last != fact.day:
-            into.to(NAME, last).count("open", "0")
+            into.partial(NAME, last).count("open", "0")
         closed = minute_of_day(fact.until) + 1
-        into.to(NAME, last).count("open", str(closed), -1)
+        into.partial(NAME, last).count("open", str(closed), -1)
 
 
 def _incident(fact: IncidentFact, day: Tally) -> None:

@@ -34,7 +34,7 @@ class Silence(Aggregate):
         for turns, sign in ((before, -1), (after, 1)):
             for day, amount in turns:
                 day = max(day, Day(f"{FIRST_YEAR}-01-01"))
-                into.to(NAME, day[:4]).count("silent", day, sign * amount)
+                into.partial(NAME, day[:4]).count("silent", day, sign * amount)
 
 
 def _turns(state: Tally) -> Iterable[tuple[Day, int]]:

@@ -22,7 +22,7 @@ class IncidentMonth(Aggregate):
         """Count one incident."""
         if not isinstance(fact, IncidentFact):
             return
-        month = into.to(NAME, source_key(fact.month, _source(fact)))
+        month = into.partial(NAME, source_key(fact.month, _source(fact)))
         month.add("incidents", 1)
         month.count("severities", fact.severity)
         month.count("types", fact.kind)

@@ -29,7 +29,7 @@ class MonthAggregate(Aggregate):
     def derive(self, change: PersonChange, into: Contributions) -> None:
         """Count a person in their tier of each month, and as a reader of each text."""
         for month, (before, after) in change.months.items():
-            counted = into.to(NAME, month)
+            counted = into.partial(NAME, month)
             _count_texts(before, counted, -1)
             _count_texts(after, counted, 1)
             counted.merge(_membership(month, before, change.person.before), -1)

@@ -26,7 +26,7 @@ class Person(Aggregate):
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Note what one fact says of the person: at least that the ledger has an entry of theirs."""
-        person = into.to(NAME, fact.user_id)
+        person = into.partial(NAME, fact.user_id)
         match fact:
             case InteractionFact():
                 person.count("days", fact.day)
@@ -43,7 +43,7 @@ class Person(Aggregate):
 
 def uncount(fact: Uncounted, into: Contributions) -> None:
     """Note that the ledger has an entry of the person that counts nowhere, or nowhere but in consent."""
-    person = into.to(NAME, fact.user_id)
+    person = into.partial(NAME, fact.user_id)
     person.add("withdrawn", 1)
     person.add("refused", int(fact.refused))
 

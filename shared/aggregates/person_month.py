@@ -50,18 +50,18 @@ class PersonMonth(Aggregate):
             if person.refused(of_person):
                 for month, states in change.months.items():
                     if (states.before if sign < 0 else states.after).parts():
-                        into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
+                        into.partial(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
             first = person.first_month(of_person)
             if first is not None:
-                into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
+                into.partial(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
         match fact:
             case InteractionFact():
-                _interaction(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+                _interaction(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
             case SessionFact():
-                _session(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+                _session(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
             case _:
                 pass
 

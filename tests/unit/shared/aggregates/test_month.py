@@ -27,7 +27,7 @@ def derived(person: Changed, month: Changed) -> dict[str, dict[str, int]]:
     into = Contributions()
     AGGREGATE.derive(PersonChange("ana", person, {AUGUST: month}), into)
     assert list(into.deltas) == [("month", "202508")]
-    return into.to("month", "202508").encode()
+    return into.partial("month", "202508").encode()
 
 
 def unchanged(state: Tally) -> Changed:

@@ -256,7 +256,7 @@ class PersonaMonth(Aggregate):
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         if isinstance(fact, InteractionFact):
-            into.to(self.name, f"{fact.month}|{fact.persona}").add("interactions", 1)
+            into.partial(self.name, f"{fact.month}|{fact.persona}").add("interactions", 1)
 
 
 class PersonaReport(Timeless):
