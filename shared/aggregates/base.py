@@ -147,7 +147,7 @@ class Aggregate:
     """TTL of a partial in seconds, -1 for none. Derived aggregates and ``person`` never expire: nothing
     renews the former, and the latter must not be missing."""
 
-    def person(self, key: str) -> str | None:
+    def owner_of(self, key: str) -> str | None:
         """Return the person who owns a key: the state lies whole in that person's shard.
 
         None if every shard has a share of it. The shares are merged when a view reads it.

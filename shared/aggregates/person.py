@@ -20,7 +20,7 @@ class Person(Aggregate):
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> str:
+    def owner_of(self, key: str) -> str:
         """Return the user id."""
         return key
 

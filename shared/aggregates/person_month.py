@@ -33,7 +33,7 @@ class PersonMonth(Aggregate):
     name = NAME
     ttl = STATE_TTL
 
-    def person(self, key: str) -> str:
+    def owner_of(self, key: str) -> str:
         """Return the user id."""
         return split_key(key)[1]
 

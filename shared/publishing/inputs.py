@@ -66,7 +66,7 @@ def emptied(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[Doc
     return [
         DocumentKey(name, key)
         for target, changes in delivered.items()
-        if AGGREGATES[target.aggregate].person(target.key) is not None
+        if AGGREGATES[target.aggregate].owner_of(target.key) is not None
         and not all(stored.partial.state for stored in changes)
         for name, view in VIEWS.items()
         for key in view.shows(target)
@@ -81,7 +81,7 @@ def portions(documents: Iterable[DocumentKey]) -> Iterator[list[DocumentKey]]:
     shared: dict[DocumentKey, set[PartialKey]] = {}
     people: list[DocumentKey] = []
     for document in documents:
-        inputs = {t for t in _inputs(document) if AGGREGATES[t.aggregate].person(t.key) is None}
+        inputs = {t for t in _inputs(document) if AGGREGATES[t.aggregate].owner_of(t.key) is None}
         if inputs:
             shared[document] = inputs
         else:
@@ -100,7 +100,7 @@ def portions(documents: Iterable[DocumentKey]) -> Iterator[list[DocumentKey]]:
 
 def person_of(document: DocumentKey) -> str | None:
     """Return whose document it is, None if it is not about one person."""
-    people = {AGGREGATES[target.aggregate].person(target.key) for target in _inputs(document)}
+    people = {AGGREGATES[target.aggregate].owner_of(target.key) for target in _inputs(document)}
     return people.pop() if len(people) == 1 else None
 
 
@@ -217,7 +217,7 @@ class Reader:
         inputs: dict[PartialKey, None] = {}
         for document in documents:
             inputs |= dict.fromkeys(_inputs(document))
-        people = {t for t in inputs if AGGREGATES[t.aggregate].person(t.key) is not None}
+        people = {t for t in inputs if AGGREGATES[t.aggregate].owner_of(t.key) is not None}
         shared = [target for target in inputs if target not in people]
         for target, merge in (await self._merger.refresh(shared)).items():
             self._merger.see(merge, batch.delivered.get(target, []))

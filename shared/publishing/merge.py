@@ -137,7 +137,7 @@ class Merger:
         """Return the merges of keys of which one shard has all, each read once: one query per shard."""
         shards: dict[ShardId, dict[PartialKey, None]] = defaultdict(dict)
         for target in targets:
-            person = AGGREGATES[target.aggregate].person(target.key)
+            person = AGGREGATES[target.aggregate].owner_of(target.key)
             if person is None:
                 raise ValueError(f"{target} is not one person's")
             shards[self._shard_of(person)][target] = None
@@ -165,7 +165,7 @@ class Merger:
         trust_delivered
             Of one person's state take what was delivered for the whole, without a read.
         """
-        person = AGGREGATES[target.aggregate].person(target.key)
+        person = AGGREGATES[target.aggregate].owner_of(target.key)
         if person is None:
             merge = (await self.refresh([target]))[target]
         else:

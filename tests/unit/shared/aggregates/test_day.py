@@ -239,6 +239,6 @@ def test_a_passage_is_read_from_the_name_it_is_counted_under() -> None:
 
 
 def test_a_day_has_a_share_in_every_shard_and_outlives_its_documents() -> None:
-    assert AGGREGATE.person("2025-08-05") is None
+    assert AGGREGATE.owner_of("2025-08-05") is None
     assert AGGREGATE.first_day("2025-08-05") == "2025-08-05"
     assert AGGREGATE.ttl == STATE_TTL

@@ -145,6 +145,6 @@ def test_facts_contribute_nothing_themselves(fact: Fact) -> None:
 
 
 def test_the_years_have_a_share_in_every_shard_and_never_expire() -> None:
-    assert AGGREGATE.person("2025") is None
+    assert AGGREGATE.owner_of("2025") is None
     assert AGGREGATE.first_day("2025") is None
     assert AGGREGATE.ttl == FOREVER

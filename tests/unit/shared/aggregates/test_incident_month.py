@@ -100,6 +100,6 @@ def test_a_key_holds_the_month_and_a_text_of_any_name() -> None:
 
 
 def test_a_month_has_a_share_in_every_shard_and_outlives_its_documents() -> None:
-    assert AGGREGATE.person("202508|gita") is None
+    assert AGGREGATE.owner_of("202508|gita") is None
     assert AGGREGATE.first_day("202508|gita") is None
     assert AGGREGATE.ttl > 3 * 365 * DAY  # the life of an incident

@@ -158,6 +158,6 @@ def test_every_hour_lies_in_one_part_of_the_day(hours: tuple[str, ...], name: st
 
 
 def test_a_month_has_a_share_in_every_shard_and_never_expires() -> None:
-    assert AGGREGATE.person("202508") is None
+    assert AGGREGATE.owner_of("202508") is None
     assert AGGREGATE.first_day("202508") == "2025-08-01"
     assert AGGREGATE.ttl == FOREVER

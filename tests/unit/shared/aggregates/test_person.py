@@ -142,6 +142,6 @@ def test_a_change_concerns_the_months_whose_meaning_depends_on_it(
 
 
 def test_the_state_lies_in_the_shard_of_its_person_and_never_expires() -> None:
-    assert AGGREGATE.person("ana") == "ana"
+    assert AGGREGATE.owner_of("ana") == "ana"
     assert AGGREGATE.first_day("ana") is None
     assert AGGREGATE.ttl == FOREVER

@@ -196,6 +196,6 @@ def test_the_parts_of_a_month_come_in_the_order_of_its_days() -> None:
 
 
 def test_a_month_lies_in_the_shard_of_its_person_and_outlives_its_documents() -> None:
-    assert AGGREGATE.person("202508|ana") == "ana"
+    assert AGGREGATE.owner_of("202508|ana") == "ana"
     assert AGGREGATE.first_day("202508|ana") == "2025-08-01"
     assert AGGREGATE.ttl == STATE_TTL
