@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.aggregates import person
 from shared.aggregates.base import Aggregate, Contributions, KeyRecorder, PartialKey, PersonChange
 from shared.aggregates.day import DayAggregate
-from shared.aggregates.inactivity import Silence
+from shared.aggregates.inactivity import Inactivity
 from shared.aggregates.incident_month import IncidentMonth
 from shared.aggregates.month import MonthAggregate
 from shared.aggregates.person import Person
@@ -19,7 +19,7 @@ AGGREGATES: dict[str, Aggregate] = {
         Person(),
         PersonMonth(),
         MonthAggregate(),
-        Silence(),
+        Inactivity(),
         IncidentMonth(),
     )
 }

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.aggregates.base import FOREVER, Changed, Contributions, PersonChange
-from shared.aggregates.inactivity import Silence, silent_on, years
+from shared.aggregates.inactivity import Inactivity, inactive_on, years
 from shared.aggregates.tally import Tally
 from shared.facts import Fact
 from shared.units import Day
 from tests.unit.shared.aggregates.fact_strategies import contributions, facts
 
-AGGREGATE = Silence()
+AGGREGATE = Inactivity()
 
 
 def active_on(*days: str, refused: bool = False) -> Tally:
@@ -101,9 +101,9 @@ def test_the_turns_of_a_day_count_on_that_day_and_later_turns_do_not() -> None:
         Tally({"silent": {"2024-11-01": 2}}),
         Tally({"silent": {"2025-03-01": -1, "2025-03-02": 4, "2025-03-03": 8}}),
     ]
-    assert silent_on(Day("2025-03-02"), states) == 5
-    assert silent_on(Day("2024-10-31"), states) == 0
-    assert silent_on(Day("2025-03-02"), []) == 0
+    assert inactive_on(Day("2025-03-02"), states) == 5
+    assert inactive_on(Day("2024-10-31"), states) == 0
+    assert inactive_on(Day("2025-03-02"), []) == 0
 
 
 dates = st.dates(date(2019, 6, 1), date(2022, 6, 30))
@@ -136,7 +136,7 @@ def test_the_sum_up_to_a_day_is_the_number_of_people_inactive_on_it(
         last = max((active for active in days if active <= day), default=None)
         inactive += not refused and last is not None and (day - last).days >= 30
     states = [delta for target, delta in into.deltas.items() if int(target.key) <= day.year]
-    assert silent_on(Day(f"{day}"), states) == inactive
+    assert inactive_on(Day(f"{day}"), states) == inactive
 
 
 @given(facts)
