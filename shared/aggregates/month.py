@@ -32,8 +32,8 @@ class MonthAggregate(Aggregate):
             counted = into.partial(NAME, month)
             _count_texts(before, counted, -1)
             _count_texts(after, counted, 1)
-            counted.merge(_membership(month, before, change.person.before), -1)
-            counted.merge(_membership(month, after, change.person.after), 1)
+            counted.merge(_tier_counts(month, before, change.person.before), -1)
+            counted.merge(_tier_counts(month, after, change.person.after), 1)
 
 
 def _count_texts(month: Tally, into: Tally, sign: int) -> None:
@@ -47,7 +47,7 @@ def _count_texts(month: Tally, into: Tally, sign: int) -> None:
             into.count("text_users_again", source, sign)
 
 
-def _membership(month: Month, state: Tally, of_person: Tally) -> Tally:
+def _tier_counts(month: Month, state: Tally, of_person: Tally) -> Tally:
     """Return what a person's month means for its tier; nothing if they refuse, or were not here."""
     membership = Tally()
     days = by_day(state)

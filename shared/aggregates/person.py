@@ -78,7 +78,7 @@ def is_flagged(person: Tally, interaction: str) -> bool:
     return hash_key(interaction) in person.counts("flagged")
 
 
-def concerned(before: Tally, after: Tally) -> set[Month]:
+def months_affected(before: Tally, after: Tally) -> set[Month]:
     """Return the months of the person that mean something else because of a change beside them."""
     known = months(before) | months(after)
     if refused(before) != refused(after):

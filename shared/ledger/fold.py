@@ -271,7 +271,7 @@ class ShardFold:
             partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
             for target in self._count.contributions.changed()
             if target.aggregate == person.NAME
-            for month in person.concerned(*self._change_of(target))
+            for month in person.months_affected(*self._change_of(target))
         }
 
     def derive(self) -> None:
@@ -293,7 +293,7 @@ class ShardFold:
         for target in self._count.contributions.changed():
             if target.aggregate == person.NAME:
                 of_person = months.setdefault(target.key, {})
-                for month in person.concerned(*self._change_of(target)):
+                for month in person.months_affected(*self._change_of(target)):
                     key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
                     of_person[month] = self._change_of(key)
             elif target.aggregate == person_month.NAME:

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from shared.aggregates import person as module
 from shared.aggregates.base import FOREVER, Contributions, hash_key
-from shared.aggregates.person import Person, concerned, uncount
+from shared.aggregates.person import Person, months_affected, uncount
 from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
 from shared.facts.base import Uncounted
@@ -137,8 +137,8 @@ def active_on(*days: str, refused: int = 0) -> Tally:
 def test_a_change_concerns_the_months_whose_meaning_depends_on_it(
     before: Tally, after: Tally, months: set[str]
 ) -> None:
-    assert concerned(before, after) == months
-    assert concerned(after, before) == months
+    assert months_affected(before, after) == months
+    assert months_affected(after, before) == months
 
 
 def test_the_state_lies_in_the_shard_of_its_person_and_never_expires() -> None:
