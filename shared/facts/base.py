@@ -37,7 +37,7 @@ class Fact:
     user_id: str
     at: Millis
 
-    SHORT: ClassVar[Mapping[str, str]] = {}
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Names of the stored fields, each with the short key that a page stores it under."""
 
     REFERENCE_KEY: ClassVar[str | None] = None
@@ -86,8 +86,8 @@ def _stored(kind: type[Fact]) -> tuple[tuple[str, str, object], ...]:
     """Return name, short key and default of each field that is stored."""
     if kind not in _layouts:
         defaults = {field.name: field.default for field in fields(kind)}
-        _layouts[kind] = tuple((name, short, defaults[name]) for name, short in kind.SHORT.items())
-        assert {*defaults} == {*kind.SHORT, "user_id"}  # noqa: S101  a field without a short key would be lost
+        _layouts[kind] = tuple((name, short, defaults[name]) for name, short in kind.STORED_KEYS.items())
+        assert {*defaults} == {*kind.STORED_KEYS, "user_id"}  # noqa: S101  a field without a short key would be lost
     return _layouts[kind]
 
 

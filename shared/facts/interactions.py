@@ -67,7 +67,7 @@ class InteractionFact(Fact):
     citation_accuracy: Micro | None = None
     safety: Micro | None = None
 
-    SHORT: ClassVar[Mapping[str, str]] = {
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
         "answered": "ok",
         "tokens_in": "in",
