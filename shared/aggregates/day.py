@@ -95,13 +95,13 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
     for citation in fact.citations:
         day.add("citations", 1)
         day.sample("citation_relevance", citation.relevance)
-        day.count("texts", citation.source)
-        day.sample_by("text_relevance", hash_key(citation.source), citation.relevance)
+        day.count("texts", citation.text)
+        day.sample_by("text_relevance", hash_key(citation.text), citation.relevance)
         name = passage_name(fact.persona, citation.passage)
         day.count("passages", name)
         day.sample_by("passage_relevance", hash_key(name), citation.relevance)
     # What is said of the answer is said of each text and passage in it once, however often it is cited.
-    for source in fact.sources:
+    for source in fact.texts:
         day.count("text_interactions", source)
         key = hash_key(source)
         day.sample_by("text_rating", key, fact.rating)

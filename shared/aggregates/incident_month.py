@@ -22,7 +22,7 @@ class IncidentMonth(Aggregate):
         """Count one incident."""
         if not isinstance(fact, IncidentFact):
             return
-        month = into.partial(NAME, source_key(fact.month, _source(fact)))
+        month = into.partial(NAME, text_key(fact.month, _text(fact)))
         month.add("incidents", 1)
         month.count("severities", fact.severity)
         month.count("types", fact.kind)
@@ -41,16 +41,16 @@ class IncidentMonth(Aggregate):
         month.sample("resolved_ms", fact.resolved_ms)
 
 
-def _source(fact: IncidentFact) -> str:
-    return UNATTRIBUTED if fact.passage is None else fact.passage.source
+def _text(fact: IncidentFact) -> str:
+    return UNATTRIBUTED if fact.passage is None else fact.passage.text
 
 
-def source_key(month: Month, source: str) -> str:
+def text_key(month: Month, source: str) -> str:
     """Return the key of a text's month."""
     return f"{month}|{source}"
 
 
-def split_source_key(key: str) -> tuple[Month, str]:
+def split_text_key(key: str) -> tuple[Month, str]:
     """Return the month and the text of a key."""
     month, _, source = key.partition("|")
     return Month(month), source

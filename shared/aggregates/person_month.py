@@ -83,7 +83,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day.sample("cost", fact.cost)
     day.add("unmeasured", int(not fact.measured))
     for citation in fact.citations:
-        day.count("texts", citation.source)
+        day.count("texts", citation.text)
         day.count("passages", hash_key(citation.passage.key))
 
 

@@ -15,14 +15,14 @@ UNKNOWN = "unknown"
 class Passage(NamedTuple):
     """A place in a text; chapter and verse are None where the whole text or chapter is meant."""
 
-    source: str
+    text: str
     chapter: str | None
     verse: str | None
 
     @property
     def key(self) -> str:
         """The passage as one key, ``bhagavad_gita|2|47``."""
-        return f"{self.source}|{self.chapter or ''}|{self.verse or ''}"
+        return f"{self.text}|{self.chapter or ''}|{self.verse or ''}"
 
     @property
     def content_id(self) -> str:

@@ -27,7 +27,7 @@ USER_INTERACTIONS = "user_interactions"
 class Citation(NamedTuple):
     """A cited passage, and how relevant it was to the question."""
 
-    source: str
+    text: str
     chapter: str | None
     verse: str | None
     relevance: Micro | None
@@ -35,7 +35,7 @@ class Citation(NamedTuple):
     @property
     def passage(self) -> Passage:
         """What is cited."""
-        return Passage(self.source, self.chapter, self.verse)
+        return Passage(self.text, self.chapter, self.verse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +110,9 @@ class InteractionFact(Fact):
         return max(self.citations, key=lambda c: -1 if c.relevance is None else c.relevance).passage
 
     @property
-    def sources(self) -> set[str]:
+    def texts(self) -> set[str]:
         """The texts cited."""
-        return {citation.source for citation in self.citations}
+        return {citation.text for citation in self.citations}
 
 
 def interaction_fact(document: InteractionDocument, prices: PriceTable) -> InteractionFact:

@@ -253,7 +253,7 @@ def _shares(state: Tally) -> dict[Shelf, Shares]:
         if passage is None or persona.startswith(HASHED_PREFIX):
             continue
         part = xxh3_64_intdigest(counted.encode()) % SHELF_PARTS
-        found[Shelf(persona, passage.source, part)][counted] = [
+        found[Shelf(persona, passage.text, part)][counted] = [
             citations,
             *(
                 state.counts(f"{of}{part}").get(key, 0)

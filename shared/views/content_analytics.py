@@ -88,7 +88,7 @@ class _Month:
         self.texts = top(self.state.counts("texts"), MOST_TEXTS)
         self.passages: dict[str, dict[Passage, Cited]] = defaultdict(dict)
         for passage, cited in passages(self.state).items():
-            self.passages[passage.source][passage] = cited
+            self.passages[passage.text][passage] = cited
 
     def citations(self, source: str) -> int:
         return self.state.counts("texts").get(source, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from shared.aggregates.incident_month import IncidentMonth, source_key, split_source_key
+from shared.aggregates.incident_month import IncidentMonth, split_text_key, text_key
 from shared.containers import DAY
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage
 from shared.units import Millis, Month
@@ -95,8 +95,8 @@ def test_facts_of_other_kinds_count_in_no_text() -> None:
 
 
 def test_a_key_holds_the_month_and_a_text_of_any_name() -> None:
-    assert source_key(Month("202508"), "a|b") == "202508|a|b"
-    assert split_source_key("202508|a|b") == ("202508", "a|b")
+    assert text_key(Month("202508"), "a|b") == "202508|a|b"
+    assert split_text_key("202508|a|b") == ("202508", "a|b")
 
 
 def test_a_month_has_a_share_in_every_shard_and_outlives_its_documents() -> None:
