@@ -121,24 +121,24 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
     at = millis(moment)
     response = document.response_metadata or ResponseMetadata()
-    usage = document.cost_data or CostData()
+    token_usage = document.cost_data or CostData()
     rag = document.rag_metadata or RagMetadata()
     query = document.query_metadata or QueryMetadata()
     quality = document.quality_metrics or QualityMetrics()
     stages = document.processing_stages or Stages()
     feedback = document.user_feedback or Feedback()
-    model = usage.model_used or response.model_used
+    model = token_usage.model_used or response.model_used
     answer = len(document.response_text) if document.response_text is not None else response.response_length
     return InteractionFact(
         user_id=document.user_id,
         at=at,
         answered=None if answer is None else answer > 0,
-        tokens_in=usage.input_tokens,
-        tokens_out=usage.output_tokens,
+        tokens_in=token_usage.input_tokens,
+        tokens_out=token_usage.output_tokens,
         persona=response.personality_used or UNKNOWN,
         model=model or UNKNOWN,
         session_id=document.session_id,
-        cost=prices.cost(model, at, usage.input_tokens, usage.output_tokens),
+        cost=prices.cost(model, at, token_usage.input_tokens, token_usage.output_tokens),
         response_ms=rounded(document.response_time_ms),
         retrieval_ms=rounded(stages.content_retrieval_ms),
         chunks=rag.chunks_retrieved,
