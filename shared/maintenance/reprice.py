@@ -29,7 +29,7 @@ BUDGET_SECONDS = 240.0
 
 SHARDS_AT_ONCE = 8
 
-SETTLING_SECONDS = LIFETIME_SECONDS + 660
+GRACE_SECONDS = LIFETIME_SECONDS + 660
 """So long after a table came into force instances may fold with the one before: they keep it for a minute,
 and an invocation lasts ten (``functionTimeout``), one to spare. Then what they folded is looked at again."""
 
@@ -91,14 +91,14 @@ class _Progress:
         Those under which everything was counted when the last walk ended.
     walk
         The walk that is under way, None if there is none.
-    settling
+    grace_since
         When the walk began after which instances may still have counted at other prices; None once that was
         looked at.
     """
 
     prices: Sequence[Mapping[str, Any]] | None = None
     walk: _Walk | None = None
-    settling: int | None = None
+    grace_since: int | None = None
 
 
 class Repricer:
@@ -139,9 +139,9 @@ class Repricer:
         table = PriceTable((*list_prices(), *await self._prices.overrides()))
         progress, report = await self._read(), RepriceReport()
         if not self._plan(progress, table):
-            if progress.settling is not None:
+            if progress.grace_since is not None:
                 report.settles_in = max(
-                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
                 )
             return report
         report.changed = True
@@ -151,12 +151,12 @@ class Repricer:
         await self._go_on(walk, table, progress, report)
         if report.finished:
             progress.walk = None
-            progress.settling = walk.began if not walk.since else None
+            progress.grace_since = walk.began if not walk.since else None
             progress.prices = [price.model_dump(mode="json") for price in table.entries()]
             await self._write(progress)
-            if progress.settling is not None:
+            if progress.grace_since is not None:
                 report.settles_in = max(
-                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
                 )
         _log.info(
             "prices_applied",
@@ -167,8 +167,8 @@ class Repricer:
         )
         return report
 
-    def _seconds_left(self, settling: int) -> int:
-        return max(0, round(settling + SETTLING_SECONDS - self._clock.timestamp()))
+    def _seconds_left(self, grace_since: int) -> int:
+        return max(0, round(grace_since + GRACE_SECONDS - self._clock.timestamp()))
 
     def _plan(self, progress: _Progress, table: PriceTable) -> bool:
         """Set the walk that has to be made or gone on with; say whether there is one."""
@@ -182,9 +182,9 @@ class Repricer:
             hour = event_hour(_first_difference(known, table))
             progress.walk = _Walk(table.fingerprint, now, hour, 0)
             return True
-        if progress.settling is not None and now >= progress.settling + SETTLING_SECONDS:
+        if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
             progress.walk = _Walk(
-                table.fingerprint, now, event_hour(Millis(0)), progress.settling - OVERLAP_SECONDS
+                table.fingerprint, now, event_hour(Millis(0)), progress.grace_since - OVERLAP_SECONDS
             )
             return True
         return False
@@ -242,7 +242,7 @@ class Repricer:
             {
                 "prices": progress.prices,
                 "walk": None if progress.walk is None else progress.walk.encode(),
-                "settling": progress.settling,
+                "settling": progress.grace_since,
             }
         )
 
