@@ -55,7 +55,7 @@ class RepriceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Pass:
     """A walk over the ledger, so far as it is done."""
 
     table: str
@@ -77,7 +77,7 @@ class _Walk:
         }
 
     @classmethod
-    def decode(cls, stored: Mapping[str, Any]) -> _Walk:
+    def decode(cls, stored: Mapping[str, Any]) -> _Pass:
         return cls(stored["table"], stored["began"], stored["hour"], stored["since"], tuple(stored["done"]))
 
 
@@ -97,7 +97,7 @@ class _Progress:
     """
 
     prices: Sequence[Mapping[str, Any]] | None = None
-    walk: _Walk | None = None
+    walk: _Pass | None = None
     grace_since: int | None = None
 
 
@@ -148,7 +148,7 @@ class Repricer:
         walk = progress.walk
         assert walk is not None  # noqa: S101  that is what was planned
         await self._write(progress)
-        await self._go_on(walk, table, progress, report)
+        await self._resume(walk, table, progress, report)
         if report.finished:
             progress.walk = None
             progress.grace_since = walk.began if not walk.since else None
@@ -180,17 +180,17 @@ class Repricer:
             # Of a walk that was broken off by other prices nobody knows how far it came: from the start.
             known = () if applied is None or progress.walk is not None else applied.entries()
             hour = event_hour(_first_difference(known, table))
-            progress.walk = _Walk(table.fingerprint, now, hour, 0)
+            progress.walk = _Pass(table.fingerprint, now, hour, 0)
             return True
         if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
-            progress.walk = _Walk(
+            progress.walk = _Pass(
                 table.fingerprint, now, event_hour(Millis(0)), progress.grace_since - OVERLAP_SECONDS
             )
             return True
         return False
 
-    async def _go_on(
-        self, walk: _Walk, table: PriceTable, progress: _Progress, report: RepriceReport
+    async def _resume(
+        self, walk: _Pass, table: PriceTable, progress: _Progress, report: RepriceReport
     ) -> None:
         deadline = self._clock.monotonic() + self._budget
         written = asyncio.Lock()
@@ -211,7 +211,7 @@ class Repricer:
         )
 
     async def _reprice_shard(
-        self, shard: ShardId, walk: _Walk, table: PriceTable, report: RepriceReport
+        self, shard: ShardId, walk: _Pass, table: PriceTable, report: RepriceReport
     ) -> None:
         async for page in self._pages(shard, EventHour(walk.hour), walk.since):
             report.pages += 1
@@ -230,7 +230,7 @@ class Repricer:
         item = await self._document.read()
         if item is None:
             return _Progress()
-        walk = None if item["walk"] is None else _Walk.decode(item["walk"])
+        walk = None if item["walk"] is None else _Pass.decode(item["walk"])
         return _Progress(item["prices"], walk, item["settling"])
 
     async def _write(self, progress: _Progress) -> None:
