@@ -206,7 +206,7 @@ class Publisher:
         """Return the names of the views that are not held back."""
         if not await self._generations.is_complete():
             if again:
-                raise self._generations.incomplete()
+                raise self._generations.incomplete_error()
             _log.info("views_held_back", documents=len(documents))
             return frozenset()
         return await self._builds.built()
