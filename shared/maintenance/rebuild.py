@@ -30,8 +30,8 @@ from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
 from shared.settings import Settings
 from shared.views import VIEWS
 
-WRITES_AT_ONCE = 50
-SHARDS_AT_ONCE = 4
+WRITES_PER_TRANSACTION = 50
+MAX_CONCURRENT_SHARDS = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -111,7 +111,7 @@ class Rebuilder:
         with measured_cost() as report.cost:
             await self._builds.set_aside(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
-            await for_each(shards, one, max_concurrency=SHARDS_AT_ONCE)
+            await for_each(shards, one, max_concurrency=MAX_CONCURRENT_SHARDS)
             if not report.unfinished:
                 await self._builds.complete(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
@@ -157,7 +157,7 @@ class Rebuilder:
     async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
         """Write partials; return those that somebody changed meanwhile."""
         failed: set[PartialKey] = set()
-        for batch in batched(writes, WRITES_AT_ONCE):
+        for batch in batched(writes, WRITES_PER_TRANSACTION):
             failed |= await self._commit_batch(shard, batch)
         return failed
 

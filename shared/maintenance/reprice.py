@@ -27,7 +27,7 @@ from shared.units import EventHour, Millis, event_hour
 BUDGET_SECONDS = 240.0
 """How long one run may take: less than the five minutes between two. The next one goes on."""
 
-SHARDS_AT_ONCE = 8
+MAX_CONCURRENT_SHARDS = 8
 
 GRACE_SECONDS = LIFETIME_SECONDS + 660
 """So long after a table came into force instances may fold with the one before: they keep it for a minute,
@@ -207,7 +207,9 @@ class Repricer:
                 report.shards += 1
 
         await for_each(
-            [shard for shard in self._shards if shard not in walk.done], one, max_concurrency=SHARDS_AT_ONCE
+            [shard for shard in self._shards if shard not in walk.done],
+            one,
+            max_concurrency=MAX_CONCURRENT_SHARDS,
         )
 
     async def _reprice_shard(

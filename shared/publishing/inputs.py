@@ -20,11 +20,11 @@ from shared.publishing.writer import Published, Standing, Writer
 from shared.views import VIEWS
 from shared.views.base import Family, Pace, Stamp, States
 
-FAMILIES_AT_ONCE = 16
+MAX_CONCURRENT_SETS = 16
 
-DOCUMENTS_AT_ONCE = 500
+DOCUMENTS_PER_BATCH = 500
 
-STATES_AT_ONCE = 100
+STATES_PER_BATCH = 100
 """Days and months, of all shards, that are in memory for documents that are published together. A text's
 month needs 64 of them, and two months that follow each other 95. At 1,000 interactions a day a day takes
 some 2 MB, at 10,000 some 9."""
@@ -89,7 +89,7 @@ def portions(documents: Iterable[DocumentKey]) -> Iterator[list[DocumentKey]]:
     portion, states = list[DocumentKey](), set[PartialKey]()
     for document in (*sorted(shared), *people):
         inputs = shared.get(document, set())
-        if len(portion) == DOCUMENTS_AT_ONCE or (portion and len(states | inputs) > STATES_AT_ONCE):
+        if len(portion) == DOCUMENTS_PER_BATCH or (portion and len(states | inputs) > STATES_PER_BATCH):
             yield portion
             portion, states = [], set()
         portion.append(document)
@@ -245,7 +245,7 @@ class Reader:
         await for_each(
             ((container, families) for (container, _), families in partitions.items()),
             lambda question: read(*question),
-            max_concurrency=FAMILIES_AT_ONCE,
+            max_concurrency=MAX_CONCURRENT_SETS,
         )
 
     async def _input(self, target: PartialKey, batch: Batch, *, first: bool) -> Merge:

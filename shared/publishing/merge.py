@@ -22,7 +22,7 @@ from shared.ledger.sizes import MEMORY_PER_JSON_BYTE
 from shared.settings import Settings
 
 KEYS_PER_QUERY = 50
-SHARDS_AT_ONCE = 8
+MAX_CONCURRENT_SHARDS = 8
 
 OVERLAP_SECONDS = 60
 """A merge reads again what was written this long before the last one: a replica may lag, but not so far."""
@@ -150,7 +150,7 @@ class Merger:
         questions = [
             (shard, chunk) for shard, keys in shards.items() for chunk in batched(keys, KEYS_PER_QUERY)
         ]
-        await for_each(questions, read, max_concurrency=SHARDS_AT_ONCE)
+        await for_each(questions, read, max_concurrency=MAX_CONCURRENT_SHARDS)
         return merges
 
     async def merge(

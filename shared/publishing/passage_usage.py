@@ -33,7 +33,7 @@ from shared.ledger.reader import StateReader
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Day
 
-AT_ONCE = 8
+MAX_CONCURRENCY = 8
 """Persona and text pairs, and documents, written at the same time."""
 
 LAST_DAYS = 8
@@ -117,7 +117,7 @@ class UsageWriter:
                 await self._put(shelf, day, revision, shares)
             await self._patch(shelf, report)
 
-        await for_each(wanted, one, max_concurrency=AT_ONCE)
+        await for_each(wanted, one, max_concurrency=MAX_CONCURRENCY)
         report.shelves = len(wanted)
         _log.info("usage_written", shelves=report.shelves, patched=report.patched, absent=report.absent)
         return report
@@ -169,7 +169,7 @@ class UsageWriter:
         async def one(name: str) -> bool:
             return await self._patch_one(shelf, name, total)
 
-        found = await for_each(total["waiting"], one, max_concurrency=AT_ONCE)
+        found = await for_each(total["waiting"], one, max_concurrency=MAX_CONCURRENCY)
         await self._commit(shard, [(total | {"waiting": []}, total)])
         report.patched += found.count(True)
         report.absent += found.count(False)

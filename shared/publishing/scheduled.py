@@ -32,7 +32,7 @@ OVERLAP_SECONDS = 600
 """What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
 that lag. Of documents that say the same already nothing is written."""
 
-DAYS_AT_ONCE = 50
+DAYS_PER_BATCH = 50
 
 _log = structlog.get_logger(__name__)
 
@@ -144,7 +144,7 @@ class Refresher:
 
     async def _write_usage(self, changed: Iterable[PartialKey], report: RefreshReport) -> None:
         days = [target for target in changed if target.aggregate == day.NAME]
-        for batch in batched(days, DAYS_AT_ONCE):
+        for batch in batched(days, DAYS_PER_BATCH):
             merges = await self._merger.refresh(batch)
             shown = {Day(target.key): (merge.revision, merge.state()) for target, merge in merges.items()}
             report.usage += (await self._usage.write(shown)).patched

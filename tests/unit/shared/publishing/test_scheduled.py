@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from shared.aggregates.base import PartialKey
 from shared.cosmos import retries
 from shared.facts import USERS
-from shared.publishing.inputs import DOCUMENTS_AT_ONCE, STATES_AT_ONCE, portions, showing
+from shared.publishing.inputs import DOCUMENTS_PER_BATCH, STATES_PER_BATCH, portions, showing
 from shared.publishing.merge import Merge, Merger
 from shared.settings import Settings
 from shared.units import Day, day_after
@@ -349,8 +349,8 @@ def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
     for portion in found:
         inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
         shared = [t for t in inputs if t.aggregate != "person_month"]
-        assert len(shared) <= STATES_AT_ONCE
-        assert shared or len(portion) <= DOCUMENTS_AT_ONCE
+        assert len(shared) <= STATES_PER_BATCH
+        assert shared or len(portion) <= DOCUMENTS_PER_BATCH
 
 
 async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +366,7 @@ async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPa
         await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
     await world.publish()
     await (await world.refresher()).refresh()
-    assert max(together) <= STATES_AT_ONCE
+    assert max(together) <= STATES_PER_BATCH
     assert len(world.documents("daily_metrics")) == 200
     shown = world.documents("content_popularity")
     assert sum(name.startswith("content_popularity_daily") for name in shown) == 200
