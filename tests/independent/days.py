@@ -11,6 +11,7 @@ from tests.independent.arithmetic import (
     dollars,
     grouped,
     mean,
+    named,
     nearest_rank,
     nothing,
     part_of,
