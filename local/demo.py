@@ -1,4 +1,4 @@
-"""``python -m local demo``: traffic in, views out, and a readable account of both."""
+"""``python -m local demo``: traffic in, views out, and a readable summary of both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from local.account import Outcome, checks, read_account, read_charges
 from local.console import notes, output
 from local.processes import StackError
 from local.report import print_report
@@ -17,12 +16,13 @@ from local.seed.command import seed_database
 from local.seed.traffic import TrafficPlan
 from local.settle import print_lag, settle_feeds
 from local.stack import Stack, StackConfig, running_stack
+from local.summary import Outcome, checks, read_charges, read_summary
 
 
 async def run_demo(
     plan: TrafficPlan, *, data: Path | None, instances: int, timeout: float, as_json: bool
 ) -> int:
-    """Run the demonstration and print its account.
+    """Run the demonstration and print its summary.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: boo
     if not settlement.drained:
         print_lag(settlement, as_json=as_json)
         return None
-    # Charges first: reading the account is not what the fleet costs.
+    # Charges first: reading the summary is not what the fleet costs.
     charges = await read_charges(stack.cosmos["endpoint"], connection)
-    account = await read_account(connection)
-    return Outcome(written, account, checks(account, written), charges, drained_after)
+    summary = await read_summary(connection)
+    return Outcome(written, summary, checks(summary, written), charges, drained_after)
 
 
 @contextmanager

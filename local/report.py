@@ -1,4 +1,4 @@
-"""The account of a demonstration, for people: tables on a terminal."""
+"""The summary of a demonstration, for people: tables on a terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from local.account import Account, Outcome, models
 from local.seed.command import summary_table
+from local.summary import Outcome, Summary, models
 
 CHARGE_ROWS = 14
 ERROR_WIDTH = 100
@@ -17,17 +17,17 @@ ERROR_WIDTH = 100
 
 def print_report(outcome: Outcome, console: Console) -> None:
     """Print everything a person wants to see at the end."""
-    account = outcome.account
+    summary = outcome.summary
     console.print()
     console.print(summary_table(outcome.written))
-    if account.daily:
-        console.print(_days(account))
-        busiest = max(account.daily, key=lambda day: int(day["usage_statistics"]["total_interactions"]))
+    if summary.daily:
+        console.print(_days(summary))
+        busiest = max(summary.daily, key=lambda day: int(day["usage_statistics"]["total_interactions"]))
         console.print(_day(busiest))
-    if account.people:
-        console.print(_person(account.people[0]))
-    console.print(_models(account))
-    console.print(_poison(account))
+    if summary.people:
+        console.print(_person(summary.people[0]))
+    console.print(_models(summary))
+    console.print(_poison(summary))
     console.print(_charges(outcome))
     console.print(_checks(outcome))
     rate = outcome.written.changes / max(outcome.drained_after, 1e-9)
@@ -49,12 +49,12 @@ def _table(title: str, *columns: str, numeric: int = 0) -> Table:
     return table
 
 
-def _days(account: Account) -> Table:
+def _days(summary: Summary) -> Table:
     table = _table(
         "daily_metrics, one row per document", "day", "people", "new", "sessions", "interactions",
         "citations", "rating", "p95 ms", "cost USD", numeric=8,
     )  # fmt: skip
-    for day in account.daily:
+    for day in summary.daily:
         usage, ai = day["usage_statistics"], day["ai_performance"]
         table.add_row(
             day["date"],
@@ -96,20 +96,20 @@ def _fields(title: str, document: dict[str, Any], blocks: tuple[str, ...]) -> Ta
     return table
 
 
-def _models(account: Account) -> Table:
+def _models(summary: Summary) -> Table:
     table = _table("Models over all days", "model", "interactions", "cost USD", numeric=2)
-    for model, (requests, cost) in models(account.daily).items():
+    for model, (requests, cost) in models(summary.daily).items():
         table.add_row(model, f"{requests:,}", "not priced" if cost is None else f"{cost:.6f}")
     return table
 
 
-def _poison(account: Account) -> Table:
+def _poison(summary: Summary) -> Table:
     table = _table(
-        f"In poison: {len(account.poison)} documents", "field", "for example", "documents", numeric=1
+        f"In poison: {len(summary.poison)} documents", "field", "for example", "documents", numeric=1
     )
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for row in account.poison:
+    for row in summary.poison:
         field = str(row.get("error_field") or row.get("error_type"))
         counts[field] += 1
         examples.setdefault(field, str(row.get("error_message")))

@@ -18,7 +18,7 @@ from azure.core.exceptions import AzureError
 from local.console import notes, output
 from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import StackError
-from tests.soak.account import print_account
+from tests.soak.report import print_report
 from tests.soak.run import SoakConfig, run_soak
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -45,7 +45,7 @@ def main(
 
     tell(f"seed {drawn}, data in {data}")
     try:
-        account = run_until_signal(run_soak(config, tell))
+        report = run_until_signal(run_soak(config, tell))
     except asyncio.CancelledError:
         shutil.rmtree(data)
         tell("interrupted; everything is stopped and removed")
@@ -54,10 +54,10 @@ def main(
         typer.echo(f"error: {error}\nThe data is kept in {data}.", err=True)
         raise typer.Exit(1) from None
     if as_json:
-        print(json.dumps(account.as_json()))
+        print(json.dumps(report.as_json()))
     else:
-        print_account(account, output())
-    if account.holds:
+        print_report(report, output())
+    if report.holds:
         shutil.rmtree(data)
         return
     tell(f"the data and the logs are kept in {data}")

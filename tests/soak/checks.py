@@ -18,7 +18,7 @@ from tests.corrections import Document
 from tests.independent import assert_views_equal, is_malformed
 from tests.soak.conductor import Conductor
 from tests.soak.crew import Crew
-from tests.soak.logs import LogAccount
+from tests.soak.logs import LogSummary
 from tests.soak.memory import Series
 from tests.soak.plan import KILLS_DATABASE, SPLIT_CONTAINERS, Kind
 from tests.soak.traffic import Book, Key, key_of
@@ -187,7 +187,7 @@ def check_memory(series: Iterable[Series], required: Iterable[str] = ()) -> Chec
     return verdict("memory is flat", wrong, f"{len(judged)} processes; {short} lived too short to be judged")
 
 
-def check_logs(logs: LogAccount) -> Check:
+def check_logs(logs: LogSummary) -> Check:
     """Check that nobody logged an error that the disturbances do not explain."""
     wrong = [
         f"{count} × {event}\n    " + "\n    ".join(logs.examples[event])
@@ -196,7 +196,7 @@ def check_logs(logs: LogAccount) -> Check:
     return verdict("no error that the disturbances do not explain", wrong)
 
 
-def check_cut_short(logs: LogAccount) -> Check:
+def check_cut_short(logs: LogSummary) -> Check:
     """See that kills hit hosts at work: otherwise nothing had to be delivered again."""
     wrong = [] if logs.cut_short.total() else ["no invocation was cut short by a kill"]
     total, cut = logs.invocations.total(), logs.cut_short.total()

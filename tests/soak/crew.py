@@ -207,7 +207,7 @@ class Crew:
                 member.series.samples.append((monotonic() - member.since, size))
 
     def summary(self) -> dict[str, Any]:
-        """Return what the account says of starts and ends."""
+        """Return what the report says of starts and ends."""
         return {
             "failed_starts": dict(Counter(self.failed_starts)),
             "bad_ends": self.bad_ends,

@@ -26,7 +26,7 @@ LONGEST_EXAMPLE = 600
 
 
 @dataclass(slots=True)
-class LogAccount:
+class LogSummary:
     """Lines of all logs, counted."""
 
     killed: Collection[int] = ()
@@ -44,7 +44,7 @@ class LogAccount:
     cut_short: Counter[str] = field(default_factory=Counter)
     """Invocations that a kill cut short, by function: their batches came again."""
 
-    def take(self, source: str, lines: Iterable[str], *, frozen: bool = False) -> None:
+    def read(self, source: str, lines: Iterable[str], *, frozen: bool = False) -> None:
         """Count the lines of one process; ``frozen``: it was stopped for a while, its event loop too."""
         under_way: dict[str, str] = {}
         for line in lines:
@@ -115,15 +115,15 @@ def is_expected(entry: dict[str, Any], *, killed: Collection[int], frozen: bool)
     return False
 
 
-def read_logs(folder: Path, *, frozen: Iterable[str], killed: Collection[int]) -> LogAccount:
+def read_logs(folder: Path, *, frozen: Iterable[str], killed: Collection[int]) -> LogSummary:
     """Count what database server and hosts logged. Azurite's log is its own."""
-    account, stopped = LogAccount(killed), set(frozen)
+    summary, stopped = LogSummary(killed), set(frozen)
     for path in sorted(folder.glob("*.log")):
         if path.stem == "azurite":
             continue
         with path.open(errors="replace") as lines:
-            account.take(path.stem, whole(lines), frozen=path.stem in stopped)
-    return account
+            summary.read(path.stem, whole(lines), frozen=path.stem in stopped)
+    return summary
 
 
 def whole(lines: Iterable[str]) -> Iterable[str]:

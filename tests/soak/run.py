@@ -20,12 +20,12 @@ from local.settle import settle_feeds
 from local.stack import Stack
 from tests.acceptance.fleet import RunningFleet
 from tests.soak import checks
-from tests.soak.account import Account
 from tests.soak.checks import Check
 from tests.soak.conductor import Conductor, Deed
 from tests.soak.crew import WITNESS, Crew, running_crew
 from tests.soak.logs import read_logs
 from tests.soak.plan import TRAFFIC, make_plan
+from tests.soak.report import SoakReport
 from tests.soak.traffic import SoakTraffic
 from tests.soak.writer import RefusedError, Writer
 
@@ -51,43 +51,43 @@ class SoakConfig:
     per_second: float
 
 
-async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> Account:
-    """Run a soak and return its account; what fails in it is in the account.
+async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> SoakReport:
+    """Run a soak and return its report; what fails in it is in the report.
 
     Raises
     ------
     StackError
         The stack cannot start.
     """
-    account = Account(config.seed, config.seconds)
+    report = SoakReport(config.seed, config.seconds)
     async with running_crew(config.data, config.hosts, config.seed) as (stack, crew):
         os.environ.update(stack.settings)  # where measuring lag looks for them
-        soak = _Soak(config, stack, crew, account, tell)
+        soak = _Soak(config, stack, crew, report, tell)
         try:
             await soak.run()
         except* (StackError, RefusedError) as failures:
-            account.checks.append(
+            report.checks.append(
                 checks.verdict("the soak ran to its end", [str(one) for one in failures.exceptions])
             )
-        account.series, account.starts = crew.series, crew.summary()
+        report.series, report.starts = crew.series, crew.summary()
     # After the hosts have ended: what they log on the way out counts as well.
-    account.logs = read_logs(config.data / "logs", frozen=crew.frozen_logs, killed=crew.killed)
+    report.logs = read_logs(config.data / "logs", frozen=crew.frozen_logs, killed=crew.killed)
     long_lived = (WITNESS, "cosmos", "azurite") if config.seconds >= JUDGED_FROM else ()
-    account.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
-    account.checks.append(checks.check_logs(account.logs))
+    report.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
+    report.checks.append(checks.check_logs(report.logs))
     if config.seconds >= JUDGED_FROM:  # in a short one, no kill may hit a host at work
-        account.checks.append(checks.check_cut_short(account.logs))
-    return account
+        report.checks.append(checks.check_cut_short(report.logs))
+    return report
 
 
 class _Soak:
     def __init__(
-        self, config: SoakConfig, stack: Stack, crew: Crew, account: Account, tell: Callable[[str], None]
+        self, config: SoakConfig, stack: Stack, crew: Crew, report: SoakReport, tell: Callable[[str], None]
     ) -> None:
         self._config = config
         self._stack = stack
         self._crew = crew
-        self._account = account
+        self._report = report
         self._tell = tell
 
     async def run(self) -> None:
@@ -101,29 +101,29 @@ class _Soak:
                     task.cancel()
 
     async def _disturb(self, fleet: RunningFleet) -> None:
-        config, account = self._config, self._account
+        config, report = self._config, self._report
         traffic = SoakTraffic(config.users, config.seed, until=round(time() * 1000))
-        writer = Writer(fleet.interactions, traffic, account.book, config.seed)
+        writer = Writer(fleet.interactions, traffic, report.book, config.seed)
         conductor = Conductor(fleet, self._crew, seed=config.seed, tell=self._told)
-        account.deeds = conductor.deeds
+        report.deeds = conductor.deeds
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.run(config.seconds, config.per_second))
             group.create_task(conductor.run(make_plan(config.seed, config.seconds), config.seconds))
         self._crew.measuring = False
         await conductor.calm()
-        account.struck = conductor.struck
-        account.checks.append(checks.check_deeds(conductor))
+        report.struck = conductor.struck
+        report.checks.append(checks.check_deeds(conductor))
 
     async def _compare(self, fleet: RunningFleet) -> None:
-        account = self._account
+        report = self._report
         self._tell("traffic and disturbances are over; waiting until every feed is drained and published")
-        account.settlement = settled = await settle_feeds(self._stack.connection, timeout=SETTLE_SECONDS)
+        report.settlement = settled = await settle_feeds(self._stack.connection, timeout=SETTLE_SECONDS)
         detail = f"after {settled.seconds:.1f} s" if settled.drained else str(settled.as_json())
-        account.checks.append(Check("every feed is drained and published", settled.drained, detail))
+        report.checks.append(Check("every feed is drained and published", settled.drained, detail))
         self._tell("comparing")
-        account.checks += await checks.check_data(fleet, account.book)
-        account.checks.append(await checks.check_audit(fleet))
-        account.checks.append(await checks.check_leases(self._crew))
+        report.checks += await checks.check_data(fleet, report.book)
+        report.checks.append(await checks.check_audit(fleet))
+        report.checks.append(await checks.check_leases(self._crew))
 
     async def _sample(self) -> NoReturn:
         while True:
@@ -135,10 +135,10 @@ class _Soak:
             while True:
                 await asyncio.sleep(PROGRESS_EVERY)
                 lag = await measured(meter)
-                account = self._account
+                report = self._report
                 self._tell(
-                    f"{account.book.writes:,} writes of {len(account.book.stands):,} documents,"
-                    f" {len(account.deeds)} actions, lag {lag}"
+                    f"{report.book.writes:,} writes of {len(report.book.stands):,} documents,"
+                    f" {len(report.deeds)} actions, lag {lag}"
                 )
 
     def _told(self, deed: Deed) -> None:

@@ -5,47 +5,47 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.soak.logs import LogAccount, read_logs
+from tests.soak.logs import LogSummary, read_logs
 
 
 def line(event: str, level: str = "error", **fields: object) -> str:
     return json.dumps({"event": event, "level": level, **fields}) + "\n"
 
 
-def taken(*lines: str, frozen: bool = False) -> LogAccount:
-    account = LogAccount()
-    account.take("host-1", lines, frozen=frozen)
-    return account
+def taken(*lines: str, frozen: bool = False) -> LogSummary:
+    summary = LogSummary()
+    summary.read("host-1", lines, frozen=frozen)
+    return summary
 
 
 def test_faults_and_malformed_documents_explain_errors() -> None:
-    account = taken(
+    summary = taken(
         line("invocation_failed", error_type="ServiceRequestError"),
         line("invocation_failed", error_type="ServiceRequestError"),
         line("document_poisoned", error_type="DocumentError"),
         line("lease_lost", "warning"),
         line("host_started", "info"),
     )
-    assert account.expected == {
+    assert summary.expected == {
         "invocation_failed (ServiceRequestError)": 2,
         "document_poisoned (DocumentError)": 1,
     }
-    assert account.warnings == {"lease_lost": 1}
-    assert not account.unexpected
+    assert summary.warnings == {"lease_lost": 1}
+    assert not summary.unexpected
 
 
 def test_anything_else_is_unexpected_and_shown() -> None:
-    account = taken(
+    summary = taken(
         line("invocation_failed", error_type="KeyError", where=["fold.py:1"]),
         line("request_failed"),
         line("trigger_failed", "critical", error_type="ValueError"),
         line("document_poisoned", error_type="ZeroDivisionError"),
         "Traceback (most recent call last):\n",
     )
-    assert account.unexpected.total() == 5
-    assert not account.expected
-    assert "fold.py:1" in account.examples["invocation_failed (KeyError)"][0]
-    assert "Traceback" in account.examples["host-1: not a JSON line"][0]
+    assert summary.unexpected.total() == 5
+    assert not summary.expected
+    assert "fold.py:1" in summary.examples["invocation_failed (KeyError)"][0]
+    assert "Traceback" in summary.examples["host-1: not a JSON line"][0]
 
 
 def test_only_a_frozen_host_may_have_a_blocked_loop() -> None:
@@ -72,11 +72,11 @@ def test_invocations_that_a_kill_cut_short_are_those_without_an_end() -> None:
     def began(name: str, event: str = "invocation_started") -> str:
         return line(event, "info", function="fold", invocation_id=name)
 
-    account = taken(began("a"), began("b"), began("a", "invocation_succeeded"), began("c"))
-    assert (account.invocations, account.cut_short) == ({"fold": 1}, {"fold": 2})
+    summary = taken(began("a"), began("b"), began("a", "invocation_succeeded"), began("c"))
+    assert (summary.invocations, summary.cut_short) == ({"fold": 1}, {"fold": 2})
 
 
 def test_a_host_may_only_have_died_that_was_killed() -> None:
-    account = LogAccount(killed={7})
-    account.take("host-1", [line("host_died", pid=7), line("host_died", pid=8)])
-    assert (account.expected, account.unexpected) == ({"host_died": 1}, {"host_died": 1})
+    summary = LogSummary(killed={7})
+    summary.read("host-1", [line("host_died", pid=7), line("host_died", pid=8)])
+    assert (summary.expected, summary.unexpected) == ({"host_died": 1}, {"host_died": 1})

@@ -16,7 +16,7 @@ from local.seed.database import CONTAINERS
 from local.seed.traffic import INTERACTIONS
 from local.seed.writer import SeedSummary
 
-PURPOSE = "account"
+PURPOSE = "summary"
 CHARGES_TIMEOUT = aiohttp.ClientTimeout(total=30)
 POISON_FIELDS = "c.id, c.source_container, c.error_field, c.error_type, c.error_message"
 
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Summary:
     """The state of the database: sources, views and poison."""
 
     sources: int
@@ -60,7 +60,7 @@ class Check:
         return self.expected == self.found
 
 
-async def read_account(connection: Connection) -> Account:
+async def read_summary(connection: Connection) -> Summary:
     """Read sources, views and poison from the database."""
     async with connection.client(PURPOSE) as client:
         database = client.get_database_client(connection.database)
@@ -73,7 +73,7 @@ async def read_account(connection: Connection) -> Account:
         )
         stored = {name: await _count(database.get_container_client(name)) for name in CONTAINERS}
     came_from = Counter(str(row.get("source_container")) for row in poison)
-    return Account(
+    return Summary(
         sources=stored.pop(INTERACTIONS),
         daily=sorted(daily, key=lambda day: str(day["date"])),
         people=sorted(people, key=_interactions, reverse=True),
@@ -97,28 +97,28 @@ async def _count(container: ContainerProxy) -> int:
     return sum(counts)
 
 
-def checks(account: Account, written: SeedSummary) -> list[Check]:
+def checks(summary: Summary, written: SeedSummary) -> list[Check]:
     """Compare the views with what was written, computed from the writes and not from the fleet's state."""
     found = [
-        Check("interactions stored", written.documents, account.sources),
-        Check("counted per day + poison = stored", account.sources, account.counted + len(account.poison)),
-        Check("malformed documents in poison", written.malformed.total(), len(account.poison)),
+        Check("interactions stored", written.documents, summary.sources),
+        Check("counted per day + poison = stored", summary.sources, summary.counted + len(summary.poison)),
+        Check("malformed documents in poison", written.malformed.total(), len(summary.poison)),
         Check(
             "counted per person = valid of those who agree",
             written.analysed,
-            sum(map(_interactions, account.people)),
+            sum(map(_interactions, summary.people)),
         ),
         Check(
             "citations",
             written.citations,
-            sum(day["content_performance"]["total_citations"] for day in account.daily),
+            sum(day["content_performance"]["total_citations"] for day in summary.daily),
         ),
     ]
-    per_day = {day["date"]: day["usage_statistics"]["total_interactions"] for day in account.daily}
+    per_day = {day["date"]: day["usage_statistics"]["total_interactions"] for day in summary.daily}
     for name, beside in sorted(written.beside.items()):
-        found.append(Check(f"{name} stored", beside.documents, account.beside.get(name, 0)))
+        found.append(Check(f"{name} stored", beside.documents, summary.beside.get(name, 0)))
         malformed = beside.malformed.total()
-        found.append(Check(f"malformed {name} in poison", malformed, account.poison_beside[name]))
+        found.append(Check(f"malformed {name} in poison", malformed, summary.poison_beside[name]))
     found.extend(
         Check(f"interactions on {day}", written.per_day.get(day, 0), per_day.get(day, 0))
         for day in sorted({*written.per_day, *per_day})
@@ -166,7 +166,7 @@ class Outcome:
     """What was written, what came out of it and what that took."""
 
     written: SeedSummary
-    account: Account
+    summary: Summary
     checks: list[Check]
     charges: list[dict[str, Any]]
     """Request units by client, container and operation, as the local server counted them."""
@@ -187,10 +187,10 @@ class Outcome:
                 for check in self.checks
             ],
             "written": self.written.as_json(),
-            "counted": self.account.counted,
-            "days": len(self.account.daily),
-            "people": len(self.account.people),
-            "poison": len(self.account.poison),
+            "counted": self.summary.counted,
+            "days": len(self.summary.daily),
+            "people": len(self.summary.people),
+            "poison": len(self.summary.poison),
             "drained_after_seconds": round(self.drained_after, 3),
             "request_units": round(sum(row["request_units"] for row in self.charges), 2),
         }

@@ -1,4 +1,4 @@
-"""The account of a demonstration: the figures are compared with the writes, and a wrong one is noticed."""
+"""The summary of a demonstration: the figures are compared with the writes, and a wrong one is noticed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from local.account import Account, Check, Outcome, checks, models
 from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
 from local.seed.writer import SeedSummary, Written, account_for
+from local.summary import Check, Outcome, Summary, checks, models
 from shared.aggregates.base import Contributions
 from shared.documents.interactions import parse_interaction
 from shared.errors import DocumentError
@@ -33,7 +33,7 @@ def final_documents(traffic: list[Write]) -> list[dict]:
     return list({write.document["id"]: write.document for write in traffic}.values())
 
 
-def published(documents: list[dict]) -> Account:
+def published(documents: list[dict]) -> Summary:
     """Compute the views in memory, with the fleet's own arithmetic."""
     contributions = Contributions()
     prices, poison = PriceTable(list_prices()), []
@@ -50,7 +50,7 @@ def published(documents: list[dict]) -> Account:
         for key in sorted({key for target in contributions.deltas for key in view.shows(target)}):
             stamp = replace(STAMP, tick=view.tick(key, STAMP.as_of))
             rendered[name] += [one.body for one in view.render(key, states, stamp) if one.body is not None]
-    return Account(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
+    return Summary(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def written() -> SeedSummary:
 
 
 @pytest.fixture(scope="module")
-def account() -> Account:
+def summary() -> Summary:
     return published(final_documents(list(writes(PLAN))))
 
 
@@ -70,15 +70,15 @@ def failing(found: list[Check]) -> list[str]:
     return [check.what for check in found if not check.holds]
 
 
-def test_views_computed_from_the_documents_add_up(account: Account, written: SeedSummary) -> None:
-    found = checks(account, written)
+def test_views_computed_from_the_documents_add_up(summary: Summary, written: SeedSummary) -> None:
+    found = checks(summary, written)
     assert failing(found) == []
     assert len(found) == 5 + len(written.per_day)
-    assert len(account.poison) == written.malformed.total() == 8
+    assert len(summary.poison) == written.malformed.total() == 8
 
 
-def test_an_interaction_counted_twice_is_noticed(account: Account, written: SeedSummary) -> None:
-    wrong = copy.deepcopy(account)
+def test_an_interaction_counted_twice_is_noticed(summary: Summary, written: SeedSummary) -> None:
+    wrong = copy.deepcopy(summary)
     day = wrong.daily[2]
     day["usage_statistics"]["total_interactions"] += 1
     assert failing(checks(wrong, written)) == [
@@ -87,26 +87,26 @@ def test_an_interaction_counted_twice_is_noticed(account: Account, written: Seed
     ]
 
 
-def test_a_lost_poison_document_is_noticed(account: Account, written: SeedSummary) -> None:
-    wrong = Account(account.sources, account.daily, account.people, account.poison[1:])
+def test_a_lost_poison_document_is_noticed(summary: Summary, written: SeedSummary) -> None:
+    wrong = Summary(summary.sources, summary.daily, summary.people, summary.poison[1:])
     assert failing(checks(wrong, written)) == [
         "counted per day + poison = stored",
         "malformed documents in poison",
     ]
 
 
-def test_a_day_that_was_not_published_is_noticed(account: Account, written: SeedSummary) -> None:
-    wrong = Account(account.sources, account.daily[1:], account.people, account.poison)
-    assert f"interactions on {account.daily[0]['date']}" in failing(checks(wrong, written))
+def test_a_day_that_was_not_published_is_noticed(summary: Summary, written: SeedSummary) -> None:
+    wrong = Summary(summary.sources, summary.daily[1:], summary.people, summary.poison)
+    assert f"interactions on {summary.daily[0]['date']}" in failing(checks(wrong, written))
 
 
-def test_people_who_refuse_to_be_analysed_are_not_expected(account: Account, written: SeedSummary) -> None:
-    person = account.people[0]["user_id"]
+def test_people_who_refuse_to_be_analysed_are_not_expected(summary: Summary, written: SeedSummary) -> None:
+    person = summary.people[0]["user_id"]
     some = copy.deepcopy(written)
     some.refusing.add(person)
-    assert failing(checks(account, some)) == ["counted per person = valid of those who agree"]
-    shown = [one for one in account.people if one["user_id"] != person]
-    assert failing(checks(replace(account, people=shown), some)) == []
+    assert failing(checks(summary, some)) == ["counted per person = valid of those who agree"]
+    shown = [one for one in summary.people if one["user_id"] != person]
+    assert failing(checks(replace(summary, people=shown), some)) == []
 
 
 def test_consent_that_is_given_later_counts() -> None:
@@ -122,29 +122,29 @@ def test_consent_that_is_given_later_counts() -> None:
 
 
 def test_documents_lost_or_too_many_in_other_containers_are_noticed(
-    account: Account, written: SeedSummary
+    summary: Summary, written: SeedSummary
 ) -> None:
     more = copy.deepcopy(written)
     more.beside["user_sessions"] = Written(created=90, replaced=90, malformed=Counter(duration_negative=2))
-    right = replace(account, beside={"user_sessions": 90}, poison_beside=Counter(user_sessions=2))
+    right = replace(summary, beside={"user_sessions": 90}, poison_beside=Counter(user_sessions=2))
     assert failing(checks(right, more)) == []
     assert failing(checks(replace(right, beside={"user_sessions": 89}), more)) == ["user_sessions stored"]
     short = replace(right, poison_beside=Counter({"user_sessions": 1}))
     assert failing(checks(short, more)) == ["malformed user_sessions in poison"]
 
 
-def test_costs_are_summed_over_days_by_model(account: Account) -> None:
-    totals = models(account.daily)
-    assert sum(requests for requests, _ in totals.values()) == account.counted
+def test_costs_are_summed_over_days_by_model(summary: Summary) -> None:
+    totals = models(summary.daily)
+    assert sum(requests for requests, _ in totals.values()) == summary.counted
     assert totals["gemini_2_5_flash"][1] == pytest.approx(
         sum(
             day["ai_performance"]["model_performance"].get("gemini_2_5_flash", {}).get("cost_usd") or 0
-            for day in account.daily
+            for day in summary.daily
         )
     )
 
 
-def test_the_account_is_readable(account: Account, written: SeedSummary) -> None:
+def test_the_summary_is_readable(summary: Summary, written: SeedSummary) -> None:
     charges = [
         {
             "client": "fleet",
@@ -156,12 +156,12 @@ def test_the_account_is_readable(account: Account, written: SeedSummary) -> None
         {"client": "seed", "container": None, "operation": "create", "requests": 2, "request_units": 12.0},
     ]
     sink = io.StringIO()
-    outcome = Outcome(written, account, checks(account, written), charges, drained_after=2.0)
+    outcome = Outcome(written, summary, checks(summary, written), charges, drained_after=2.0)
     print_report(outcome, Console(file=sink, width=130))
     text = sink.getvalue()
     assert "Every figure adds up." in text
-    assert account.daily[0]["date"] in text
-    assert account.people[0]["id"] in text
+    assert summary.daily[0]["date"] in text
+    assert summary.people[0]["id"] in text
     assert "82" in text  # request units in all
     assert "cost_data.input_tokens" in text
     assert outcome.as_json()["adds_up"] is True

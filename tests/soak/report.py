@@ -1,4 +1,4 @@
-"""The account of a soak: what was written, what was done to the fleet, and what came of it."""
+"""The report of a soak: what was written, what was done to the fleet, and what came of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.table import Table
 from local.settle import Settlement
 from tests.soak.checks import Check
 from tests.soak.conductor import Deed
-from tests.soak.logs import LogAccount
+from tests.soak.logs import LogSummary
 from tests.soak.memory import Series
 from tests.soak.traffic import Book
 
 
 @dataclass(slots=True)
-class Account:
+class SoakReport:
     """Everything that is told at the end."""
 
     seed: int
@@ -31,7 +31,7 @@ class Account:
     settlement: Settlement | None = None
     checks: list[Check] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
-    logs: LogAccount = field(default_factory=LogAccount)
+    logs: LogSummary = field(default_factory=LogSummary)
     starts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,19 +65,19 @@ class Account:
         }
 
 
-def print_account(account: Account, console: Console) -> None:
+def print_report(report: SoakReport, console: Console) -> None:
     """Print it for people."""
-    console.print(_writes(account))
-    console.print(_deeds(account))
-    console.print(_memory(account))
-    console.print(_errors(account))
-    if account.starts.get("failed_starts"):
+    console.print(_writes(report))
+    console.print(_deeds(report))
+    console.print(_memory(report))
+    console.print(_errors(report))
+    if report.starts.get("failed_starts"):
         console.print("Hosts that faults kept from starting, and that were started again:")
-        for reason, count in account.starts["failed_starts"].items():
+        for reason, count in report.starts["failed_starts"].items():
             console.print(f"  {count} × {reason}", markup=False)
-    console.print(_checks(account))
-    if account.holds:
-        judged = any(one.flat() for one in account.series)
+    console.print(_checks(report))
+    if report.holds:
+        judged = any(one.flat() for one in report.series)
         memory = "memory flat" if judged else "too short to judge the memory"
         console.print(f"[green]Nothing lost, nothing double, {memory}.[/green]")
     else:
@@ -91,10 +91,10 @@ def _table(title: str, *columns: str, numeric: int = 0) -> Table:
     return table
 
 
-def _writes(account: Account) -> Table:
-    book = account.book
-    documents = f"{len(book.stands):,} documents (seed {account.seed})"
-    title = f"{book.writes:,} writes in {account.seconds:g} s, {documents}"
+def _writes(report: SoakReport) -> Table:
+    book = report.book
+    documents = f"{len(book.stands):,} documents (seed {report.seed})"
+    title = f"{book.writes:,} writes in {report.seconds:g} s, {documents}"
     table = _table(title, "kind", "acknowledged", numeric=1)
     for kind, count in book.acknowledged.most_common():
         table.add_row(str(kind), f"{count:,}")
@@ -102,17 +102,17 @@ def _writes(account: Account) -> Table:
     return table
 
 
-def _deeds(account: Account) -> Table:
-    title = f"{len(account.deeds)} disturbances, {account.struck:,} requests struck by faults"
+def _deeds(report: SoakReport) -> Table:
+    title = f"{len(report.deeds)} disturbances, {report.struck:,} requests struck by faults"
     table = _table(title, "kind", "times", numeric=1)
-    for kind, count in Counter(deed.kind for deed in account.deeds).most_common():
+    for kind, count in Counter(deed.kind for deed in report.deeds).most_common():
         table.add_row(str(kind), str(count))
     return table
 
 
-def _memory(account: Account) -> Table:
-    judged = [one for one in account.series if one.flat() is not None]
-    short = len(account.series) - len(judged)
+def _memory(report: SoakReport) -> Table:
+    judged = [one for one in report.series if one.flat() is not None]
+    short = len(report.series) - len(judged)
     table = _table(
         f"Memory, of the processes that lived long enough ({short} more did not)",
         "process", "seconds", "first MB", "peak MB", "last MB", "MB per minute", "at most", numeric=6,
@@ -123,23 +123,23 @@ def _memory(account: Account) -> Table:
     return table
 
 
-def _errors(account: Account) -> Table:
+def _errors(report: SoakReport) -> Table:
     table = _table("Logged errors and warnings", "event", "kind", "times", numeric=1)
     for kind, counts in (
-        ("unexpected error", account.logs.unexpected),
-        ("expected error", account.logs.expected),
-        ("warning", account.logs.warnings),
+        ("unexpected error", report.logs.unexpected),
+        ("expected error", report.logs.expected),
+        ("warning", report.logs.warnings),
     ):
         for event, count in counts.most_common():
             table.add_row(escape(event), kind, f"{count:,}")
-    if account.logs.repaired:
-        table.add_row("repaired by the auditor's timer meanwhile", "", f"{account.logs.repaired:,}")
+    if report.logs.repaired:
+        table.add_row("repaired by the auditor's timer meanwhile", "", f"{report.logs.repaired:,}")
     return table
 
 
-def _checks(account: Account) -> Table:
+def _checks(report: SoakReport) -> Table:
     table = _table("Does it hold?", "", "", "")
-    for check in account.checks:
+    for check in report.checks:
         mark = "[green]yes[/green]" if check.holds else "[red]no[/red]"
         table.add_row(check.what, mark, escape(check.detail))
     return table
