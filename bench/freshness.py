@@ -22,8 +22,8 @@ from bench.contenders import BenchError
 from bench.feed import FeedReader
 from bench.figures import StackFigures, percentile
 from bench.traffic import LiveSegments, Scale, store
+from local.drain import drain_feeds
 from local.processes import StackError
-from local.settle import settle_feeds
 from local.stack import Stack, StackConfig, running_stack
 from shared.facts import USER_INTERACTIONS
 
@@ -92,8 +92,8 @@ async def _measure(stack: Stack, scale: Scale, backlog: int, writes: int, per_se
             await store(source, documents)
             for document in documents:
                 counted[document["user_id"]] += 1
-        settlement = await settle_feeds(connection, timeout=PATIENCE_SECONDS)
-        if not settlement.drained:
+        drained = await drain_feeds(connection, timeout=PATIENCE_SECONDS)
+        if not drained.drained:
             raise StackError(f"the host did not drain {backlog:,} changes within {PATIENCE_SECONDS:g} s")
         watcher = Watcher(counted)
         await _write_and_watch(database, source, live, watcher, writes, per_second)

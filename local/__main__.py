@@ -198,13 +198,13 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Wait until every feed is drained and published; exit code 1 and the lag per feed if it is not."""
-    from local.settle import print_lag, settle_feeds
+    from local.drain import drain_feeds, print_lag
 
     with _failures_as_sentences():
         connection = find_connection(data)
 
         async def wait() -> int:
-            settled = await settle_feeds(connection, timeout=timeout)
+            settled = await drain_feeds(connection, timeout=timeout)
             print_lag(settled, as_json=as_json)
             return 0 if settled.drained else 1
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from time import monotonic
 
 from local.console import notes, output
+from local.drain import drain_feeds, print_lag
 from local.processes import StackError
 from local.report import print_report
 from local.seed.command import seed_database
 from local.seed.traffic import TrafficPlan
-from local.settle import print_lag, settle_feeds
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import Outcome, checks, read_charges, read_summary
 
@@ -61,10 +61,10 @@ async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: boo
     started = monotonic()
     written = await seed_database(connection, plan)
     console.print(f"{written.documents:,} interactions written; waiting until every feed is drained …")
-    settlement = await settle_feeds(connection, timeout=timeout)
+    drained = await drain_feeds(connection, timeout=timeout)
     drained_after = monotonic() - started
-    if not settlement.drained:
-        print_lag(settlement, as_json=as_json)
+    if not drained.drained:
+        print_lag(drained, as_json=as_json)
         return None
     # Charges first: reading the summary is not what the fleet costs.
     charges = await read_charges(stack.cosmos["endpoint"], connection)

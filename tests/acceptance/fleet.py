@@ -15,8 +15,8 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
+from local.drain import DrainResult, drain_feeds
 from local.seed.traffic import TrafficPlan, writes
-from local.settle import Settlement, settle_feeds
 from local.stack import Stack, StackConfig, running_stack
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.corrections import answered_by_another, at_another_time
@@ -59,11 +59,11 @@ class RunningFleet:
         for document in documents:
             await self.interactions.upsert_item(document)
 
-    async def settle(self, timeout: float = PATIENCE) -> Settlement:
+    async def drain(self, timeout: float = PATIENCE) -> DrainResult:
         """Wait until every feed is drained and published."""
-        settlement = await settle_feeds(self.stack.connection, timeout=timeout)
-        assert settlement.drained, settlement.as_json()
-        return settlement
+        drained = await drain_feeds(self.stack.connection, timeout=timeout)
+        assert drained.drained, drained.as_json()
+        return drained
 
     async def assert_views_are_right(self) -> list[Document]:
         """Compare the views with the documents as they stand; return the documents."""

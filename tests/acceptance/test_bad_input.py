@@ -152,7 +152,7 @@ async def test_bad_documents_go_to_poison_alone_and_odd_ones_are_counted(tmp_pat
     async with running_fleet(tmp_path, instances=1) as fleet:
         for number, document in enumerate(bad):
             await fleet.write([*neighbours[3 * number : 3 * number + 3], document, *odd[number : number + 1]])
-        await fleet.settle()
+        await fleet.drain()
         documents = await fleet.assert_views_are_right()
         assert len(documents) == 4 * len(bad) + len(odd)
         await fleet.assert_poison_holds_the_malformed(documents)
@@ -201,7 +201,7 @@ async def test_an_unknown_model_is_counted_unpriced_until_it_has_a_price(
     async with running_fleet(tmp_path, instances=1) as fleet:
         await fleet.write(interaction(f"i{n}", cost_data=usage | {"input_tokens": n}) for n in range(20))
         await fleet.write(interaction(f"k{n}", user_id=f"person-i{n}") for n in range(20))
-        await fleet.settle()
+        await fleet.drain()
         await fleet.assert_views_are_right()
         (day,) = await fleet.all_of("daily_metrics")
         assert day["ai_performance"]["unpriced_models"] == {"oracle-1": 20}
@@ -212,7 +212,7 @@ async def test_an_unknown_model_is_counted_unpriced_until_it_has_a_price(
             await operator.prices.put(parse_price(price))
             applied = await operator.repricer.apply()
             repeated = await operator.repricer.apply()
-        await fleet.settle()
+        await fleet.drain()
         monkeypatch.setitem(independent.PER_MILLION_USD, "oracle-1", (7.0, 30.0))
         await fleet.assert_views_are_right()
         (day,) = await fleet.all_of("daily_metrics")
@@ -226,7 +226,7 @@ async def test_an_unknown_model_is_counted_unpriced_until_it_has_a_price(
 async def test_an_operator_replays_a_document_once_it_is_corrected(tmp_path: Path) -> None:
     async with running_fleet(tmp_path, instances=1) as fleet, aiohttp.ClientSession() as web:
         await fleet.write([interaction("i1", user_rating=9), interaction("i2")])
-        await fleet.settle()
+        await fleet.drain()
         (row,) = await fleet.all_of("poison_messages")
 
         async def post(action: str) -> tuple[int, Any]:
@@ -245,7 +245,7 @@ async def test_an_operator_replays_a_document_once_it_is_corrected(tmp_path: Pat
         await fleet.write([interaction("i1", user_rating=4)])
         status, replayed = await post("replay")
         assert (status, replayed["status"], replayed["status_changed_by"]) == (200, "replayed", "night shift")
-        await fleet.settle()  # the feed delivers the corrected document as well
+        await fleet.drain()  # the feed delivers the corrected document as well
         await fleet.assert_views_are_right()
         (day,) = await fleet.all_of("daily_metrics")
         assert day["usage_statistics"]["total_interactions"] == 2

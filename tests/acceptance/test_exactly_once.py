@@ -61,7 +61,7 @@ async def test_views_are_right_after_kills_faults_and_corrections(tmp_path: Path
         fleet.server("DELETE", "faults")
         # A host of the same name takes up at once what the last victim left, rather than when it expires.
         async with extra_host(tmp_path, "victim", tmp_path / "survivor.log"):
-            await fleet.settle()
+            await fleet.drain()
             documents = await fleet.assert_views_are_right()
             await fleet.assert_poison_holds_the_malformed(documents)
             await assert_nothing_is_left_to_repair(fleet)

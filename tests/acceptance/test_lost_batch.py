@@ -37,13 +37,13 @@ async def test_the_auditor_repairs_what_the_platform_lost(
         )
         await host.start()
         try:
-            await fleet.settle()
+            await fleet.drain()
             before = await counted(fleet)
             with pytest.raises(AssertionError, match="differences"):
                 await fleet.assert_views_are_right()
             async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
                 first = await repair.auditor.audit_all(delay_seconds=0)
-                await fleet.settle()
+                await fleet.drain()
                 second = await repair.auditor.audit_all(delay_seconds=0)
         finally:
             await host.stop()

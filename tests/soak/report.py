@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local.settle import Settlement
+from local.drain import DrainResult
 from tests.soak.checks import Check
 from tests.soak.conductor import Deed
 from tests.soak.logs import LogSummary
@@ -28,7 +28,7 @@ class SoakReport:
     book: Book = field(default_factory=Book)
     deeds: list[Deed] = field(default_factory=list)
     struck: int = 0
-    settlement: Settlement | None = None
+    drained: DrainResult | None = None
     checks: list[Check] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
     logs: LogSummary = field(default_factory=LogSummary)
@@ -52,7 +52,7 @@ class SoakReport:
                 {"at": round(deed.at, 1), "kind": str(deed.kind), "what": deed.what} for deed in self.deeds
             ],
             "requests_struck": self.struck,
-            "settled": self.settlement.as_json() if self.settlement else None,
+            "settled": self.drained.as_json() if self.drained else None,
             "checks": [check.as_json() for check in self.checks],
             "memory": [one.as_json() for one in self.series],
             "errors_expected": dict(self.logs.expected.most_common()),

@@ -13,10 +13,10 @@ from typing import NoReturn
 from azure.core.exceptions import AzureError
 
 from local.connection import DEFAULT_DATABASE
+from local.drain import drain_feeds
 from local.host.feed import RangeSplitError
 from local.host.lag import LagMeter
 from local.processes import ROOT, StackError
-from local.settle import settle_feeds
 from local.stack import Stack
 from tests.acceptance.fleet import RunningFleet
 from tests.soak import checks
@@ -32,7 +32,7 @@ from tests.soak.writer import RefusedError, Writer
 SAMPLE_EVERY = 2.0
 PROGRESS_EVERY = 10.0
 LONGEST_MEASUREMENT = 8.0
-SETTLE_SECONDS = 300.0
+DRAIN_SECONDS = 300.0
 """Seconds in which everything has to come right after the disturbances."""
 
 JUDGED_FROM = 480.0
@@ -117,7 +117,7 @@ class _Soak:
     async def _compare(self, fleet: RunningFleet) -> None:
         report = self._report
         self._tell("traffic and disturbances are over; waiting until every feed is drained and published")
-        report.settlement = settled = await settle_feeds(self._stack.connection, timeout=SETTLE_SECONDS)
+        report.drained = settled = await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
         detail = f"after {settled.seconds:.1f} s" if settled.drained else str(settled.as_json())
         report.checks.append(Check("every feed is drained and published", settled.drained, detail))
         self._tell("comparing")

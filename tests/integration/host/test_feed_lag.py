@@ -9,8 +9,8 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy
 
+from local.drain import drain_with
 from local.host.lag import FeedLag, LagMeter, measure_lag
-from local.settle import settle_with
 from tests.cosmos_server import ServerProcess
 from tests.integration.host.conftest import AppWriter, Database, drained, hosting, trigger, until
 from tests.integration.host.recorder import Recorder, Seen
@@ -155,7 +155,7 @@ async def test_settling_follows_what_was_written_to_the_end_of_the_chain_under_t
     async with hosting(folder), LagMeter(folder) as meter:
         for _ in range(3):
             before = set(traffic)
-            settled = await settle_with(meter, timeout=60)
+            settled = await drain_with(meter, timeout=60)
             assert settled.drained
             assert before <= set(recorder.ids("third"))
             assert len(traffic) > len(before)  # it went on meanwhile

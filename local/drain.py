@@ -33,7 +33,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class DrainResult:
     """The last measurement of a wait."""
 
     drained: bool
@@ -63,7 +63,7 @@ class Settlement:
         }
 
 
-async def settle_feeds(connection: Connection, *, timeout: float) -> Settlement:
+async def drain_feeds(connection: Connection, *, timeout: float) -> DrainResult:
     """Wait until every feed is drained and what came of it is published, ``timeout`` seconds at most.
 
     The last measurement may end after the timeout; there is always at least one.
@@ -75,11 +75,11 @@ async def settle_feeds(connection: Connection, *, timeout: float) -> Settlement:
     """
     os.environ.update(connection.settings)  # where the function app looks for them
     async with LagMeter(ROOT) as meter:
-        return await settle_with(meter, timeout=timeout)
+        return await drain_with(meter, timeout=timeout)
 
 
-async def settle_with(meter: LagMeter, *, timeout: float) -> Settlement:
-    """Wait as :func:`settle_feeds` does, with a meter that is open."""
+async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
+    """Wait as :func:`drain_feeds` does, with a meter that is open."""
     started = monotonic()
     feeds: tuple[FeedLag, ...] = ()
     ends: FeedEnds | None = None
@@ -97,11 +97,11 @@ async def settle_with(meter: LagMeter, *, timeout: float) -> Settlement:
         if measured and all(feed.drained for feed in measured):
             rounds += 1
             if rounds >= rounds_needed(measured):
-                return Settlement(True, measured, monotonic() - started)
+                return DrainResult(True, measured, monotonic() - started)
             feeds, ends, pause = measured, None, SHORTEST_PAUSE
             continue
         if monotonic() - started >= timeout:
-            return Settlement(False, measured or feeds, monotonic() - started, error)
+            return DrainResult(False, measured or feeds, monotonic() - started, error)
         pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
         feeds = measured or feeds
         await asyncio.sleep(pause)
@@ -116,16 +116,16 @@ def _progress(before: tuple[FeedLag, ...], after: tuple[FeedLag, ...]) -> bool:
     return [feed.pending for feed in before] != [feed.pending for feed in after]
 
 
-def print_lag(settlement: Settlement, *, as_json: bool) -> None:
+def print_lag(drained: DrainResult, *, as_json: bool) -> None:
     """Print the lag per feed to standard output."""
     if as_json:
-        print(json.dumps(settlement.as_json()))
+        print(json.dumps(drained.as_json()))
         return
     console = output()
-    if settlement.drained:
-        console.print(f"Every feed is drained and published ({settlement.seconds:.1f} s).")
+    if drained.drained:
+        console.print(f"Every feed is drained and published ({drained.seconds:.1f} s).")
         return
-    table = Table(title=f"Not drained after {settlement.seconds:.1f} s", title_justify="left")
+    table = Table(title=f"Not drained after {drained.seconds:.1f} s", title_justify="left")
     for column, justify in (
         ("function", "left"),
         ("feed of", "left"),
@@ -135,13 +135,13 @@ def print_lag(settlement: Settlement, *, as_json: bool) -> None:
         ("", "left"),
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]  # a literal, read from a tuple
-    for feed in settlement.feeds:
+    for feed in drained.feeds:
         state = "[green]drained[/green]" if feed.drained else _why(feed)
         numbers = (f"{feed.pending:,}", str(len(feed.leases)), str(len(feed.uncovered)))
         table.add_row(feed.function, feed.container, *numbers, state)
     console.print(table)
-    if settlement.error:
-        console.print(f"The last measurement failed: {settlement.error}", markup=False)
+    if drained.error:
+        console.print(f"The last measurement failed: {drained.error}", markup=False)
 
 
 def _why(feed: FeedLag) -> str:

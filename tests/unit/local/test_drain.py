@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import pytest
 from azure.core.exceptions import ServiceRequestError
 
-from local import settle
+from local import drain
 from local.connection import Connection
+from local.drain import DrainResult, drain_feeds, print_lag, rounds_needed
 from local.host.feed import RangeSplitError
 from local.host.lag import FeedEnds, FeedLag, LeaseLag
 from local.host.leases import FeedRange
-from local.settle import Settlement, print_lag, rounds_needed, settle_feeds
 
 CONNECTION = Connection({}, "a test")
 Measurement = tuple[FeedLag, ...] | Exception
@@ -60,9 +60,9 @@ class ScriptedMeter:
 def measurements(monkeypatch: pytest.MonkeyPatch):
     def script(*values: Measurement) -> ScriptedMeter:
         meter = ScriptedMeter(values)
-        monkeypatch.setattr(settle, "LagMeter", lambda app_dir: meter)
-        monkeypatch.setattr(settle, "SHORTEST_PAUSE", 0.0)
-        monkeypatch.setattr(settle, "LONGEST_PAUSE", 0.0)
+        monkeypatch.setattr(drain, "LagMeter", lambda app_dir: meter)
+        monkeypatch.setattr(drain, "SHORTEST_PAUSE", 0.0)
+        monkeypatch.setattr(drain, "LONGEST_PAUSE", 0.0)
         return meter
 
     return script
@@ -71,41 +71,41 @@ def measurements(monkeypatch: pytest.MonkeyPatch):
 async def test_one_round_is_not_enough_for_a_chain_of_two(measurements) -> None:
     # Both look drained at first; then what the source's invocation wrote shows up downstream.
     meter = measurements(both(0, 0), both(0, 7), both(0, 0))
-    settled = await settle_feeds(CONNECTION, timeout=60)
+    settled = await drain_feeds(CONNECTION, timeout=60)
     assert settled.drained
     assert (meter.rounds, meter.measured) == (2, 3)
 
 
 async def test_a_feed_that_is_behind_is_waited_for(measurements) -> None:
     meter = measurements(both(5, 0), both(2, 3), both(0, 1), both(0, 0), both(0, 0))
-    assert (await settle_feeds(CONNECTION, timeout=60)).drained
+    assert (await drain_feeds(CONNECTION, timeout=60)).drained
     assert (meter.rounds, meter.measured) == (2, 5)
 
 
 async def test_the_time_over_the_last_lag_is_returned(measurements) -> None:
     measurements(both(5, 1))
-    settled = await settle_feeds(CONNECTION, timeout=0)
+    settled = await drain_feeds(CONNECTION, timeout=0)
     assert not settled.drained
     assert [row["pending"] for row in settled.as_json()["feeds"]] == [5, 1]
 
 
 async def test_a_range_without_a_lease_is_not_drained(measurements) -> None:
     measurements((feed("user_interactions", 0, uncovered=2),))
-    settled = await settle_feeds(CONNECTION, timeout=0)
+    settled = await drain_feeds(CONNECTION, timeout=0)
     assert not settled.drained
     assert settled.as_json()["feeds"][0]["ranges_without_lease"] == 2
 
 
 async def test_a_database_that_is_away_for_a_moment_is_asked_again(measurements) -> None:
     measurements(both(1, 0), ServiceRequestError("connection refused"), both(0, 0), both(0, 0))
-    settled = await settle_feeds(CONNECTION, timeout=60)
+    settled = await drain_feeds(CONNECTION, timeout=60)
     assert settled.drained
     assert settled.error is None
 
 
 async def test_a_database_that_stays_away_is_named_with_the_last_known_lag(measurements) -> None:
     measurements(both(4, 0), ServiceRequestError("connection refused"))
-    settled = await settle_feeds(CONNECTION, timeout=0.05)
+    settled = await drain_feeds(CONNECTION, timeout=0.05)
     assert not settled.drained
     assert settled.error == "ServiceRequestError: connection refused"
     assert settled.feeds == both(4, 0)
@@ -113,7 +113,7 @@ async def test_a_database_that_stays_away_is_named_with_the_last_known_lag(measu
 
 async def test_a_split_while_it_measures_is_measured_again(measurements) -> None:
     measurements(RangeSplitError("the range lies on 2 partitions"), both(0, 0))
-    assert (await settle_feeds(CONNECTION, timeout=60)).drained
+    assert (await drain_feeds(CONNECTION, timeout=60)).drained
 
 
 def test_as_many_rounds_are_needed_as_containers_are_monitored() -> None:
@@ -123,9 +123,9 @@ def test_as_many_rounds_are_needed_as_containers_are_monitored() -> None:
 
 def test_the_lag_is_printed_per_feed(capsys: pytest.CaptureFixture[str]) -> None:
     feeds = (feed("user_interactions", 1200, owner=None), feed("view_state", 0))
-    print_lag(Settlement(False, feeds, 3.0), as_json=False)
+    print_lag(DrainResult(False, feeds, 3.0), as_json=False)
     text = capsys.readouterr().out
     assert "1,200" in text
     assert "no host works on it" in text
-    print_lag(Settlement(False, feeds, 3.0), as_json=True)
+    print_lag(DrainResult(False, feeds, 3.0), as_json=True)
     assert json.loads(capsys.readouterr().out)["drained"] is False
