@@ -120,7 +120,7 @@ async def measure_segment(
     charge, taken = Cost(), 0
     started = time.perf_counter()
     while taken < len(segment):
-        count, cost = await contender.take(batch)
+        count, cost = await contender.process_batch(batch)
         if not count:
             raise BenchError(f"the feed ended after {taken} of {len(segment)} changes")
         taken += count

@@ -38,7 +38,7 @@ class Contender(Protocol):
     source: ContainerProxy
     """Its ``user_interactions``."""
 
-    async def take(self, batch: int) -> tuple[int, Cost]:
+    async def process_batch(self, batch: int) -> tuple[int, Cost]:
         """Process the next ``batch`` changes until they show in the views; return how many, and the cost."""
 
     async def refresh(self, *, everything: bool = False) -> Cost:
@@ -64,7 +64,7 @@ class FleetContender:
         self._changes = FeedReader(self.source)
         self._state = FeedReader(database.get_container_client("view_state"))
 
-    async def take(self, batch: int) -> tuple[int, Cost]:
+    async def process_batch(self, batch: int) -> tuple[int, Cost]:
         """Fold the next page of changes and publish."""
         with measured_cost() as charge:
             documents = await self._changes.read(batch)
@@ -117,7 +117,7 @@ class BaselineContender:
         self._history = MemoryStore()
         self._historian = BaselineProcessor(self._history, list_prices())
 
-    async def take(self, batch: int) -> tuple[int, Cost]:
+    async def process_batch(self, batch: int) -> tuple[int, Cost]:
         """Process the next page of changes, one by one."""
         with measured_cost() as charge:
             documents = await self._changes.read(batch)
