@@ -92,8 +92,8 @@ async def _measure(stack: Stack, scale: Scale, backlog: int, writes: int, per_se
             await store(source, documents)
             for document in documents:
                 counted[document["user_id"]] += 1
-        drained = await drain_feeds(connection, timeout=PATIENCE_SECONDS)
-        if not drained.drained:
+        result = await drain_feeds(connection, timeout=PATIENCE_SECONDS)
+        if not result.drained:
             raise StackError(f"the host did not drain {backlog:,} changes within {PATIENCE_SECONDS:g} s")
         watcher = Watcher(counted)
         await _write_and_watch(database, source, live, watcher, writes, per_second)

@@ -61,10 +61,10 @@ async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: boo
     started = monotonic()
     written = await seed_database(connection, plan)
     console.print(f"{written.documents:,} interactions written; waiting until every feed is drained …")
-    drained = await drain_feeds(connection, timeout=timeout)
+    result = await drain_feeds(connection, timeout=timeout)
     drained_after = monotonic() - started
-    if not drained.drained:
-        print_lag(drained, as_json=as_json)
+    if not result.drained:
+        print_lag(result, as_json=as_json)
         return None
     # Charges first: reading the summary is not what the fleet costs.
     charges = await read_charges(stack.cosmos["endpoint"], connection)

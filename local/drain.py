@@ -116,16 +116,16 @@ def _progress(before: tuple[FeedLag, ...], after: tuple[FeedLag, ...]) -> bool:
     return [feed.pending for feed in before] != [feed.pending for feed in after]
 
 
-def print_lag(drained: DrainResult, *, as_json: bool) -> None:
+def print_lag(result: DrainResult, *, as_json: bool) -> None:
     """Print the lag per feed to standard output."""
     if as_json:
-        print(json.dumps(drained.as_json()))
+        print(json.dumps(result.as_json()))
         return
     console = output()
-    if drained.drained:
-        console.print(f"Every feed is drained and published ({drained.seconds:.1f} s).")
+    if result.drained:
+        console.print(f"Every feed is drained and published ({result.seconds:.1f} s).")
         return
-    table = Table(title=f"Not drained after {drained.seconds:.1f} s", title_justify="left")
+    table = Table(title=f"Not drained after {result.seconds:.1f} s", title_justify="left")
     for column, justify in (
         ("function", "left"),
         ("feed of", "left"),
@@ -135,13 +135,13 @@ def print_lag(drained: DrainResult, *, as_json: bool) -> None:
         ("", "left"),
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]  # a literal, read from a tuple
-    for feed in drained.feeds:
+    for feed in result.feeds:
         state = "[green]drained[/green]" if feed.drained else _why(feed)
         numbers = (f"{feed.pending:,}", str(len(feed.leases)), str(len(feed.uncovered)))
         table.add_row(feed.function, feed.container, *numbers, state)
     console.print(table)
-    if drained.error:
-        console.print(f"The last measurement failed: {drained.error}", markup=False)
+    if result.error:
+        console.print(f"The last measurement failed: {result.error}", markup=False)
 
 
 def _why(feed: FeedLag) -> str:

@@ -16,14 +16,15 @@ the code renders. Means and shares are `null` where nothing was there to measure
 shares are rounded to four digits.
 
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
-Unicode's normal form C, without blanks around them, with one underscore for whatever stands between
-letters, marks and digits of any script, dots, hyphens, underscores and blanks. They are cut to 64
-characters, and where that leaves a blank at the end, it goes too. A blank name counts as none.
+Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
+marks and digits of any script, dots, hyphens, underscores and blanks. They are cut to 64 characters, without
+a blank at the end. A blank name counts as none.
 """
 
 PACES_HEAD = """## How soon a figure shows
 
-`user_analytics` alone are people's months. Whoever refuses analytics loses all documents at once.
+`user_analytics` alone is people's months. A user who refuses analytics loses all of their documents with the
+publication of the refusal.
 
 | view | published |
 |---|---|
@@ -41,12 +42,12 @@ OTHER_PACES = {
 }
 """Of what no view publishes."""
 
-BAD_INPUT_HEAD = """## Odd and bad input
+BAD_INPUT_HEAD = """## Unusual and invalid input
 
-What is odd is counted as far as it can be believed. What cannot be true sends the whole document to
-`poison_messages`: it counts for nothing then, nor does a version of it that was counted before.
+Unusual values are counted where they have a meaning. A document with an impossible value goes to
+`poison_messages` as a whole: it counts for nothing, and an earlier version that was counted is subtracted.
 
-| document | what becomes of it |
+| document | what happens |
 |---|---|
 """
 
@@ -87,7 +88,7 @@ BAD_INPUT = (
     ),
     (
         f"interaction with more than {MAX_CITATIONS} citations",
-        "those beyond are not looked at",
+        "those beyond are not read",
     ),
     (
         "interaction without persona, model or cited text",
@@ -111,7 +112,7 @@ BAD_INPUT = (
     ),
     (
         "session of more than a day",
-        "counted; it was left open, so neither its length nor who was here at once is known",
+        "counted; it was left open, so neither its length nor the number of people present is known",
     ),
     (
         "incident of a type or severity that the specification does not know, or without",
@@ -127,17 +128,17 @@ BAD_INPUT = (
     ),
     (
         f"incident with more than {MAX_ACTIONS} actions or categories of violation",
-        "those beyond are not looked at",
+        "those beyond are not read",
     ),
 )
 
 
 def fields_page() -> str:
     """Return the page."""
-    odd = "".join(f"| {document} | {outcome} |\n" for document, outcome in BAD_INPUT)
+    rows_of_input = "".join(f"| {document} | {outcome} |\n" for document, outcome in BAD_INPUT)
     paces = {name: PACES[view.pace] for name, view in VIEWS.items()} | OTHER_PACES
     published = "".join(f"| {name} | {pace} |\n" for name, pace in sorted(paces.items()))
-    parts = [HEAD, PACES_HEAD + published, BAD_INPUT_HEAD + odd]
+    parts = [HEAD, PACES_HEAD + published, BAD_INPUT_HEAD + rows_of_input]
     for view, fields in sorted(FIELDS.items()):
         rows = "\n".join(f"| `{path}` | {meaning} |" for path, meaning in fields.items())
         parts.append(f"## {view}\n\n| field | meaning, unit, source |\n|---|---|\n{rows}\n")

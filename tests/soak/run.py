@@ -117,9 +117,9 @@ class _Soak:
     async def _compare(self, fleet: RunningFleet) -> None:
         report = self._report
         self._tell("traffic and disturbances are over; waiting until every feed is drained and published")
-        report.drained = settled = await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
-        detail = f"after {settled.seconds:.1f} s" if settled.drained else str(settled.as_json())
-        report.checks.append(Check("every feed is drained and published", settled.drained, detail))
+        report.drained = drained = await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
+        detail = f"after {drained.seconds:.1f} s" if drained.drained else str(drained.as_json())
+        report.checks.append(Check("every feed is drained and published", drained.drained, detail))
         self._tell("comparing")
         report.checks += await checks.check_data(fleet, report.book)
         report.checks.append(await checks.check_audit(fleet))
