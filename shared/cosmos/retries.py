@@ -88,10 +88,11 @@ class RetryPolicy:
 
 
 OPERATION = RetryPolicy(attempts=6, first_pause=0.05, longest_pause=5.0)
-"""One operation, or one document's publication, within an invocation: about 10 s in all."""
+"""One operation, or one document's publication, within an invocation: pauses of 1.6 s at most in all."""
 
 FOLD = RetryPolicy(attempts=12, first_pause=0.05, longest_pause=5.0)
-"""One shard's changes, against writers in other instances. Each conflict means that another made progress."""
+"""One shard's changes, against writers in other instances: pauses of 26 s at most in all. Each conflict means
+that another instance made progress."""
 
 REBUILD_PASSES = 20
 """Times a rebuild reads a shard again for those of its partials that the feeds changed in the meantime. No
