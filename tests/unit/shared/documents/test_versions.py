@@ -16,7 +16,7 @@ from shared.documents.interactions import parse_interaction
 from shared.documents.sessions import parse_session
 from shared.documents.upcasters import MODEL_NAMES
 from shared.documents.users import parse_user
-from shared.documents.versions import HISTORIES, History, SchemaVersionManager, Upcaster, upcast
+from shared.documents.versions import HISTORIES, History, Upcaster, upcast
 from shared.errors import DocumentError
 from shared.facts import InteractionFact, consent_fact, interaction_fact, session_fact
 from shared.pricing.table import PriceTable, list_prices
@@ -25,7 +25,6 @@ from tests.independent.interactions import cost_of, in_todays_shape, is_malforme
 Document = dict[str, Any]
 
 PRICES = PriceTable(list_prices())
-MANAGER = SchemaVersionManager(HISTORIES)
 
 NESTED: Document = {
     "id": "65ddddc6",
@@ -296,7 +295,7 @@ def test_what_cannot_be_read_is_refused_by_field_and_value(
 
 @pytest.mark.parametrize(("document_type", "version", "document"), SAMPLES, ids=NAMED)
 def test_a_version_after_the_newest_is_refused(document_type: str, version: str, document: Document) -> None:
-    assert MANAGER.version_of(document_type, document) == version
+    assert HISTORIES[document_type].version_of(document) == version
     major, minor = HISTORIES[document_type].newest.split(".")
     for newer in (f"{major}.{int(minor) + 1}", f"{int(major) + 1}.0"):
         with pytest.raises(DocumentError, match=f"schema_version: '{newer}' is newer than {major}.{minor}"):
@@ -386,7 +385,7 @@ def test_the_whole_way_is_its_steps_one_after_another(changed: tuple[str, Docume
     if not isinstance(whole, dict):
         return
     history = HISTORIES[document_type]
-    start = history.versions.index(MANAGER.version_of(document_type, document))
+    start = history.versions.index(HISTORIES[document_type].version_of(document))
     for step in history.steps[start:]:
         document = step.change(document) | {"schema_version": step.to}
         assert written(upcast(document_type, document)) == written(whole)
@@ -422,16 +421,15 @@ def test_the_independent_reading_of_older_interactions_agrees(
 # --- a further version --------------------------------------------------------------------------------------
 
 
-def test_a_manager_takes_any_history() -> None:
+def test_a_document_passes_through_every_step_after_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def halved(document: Any) -> Document:
         return {**document, "n": document["n"] / 2}
 
-    manager = SchemaVersionManager(
-        {"x": History("1.0", (Upcaster("1.1", halved), Upcaster("2.0", halved)), lambda _: "1.1")}
-    )
-    assert manager.upcast("x", {"n": 8, "schema_version": "1.0"}) == {"n": 2, "schema_version": "2.0"}
-    assert manager.upcast("x", {"n": 8}) == {"n": 4, "schema_version": "2.0"}
-    assert manager.upcast("x", {"n": 8, "profile_version": "2.0"})["n"] == 8
+    history = History("1.0", (Upcaster("1.1", halved), Upcaster("2.0", halved)), lambda _: "1.1")
+    monkeypatch.setitem(HISTORIES, "x", history)
+    assert upcast("x", {"n": 8, "schema_version": "1.0"}) == {"n": 2, "schema_version": "2.0"}
+    assert upcast("x", {"n": 8}) == {"n": 4, "schema_version": "2.0"}
+    assert upcast("x", {"n": 8, "profile_version": "2.0"})["n"] == 8
 
 
 def test_histories_rise_and_end_where_the_specification_is() -> None:
