@@ -241,7 +241,9 @@ class Rebuilder:
         documents: dict[DocumentKey, None] = {}
         async for target in self._reader.all_keys(self._settings.generation):
             for view in report.views:
-                documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
+                documents |= dict.fromkeys(
+                    DocumentKey(view, key) for key in VIEWS[view].keys_affected_by(target)
+                )
         published = await self._publisher.publish_again(documents)
         report.published += published.published
         report.poisoned += len(published.poisoned)

@@ -45,7 +45,7 @@ def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
             for target in targets
             for name, view in VIEWS.items()
             if view.pace is pace
-            for key in view.shows(target)
+            for key in view.keys_affected_by(target)
         )
     )
 
@@ -57,7 +57,7 @@ def withdrawn(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[D
         for target, changes in delivered.items()
         for name, view in VIEWS.items()
         if any(view.withdraws(target, stored.partial.state) for stored in changes)
-        for key in view.shows(target)
+        for key in view.keys_affected_by(target)
     ]
 
 
@@ -69,7 +69,7 @@ def emptied(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[Doc
         if AGGREGATES[target.aggregate].person(target.key) is not None
         and not all(stored.partial.state for stored in changes)
         for name, view in VIEWS.items()
-        for key in view.shows(target)
+        for key in view.keys_affected_by(target)
     ]
 
 

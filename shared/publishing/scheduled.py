@@ -161,7 +161,9 @@ class Refresher:
                     self._generation, keys.aggregate, keys.prefix
                 ):
                     report.aged += 1
-                    documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
+                    documents |= dict.fromkeys(
+                        DocumentKey(name, key) for key in view.keys_affected_by(target)
+                    )
         return list(documents)
 
     async def _keys_written_since(self, since: int) -> list[PartialKey]:

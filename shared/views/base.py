@@ -90,7 +90,7 @@ class View(Protocol):
     """Whether a document that says the same of an older state is left as it is: where one change of state
     concerns many documents, most of which it does not change."""
 
-    def shows(self, target: PartialKey) -> Iterable[str]:
+    def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys that are to be published when a partial changes."""
 
     def withdraws(self, target: PartialKey, state: Tally) -> bool:

@@ -39,7 +39,7 @@ class ContentAnalytics(Timeless):
     pace = Pace.HOURLY
     keeps_equal = True
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month a day or month is shown in, and the one after it, which compares."""
         match target.aggregate:
             case day.NAME:

@@ -39,7 +39,7 @@ class ContentPopularity(Timeless):
         self.kind = kind
         self.name = f"{NAME}_{kind}"
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the periods that show a day: its own, and the one after it, which compares."""
         if target.aggregate != day.NAME:
             return ()

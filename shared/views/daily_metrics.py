@@ -42,7 +42,7 @@ class DailyMetrics(Timeless):
     container = NAME
     pace = Pace.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the day that a partial belongs to."""
         return (target.key,) if target.aggregate == day.NAME else ()
 

@@ -35,7 +35,7 @@ class EngagementSummary(Plain):
     """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
     keeps_equal = True
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""
         if target.aggregate != month.NAME:
             return ()

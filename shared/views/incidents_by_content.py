@@ -31,7 +31,7 @@ class IncidentsByContent(Timeless):
     container = NAME
     pace = Pace.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the text's month, and the one after it, which compares."""
         if target.aggregate != incident_month.NAME:
             return ()

@@ -70,7 +70,7 @@ class UserAnalytics:
         self.keeps_equal = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the person's periods that a month of theirs belongs to."""
         if target.aggregate != person_month.NAME:
             return ()

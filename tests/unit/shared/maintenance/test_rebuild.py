@@ -275,7 +275,7 @@ class PersonaReport(Timeless):
     container = "daily_metrics"
     pace = Pace.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         return (target.key,) if target.aggregate == PersonaMonth.name else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
