@@ -56,7 +56,7 @@ def withdrawn(delivered: Mapping[PartialKey, Iterable[StoredPartial]]) -> list[D
         DocumentKey(name, key)
         for target, changes in delivered.items()
         for name, view in VIEWS.items()
-        if any(view.withdraws(target, stored.partial.state) for stored in changes)
+        if any(view.revokes(target, stored.partial.state) for stored in changes)
         for key in view.keys_affected_by(target)
     ]
 

@@ -93,7 +93,7 @@ class View(Protocol):
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys that are to be published when a partial changes."""
 
-    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+    def revokes(self, target: PartialKey, state: Tally) -> bool:
         """Say whether a changed state takes documents away: that is published at once, whatever the pace."""
 
     def inputs(self, key: str) -> Sequence[PartialKey]:
@@ -117,7 +117,7 @@ class Plain:
 
     keeps_equal = False
 
-    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+    def revokes(self, target: PartialKey, state: Tally) -> bool:
         """Return False."""
         return False
 

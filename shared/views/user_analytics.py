@@ -81,7 +81,7 @@ class UserAnalytics:
         labels = dict.fromkeys(period_of(self.kind, day).label for day in days)
         return tuple(f"{label}|{user_id}" for label in labels)
 
-    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+    def revokes(self, target: PartialKey, state: Tally) -> bool:
         """Say whether the person refuses."""
         return target.aggregate == person_month.NAME and bool(state.total(person_month.REFUSED))
 
