@@ -32,7 +32,7 @@ def list_views(as_json: AsJson = False) -> None:
         {
             "view": name,
             "container": view.container,
-            "published": view.pace.value,
+            "published": view.schedule.value,
             "complete": name in built - unpublished,
         }
         for name, view in VIEWS.items()

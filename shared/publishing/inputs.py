@@ -18,7 +18,7 @@ from shared.ledger.partials import PARTIAL
 from shared.publishing.merge import Merge, Merger, StoredPartial
 from shared.publishing.writer import Published, Standing, Writer
 from shared.views import VIEWS
-from shared.views.base import Family, Pace, Stamp, States
+from shared.views.base import Family, Schedule, Stamp, States
 
 FAMILIES_AT_ONCE = 16
 
@@ -37,14 +37,14 @@ class DocumentKey(NamedTuple):
     key: str
 
 
-def showing(targets: Iterable[PartialKey], pace: Pace) -> list[DocumentKey]:
+def showing(targets: Iterable[PartialKey], schedule: Schedule) -> list[DocumentKey]:
     """Return what shows any of the states, each once."""
     return list(
         dict.fromkeys(
             DocumentKey(name, key)
             for target in targets
             for name, view in VIEWS.items()
-            if view.pace is pace
+            if view.schedule is schedule
             for key in view.keys_affected_by(target)
         )
     )

@@ -47,7 +47,7 @@ from shared.publishing.readiness import Builds
 from shared.publishing.writer import Published, StaleReadError, Standing, UnconfirmedError, Writer, keep
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Pace, Rendered, View
+from shared.views.base import Rendered, Schedule, View
 
 CONCURRENCY = 16
 """Documents published at the same time by one instance."""
@@ -137,7 +137,9 @@ class Publisher:
         """
         batch = self._reader.take(changes)
         must_go = dict.fromkeys(withdrawn(batch.delivered))
-        documents = dict.fromkeys([*showing(batch.delivered, Pace.LIVE), *must_go, *emptied(batch.delivered)])
+        documents = dict.fromkeys(
+            [*showing(batch.delivered, Schedule.LIVE), *must_go, *emptied(batch.delivered)]
+        )
         return await self._publish_all(list(documents), batch, must_go)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:

@@ -26,7 +26,7 @@ from shared.publishing.publisher import Publisher, PublishReport
 from shared.settings import Settings
 from shared.units import Day
 from shared.views import VIEWS
-from shared.views.base import Pace
+from shared.views.base import Schedule
 
 OVERLAP_SECONDS = 600
 """What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
@@ -112,12 +112,12 @@ class Refresher:
             done = await self._done()
             changed = await self._keys_written_since(done["since"])
             report.changed = len(changed)
-            await self._publish(showing(changed, Pace.HOURLY), report)
+            await self._publish(showing(changed, Schedule.HOURLY), report)
             done["since"] = int(now.timestamp())
             await self._save(done)
             if everything or done["half"] != half:
                 changed = await self._keys_written_since(done["half_since"])
-                await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
+                await self._publish(showing(changed, Schedule.TWICE_A_DAY), report)
                 since = datetime.fromtimestamp(done["half_since"], UTC)
                 await self._publish(await self._aged(since, now, report), report)
                 await self._write_usage(changed, report)

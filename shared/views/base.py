@@ -41,7 +41,7 @@ class States:
         return Tally() if found is None else found
 
 
-class Pace(Enum):
+class Schedule(Enum):
     """When a view is published."""
 
     LIVE = "live"
@@ -85,7 +85,7 @@ class View(Protocol):
 
     name: str
     container: str
-    pace: Pace
+    schedule: Schedule
     keeps_equal: bool
     """Whether a document that says the same of an older state is left as it is: where one change of state
     concerns many documents, most of which it does not change."""
@@ -94,7 +94,7 @@ class View(Protocol):
         """Return the keys that are to be published when a partial changes."""
 
     def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Say whether a changed state takes documents away: that is published at once, whatever the pace."""
+        """Say whether a changed state deletes documents: that is published immediately, on any schedule."""
 
     def inputs(self, key: str) -> Sequence[PartialKey]:
         """Return the states that the documents of a key show."""

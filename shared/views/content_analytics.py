@@ -19,7 +19,7 @@ from shared.scores import (
     satisfaction,
 )
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import Family, Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Family, Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, growth, passages, trend
 
 NAME = "content_analytics"
@@ -36,7 +36,7 @@ class ContentAnalytics(Timeless):
 
     name = NAME
     container = NAME
-    pace = Pace.HOURLY
+    schedule = Schedule.HOURLY
     keeps_equal = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

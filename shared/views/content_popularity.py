@@ -19,7 +19,7 @@ from shared.scores import (
     trending,
 )
 from shared.units import MICROS, NANOS_PER_USD, Day
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, passages
 
 NAME = "content_popularity"
@@ -32,7 +32,7 @@ class ContentPopularity(Timeless):
     """One document per day, ``20250805``, or ISO week, ``2025W32``; compared with the one before."""
 
     container = NAME
-    pace = Pace.HOURLY
+    schedule = Schedule.HOURLY
     keeps_equal = True
 
     def __init__(self, kind: Kind) -> None:

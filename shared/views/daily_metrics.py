@@ -14,7 +14,7 @@ from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 from shared.views.content import distinct_passages
 
 NAME = "daily_metrics"
@@ -40,7 +40,7 @@ class DailyMetrics(Timeless):
 
     name = NAME
     container = NAME
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the day that a partial belongs to."""

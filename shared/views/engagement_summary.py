@@ -14,7 +14,7 @@ from shared.containers import container
 from shared.periods import day_text, monthly
 from shared.scores import growth_rate
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import ClockKeys, Pace, Plain, Rendered, Stamp, States, stamp_fields
+from shared.views.base import ClockKeys, Plain, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import trend
 
 NAME = "engagement_summary"
@@ -31,7 +31,7 @@ class EngagementSummary(Plain):
 
     name = NAME
     container = NAME
-    pace = Pace.HOURLY
+    schedule = Schedule.HOURLY
     """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
     keeps_equal = True
 

@@ -14,7 +14,7 @@ from shared.facts.incidents import FALSE_POSITIVE, SEVERITIES, TYPES
 from shared.periods import monthly
 from shared.scores import growth_rate, resolution_efficiency
 from shared.units import MILLIS_PER_HOUR, month_after
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 
 NAME = "incidents_by_content"
 
@@ -29,7 +29,7 @@ class IncidentsByContent(Timeless):
 
     name = NAME
     container = NAME
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the text's month, and the one after it, which compares."""

@@ -27,7 +27,7 @@ from shared.scores import (
     upgrade_propensity,
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
-from shared.views.base import ClockKeys, Family, Pace, Rendered, Stamp, States, stamp_fields
+from shared.views.base import ClockKeys, Family, Rendered, Schedule, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
 
@@ -57,16 +57,16 @@ class UserAnalytics:
 
     Parameters
     ----------
-    pace
+    schedule
         Months are published with every change. Days, weeks and quarters of the same figures would cost as
         much each: days follow within the hour, weeks and quarters within half a day.
     """
 
     container = CONTAINER
 
-    def __init__(self, kind: Kind, pace: Pace) -> None:
+    def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind
-        self.pace = pace
+        self.schedule = schedule
         self.keeps_equal = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 

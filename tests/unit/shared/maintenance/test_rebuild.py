@@ -18,7 +18,7 @@ from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.inputs import DocumentKey
 from shared.publishing.publisher import PublishReport
 from shared.publishing.readiness import Builds
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Instance
@@ -273,7 +273,7 @@ class PersonaReport(Timeless):
 
     name = "persona_report"
     container = "daily_metrics"
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         return (target.key,) if target.aggregate == PersonaMonth.name else ()

@@ -17,7 +17,7 @@ from shared.publishing.merge import Merge, Merger
 from shared.settings import Settings
 from shared.units import Day, day_after
 from shared.views import VIEWS
-from shared.views.base import Pace
+from shared.views.base import Schedule
 from tests.fakes import no_fault
 from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import SHARDS, World, interaction
@@ -343,7 +343,7 @@ def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
     months = [f"2025{month:02d}" for month in range(1, 13)]
     targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
     targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
-    documents = [document for pace in Pace for document in showing(targets, pace)]
+    documents = [document for schedule in Schedule for document in showing(targets, schedule)]
     found = list(portions(documents))
     assert sorted(document for portion in found for document in portion) == sorted(documents)
     for portion in found:
