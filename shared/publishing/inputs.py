@@ -1,6 +1,6 @@
 """What documents show: which of them, the states they are made from, and what stands there already.
 
-All of it is read for many documents at once: states of all shards and of people, and families of documents.
+All of it is read for many documents at once: states of all shards and of people, and sets of documents.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from shared.ledger.partials import PARTIAL
 from shared.publishing.merge import Merge, Merger, StoredPartial
 from shared.publishing.writer import Published, Standing, Writer
 from shared.views import VIEWS
-from shared.views.base import Family, Schedule, Stamp, States
+from shared.views.base import DocumentSet, Schedule, Stamp, States
 
-FAMILIES_AT_ONCE = 16
+SETS_AT_ONCE = 16
 
 DOCUMENTS_AT_ONCE = 500
 
@@ -161,7 +161,7 @@ class Batch:
     delivered: dict[PartialKey, list[StoredPartial]] = field(default_factory=dict)
     merges: dict[PartialKey, Merge] = field(default_factory=dict)
     standing: dict[DocumentKey, Mapping[str, Standing]] = field(default_factory=dict)
-    """What stands there of the families of documents, where it was read for many at once."""
+    """What stands there of the document_sets of documents, where it was read for many at once."""
     again: bool = False
     """Documents are written even if they show this state already."""
     held: Collection[DocumentKey] = ()
@@ -227,25 +227,25 @@ class Reader:
         )
 
     async def _read_standing(self, documents: Iterable[DocumentKey], batch: Batch) -> None:
-        """Read what stands there of families that have a logical partition: one query for each partition."""
-        partitions: dict[tuple[str, str], dict[DocumentKey, Family]] = defaultdict(dict)
+        """Read what is published of sets that have a logical partition: one query for each partition."""
+        partitions: dict[tuple[str, str], dict[DocumentKey, DocumentSet]] = defaultdict(dict)
         for document in documents:
             view = VIEWS[document.view]
             try:
-                family = view.family(document.key)
+                document_set = view.document_set(document.key)
             except ValueError:
                 continue  # said again when it is published
-            if family is not None and family.partition is not None:
-                partitions[view.container, family.partition][document] = family
+            if document_set is not None and document_set.partition is not None:
+                partitions[view.container, document_set.partition][document] = document_set
 
-        async def read(container: str, families: Mapping[DocumentKey, Family]) -> None:
-            found = await self._writer.find(container, list(families.values()))
-            batch.standing |= zip(families, found, strict=True)
+        async def read(container: str, document_sets: Mapping[DocumentKey, DocumentSet]) -> None:
+            found = await self._writer.find(container, list(document_sets.values()))
+            batch.standing |= zip(document_sets, found, strict=True)
 
         await for_each(
-            ((container, families) for (container, _), families in partitions.items()),
+            ((container, document_sets) for (container, _), document_sets in partitions.items()),
             lambda question: read(*question),
-            at_once=FAMILIES_AT_ONCE,
+            at_once=SETS_AT_ONCE,
         )
 
     async def _input(self, target: PartialKey, batch: Batch, *, first: bool) -> Merge:

@@ -304,9 +304,9 @@ class Publisher:
         documents = list(view.render(document.key, shown.states(), stamp))
         if document in batch.held and any(rendered.body is not None for rendered in documents):
             return _Outcome.HELD
-        family = view.family(document.key)
-        if family is not None and standing is None:
-            (standing,) = await self._writer.find(view.container, [family])
+        document_set = view.document_set(document.key)
+        if document_set is not None and standing is None:
+            (standing,) = await self._writer.find(view.container, [document_set])
         given = {rendered.id for rendered in documents}
         lost = [Rendered(i, there.partition, None) for i, there in (standing or {}).items() if i not in given]
         for rendered in [*documents, *lost]:

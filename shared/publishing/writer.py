@@ -17,7 +17,7 @@ from shared.containers import DAY
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.cosmos.queries import Query, run_query
-from shared.views.base import Family, Rendered, Stamp
+from shared.views.base import DocumentSet, Rendered, Stamp
 
 REMEMBERED_DOCUMENTS = 20_000
 """Published documents whose etag an instance keeps, at some 100 bytes each, to save a read per write."""
@@ -97,32 +97,36 @@ class Writer:
         self._database = database
         self._documents: OrderedDict[_Address, Published] = OrderedDict()
 
-    async def find(self, container_name: str, families: Sequence[Family]) -> list[dict[str, Standing]]:
-        """Return the documents of each family, by id; the families have the same partition.
+    async def find(
+        self, container_name: str, document_sets: Sequence[DocumentSet]
+    ) -> list[dict[str, Standing]]:
+        """Return the documents of each document_set, by id; the document_sets have the same partition.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        items = [item async for item in self._of_families(container_name, families)]
+        items = [item async for item in self._of_sets(container_name, document_sets)]
         return [
             {
                 item["id"]: Standing(item["partition_key"], _decode(item))
                 for item in items
-                if item["analysis_period"] == family.kind
-                and family.first <= item["period_start"] <= family.last
+                if item["analysis_period"] == document_set.kind
+                and document_set.first <= item["period_start"] <= document_set.last
             }
-            for family in families
+            for document_set in document_sets
         ]
 
-    def _of_families(self, container_name: str, families: Sequence[Family]) -> AsyncIterable[dict[str, Any]]:
+    def _of_sets(
+        self, container_name: str, document_sets: Sequence[DocumentSet]
+    ) -> AsyncIterable[dict[str, Any]]:
         """Read the documents of each kind from the first to the last that is asked for."""
-        partition = families[0].partition
+        partition = document_sets[0].partition
         bounds: dict[str, tuple[str, str]] = {}
-        for family in families:
-            first, last = bounds.get(family.kind, (family.first, family.last))
-            bounds[family.kind] = (min(first, family.first), max(last, family.last))
+        for document_set in document_sets:
+            first, last = bounds.get(document_set.kind, (document_set.first, document_set.last))
+            bounds[document_set.kind] = (min(first, document_set.first), max(last, document_set.last))
         condition = " OR ".join(
             f"(c.analysis_period = @kind{n} AND c.period_start >= @first{n} AND c.period_start <= @last{n})"
             for n in range(len(bounds))
@@ -159,7 +163,7 @@ class Writer:
         digest
             Is the same only for the same state.
         standing
-            What was found just now of the family of the document: saves a read of what is not remembered.
+            What was found just now of the set of the document: saves a read of what is not remembered.
         again
             Write it even if it shows this state already.
         keep_equal

@@ -61,7 +61,7 @@ class Rendered(NamedTuple):
     """None if there must be no such document."""
 
 
-class Family(NamedTuple):
+class DocumentSet(NamedTuple):
     """All documents that a key may ever have had, by their period: where it may lose some, or where a query
     for many keys of one partition costs less than a read of each document."""
 
@@ -102,7 +102,7 @@ class View(Protocol):
     def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
         """Return the documents that the specification describes for these states: of most views, one."""
 
-    def family(self, key: str) -> Family | None:
+    def document_set(self, key: str) -> DocumentSet | None:
         """Return what tells all documents of a key, None if each is rendered, and read alone."""
 
     def tick(self, key: str, now: datetime) -> str:
@@ -121,7 +121,7 @@ class Plain:
         """Return False."""
         return False
 
-    def family(self, key: str) -> Family | None:
+    def document_set(self, key: str) -> DocumentSet | None:
         """Return None."""
         return None
 

@@ -19,7 +19,7 @@ from shared.scores import (
     satisfaction,
 )
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import Family, Rendered, Schedule, Stamp, States, Timeless, stamp_fields
+from shared.views.base import DocumentSet, Rendered, Schedule, Stamp, States, Timeless, stamp_fields
 from shared.views.content import Cited, growth, passages, trend
 
 NAME = "content_analytics"
@@ -58,10 +58,10 @@ class ContentAnalytics(Timeless):
             *(PartialKey(month.NAME, m) for m in months),
         )
 
-    def family(self, key: str) -> Family:
+    def document_set(self, key: str) -> DocumentSet:
         """Return the texts of the month: one of them may have lost all its citations."""
         start = parse_period(key).fields()["period_start"]
-        return Family(None, "monthly", start, start)
+        return DocumentSet(None, "monthly", start, start)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each text of the month."""

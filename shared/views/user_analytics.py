@@ -27,7 +27,7 @@ from shared.scores import (
     upgrade_propensity,
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
-from shared.views.base import ClockKeys, Family, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.base import ClockKeys, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
 
@@ -91,7 +91,7 @@ class UserAnalytics:
         months = parse_period(label).months()
         return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
 
-    def family(self, key: str) -> Family | None:
+    def document_set(self, key: str) -> DocumentSet | None:
         """Return the days of a month, of which one may have lost everything; of weeks and quarters their own.
 
         So one query per person tells all that may have to be written; most of it has not.
@@ -101,7 +101,7 @@ class UserAnalytics:
         label, user_id = split_key(key)
         whole = parse_period(label)
         first, last = (whole.first, whole.last) if self.kind == "daily" else (whole.first, whole.first)
-        return Family(user_id, self.kind, day_start(first), day_start(last))
+        return DocumentSet(user_id, self.kind, day_start(first), day_start(last))
 
     def tick(self, key: str, now: datetime) -> str:
         """Return the day as of which the scores are: today, until the period is over."""
