@@ -73,7 +73,7 @@ class DocumentSet(NamedTuple):
     """Bounds of ``period_start``."""
 
 
-class ClockKeys(NamedTuple):
+class KeyPrefix(NamedTuple):
     """States of an aggregate, by how their keys begin."""
 
     aggregate: str
@@ -108,7 +108,7 @@ class View(Protocol):
     def tick(self, key: str, now: datetime) -> str:
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
-    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the states whose documents change with the clock alone, between two times."""
 
 
@@ -133,7 +133,7 @@ class Timeless(Plain):
         """Return nothing."""
         return ""
 
-    def due(self, since: datetime, now: datetime) -> tuple[ClockKeys, ...]:
+    def due(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
         """Return nothing."""
         return ()
 

@@ -14,7 +14,7 @@ from shared.containers import container
 from shared.periods import day_text, monthly
 from shared.scores import growth_rate
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import ClockKeys, Plain, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.base import KeyPrefix, Plain, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import trend
 
 NAME = "engagement_summary"
@@ -56,11 +56,11 @@ class EngagementSummary(Plain):
         """
         return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the current month, and the last one until it was shown as of its end."""
         own = month_of(day_text(now))
-        yield ClockKeys(month.NAME, own)
-        yield ClockKeys(month.NAME, month_after(own, -1))
+        yield KeyPrefix(month.NAME, own)
+        yield KeyPrefix(month.NAME, month_after(own, -1))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each tier of the month; none before the month begins."""

@@ -27,7 +27,7 @@ from shared.scores import (
     upgrade_propensity,
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
-from shared.views.base import ClockKeys, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.base import DocumentSet, KeyPrefix, Rendered, Schedule, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
 
@@ -107,7 +107,7 @@ class UserAnalytics:
         """Return the day as of which the scores are: today, until the period is over."""
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the months of all periods with a day from the first time to the second.
 
         Somebody's scores sink until the end of the period, however long before they fell silent. What is
@@ -120,7 +120,7 @@ class UserAnalytics:
         months = {month for day in days for month in period_of(self.kind, day).months()}
         for month in sorted(months):
             if month <= month_of(today):
-                yield ClockKeys(person_month.NAME, f"{month}|")
+                yield KeyPrefix(person_month.NAME, f"{month}|")
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each period of one person."""
