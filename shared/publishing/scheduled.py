@@ -156,7 +156,7 @@ class Refresher:
         """Return what the clock changed since it was published last."""
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
-            for keys in view.due(since, now):
+            for keys in view.keys_changed_by_time(since, now):
                 async for target in self._reader.keys_with_prefix(
                     self._generation, keys.aggregate, keys.prefix
                 ):

@@ -108,7 +108,7 @@ class View(Protocol):
     def tick(self, key: str, now: datetime) -> str:
         """Return the part of the clock that the documents of a key show, ``""`` if none: later is greater."""
 
-    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the states whose documents change with the clock alone, between two times."""
 
 
@@ -133,7 +133,7 @@ class Timeless(Plain):
         """Return nothing."""
         return ""
 
-    def due(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
         """Return nothing."""
         return ()
 

@@ -56,7 +56,7 @@ class EngagementSummary(Plain):
         """
         return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the current month, and the last one until it was shown as of its end."""
         own = month_of(day_text(now))
         yield KeyPrefix(month.NAME, own)

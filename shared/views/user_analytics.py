@@ -107,7 +107,7 @@ class UserAnalytics:
         """Return the day as of which the scores are: today, until the period is over."""
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the months of all periods with a day from the first time to the second.
 
         Somebody's scores sink until the end of the period, however long before they fell silent. What is
