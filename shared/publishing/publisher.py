@@ -317,7 +317,7 @@ class Publisher:
                 digest,
                 standing,
                 again=batch.again,
-                keep_equal=view.keeps_equal,
+                keep_equal=view.skip_unchanged,
                 confirmed=confirmed,
             )
             open_to_others |= writing.kept or rendered.body is None

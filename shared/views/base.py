@@ -86,7 +86,7 @@ class View(Protocol):
     name: str
     container: str
     schedule: Schedule
-    keeps_equal: bool
+    skip_unchanged: bool
     """Whether a document that says the same of an older state is left as it is: where one change of state
     concerns many documents, most of which it does not change."""
 
@@ -115,7 +115,7 @@ class View(Protocol):
 class Plain:
     """A view whose keys never lose a document."""
 
-    keeps_equal = False
+    skip_unchanged = False
 
     def revokes(self, target: PartialKey, state: Tally) -> bool:
         """Return False."""

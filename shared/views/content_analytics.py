@@ -37,7 +37,7 @@ class ContentAnalytics(Timeless):
     name = NAME
     container = NAME
     schedule = Schedule.HOURLY
-    keeps_equal = True
+    skip_unchanged = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month a day or month is shown in, and the one after it, which compares."""

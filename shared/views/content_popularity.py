@@ -33,7 +33,7 @@ class ContentPopularity(Timeless):
 
     container = NAME
     schedule = Schedule.HOURLY
-    keeps_equal = True
+    skip_unchanged = True
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind

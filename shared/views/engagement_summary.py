@@ -33,7 +33,7 @@ class EngagementSummary(Plain):
     container = NAME
     schedule = Schedule.HOURLY
     """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
-    keeps_equal = True
+    skip_unchanged = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""

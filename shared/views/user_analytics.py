@@ -67,7 +67,7 @@ class UserAnalytics:
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind
         self.schedule = schedule
-        self.keeps_equal = kind != "monthly"
+        self.skip_unchanged = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
