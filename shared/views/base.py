@@ -112,7 +112,7 @@ class View(Protocol):
         """Return the states whose documents change with the clock alone, between two times."""
 
 
-class Plain:
+class ViewDefaults:
     """A view whose keys never lose a document."""
 
     skip_unchanged = False
@@ -126,7 +126,7 @@ class Plain:
         return None
 
 
-class Timeless(Plain):
+class Timeless(ViewDefaults):
     """A view that shows its state and nothing of the clock, as it is now."""
 
     def tick(self, key: str, now: datetime) -> str:

@@ -14,7 +14,7 @@ from shared.containers import container
 from shared.periods import day_text, monthly
 from shared.scores import growth_rate
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import KeyPrefix, Plain, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.base import KeyPrefix, Rendered, Schedule, Stamp, States, ViewDefaults, stamp_fields
 from shared.views.content import trend
 
 NAME = "engagement_summary"
@@ -26,7 +26,7 @@ RETENTION = 0.75
 """The specification's retention_rate_threshold of power users: reported, and asked of nobody."""
 
 
-class EngagementSummary(Plain):
+class EngagementSummary(ViewDefaults):
     """One document per tier and month. Its key is the month, ``202508``: tiers are shares of a whole."""
 
     name = NAME
