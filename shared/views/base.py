@@ -126,7 +126,7 @@ class ViewDefaults:
         return None
 
 
-class Timeless(ViewDefaults):
+class ClocklessView(ViewDefaults):
     """A view that shows its state and nothing of the clock, as it is now."""
 
     def tick(self, key: str, now: datetime) -> str:

@@ -19,7 +19,7 @@ from shared.scores import (
     satisfaction,
 )
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import DocumentSet, Rendered, Schedule, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import Cited, growth, passages, trend
 
 NAME = "content_analytics"
@@ -31,7 +31,7 @@ MOST_TEXTS = 200
 """How many texts of a month have a document, those cited most: documents make up the names."""
 
 
-class ContentAnalytics(Timeless):
+class ContentAnalytics(ClocklessView):
     """One document per text and month. Its key is the month, ``202508``: texts are compared."""
 
     name = NAME

@@ -19,7 +19,7 @@ from shared.scores import (
     trending,
 )
 from shared.units import MICROS, NANOS_PER_USD, Day
-from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import Cited, passages
 
 NAME = "content_popularity"
@@ -28,7 +28,7 @@ RANKED = 10
 """How many texts, passages, topics and personas a ranking shows."""
 
 
-class ContentPopularity(Timeless):
+class ContentPopularity(ClocklessView):
     """One document per day, ``20250805``, or ISO week, ``2025W32``; compared with the one before."""
 
     container = NAME

@@ -14,7 +14,7 @@ from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
-from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import distinct_passages
 
 NAME = "daily_metrics"
@@ -35,7 +35,7 @@ NOT_MEASURED = {
 AWAITING_REVIEW = ("pending_human_review", "under_investigation")
 
 
-class DailyMetrics(Timeless):
+class DailyMetrics(ClocklessView):
     """One document per UTC day; its key is the day, ``2025-08-05``."""
 
     name = NAME

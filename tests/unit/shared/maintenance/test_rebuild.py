@@ -18,7 +18,7 @@ from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.inputs import DocumentKey
 from shared.publishing.publisher import PublishReport
 from shared.publishing.readiness import Builds
-from shared.views.base import Rendered, Schedule, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Instance
@@ -268,7 +268,7 @@ class PersonaMonth:
             into.to(self.name, key).add("interactions", 1)
 
 
-class PersonaReport(Timeless):
+class PersonaReport(ClocklessView):
     """A view that a later release adds."""
 
     name = "persona_report"
