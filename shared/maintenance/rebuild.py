@@ -25,9 +25,9 @@ from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
 from shared.periods import day_text
-from shared.publishing.inputs import DocumentKey
+from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
+from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
 from shared.units import Month, day_after
 from shared.views import VIEWS
@@ -77,7 +77,7 @@ class Rebuilder:
         self,
         *,
         state: ContainerProxy,
-        builds: Builds,
+        readiness: ViewReadiness,
         publisher: Publisher,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
@@ -85,7 +85,7 @@ class Rebuilder:
     ) -> None:
         self._reader = StateReader(state)
         self._store = ShardStore(state, cache_bytes=0)
-        self._builds = builds
+        self._readiness = readiness
         self._publisher = publisher
         self._settings = settings
         self._clock = clock
@@ -116,14 +116,14 @@ class Rebuilder:
             on_progress(report, len(shards))
 
         with measured_cost() as report.cost:
-            await self._builds.set_aside(report.views)
+            await self._readiness.hold_back(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
             await for_each(shards, one, at_once=SHARDS_AT_ONCE)
             if not report.unfinished:
-                await self._builds.complete(report.views)
+                await self._readiness.mark_counted(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
                 await self._publish(report)
-                await self._builds.finish(report.views)
+                await self._readiness.mark_published(report.views)
         _log.info(
             "views_rebuilt",
             views=report.views,
