@@ -131,14 +131,15 @@ class StateMerger:
             The service did not answer.
         """
         states = {target: self._pop(target) for target in targets}
-        for complete in (False, True):
-            group = {target: state for target, state in states.items() if state.complete is complete}
-            known_of = self._newest
-            since = min((state.read_at for state in group.values()), default=0) - REPLICA_LAG_SECONDS
+        unknown = {target: state for target, state in states.items() if not state.complete}
+        known = {target: state for target, state in states.items() if state.complete}
+        last_read = min((state.read_at for state in known.values()), default=0)
+        for group, since in ((unknown, 0), (known, last_read - REPLICA_LAG_SECONDS)):
+            newest = self._newest
             for chunk in batched(group, KEYS_PER_QUERY):
-                await self._read_partials(chunk, since if complete else 0, group)
+                await self._read_partials(chunk, since, group)
             for state in group.values():
-                state.complete, state.read_at = True, known_of
+                state.complete, state.read_at = True, newest
         self._remember(states)
         return states
 
