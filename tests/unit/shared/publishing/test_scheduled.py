@@ -13,11 +13,10 @@ from shared.aggregates.base import PartialKey
 from shared.cosmos import retries
 from shared.facts import USERS
 from shared.publishing.merge import MergedState, StateMerger
-from shared.publishing.plan import MAX_DOCUMENTS, MAX_STATES, batches_within_memory, documents_affected_by
+from shared.publishing.plan import MAX_STATES
 from shared.settings import Settings
 from shared.units import Day, day_after
 from shared.views import VIEWS
-from shared.views.base import Schedule
 from tests.fakes import no_fault
 from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import SHARDS, World, interaction
@@ -336,21 +335,6 @@ async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: 
     vectors.fault = no_fault
     report = await scheduled.publish_due()
     assert (report.changed, report.published, report.usage) == (0, 0, 1)
-
-
-def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
-    days = [day_after(Day("2025-01-01"), n) for n in range(400)]
-    months = [f"2025{month:02d}" for month in range(1, 13)]
-    targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
-    targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
-    documents = [document for schedule in Schedule for document in documents_affected_by(targets, schedule)]
-    found = list(batches_within_memory(documents))
-    assert sorted(document for portion in found for document in portion) == sorted(documents)
-    for portion in found:
-        inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
-        shared = [t for t in inputs if t.aggregate != "person_month"]
-        assert len(shared) <= MAX_STATES
-        assert shared or len(portion) <= MAX_DOCUMENTS
 
 
 async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
