@@ -33,6 +33,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from shared.containers import DAY
+from shared.errors import StaleReadError, TransientStaleReadError
 from shared.views.base import Rendered, Stamp
 
 VOLATILE_FIELDS = frozenset({"state", "calculated_at", "data_freshness", "last_updated", "generated_at"})
@@ -254,6 +255,13 @@ def is_transient(observed: Sequence[Stale], now: datetime) -> bool:
     if len({stale.existing.etag for stale in observed}) > 1:
         return True
     return as_of is not None and (now - as_of).total_seconds() < REPLICA_LAG_SECONDS
+
+
+def stale_error(container: str, observed: Sequence[Stale], now: datetime) -> StaleReadError:
+    """Return the error for stale reads that remain after all retries: see :func:`is_transient`."""
+    existing = observed[-1].existing
+    message = f"{container}: {existing.generation, existing.revision} is published"
+    return (TransientStaleReadError if is_transient(observed, now) else StaleReadError)(message)
 
 
 def _stored(body: Mapping[str, Any], candidate: Candidate) -> dict[str, Any]:

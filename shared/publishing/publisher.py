@@ -20,7 +20,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.cosmos.charges import measured_cost
 from shared.cosmos.retries import is_service_fault, retrying
-from shared.errors import StaleReadError, TransientStaleReadError, UnknownViewError
+from shared.errors import TransientStaleReadError, UnknownViewError
 from shared.poison.store import PoisonStore
 from shared.publishing.decide import (
     Candidate,
@@ -29,7 +29,7 @@ from shared.publishing.decide import (
     WriteWhen,
     decide,
     is_final,
-    is_transient,
+    stale_error,
 )
 from shared.publishing.existing import (
     REMEMBERED_DOCUMENTS,
@@ -225,13 +225,10 @@ class Publisher:
             await self._record_poison(document, error, _attempts(attempt), report)
             return
         if not isinstance(outcome, Outcome):
-            published = work.stale[-1].existing
-            message = (
-                f"{VIEWS[document.view].container}: {published.generation, published.revision} is published"
-            )
-            if is_transient(work.stale, self._clock.now()):
-                raise TransientStaleReadError(message)
-            await self._record_poison(document, StaleReadError(message), _attempts(attempt), report)
+            stale = stale_error(VIEWS[document.view].container, work.stale, self._clock.now())
+            if isinstance(stale, TransientStaleReadError):
+                raise stale
+            await self._record_poison(document, stale, _attempts(attempt), report)
             return
         report.add(outcome)
 

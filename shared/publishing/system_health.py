@@ -18,12 +18,11 @@ from azure.cosmos.aio import ContainerProxy
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.retries import retrying
-from shared.errors import StaleReadError
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, Fact
 from shared.ledger.generations import Generations
 from shared.ledger.pages import Page
 from shared.ledger.reader import StateReader
-from shared.publishing.decide import Candidate, Stale, decide, digest_of
+from shared.publishing.decide import Candidate, Stale, decide, digest_of, stale_error
 from shared.publishing.existing import Address, ExistingDocuments
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter
 from shared.settings import Settings
@@ -87,7 +86,8 @@ class HealthPublisher:
         Raises
         ------
         StaleReadError
-            The pages that were read were older than what is published, through all retries.
+            The pages that were read were older than what is published, through all retries. Its subclass
+            ``TransientStaleReadError``: a later run may succeed.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, or other instances kept writing, through all retries.
         """
@@ -98,18 +98,17 @@ class HealthPublisher:
         if not await self._generations.is_complete():
             _log.info("health_held_back", generation=self._generation)
             return report
-        current = Window.at(self._clock.now())
+        current, stale = Window.at(self._clock.now()), list[Stale]()
         with measured_cost() as report.cost:
             attempt = retrying(*WRITE_CONFLICTS, results=(Stale,))
-            outcome: int | Stale = await attempt(self._update_windows, current)
+            outcome: int | Stale = await attempt(self._update_windows, current, stale)
         if isinstance(outcome, Stale):
-            published = outcome.existing.generation, outcome.existing.revision
-            raise StaleReadError(f"{NAME}: {published} is published")
+            raise stale_error(NAME, stale, self._clock.now())
         report.published, report.windows = outcome, PUBLISHED_WINDOWS
         _log.info("health_refreshed", published=report.published, **report.cost.log_fields())
         return report
 
-    async def _update_windows(self, current: Window) -> int | Stale:
+    async def _update_windows(self, current: Window, stale: list[Stale]) -> int | Stale:
         """Bring the documents of the last windows up to date, in five steps; return how many were written.
 
         1. Plan: the windows, and the hours of ledger pages that they are computed from.
@@ -118,7 +117,8 @@ class HealthPublisher:
         4. Decide what to do with each document, by what is published of it.
         5. Write it.
 
-        ``Stale`` ends a pass. What the pass wrote before is found unchanged by the next.
+        ``Stale`` ends a pass and is added to ``stale``. What the pass wrote before is found unchanged by the
+        next.
         """
         windows = [current.before(back) for back in range(PUBLISHED_WINDOWS)]  # 1
         start, end = _millis(windows[-1].before(HISTORY - 1).start), _millis(current.end)
@@ -130,6 +130,7 @@ class HealthPublisher:
             decision = decide(await self._existing.read(address), candidate)  # 4
             written += (await self._writer.write(address, decision)).written  # 5
             if isinstance(decision, Stale):
+                stale.append(decision)
                 return decision
         return written
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.errors import StaleReadError, TransientStaleReadError
 from shared.publishing.decide import (
     LONG_TTL,
     REPLICA_LAG_SECONDS,
@@ -33,6 +34,7 @@ from shared.publishing.decide import (
     digest_of,
     is_final,
     is_transient,
+    stale_error,
     was_missed,
 )
 from shared.views.base import Rendered, Stamp, stamp_fields
@@ -289,3 +291,9 @@ def test_deciding_imports_no_sdk() -> None:
     code = "import sys, shared.publishing.decide; print([m for m in sys.modules if m.startswith('azure')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_error_of_a_stale_read_says_what_is_published_and_whether_a_retry_may_help() -> None:
+    lost = stale_error("daily_metrics", [stale("1", 3600)], NOW)
+    assert (type(lost), str(lost)) == (StaleReadError, "daily_metrics: (1, 5) is published")
+    assert type(stale_error("daily_metrics", [stale("1", 1)], NOW)) is TransientStaleReadError

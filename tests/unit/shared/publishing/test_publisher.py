@@ -346,6 +346,29 @@ async def test_an_old_delivery_does_not_bring_back_the_document_of_somebody_who_
     assert database.containers["user_analytics"].items == {}
 
 
+async def test_a_delivered_state_is_read_before_a_document_is_created_from_it() -> None:
+    database = Database()
+    reads = database.containers["view_state"].requests
+    publisher = database.publisher()
+    for revision, expected in ((1, ["read"]), (2, [])):
+        change = await _month_of_ann(database, revision, refused=False)
+        reads.clear()
+        assert (await publisher.publish([change])).published == 1
+        assert reads == expected
+
+
+async def test_a_conflict_is_decided_again_from_what_is_published_now() -> None:
+    database = Database()
+    publisher = database.publisher()
+    await publisher.publish([await database.count("1:0000", 2, 1)])
+    await database.publisher().publish([await database.count("1:0001", 3, 1)])
+    days = database.containers["daily_metrics"]
+    days.requests.clear()
+    assert (await publisher.publish([await database.count("1:0000", 4, 2)])).published == 1
+    assert days.requests == ["replace", "read", "replace"]  # the remembered etag failed
+    assert database.shown() == 7
+
+
 async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_is_looked_at_again() -> None:
     database = Database()
     publisher, shown = database.publisher(), database.containers["user_analytics"].items

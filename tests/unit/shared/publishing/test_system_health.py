@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from shared.cosmos import retries
+from shared.errors import StaleReadError
 from shared.facts import ABUSE_INCIDENTS
 from shared.views.system_health import Window
 from tests.unit.shared.world import World, interaction
@@ -64,6 +68,21 @@ async def test_a_second_call_soon_after_may_do_nothing() -> None:
     assert len(world.state.requests) == asked
     await publisher.publish_windows()
     assert len(world.state.requests) > asked
+
+
+async def test_pages_that_went_back_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
+    world = World()
+    await world.take(interaction(1, "2025-09-15T14:46:00Z"))
+    await (await world.health()).publish_windows()
+    for page in (item for item in world.state.items.values() if item["kind"] == "ledger"):
+        page["revision"] -= 1
+    world.now += timedelta(minutes=2)
+    world.state.requests.clear()
+    with pytest.raises(StaleReadError, match=r"system_health: \(1, \d+\) is published") as raised:
+        await (await world.health()).publish_windows()
+    assert raised.type is StaleReadError
+    assert world.state.requests.count("query") == retries.OPERATION.attempts
 
 
 def test_windows_begin_at_multiples_of_five_minutes() -> None:
