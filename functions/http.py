@@ -61,9 +61,9 @@ async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
             case "replay":
                 row = await here.replayer.replay(row_id, by=by)
             case "resolve":
-                row = await here.poison.settle(row_id, Status.RESOLVED, by=by)
+                row = await here.poison.set_status(row_id, Status.RESOLVED, by=by)
             case "discard":
-                row = await here.poison.settle(row_id, Status.DISCARDED, by=by)
+                row = await here.poison.set_status(row_id, Status.DISCARDED, by=by)
             case action:
                 raise BadRequestError(f"action: {action!r} is not replay, resolve or discard")
         return {key: row[key] for key in ("id", "status", "status_changed_at", "status_changed_by")}

@@ -93,17 +93,17 @@ def replay_poison(row_id: RowId, by: By = "") -> None:
 @poison_cli.command("resolve")
 def resolve_poison(row_id: RowId, by: By = "") -> None:
     """Mark a row as dealt with elsewhere."""
-    _settle(row_id, Status.RESOLVED, by)
+    _set_status(row_id, Status.RESOLVED, by)
 
 
 @poison_cli.command("discard")
 def discard_poison(row_id: RowId, by: By = "") -> None:
     """Mark a row as not worth repairing."""
-    _settle(row_id, Status.DISCARDED, by)
+    _set_status(row_id, Status.DISCARDED, by)
 
 
-def _settle(row_id: str, status: Status, by: str) -> None:
-    row = run(lambda fleet: fleet.poison.settle(row_id, status, by=by or getpass.getuser()))
+def _set_status(row_id: str, status: Status, by: str) -> None:
+    row = run(lambda fleet: fleet.poison.set_status(row_id, status, by=by or getpass.getuser()))
     OUT.print(f"{row['id']} {row['status']}")
 
 

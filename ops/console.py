@@ -33,7 +33,7 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
     """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
 
     async def connected() -> Any:
-        async with Fleet(load_settings(), user_agent=USER_AGENT, begins=False) as fleet:
+        async with Fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
             return await work(fleet)
 
     return reported(connected)

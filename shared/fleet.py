@@ -34,7 +34,7 @@ class Fleet:
     ----------
     user_agent
         Tells in the account's logs who spent the request units.
-    begins
+    start_generation
         Entering it begins the generation of the settings, if it is a new one. An operator's command leaves
         that to the function app and to what counts, so that it does not fix a number of shards by accident.
 
@@ -44,9 +44,11 @@ class Fleet:
         When it is entered: the settings contradict what ``fleet_state`` remembers of the generation.
     """
 
-    def __init__(self, settings: Settings, *, user_agent: str = "vimarsh-fleet", begins: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, user_agent: str = "vimarsh-fleet", start_generation: bool = True
+    ) -> None:
         self.settings = settings
-        self._begins = begins
+        self._start_generation = start_generation
         self._client = connect(settings, user_agent=user_agent)
         self._audit_client = connect(settings, user_agent=f"{user_agent}-audit")
         self.database = self._client.get_database_client(settings.cosmos_database)
@@ -121,7 +123,7 @@ class Fleet:
         try:
             await self._client.__aenter__()
             await self._audit_client.__aenter__()
-            if self._begins:
+            if self._start_generation:
                 await self.generations.begin()
             else:
                 await self.generations.check()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shared.aggregates import day, inactivity, month, person_month
 from shared.aggregates.base import Aggregate, Contributions, PersonChange
 from shared.aggregates.day import DayAggregate
-from shared.aggregates.inactivity import Silence
+from shared.aggregates.inactivity import Inactivity
 from shared.aggregates.incident_month import IncidentMonth
 from shared.aggregates.month import MonthAggregate
 from shared.aggregates.person import Person
@@ -20,7 +20,7 @@ AGGREGATES: dict[str, Aggregate] = {
         Person(),
         PersonMonth(),
         MonthAggregate(),
-        Silence(),
+        Inactivity(),
         IncidentMonth(),
     )
 }

@@ -36,7 +36,7 @@ RENEWAL = 30 * DAY
 
 
 @lru_cache(maxsize=65_536)
-def short(key: str) -> str:
+def hash_key(key: str) -> str:
     """Return 11 characters that stand for a key of which only the number of different ones is shown.
 
     Documents make up as many keys as they like, of any length; of these, 80,000 fit into a partial. The odds
@@ -60,14 +60,14 @@ class Contributions:
     def __init__(self) -> None:
         self.deltas: dict[PartialKey, Tally] = {}
 
-    def to(self, aggregate: str, key: str) -> Tally:
+    def partial(self, aggregate: str, key: str) -> Tally:
         """Return the tally of what is added to one partial."""
         return self.deltas.setdefault(PartialKey(aggregate, key), Tally())
 
     def merge(self, other: Contributions, sign: int = 1) -> None:
         """Add another set of contributions, or take it back with ``sign=-1``."""
         for target, delta in other.deltas.items():
-            self.to(*target).merge(delta, sign)
+            self.partial(*target).merge(delta, sign)
 
 
 class Aggregate(Protocol):
@@ -78,7 +78,7 @@ class Aggregate(Protocol):
     """Seconds that a partial outlives what it counts, -1 for ever. State that is only derived is not renewed
     by the facts behind it, and what says whether a person has entries may never be missing: both live on."""
 
-    def person(self, key: str) -> str | None:
+    def owner_of(self, key: str) -> str | None:
         """Return whose state a key is: it lies whole in that person's shard.
 
         None if every shard has a share of it; then the shares are merged when it is shown.

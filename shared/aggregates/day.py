@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import Day, Millis, Month, event_hour, minute_of_day
@@ -15,7 +15,7 @@ LONGEST_PASSAGE, LONGEST_PERSONA = 64, 40
 which leaves 22 for chapter and verse. Of passages with
 such names a shard has room for some 8,000 a day, in one transaction of 2 MB."""
 
-UNNAMED = "~"
+HASHED_PREFIX = "~"
 """Begins what stands for a longer name: it counts, and no ranking shows it."""
 
 
@@ -25,7 +25,7 @@ class DayAggregate:
     name = NAME
     ttl = STATE_TTL
 
-    def person(self, key: str) -> None:
+    def owner_of(self, key: str) -> None:
         """Return None: every shard has a share."""
 
     def first_day(self, key: str) -> Day:
@@ -46,11 +46,11 @@ class DayAggregate:
         """Count one fact on its day."""
         match fact:
             case InteractionFact():
-                _interaction(fact, into.to(NAME, fact.day))
+                _interaction(fact, into.partial(NAME, fact.day))
             case SessionFact():
                 _session(fact, into)
             case IncidentFact():
-                _incident(fact, into.to(NAME, fact.day))
+                _incident(fact, into.partial(NAME, fact.day))
             case _:
                 pass
 
@@ -88,32 +88,32 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
     for citation in fact.citations:
         day.add("citations", 1)
         day.sample("citation_relevance", citation.relevance)
-        day.count("texts", citation.source)
-        day.sample_by("text_relevance", short(citation.source), citation.relevance)
+        day.count("texts", citation.text)
+        day.sample_by("text_relevance", hash_key(citation.text), citation.relevance)
         name = passage_name(fact.persona, citation.passage)
         day.count("passages", name)
-        day.sample_by("passage_relevance", short(name), citation.relevance)
+        day.sample_by("passage_relevance", hash_key(name), citation.relevance)
     # What is said of the answer is said of each text and passage in it once, however often it is cited.
-    for source in fact.sources:
+    for source in fact.texts:
         day.count("text_interactions", source)
-        key = short(source)
+        key = hash_key(source)
         day.sample_by("text_rating", key, fact.rating)
         day.sample_by("text_accuracy", key, fact.citation_accuracy)
         day.sample_by("text_response", key, fact.relevance)
         if fact.category is not None:
             topic = f"{source}|{fact.category}"
             day.count("text_topics", topic)
-            day.sample_by("text_topic_rating", short(topic), fact.rating)
-            day.sample_by("text_topic_relevance", short(topic), fact.relevance)
+            day.sample_by("text_topic_rating", hash_key(topic), fact.rating)
+            day.sample_by("text_topic_relevance", hash_key(topic), fact.relevance)
     for name in {passage_name(fact.persona, citation.passage) for citation in fact.citations}:
-        day.sample_by("passage_rating", short(name), fact.rating)
+        day.sample_by("passage_rating", hash_key(name), fact.rating)
         if fact.category is not None:
-            day.count("passage_topics", f"{short(name)}|{fact.category}")
+            day.count("passage_topics", f"{hash_key(name)}|{fact.category}")
 
 
 def _session(fact: SessionFact, into: Contributions) -> None:
     """Count a session on the day of its start; people at once, by the minute, on every day it was open."""
-    day = into.to(NAME, fact.day)
+    day = into.partial(NAME, fact.day)
     day.sample("session_seconds", fact.seconds)
     if fact.outcome is not None:
         day.count("session_outcomes", fact.outcome)
@@ -121,9 +121,9 @@ def _session(fact: SessionFact, into: Contributions) -> None:
         last = _day_at(fact.until)
         day.count("open", str(fact.minute_of_day))
         if last != fact.day:
-            into.to(NAME, last).count("open", "0")
+            into.partial(NAME, last).count("open", "0")
         closed = minute_of_day(fact.until) + 1
-        into.to(NAME, last).count("open", str(closed), -1)
+        into.partial(NAME, last).count("open", str(closed), -1)
 
 
 def _incident(fact: IncidentFact, day: Tally) -> None:
@@ -143,7 +143,7 @@ def passage_name(persona: str, passage: Passage) -> str:
 
 
 def _bounded(name: str, most: int) -> str:
-    return name if len(name) <= most else UNNAMED + short(name)
+    return name if len(name) <= most else HASHED_PREFIX + hash_key(name)
 
 
 def split_passage(name: str) -> tuple[str, str]:
@@ -154,7 +154,7 @@ def split_passage(name: str) -> tuple[str, str]:
 
 def passage_of(counted: str) -> Passage | None:
     """Return a passage from what it is counted under, None if its name was too long."""
-    if counted.startswith(UNNAMED):
+    if counted.startswith(HASHED_PREFIX):
         return None
     source, chapter, verse = counted.split("|")
     return Passage(source, chapter or None, verse or None)
@@ -164,21 +164,21 @@ def derive(change: PersonChange, into: Contributions) -> None:
     """Count a person once on each day of activity and for each text, as new on the first; their sessions."""
     before, after = person.days(change.person.before), person.days(change.person.after)
     for day in before ^ after:
-        into.to(NAME, day).add("active_users", (day in after) - (day in before))
+        into.partial(NAME, day).add("active_users", (day in after) - (day in before))
     first, first_after = min(before, default=None), min(after, default=None)
     if first != first_after:
         if first is not None:
-            into.to(NAME, first).add("new_users", -1)
+            into.partial(NAME, first).add("new_users", -1)
         if first_after is not None:
-            into.to(NAME, first_after).add("new_users", 1)
+            into.partial(NAME, first_after).add("new_users", 1)
     for month, (month_before, month_after) in change.months.items():
         for number in month_before.parts() | month_after.parts():
             day = _day(month, number)
             change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
-            into.to(NAME, day).add("sessions", change_of_sessions)
+            into.partial(NAME, day).add("sessions", change_of_sessions)
             texts, texts_after = month_before.counts(f"{number}:texts"), month_after.counts(f"{number}:texts")
             for source in texts.keys() ^ texts_after.keys():
-                into.to(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
+                into.partial(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
 
 
 def _sessions(month: Tally, number: str) -> int:

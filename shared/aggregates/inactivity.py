@@ -19,7 +19,7 @@ FIRST_YEAR = 2020
 """What lies before counts on this year's first day: how many are churned on a later day is the same."""
 
 
-class Silence:
+class Inactivity:
     """One key per year, ``2025``: for each day how many people are silent from it on, less those who return.
 
     Added up from the first year on to a day it is the number of people who are silent on that day. A person
@@ -29,7 +29,7 @@ class Silence:
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> None:
+    def owner_of(self, key: str) -> None:
         """Return None: every shard has a share."""
 
     def first_day(self, key: str) -> None:
@@ -45,14 +45,14 @@ class Silence:
 
 def derive(change: PersonChange, into: Contributions) -> None:
     """Move the days on which a person falls silent, and comes back."""
-    before, after = _turns(change.person.before), _turns(change.person.after)
+    before, after = _transitions(change.person.before), _transitions(change.person.after)
     for turns, sign in ((before, -1), (after, 1)):
         for day, amount in turns:
             day = max(day, Day(f"{FIRST_YEAR}-01-01"))
-            into.to(NAME, day[:4]).count("silent", day, sign * amount)
+            into.partial(NAME, day[:4]).count("silent", day, sign * amount)
 
 
-def _turns(state: Tally) -> Iterable[tuple[Day, int]]:
+def _transitions(state: Tally) -> Iterable[tuple[Day, int]]:
     """Yield the days on which a person falls silent (1) or comes back (-1)."""
     if person.refused(state):
         return
@@ -70,6 +70,6 @@ def years(day: Day) -> list[str]:
     return [str(year) for year in range(FIRST_YEAR, int(day[:4]) + 1)]
 
 
-def silent_on(day: Day, states: Iterable[Tally]) -> int:
+def inactive_on(day: Day, states: Iterable[Tally]) -> int:
     """Return how many people are silent on a day, from the states of all years up to it."""
     return sum(amount for state in states for turn, amount in state.counts("silent").items() if turn <= day)

@@ -18,7 +18,7 @@ class IncidentMonth:
     name = NAME
     ttl = state_ttl(ABUSE_INCIDENTS)
 
-    def person(self, key: str) -> None:
+    def owner_of(self, key: str) -> None:
         """Return None: every shard has a share."""
 
     def first_day(self, key: str) -> None:
@@ -26,13 +26,13 @@ class IncidentMonth:
 
     def keys(self, fact: Fact) -> tuple[str, ...]:
         """Return the incident's month and text."""
-        return (source_key(fact.month, _source(fact)),) if isinstance(fact, IncidentFact) else ()
+        return (text_key(fact.month, _text(fact)),) if isinstance(fact, IncidentFact) else ()
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one incident."""
         if not isinstance(fact, IncidentFact):
             return
-        month = into.to(NAME, source_key(fact.month, _source(fact)))
+        month = into.partial(NAME, text_key(fact.month, _text(fact)))
         month.add("incidents", 1)
         month.count("severities", fact.severity)
         month.count("types", fact.kind)
@@ -51,16 +51,16 @@ class IncidentMonth:
         month.sample("resolved_ms", fact.resolved_ms)
 
 
-def _source(fact: IncidentFact) -> str:
-    return UNATTRIBUTED if fact.passage is None else fact.passage.source
+def _text(fact: IncidentFact) -> str:
+    return UNATTRIBUTED if fact.passage is None else fact.passage.text
 
 
-def source_key(month: Month, source: str) -> str:
+def text_key(month: Month, source: str) -> str:
     """Return the key of a text's month."""
     return f"{month}|{source}"
 
 
-def split_source_key(key: str) -> tuple[Month, str]:
+def split_text_key(key: str) -> tuple[Month, str]:
     """Return the month and the text of a key."""
     month, _, source = key.partition("|")
     return Month(month), source

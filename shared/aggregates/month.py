@@ -6,7 +6,7 @@ from shared.aggregates import person
 from shared.aggregates.base import FOREVER, Contributions, PersonChange
 from shared.aggregates.engagement_tiers import month_scores, tier_of
 from shared.aggregates.person_month import by_day
-from shared.aggregates.tally import Counting, Tally, merged
+from shared.aggregates.tally import CountSink, Tally, merged
 from shared.facts import Fact
 from shared.scores import churn_risk
 from shared.units import Day, Month, days_of_month, month_after, month_bounds, to_micro
@@ -23,7 +23,7 @@ class MonthAggregate:
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> None:
+    def owner_of(self, key: str) -> None:
         """Return None: every shard has a share."""
 
     def first_day(self, key: str) -> Day:
@@ -41,11 +41,11 @@ class MonthAggregate:
 def derive(change: PersonChange, into: Contributions) -> None:
     """Count a person in their tier of each month, and as a reader of each text."""
     for month, (before, after) in change.months.items():
-        counted = into.to(NAME, month)
+        counted = into.partial(NAME, month)
         _count_texts(before, counted, -1)
         _count_texts(after, counted, 1)
-        counted.merge(_membership(month, before, change.person.before), -1)
-        counted.merge(_membership(month, after, change.person.after), 1)
+        counted.merge(_tier_counts(month, before, change.person.before), -1)
+        counted.merge(_tier_counts(month, after, change.person.after), 1)
 
 
 def _count_texts(month: Tally, into: Tally, sign: int) -> None:
@@ -59,14 +59,14 @@ def _count_texts(month: Tally, into: Tally, sign: int) -> None:
             into.count("text_users_again", source, sign)
 
 
-def _membership(month: Month, state: Tally, of_person: Tally) -> Tally:
+def _tier_counts(month: Month, state: Tally, of_person: Tally) -> Tally:
     """Return what a person's month means for its tier; nothing if they refuse, or were not here."""
     membership = Tally()
     days = by_day(state)
     scores = month_scores(month, days)
     if scores is None or person.refused(of_person):
         return membership
-    tier = membership.into_part(tier_of(scores, is_first_month=person.first_month(of_person) == month))
+    tier = membership.part_writer(tier_of(scores, is_first_month=person.first_month(of_person) == month))
     whole = merged(days.values())
     tier.add("users", 1)
     tier.add("returned", int(month_after(month, -1) in person.active_months(of_person)))
@@ -82,7 +82,7 @@ def _membership(month: Month, state: Tally, of_person: Tally) -> Tally:
     return membership
 
 
-def _count_patterns(whole: Tally, tier: Counting) -> None:
+def _count_patterns(whole: Tally, tier: CountSink) -> None:
     for persona, count in whole.counts("personas").items():
         tier.count("personas", persona, count)
     for category, count in whole.counts("categories").items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import FOREVER, Contributions, short
+from shared.aggregates.base import FOREVER, Contributions, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact, Withdrawn
 from shared.units import Day, Month, month_after, month_of
@@ -20,7 +20,7 @@ class Person:
     name = NAME
     ttl = FOREVER
 
-    def person(self, key: str) -> str:
+    def owner_of(self, key: str) -> str:
         """Return the user id."""
         return key
 
@@ -33,7 +33,7 @@ class Person:
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Note what one fact says of the person: at least that the ledger has an entry of theirs."""
-        person = into.to(NAME, fact.user_id)
+        person = into.partial(NAME, fact.user_id)
         match fact:
             case InteractionFact():
                 person.count("days", fact.day)
@@ -42,7 +42,7 @@ class Person:
             case IncidentFact():
                 person.add("incidents", 1)
                 if fact.interaction is not None:
-                    person.count("flagged", short(fact.interaction))
+                    person.count("flagged", hash_key(fact.interaction))
             case ConsentFact():
                 person.add("accounts", 1)
                 person.add("refused", int(fact.refused))
@@ -50,7 +50,7 @@ class Person:
 
 def withdraw(fact: Withdrawn, into: Contributions) -> None:
     """Note that the ledger has an entry of the person that counts nowhere, or nowhere but in consent."""
-    person = into.to(NAME, fact.user_id)
+    person = into.partial(NAME, fact.user_id)
     person.add("withdrawn", 1)
     person.add("refused", int(fact.refused))
 
@@ -82,10 +82,10 @@ def first_month(person: Tally) -> Month | None:
 
 def is_flagged(person: Tally, interaction: str) -> bool:
     """Say whether an incident points at one of the person's interactions."""
-    return short(interaction) in person.counts("flagged")
+    return hash_key(interaction) in person.counts("flagged")
 
 
-def concerned(before: Tally, after: Tally) -> set[Month]:
+def months_affected(before: Tally, after: Tally) -> set[Month]:
     """Return the months of the person that mean something else because of a change beside them."""
     known = months(before) | months(after)
     if refused(before) != refused(after):

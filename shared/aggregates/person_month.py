@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, short
+from shared.aggregates.base import STATE_TTL, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, InteractionFact, SessionFact
 from shared.units import Day, Month, days_of_month, to_micro
@@ -33,7 +33,7 @@ class PersonMonth:
     name = NAME
     ttl = STATE_TTL
 
-    def person(self, key: str) -> str:
+    def owner_of(self, key: str) -> str:
         """Return the user id."""
         return split_key(key)[1]
 
@@ -51,21 +51,21 @@ class PersonMonth:
         """Count one fact on its day."""
         match fact:
             case InteractionFact():
-                _interaction(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+                _interaction(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
             case SessionFact():
-                _session(fact, into.to(NAME, month_key(fact.month, fact.user_id)))
+                _session(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
             case _:
                 pass
 
 
 def _interaction(fact: InteractionFact, month: Tally) -> None:
-    day = month.into_part(fact.day[8:])
+    day = month.part_writer(fact.day[8:])
     day.add("interactions", 1)
     day.add("cited", int(bool(fact.citations)))
     day.count("hours", fact.hour[11:])
     if fact.session_id is not None:
         day.add("in_session", 1)
-        day.count("sessions", short(fact.session_id))
+        day.count("sessions", hash_key(fact.session_id))
     day.count("personas", fact.persona)
     if fact.category is not None:
         day.count("categories", fact.category)
@@ -75,13 +75,13 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day.sample("cost", fact.cost)
     day.add("unmeasured", int(not fact.measured))
     for citation in fact.citations:
-        day.count("texts", citation.source)
-        day.count("passages", short(citation.passage.key))
+        day.count("texts", citation.text)
+        day.count("passages", hash_key(citation.passage.key))
 
 
 def _session(fact: SessionFact, month: Tally) -> None:
-    day = month.into_part(fact.day[8:])
-    day.count("sessions", short(fact.session_id))
+    day = month.part_writer(fact.day[8:])
+    day.count("sessions", hash_key(fact.session_id))
     day.sample("session_seconds", fact.seconds)
     day.sample("depth", fact.depth)
     if fact.seconds is not None:
@@ -105,10 +105,10 @@ def derive(change: PersonChange, into: Contributions) -> None:
         if person.refused(of_person):
             for month, states in change.months.items():
                 if (states.before if sign < 0 else states.after).parts():
-                    into.to(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
+                    into.partial(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
         first = person.first_month(of_person)
         if first is not None:
-            into.to(NAME, month_key(first, change.user_id)).add(FIRST, sign)
+            into.partial(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
 
 def month_key(month: Month, user_id: str) -> str:

@@ -33,7 +33,7 @@ _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = log(_GAMMA)
 
 
-class Counting(ABC):
+class CountSink(ABC):
     """Whatever amounts can be counted into."""
 
     __slots__ = ()
@@ -63,7 +63,7 @@ class Counting(ABC):
             self.count(f"{name}#", key)
 
 
-class Tally(Counting):
+class Tally(CountSink):
     """Sums, counts by key and histograms, all of them integers."""
 
     __slots__ = ("_maps",)
@@ -98,9 +98,9 @@ class Tally(Counting):
         if not counts:
             del self._maps[name]
 
-    def into_part(self, part: str) -> Counting:
+    def part_writer(self, part: str) -> CountSink:
         """Return what counts into one part of this tally, which :meth:`part` reads."""
-        return _IntoPart(self, f"{part}{PART}")
+        return _PartWriter(self, f"{part}{PART}")
 
     def parts(self) -> set[str]:
         """Return the names of the parts that hold anything."""
@@ -143,14 +143,14 @@ class Tally(Counting):
         """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
         return ratio(self.total(name), self.total(f"{name}#") * unit, digits)
 
-    def over(self, name: str, keys: Iterable[str]) -> int:
+    def sum_over(self, name: str, keys: Iterable[str]) -> int:
         """Return the sum of the counts of some keys in the map ``name``."""
         counts = self.counts(name)
         return sum(counts.get(key, 0) for key in keys)
 
     def mean_over(self, name: str, keys: Sequence[str], unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample_by` added for some keys, None if there was no sample."""
-        return ratio(self.over(name, keys), self.over(f"{name}#", keys) * unit, digits)
+        return ratio(self.sum_over(name, keys), self.sum_over(f"{name}#", keys) * unit, digits)
 
     @property
     def weight(self) -> int:
@@ -169,7 +169,7 @@ def _bytes_of(keys: Iterable[str]) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-class _IntoPart(Counting):
+class _PartWriter(CountSink):
     """Counts into the maps of a tally whose names begin alike."""
 
     __slots__ = ("_start", "_whole")
@@ -222,7 +222,9 @@ def top(counts: Mapping[str, int], k: int) -> list[str]:
     return sorted(counts, key=lambda key: (-counts[key], key))[:k]
 
 
-def named(counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str) -> dict[str, list[str]]:
+def group_by_display_name(
+    counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str
+) -> dict[str, list[str]]:
     """Return the keys under the names they are shown by: the ``k`` names counted most, the rest as ``other``.
 
     Parameters

@@ -31,7 +31,7 @@ _QUOTABLE = re.compile(r"[A-Za-z0-9._\-]{0,32}|\d{4}-\d\d-\d\d[0-9T:.+Z\- ]{0,25
 _MOST_DIGITS = 40
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """Return a value as an error quotes it: of what may be somebody's words, only kind and length."""
     match value:
         case str():
@@ -167,7 +167,7 @@ def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
         It is something else, or larger than :data:`MAX_DOCUMENT_CHARACTERS`.
     """
     if not isinstance(raw, Mapping):
-        raise DocumentError("document", f"is not an object but {shown(raw)}")
+        raise DocumentError("document", f"is not an object but {quote(raw)}")
     sizes = {name: _characters(value) for name, value in raw.items()}
     if sum(sizes.values()) > MAX_DOCUMENT_CHARACTERS:
         largest = max(sizes, key=lambda name: sizes[name])
@@ -220,5 +220,5 @@ def reject(error: ValidationError) -> Never:
         case "string_too_long":
             quoted = f"{len(value)} characters: {problem}" if isinstance(value, str) else problem
         case _:
-            quoted = f"{shown(value)} {problem[:1].lower()}{problem[1:]}"
+            quoted = f"{quote(value)} {problem[:1].lower()}{problem[1:]}"
     raise DocumentError(field, quoted) from None

@@ -53,16 +53,16 @@ class ResponseMetadata(Block):
     response_length: Annotated[Whole, Field(ge=0)] | None = None
 
 
-MAX_SOURCE = 40
+MAX_TEXT_NAME = 40
 
-Source = Annotated[Label, AfterValidator(lambda label: label[:MAX_SOURCE].rstrip())]
+TextName = Annotated[Label, AfterValidator(lambda label: label[:MAX_TEXT_NAME].rstrip())]
 """A text's name, cut like every label: a day's state holds it ten times over."""
 
 
 class Citation(Block):
     """A passage the answer cites; a whole text where chapter or verse is missing."""
 
-    source: Source | None = None
+    source: TextName | None = None
     chapter: Numeral | None = None
     verse: Numeral | None = None
     relevance_score: Share | None = None

@@ -14,10 +14,10 @@ from shared.documents.common import (
     Moment,
     Number,
     Share,
+    quote,
     reject,
     require_not_after_write,
     require_object,
-    shown,
 )
 from shared.documents.versions import USER_SESSION, upcast
 from shared.errors import DocumentError
@@ -65,5 +65,5 @@ def parse_session(raw: object) -> SessionDocument:
     require_not_after_write("start_time", start, document)
     for field, end in (("end_time", session.end_time), ("last_activity", session.last_activity)):
         if end is not None and end < start:
-            raise DocumentError(field, f"{shown(end.isoformat())} lies before the session's start")
+            raise DocumentError(field, f"{quote(end.isoformat())} lies before the session's start")
     return session

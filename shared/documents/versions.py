@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.documents.common import shown
+from shared.documents.common import quote
 from shared.documents.upcasters import (
     incident_version,
     interaction_to_0_2,
@@ -157,15 +157,15 @@ class _Line:
     def _read(self, field: str, value: object) -> str:
         match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise DocumentError(field, f"{shown(value)} is not a version such as '1.0'")
+            raise DocumentError(field, f"{quote(value)} is not a version such as '1.0'")
         version = (int(match[1]), int(match[2]))
         if version > _pair(self.newest):
             raise DocumentError(
-                field, f"{shown(value)} is newer than {self.newest}, the newest this release reads"
+                field, f"{quote(value)} is newer than {self.newest}, the newest this release reads"
             )
         name = f"{version[0]}.{version[1]}"
         if name not in self.places:
-            raise DocumentError(field, f"{shown(value)} is none of {', '.join(self.places)}")
+            raise DocumentError(field, f"{quote(value)} is none of {', '.join(self.places)}")
         return name
 
 

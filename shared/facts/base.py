@@ -15,14 +15,14 @@ UNKNOWN = "unknown"
 class Passage(NamedTuple):
     """A place in a text; chapter and verse are None where the whole text or chapter is meant."""
 
-    source: str
+    text: str
     chapter: str | None
     verse: str | None
 
     @property
     def key(self) -> str:
         """The passage as one key, ``bhagavad_gita|2|47``."""
-        return f"{self.source}|{self.chapter or ''}|{self.verse or ''}"
+        return f"{self.text}|{self.chapter or ''}|{self.verse or ''}"
 
     @property
     def content_id(self) -> str:
@@ -37,7 +37,7 @@ class Fact:
     user_id: str
     at: Millis
 
-    SHORT: ClassVar[Mapping[str, str]] = {}
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Names of the stored fields, each with the short key that a page stores it under."""
 
     REFERS: ClassVar[str | None] = None
@@ -86,8 +86,8 @@ def _stored(kind: type[Fact]) -> tuple[tuple[str, str, object], ...]:
     """Return name, short key and default of each field that is stored."""
     if kind not in _layouts:
         defaults = {field.name: field.default for field in fields(kind)}
-        _layouts[kind] = tuple((name, short, defaults[name]) for name, short in kind.SHORT.items())
-        assert {*defaults} == {*kind.SHORT, "user_id"}  # noqa: S101  a field without a short key would be lost
+        _layouts[kind] = tuple((name, short, defaults[name]) for name, short in kind.STORED_KEYS.items())
+        assert {*defaults} == {*kind.STORED_KEYS, "user_id"}  # noqa: S101  a field without a short key would be lost
     return _layouts[kind]
 
 

@@ -24,7 +24,7 @@ class ConsentFact(Fact):
 
     refused: bool = False
 
-    SHORT: ClassVar[Mapping[str, str]] = {"at": "t", "refused": "no"}
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {"at": "t", "refused": "no"}
 
 
 def consent_fact(document: UserDocument) -> ConsentFact:

@@ -53,7 +53,7 @@ class IncidentFact(Fact):
     actions: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
 
-    SHORT: ClassVar[Mapping[str, str]] = {
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
         "kind": "k",
         "severity": "s",

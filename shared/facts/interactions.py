@@ -27,7 +27,7 @@ USER_INTERACTIONS = "user_interactions"
 class Citation(NamedTuple):
     """A cited passage, and how relevant it was to the question."""
 
-    source: str
+    text: str
     chapter: str | None
     verse: str | None
     relevance: Micro | None
@@ -35,7 +35,7 @@ class Citation(NamedTuple):
     @property
     def passage(self) -> Passage:
         """What is cited."""
-        return Passage(self.source, self.chapter, self.verse)
+        return Passage(self.text, self.chapter, self.verse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class InteractionFact(Fact):
     citation_accuracy: Micro | None = None
     safety: Micro | None = None
 
-    SHORT: ClassVar[Mapping[str, str]] = {
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
         "answered": "ok",
         "tokens_in": "in",
@@ -110,9 +110,9 @@ class InteractionFact(Fact):
         return max(self.citations, key=lambda c: -1 if c.relevance is None else c.relevance).passage
 
     @property
-    def sources(self) -> set[str]:
+    def texts(self) -> set[str]:
         """The texts cited."""
-        return {citation.source for citation in self.citations}
+        return {citation.text for citation in self.citations}
 
 
 def interaction_fact(document: InteractionDocument, prices: PriceTable) -> InteractionFact:
@@ -121,24 +121,24 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
     at = millis(moment)
     response = document.response_metadata or ResponseMetadata()
-    usage = document.cost_data or CostData()
+    token_usage = document.cost_data or CostData()
     rag = document.rag_metadata or RagMetadata()
     query = document.query_metadata or QueryMetadata()
     quality = document.quality_metrics or QualityMetrics()
     stages = document.processing_stages or Stages()
     feedback = document.user_feedback or Feedback()
-    model = usage.model_used or response.model_used
+    model = token_usage.model_used or response.model_used
     answer = len(document.response_text) if document.response_text is not None else response.response_length
     return InteractionFact(
         user_id=document.user_id,
         at=at,
         answered=None if answer is None else answer > 0,
-        tokens_in=usage.input_tokens,
-        tokens_out=usage.output_tokens,
+        tokens_in=token_usage.input_tokens,
+        tokens_out=token_usage.output_tokens,
         persona=response.personality_used or UNKNOWN,
         model=model or UNKNOWN,
         session_id=document.session_id,
-        cost=prices.cost(model, at, usage.input_tokens, usage.output_tokens),
+        cost=prices.cost(model, at, token_usage.input_tokens, token_usage.output_tokens),
         response_ms=rounded(document.response_time_ms),
         retrieval_ms=rounded(stages.content_retrieval_ms),
         chunks=rag.chunks_retrieved,

@@ -43,7 +43,7 @@ class SessionFact(Fact):
     depth: Micro | None = None
     quality: Micro | None = None
 
-    SHORT: ClassVar[Mapping[str, str]] = {
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
         "session_id": "s",
         "until": "u",

@@ -198,7 +198,7 @@ class Working:
             partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
             for target, delta in self.contributions.deltas.items()
             if delta and target.aggregate == person.NAME
-            for month in person.concerned(*self._changed(target))
+            for month in person.months_affected(*self._changed(target))
         } - self.loaded.keys()
 
     def derive(self) -> None:
@@ -228,7 +228,7 @@ class Working:
         for target, delta in self.contributions.deltas.items():
             if delta and target.aggregate == person.NAME:
                 of_person = months.setdefault(target.key, {})
-                for month in person.concerned(*self._changed(target)):
+                for month in person.months_affected(*self._changed(target)):
                     key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
                     of_person[month] = self._changed(key)
             elif delta and target.aggregate == person_month.NAME:

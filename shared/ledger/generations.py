@@ -51,7 +51,7 @@ class Generations:
         SettingsError
             The generation was begun with another number of shards, or a later one has taken its place.
         """
-        return self._fitting(_decode(await self._document.read()))
+        return self._validated(_decode(await self._document.read()))
 
     async def begin(self) -> Generation:
         """Return the generation of the settings; write it down if this is its beginning.
@@ -65,7 +65,7 @@ class Generations:
         """
 
         def change(known: dict[int, Generation]) -> bool:
-            if self._fitting(known) is not None:
+            if self._validated(known) is not None:
                 return False
             known[self._number] = Generation(self._shards, int(self._clock.timestamp()), complete=not known)
             return True
@@ -85,7 +85,7 @@ class Generations:
         """Write down that everything from before the beginning of this generation has been counted."""
 
         def change(known: dict[int, Generation]) -> bool:
-            generation = self._fitting(known)
+            generation = self._validated(known)
             if generation is None:
                 raise ValueError(f"generation {self._number} has not begun")
             known[self._number] = Generation(generation.shards, generation.began, complete=True)
@@ -94,14 +94,14 @@ class Generations:
         await self._update(change)
         self._complete = True
 
-    def incomplete(self) -> GenerationIncompleteError:
+    def incomplete_error(self) -> GenerationIncompleteError:
         """Return the error for whoever asks for figures that are held back."""
         return GenerationIncompleteError(
             f"Generation {self._number} has not counted everything yet: its figures are held back until an "
             "audit has caught up with all feeds."
         )
 
-    def _fitting(self, known: dict[int, Generation]) -> Generation | None:
+    def _validated(self, known: dict[int, Generation]) -> Generation | None:
         generation = known.get(self._number)
         if generation is not None and generation.shards != self._shards:
             raise SettingsError(

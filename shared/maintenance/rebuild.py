@@ -32,8 +32,8 @@ from shared.settings import Settings
 from shared.units import Month, day_after
 from shared.views import VIEWS
 
-WRITES_AT_ONCE = 50
-SHARDS_AT_ONCE = 4
+WRITES_PER_TRANSACTION = 50
+MAX_CONCURRENT_SHARDS = 4
 
 RETAINED_DAYS, COUNTED_DAYS = 90, 365
 """State of what lies further back than the first is left as it is: sessions expire after so many days, and
@@ -118,7 +118,7 @@ class Rebuilder:
         with measured_cost() as report.cost:
             await self._readiness.hold_back(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
-            await for_each(shards, one, at_once=SHARDS_AT_ONCE)
+            await for_each(shards, one, at_once=MAX_CONCURRENT_SHARDS)
             if not report.unfinished:
                 await self._readiness.mark_counted(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
@@ -188,7 +188,7 @@ class Rebuilder:
     async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
         """Write partials; return those that somebody changed meanwhile."""
         failed: set[PartialKey] = set()
-        for batch in batched(writes, WRITES_AT_ONCE):
+        for batch in batched(writes, WRITES_PER_TRANSACTION):
             failed |= await self._commit_batch(shard, batch)
         return failed
 

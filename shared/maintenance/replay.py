@@ -52,7 +52,7 @@ class Replayer:
                 f"{row_id} comes from {row['source_container']!r}: this release does not read that."
             )
         try:
-            return await self._poison.settle(row_id, Status.REPLAYED, by=by, seen=row)
+            return await self._poison.set_status(row_id, Status.REPLAYED, by=by, seen=row)
         except PoisonChangedError as error:
             raise ReplayError(str(error)) from None
 

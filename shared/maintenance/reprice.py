@@ -27,9 +27,9 @@ from shared.units import EventHour, Millis, event_hour
 BUDGET_SECONDS = 240.0
 """How long one run may take: less than the five minutes between two. The next one goes on."""
 
-SHARDS_AT_ONCE = 8
+MAX_CONCURRENT_SHARDS = 8
 
-SETTLING_SECONDS = LIFETIME_SECONDS + 660
+GRACE_SECONDS = LIFETIME_SECONDS + 660
 """So long after a table came into force instances may fold with the one before: they keep it for a minute,
 and an invocation lasts ten (``functionTimeout``), one to spare. Then what they folded is looked at again."""
 
@@ -55,7 +55,7 @@ class RepriceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Pass:
     """A walk over the ledger, so far as it is done."""
 
     table: str
@@ -77,7 +77,7 @@ class _Walk:
         }
 
     @classmethod
-    def decode(cls, stored: Mapping[str, Any]) -> _Walk:
+    def decode(cls, stored: Mapping[str, Any]) -> _Pass:
         return cls(stored["table"], stored["began"], stored["hour"], stored["since"], tuple(stored["done"]))
 
 
@@ -91,14 +91,14 @@ class _Progress:
         Those under which everything was counted when the last walk ended.
     walk
         The walk that is under way, None if there is none.
-    settling
+    grace_since
         When the walk began after which instances may still have counted at other prices; None once that was
         looked at.
     """
 
     prices: Sequence[Mapping[str, Any]] | None = None
-    walk: _Walk | None = None
-    settling: int | None = None
+    walk: _Pass | None = None
+    grace_since: int | None = None
 
 
 class Repricer:
@@ -139,24 +139,24 @@ class Repricer:
         table = PriceTable((*list_prices(), *await self._prices.overrides()))
         progress, report = await self._read(), RepriceReport()
         if not self._plan(progress, table):
-            if progress.settling is not None:
+            if progress.grace_since is not None:
                 report.settles_in = max(
-                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
                 )
             return report
         report.changed = True
         walk = progress.walk
         assert walk is not None  # noqa: S101  that is what was planned
         await self._write(progress)
-        await self._go_on(walk, table, progress, report)
+        await self._resume(walk, table, progress, report)
         if report.finished:
             progress.walk = None
-            progress.settling = walk.began if not walk.since else None
+            progress.grace_since = walk.began if not walk.since else None
             progress.prices = [price.model_dump(mode="json") for price in table.entries()]
             await self._write(progress)
-            if progress.settling is not None:
+            if progress.grace_since is not None:
                 report.settles_in = max(
-                    0, round(progress.settling + SETTLING_SECONDS - self._clock.timestamp())
+                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
                 )
         _log.info(
             "prices_applied",
@@ -167,8 +167,8 @@ class Repricer:
         )
         return report
 
-    def _seconds_left(self, settling: int) -> int:
-        return max(0, round(settling + SETTLING_SECONDS - self._clock.timestamp()))
+    def _seconds_left(self, grace_since: int) -> int:
+        return max(0, round(grace_since + GRACE_SECONDS - self._clock.timestamp()))
 
     def _plan(self, progress: _Progress, table: PriceTable) -> bool:
         """Set the walk that has to be made or gone on with; say whether there is one."""
@@ -180,17 +180,17 @@ class Repricer:
             # Of a walk that was broken off by other prices nobody knows how far it came: from the start.
             known = () if applied is None or progress.walk is not None else applied.entries()
             hour = event_hour(_first_difference(known, table))
-            progress.walk = _Walk(table.fingerprint, now, hour, 0)
+            progress.walk = _Pass(table.fingerprint, now, hour, 0)
             return True
-        if progress.settling is not None and now >= progress.settling + SETTLING_SECONDS:
-            progress.walk = _Walk(
-                table.fingerprint, now, event_hour(Millis(0)), progress.settling - OVERLAP_SECONDS
+        if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
+            progress.walk = _Pass(
+                table.fingerprint, now, event_hour(Millis(0)), progress.grace_since - OVERLAP_SECONDS
             )
             return True
         return False
 
-    async def _go_on(
-        self, walk: _Walk, table: PriceTable, progress: _Progress, report: RepriceReport
+    async def _resume(
+        self, walk: _Pass, table: PriceTable, progress: _Progress, report: RepriceReport
     ) -> None:
         deadline = self._clock.monotonic() + self._budget
         written = asyncio.Lock()
@@ -207,11 +207,11 @@ class Repricer:
                 report.shards += 1
 
         await for_each(
-            [shard for shard in self._shards if shard not in walk.done], one, at_once=SHARDS_AT_ONCE
+            [shard for shard in self._shards if shard not in walk.done], one, at_once=MAX_CONCURRENT_SHARDS
         )
 
     async def _reprice_shard(
-        self, shard: ShardId, walk: _Walk, table: PriceTable, report: RepriceReport
+        self, shard: ShardId, walk: _Pass, table: PriceTable, report: RepriceReport
     ) -> None:
         async for page in self._pages(shard, EventHour(walk.hour), walk.since):
             report.pages += 1
@@ -230,7 +230,7 @@ class Repricer:
         item = await self._document.read()
         if item is None:
             return _Progress()
-        walk = None if item["walk"] is None else _Walk.decode(item["walk"])
+        walk = None if item["walk"] is None else _Pass.decode(item["walk"])
         return _Progress(item["prices"], walk, item["settling"])
 
     async def _write(self, progress: _Progress) -> None:
@@ -242,7 +242,7 @@ class Repricer:
             {
                 "prices": progress.prices,
                 "walk": None if progress.walk is None else progress.walk.encode(),
-                "settling": progress.settling,
+                "settling": progress.grace_since,
             }
         )
 

@@ -27,10 +27,10 @@ from shared.cosmos.retries import retrying
 from shared.errors import PoisonChangedError, PoisonNotFoundError
 from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
 
-SETTLED_TTL = 90 * DAY
+DECIDED_TTL = 90 * DAY
 """Seconds a row is kept once it was replayed, resolved or discarded; pending rows stay."""
 
-DECIDED = (*status_fields(Status.PENDING), "ttl")
+DECISION_FIELDS = (*status_fields(Status.PENDING), "ttl")
 """Fields that say what became of a row: they stay when the same version fails once more."""
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class PoisonStore:
         again = {**row, "first_failed_at": known["first_failed_at"]}
         again["attempts"] = known["attempts"] + row["attempts"]
         if known["source_etag"] == row["source_etag"] is not None:
-            again |= {name: known[name] for name in (*DECIDED, "failed_at") if name in known}
+            again |= {name: known[name] for name in (*DECISION_FIELDS, "failed_at") if name in known}
         await self._replace(again, known["_etag"])
 
     async def get(self, row_id: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class PoisonStore:
         async for item in items:
             yield item
 
-    async def settle(
+    async def set_status(
         self, row_id: str, status: Status, *, by: str, seen: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Set what became of a row, by whom and when; return the row.
@@ -129,16 +129,18 @@ class PoisonStore:
         PoisonChangedError
             The document has failed in another version since it was ``seen``.
         """
-        return await retrying(CosmosAccessConditionFailedError)(self._try_settle, row_id, status, by, seen)
+        return await retrying(CosmosAccessConditionFailedError)(
+            self._try_set_status, row_id, status, by, seen
+        )
 
-    async def _try_settle(
+    async def _try_set_status(
         self, row_id: str, status: Status, by: str, seen: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         row = await self.get(row_id)
         if seen is not None and not _same_failure(row, seen):
             raise PoisonChangedError(f"{row_id} has failed again since: {row['error_message']}")
         row |= status_fields(status, by=by, at=self._clock.now())
-        row["ttl"] = -1 if status is Status.PENDING else SETTLED_TTL
+        row["ttl"] = -1 if status is Status.PENDING else DECIDED_TTL
         await self._replace(row, row["_etag"])
         return row
 

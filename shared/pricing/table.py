@@ -27,7 +27,7 @@ MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
 
 
-class Tier(BaseModel):
+class PriceTier(BaseModel):
     """Prices for prompts up to a length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -47,7 +47,7 @@ class ModelPrice(BaseModel):
     """Its name as facts have it: cut and cleaned like every label of a document."""
     effective_from: datetime
     """From when it holds. A date or time without a zone is UTC."""
-    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
+    tiers: Annotated[tuple[PriceTier, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _tiers_are_ordered(self) -> Self:

@@ -30,7 +30,7 @@ MAX_CONCURRENT_QUERIES = 8
 
 def owner_of(target: PartialKey) -> str | None:
     """Return the user id of the person whose state it is, None if all shards have a share of it."""
-    return AGGREGATES[target.aggregate].person(target.key)
+    return AGGREGATES[target.aggregate].owner_of(target.key)
 
 
 @dataclass(frozen=True, slots=True)

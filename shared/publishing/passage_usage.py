@@ -19,8 +19,8 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from xxhash import xxh3_64_intdigest
 
-from shared.aggregates.base import RENEWAL, STATE_TTL, short
-from shared.aggregates.day import UNNAMED, passage_of, split_passage
+from shared.aggregates.base import RENEWAL, STATE_TTL, hash_key
+from shared.aggregates.day import HASHED_PREFIX, passage_of, split_passage
 from shared.aggregates.tally import Tally, ratio
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
@@ -249,11 +249,11 @@ def _shares_by_group(state: Tally) -> dict[PassageGroup, Shares]:
     found: dict[PassageGroup, dict[str, Citations]] = defaultdict(dict)
     for name, citations in state.counts("passages").items():
         persona, counted = split_passage(name)
-        passage, key = passage_of(counted), short(name)
-        if passage is None or persona.startswith(UNNAMED):
+        passage, key = passage_of(counted), hash_key(name)
+        if passage is None or persona.startswith(HASHED_PREFIX):
             continue
         part = xxh3_64_intdigest(counted.encode()) % PARTS_PER_TEXT
-        found[PassageGroup(persona, passage.source, part)][counted] = Citations(
+        found[PassageGroup(persona, passage.text, part)][counted] = Citations(
             citations,
             relevance=state.counts("passage_relevance").get(key, 0),
             relevances=state.counts("passage_relevance#").get(key, 0),

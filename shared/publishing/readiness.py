@@ -80,7 +80,7 @@ class ViewReadiness:
             This generation has not counted everything yet.
         """
         if not await self._generations.is_complete():
-            raise self._generations.incomplete()
+            raise self._generations.incomplete_error()
 
     async def ready(self) -> frozenset[str]:
         """Return the names of the views whose state counts everything.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.containers import CATALOGUE, DAY, container
-from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, shown
+from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, quote
 from shared.errors import QueryError
 
 MAX_LIMIT = 1_000
@@ -31,7 +31,7 @@ def require_identifier(field: str, value: object) -> str:
     found = identifier(value)
     if found is None:
         # A number may be somebody's id just as well as a text.
-        given = shown(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
+        given = quote(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
         raise QueryError(
             field, f"{given} is not an identifier of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"
         )
@@ -51,7 +51,7 @@ def require_one_of(field: str, value: object, known: Collection[str]) -> str:
         It is another.
     """
     if not isinstance(value, str) or value not in known:
-        raise QueryError(field, f"{shown(value)} is not one of {', '.join(known)}")
+        raise QueryError(field, f"{quote(value)} is not one of {', '.join(known)}")
     return value
 
 
@@ -64,7 +64,7 @@ def require_whole(field: str, value: object, *, most: int) -> int:
         It is none, or out of these bounds.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise QueryError(field, f"{shown(value)} is not a whole number from 1 to {most}")
+        raise QueryError(field, f"{quote(value)} is not a whole number from 1 to {most}")
     return value
 
 
@@ -90,17 +90,17 @@ def require_parameters(parameters: object) -> list[dict[str, object]]:
     if parameters is None:
         return []
     if not isinstance(parameters, Sequence) or isinstance(parameters, str | bytes):
-        raise QueryError("parameters", f"{shown(parameters)} is not a list of names and values")
+        raise QueryError("parameters", f"{quote(parameters)} is not a list of names and values")
     if len(parameters) > MAX_PARAMETERS:
         raise QueryError("parameters", f"{len(parameters)} are more than {MAX_PARAMETERS}")
     checked: dict[str, dict[str, object]] = {}
     for place, parameter in enumerate(parameters):
         field = f"parameters[{place}]"
         if not isinstance(parameter, Mapping) or set(parameter) != {"name", "value"}:
-            raise QueryError(field, f"{shown(parameter)} is not an object of name and value")
+            raise QueryError(field, f"{quote(parameter)} is not an object of name and value")
         name = parameter["name"]
         if not isinstance(name, str) or not name.startswith("@") or not name[1:].isidentifier():
-            raise QueryError(f"{field}.name", f"{shown(name)} is not a name such as '@user_id'")
+            raise QueryError(f"{field}.name", f"{quote(name)} is not a name such as '@user_id'")
         if name in checked:
             raise QueryError(f"{field}.name", "occurs twice")
         checked[name] = {"name": name, "value": parameter["value"]}

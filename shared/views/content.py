@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.aggregates.base import short
+from shared.aggregates.base import hash_key
 from shared.aggregates.day import passage_of, split_passage
 from shared.aggregates.tally import Tally
 from shared.facts import Passage
@@ -23,7 +23,7 @@ class Cited:
 
     def add(self, state: Tally, name: str) -> None:
         """Add what a persona's use of the passage comes to."""
-        key = short(name)
+        key = hash_key(name)
         self.citations += state.counts("passages")[name]
         self.relevance += state.counts("passage_relevance").get(key, 0)
         self.relevances += state.counts("passage_relevance#").get(key, 0)
@@ -38,7 +38,7 @@ def passages(state: Tally) -> dict[Passage, Cited]:
     for name in sorted(state.counts("passages")):
         passage = passage_of(split_passage(name)[1])
         if passage is not None:
-            by_key[short(name)] = passage
+            by_key[hash_key(name)] = passage
             found.setdefault(passage, Cited()).add(state, name)
     for key, count in state.counts("passage_topics").items():
         name, _, topic = key.partition("|")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.aggregates import day, month
-from shared.aggregates.base import PartialKey, short
+from shared.aggregates.base import PartialKey, hash_key
 from shared.aggregates.tally import Tally, merged, ratio, top
 from shared.containers import container
 from shared.facts import Passage
@@ -88,7 +88,7 @@ class _Month:
         self.texts = top(self.state.counts("texts"), MOST_TEXTS)
         self.passages: dict[str, dict[Passage, Cited]] = defaultdict(dict)
         for passage, cited in passages(self.state).items():
-            self.passages[passage.source][passage] = cited
+            self.passages[passage.text][passage] = cited
 
     def citations(self, source: str) -> int:
         return self.state.counts("texts").get(source, 0)
@@ -97,21 +97,22 @@ class _Month:
         return self.people.counts("text_users").get(source, 0)
 
     def rating(self, source: str) -> float | None:
-        return self.state.mean_over("text_rating", [short(source)], digits=2)
+        return self.state.mean_over("text_rating", [hash_key(source)], digits=2)
 
     def accuracy(self, source: str) -> float | None:
-        return self.state.mean_over("text_accuracy", [short(source)], MICROS)
+        return self.state.mean_over("text_accuracy", [hash_key(source)], MICROS)
 
     def effectiveness(self, source: str) -> float | None:
         return response_effectiveness(
             satisfaction_score=self.satisfaction("text_rating", source),
-            relevance=self.state.mean_over("text_response", [short(source)], MICROS),
+            relevance=self.state.mean_over("text_response", [hash_key(source)], MICROS),
             citation_accuracy=self.accuracy(source),
         )
 
     def satisfaction(self, name: str, key: str) -> float | None:
         return satisfaction(
-            rating_sum=self.state.over(name, [short(key)]), ratings=self.state.over(f"{name}#", [short(key)])
+            rating_sum=self.state.sum_over(name, [hash_key(key)]),
+            ratings=self.state.sum_over(f"{name}#", [hash_key(key)]),
         )
 
     def rank(self, source: str, values: Mapping[str, float | None]) -> int | None:
@@ -148,7 +149,7 @@ def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[st
             "return_access_rate": ratio(now.people.counts("text_users_again").get(source, 0), users),
         },
         "performance_metrics": {
-            "avg_relevance_score": now.state.mean_over("text_relevance", [short(source)], MICROS),
+            "avg_relevance_score": now.state.mean_over("text_relevance", [hash_key(source)], MICROS),
             "citation_accuracy_rate": now.accuracy(source),
             "user_satisfaction_avg": now.rating(source),
             "response_effectiveness": effectiveness,
@@ -218,7 +219,7 @@ def _topics(source: str, now: _Month, before: _Month) -> dict[str, Any]:
                 "topic": topic,
                 "frequency": ratio(counts[topic], total),
                 "relevance_score": now.state.mean_over(
-                    "text_topic_relevance", [short(f"{source}|{topic}")], MICROS
+                    "text_topic_relevance", [hash_key(f"{source}|{topic}")], MICROS
                 ),
                 "user_engagement": now.satisfaction("text_topic_rating", f"{source}|{topic}"),
             }
@@ -262,6 +263,7 @@ def _completeness(source: str, state: Tally) -> float | None:
     citations = state.counts("texts").get(source, 0)
     answers = state.counts("text_interactions").get(source, 0)
     given = sum(
-        state.over(name, [short(source)]) for name in ("text_relevance#", "text_rating#", "text_accuracy#")
+        state.sum_over(name, [hash_key(source)])
+        for name in ("text_relevance#", "text_rating#", "text_accuracy#")
     )
     return data_completeness(given=given, expected=citations + 2 * answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.aggregates import day
-from shared.aggregates.base import PartialKey, short
+from shared.aggregates.base import PartialKey, hash_key
 from shared.aggregates.tally import Tally, merged, ratio, top
 from shared.containers import container
 from shared.periods import Kind, Period, parse_period, period_of
@@ -92,7 +92,7 @@ def _texts(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
             "source": source,
             "citations": texts[source],
             "unique_users": state.counts("text_users").get(source, 0),
-            "avg_rating": state.mean_over("text_rating", [short(source)], digits=2),
+            "avg_rating": state.mean_over("text_rating", [hash_key(source)], digits=2),
             "trending_score": _trend(texts[source], earlier.counts("texts").get(source, 0)),
         }
         for rank, source in enumerate(top(texts, RANKED), 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally, named, quantile, ratio
+from shared.aggregates.tally import Tally, group_by_display_name, quantile, ratio
 from shared.containers import container
 from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
@@ -122,7 +122,7 @@ def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
         "safety_metrics": {
             "total_abuse_reports": state.total("incidents"),
             "auto_flagged_content": state.total("incidents_automatic"),
-            "human_reviews_required": state.over("incident_reviews", AWAITING_REVIEW),
+            "human_reviews_required": state.sum_over("incident_reviews", AWAITING_REVIEW),
             "safety_violations": state.counts("incident_decisions").get(CONFIRMED, 0),
             "content_moderation_accuracy": _moderation_accuracy(state),
         },
@@ -193,23 +193,26 @@ def _milliseconds(state: Tally, q: float) -> float | None:
 def _personas(state: Tally) -> dict[str, dict[str, Any]]:
     return {
         name: {
-            "requests": state.over("persona_requests", personas),
+            "requests": state.sum_over("persona_requests", personas),
             "satisfaction": state.mean_over("persona_rating", personas, digits=2),
             "response_time": state.mean_over("persona_ms", personas, digits=1),
         }
-        for name, personas in named(state.counts("persona_requests"), MOST_NAMED).items()
+        for name, personas in group_by_display_name(state.counts("persona_requests"), MOST_NAMED).items()
     }
 
 
 def _models(state: Tally) -> dict[str, dict[str, Any]]:
     # Two spellings of one model share a field: "gemini-2.5-flash" and "gemini_2_5_flash".
-    groups = named(state.counts("model_requests"), MOST_NAMED, field_key)
+    groups = group_by_display_name(state.counts("model_requests"), MOST_NAMED, field_key)
     return {name: _model(state, models) for name, models in groups.items()}
 
 
 def _model(state: Tally, models: list[str]) -> dict[str, Any]:
-    requests, unmeasured = state.over("model_requests", models), state.over("model_unmeasured", models)
-    priced, cost = state.over("model_cost#", models), state.over("model_cost", models)
+    requests, unmeasured = (
+        state.sum_over("model_requests", models),
+        state.sum_over("model_unmeasured", models),
+    )
+    priced, cost = state.sum_over("model_cost#", models), state.sum_over("model_cost", models)
     return {
         "requests": requests,
         "avg_tokens_input": state.mean_over("model_tokens_in", models, digits=2),
@@ -225,7 +228,7 @@ def _model(state: Tally, models: list[str]) -> dict[str, Any]:
 
 
 def _measured(state: Tally, name: str, keys: list[str]) -> int | None:
-    return state.over(name, keys) if state.over(f"{name}#", keys) else None
+    return state.sum_over(name, keys) if state.sum_over(f"{name}#", keys) else None
 
 
 def _priced(state: Tally) -> int:
@@ -245,5 +248,6 @@ def _unpriced(state: Tally) -> dict[str, int]:
     }
     unpriced = {model: requests for model, requests in unpriced.items() if requests}
     return {
-        name: sum(unpriced[model] for model in models) for name, models in named(unpriced, MOST_NAMED).items()
+        name: sum(unpriced[model] for model in models)
+        for name, models in group_by_display_name(unpriced, MOST_NAMED).items()
     }

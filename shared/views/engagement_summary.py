@@ -85,7 +85,7 @@ class EngagementSummary(ViewDefaults):
 
 
 def _silent(states: States, day: Day) -> int:
-    return inactivity.silent_on(day, (states.of(inactivity.NAME, year) for year in inactivity.years(day)))
+    return inactivity.inactive_on(day, (states.of(inactivity.NAME, year) for year in inactivity.years(day)))
 
 
 def _document(

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.aggregates import incident_month
 from shared.aggregates.base import PartialKey
-from shared.aggregates.incident_month import source_key, split_source_key
+from shared.aggregates.incident_month import split_text_key, text_key
 from shared.aggregates.tally import Tally, ratio, top
 from shared.containers import container
 from shared.facts.base import UNKNOWN
@@ -35,35 +35,35 @@ class IncidentsByContent(ClocklessView):
         """Return the text's month, and the one after it, which compares."""
         if target.aggregate != incident_month.NAME:
             return ()
-        month, source = split_source_key(target.key)
-        return (target.key, source_key(month_after(month, 1), source))
+        month, source = split_text_key(target.key)
+        return (target.key, text_key(month_after(month, 1), source))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
         """Return the month's state, and that of the one before."""
-        month, source = split_source_key(key)
+        month, source = split_text_key(key)
         return (
             PartialKey(incident_month.NAME, key),
-            PartialKey(incident_month.NAME, source_key(month_after(month, -1), source)),
+            PartialKey(incident_month.NAME, text_key(month_after(month, -1), source)),
         )
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document; none of a month without incidents."""
-        month, source = split_source_key(key)
+        month, source = split_text_key(key)
         state = states.of(incident_month.NAME, key)
-        earlier = states.of(incident_month.NAME, source_key(month_after(month, -1), source))
+        earlier = states.of(incident_month.NAME, text_key(month_after(month, -1), source))
         document_id = f"incidents_{source}_{month}"
         body = _document(document_id, key, state, earlier, stamp) if state.total("incidents") else None
         return [Rendered(document_id, source, body)]
 
 
 def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: Stamp) -> dict[str, Any]:
-    month, source = split_source_key(key)
+    month, source = split_text_key(key)
     incidents, decisions, actions = (
         state.total("incidents"),
         state.counts("decisions"),
         state.counts("actions"),
     )
-    resolved = state.over("reviews", RESOLVED)
+    resolved = state.sum_over("reviews", RESOLVED)
     hours = state.mean("resolved_ms", MILLIS_PER_HOUR, digits=2)
     period = monthly(month).fields()
     return {

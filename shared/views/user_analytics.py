@@ -285,7 +285,7 @@ def _predictions(state: Tally, rhythm: _Rhythm, score: float | None) -> dict[str
             satisfaction_score=satisfaction(rating_sum=state.total("rating"), ratings=state.total("rating#")),
         ),
         "content_recommendation_confidence": recommendation_confidence(
-            in_interests=state.over("categories", top(categories, INTERESTS)),
+            in_interests=state.sum_over("categories", top(categories, INTERESTS)),
             interactions=sum(categories.values()),
         ),
     }

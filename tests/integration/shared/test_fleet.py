@@ -111,7 +111,7 @@ async def test_where_the_document_is_gone_the_stored_copy_is_replayed(feed: Feed
 async def test_a_new_version_makes_a_settled_row_pending_again(feed: Feed) -> None:
     await feed.write(interaction(user_rating=9))
     (row_id,) = (await feed.deliver()).poisoned
-    await feed.fleet.poison.settle(row_id, Status.DISCARDED, by="test")
+    await feed.fleet.poison.set_status(row_id, Status.DISCARDED, by="test")
     await feed.deliver()
     assert (await feed.fleet.poison.get(row_id))["status"] == "discarded"
     await feed.write(interaction(user_rating=8))

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.aggregates.tally import Tally, bucket_of, bucket_value, named, quantile, ratio, top
+from shared.aggregates.tally import (
+    Tally,
+    bucket_of,
+    bucket_value,
+    group_by_display_name,
+    quantile,
+    ratio,
+    top,
+)
 
 maps = st.dictionaries(
     st.sampled_from(["sums", "models", "texts"]),
@@ -85,12 +93,16 @@ def test_a_histogram_takes_no_negative_value() -> None:
 
 def test_what_is_not_named_is_other_and_nothing_is_lost() -> None:
     counts = {"a-1": 2, "a_1": 2, "b": 3, "other": 1, "c": 1, "d": 1}
-    assert named(counts, 9) == {key: [key] for key in counts}
-    assert named(counts, 2) == {"a-1": ["a-1"], "b": ["b"], "other": ["a_1", "c", "d", "other"]}
-    first = named(counts, 2, lambda key: key[0])
+    assert group_by_display_name(counts, 9) == {key: [key] for key in counts}
+    assert group_by_display_name(counts, 2) == {
+        "a-1": ["a-1"],
+        "b": ["b"],
+        "other": ["a_1", "c", "d", "other"],
+    }
+    first = group_by_display_name(counts, 2, lambda key: key[0])
     assert first == {"a": ["a-1", "a_1"], "b": ["b"], "other": ["c", "d", "other"]}
-    assert named({"other": 9, "x": 2, "y": 1}, 2) == {"other": ["other", "y"], "x": ["x"]}
-    assert named({}, 2) == {}
+    assert group_by_display_name({"other": 9, "x": 2, "y": 1}, 2) == {"other": ["other", "y"], "x": ["x"]}
+    assert group_by_display_name({}, 2) == {}
 
 
 @pytest.mark.parametrize("name", ["bhagavad_gita", "भगवद्गीता", "論語"])

@@ -165,7 +165,7 @@ def test_a_name_keeps_the_letters_of_every_script_and_nothing_else(text: str, na
 def test_texts_of_other_scripts_are_told_apart() -> None:
     citations = [{"source": "गीता", "chapter": "२"}, {"source": "論語", "chapter": "二"}]
     fact = interaction_fact(parse_interaction(MINIMAL | {"foundational_texts_used": citations}), PRICES)
-    assert [(c.source, c.chapter) for c in fact.citations] == [("गीता", "२"), ("論語", "二")]
+    assert [(c.text, c.chapter) for c in fact.citations] == [("गीता", "२"), ("論語", "二")]
 
 
 def test_no_text_and_no_address_enters_a_fact() -> None:

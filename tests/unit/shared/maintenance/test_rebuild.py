@@ -259,7 +259,7 @@ class PersonaMonth:
     name = "persona_month"
     ttl = STATE_TTL
 
-    def person(self, key: str) -> None:
+    def owner_of(self, key: str) -> None:
         return None
 
     def first_day(self, key: str) -> None:
@@ -270,7 +270,7 @@ class PersonaMonth:
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         for key in self.keys(fact):
-            into.to(self.name, key).add("interactions", 1)
+            into.partial(self.name, key).add("interactions", 1)
 
 
 class PersonaReport(ClocklessView):

@@ -12,7 +12,7 @@ import pytest
 from shared.errors import PriceError
 from shared.ledger.apply import ShardFolder
 from shared.ledger.store import ShardStore
-from shared.maintenance.reprice import SETTLING_SECONDS, Repricer
+from shared.maintenance.reprice import GRACE_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable, parse_price
 from tests.fake_clock import FakeClock
@@ -74,12 +74,12 @@ async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_
     await office.take(question(1))
     await office.book.put(priced(7))
     first = await office.repricer().apply()
-    assert first.settles_in == pytest.approx(SETTLING_SECONDS, abs=1)
+    assert first.settles_in == pytest.approx(GRACE_SECONDS, abs=1)
     # The instance that folds in this test never learns of the override: its table is as old as can be.
     await office.take(question(2))
     assert not (await office.repricer().apply()).changed
     assert office.cost() == 100 * 7
-    office.now = datetime.fromtimestamp(office.now.timestamp() + SETTLING_SECONDS + 1, UTC)
+    office.now = datetime.fromtimestamp(office.now.timestamp() + GRACE_SECONDS + 1, UTC)
     second = await office.repricer().apply()
     assert (second.repriced, office.cost(), second.settles_in) == (1, 2 * 100 * 7, 0)
     assert not (await office.repricer().apply()).changed

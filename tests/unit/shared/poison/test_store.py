@@ -139,7 +139,7 @@ class Rows:
 async def test_a_discarded_version_that_is_delivered_again_stays_discarded() -> None:
     rows = Rows()
     row_id = await rows.fail()
-    decided = await rows.store.settle(row_id, Status.DISCARDED, by="me")
+    decided = await rows.store.set_status(row_id, Status.DISCARDED, by="me")
     await rows.fail()
     row = await rows.store.get(row_id)
     for name in (
@@ -157,7 +157,7 @@ async def test_a_discarded_version_that_is_delivered_again_stays_discarded() -> 
 async def test_a_failure_without_a_version_is_pending_however_the_last_one_ended() -> None:
     rows = Rows()
     row_id = await rows.fail(_etag=None)
-    await rows.store.settle(row_id, Status.REPLAYED, by="me")
+    await rows.store.set_status(row_id, Status.REPLAYED, by="me")
     await rows.fail(_etag=None)
     row = await rows.store.get(row_id)
     assert (row["status"], row["requires_manual_review"], "ttl" in row) == ("pending", True, False)
@@ -169,7 +169,7 @@ async def test_what_failed_since_it_was_seen_is_not_settled(first: str | None) -
     seen = await rows.store.get(await rows.fail(_etag=first))
     await rows.fail(_etag=first and '"2"')
     with pytest.raises(PoisonChangedError, match="failed again since: no"):
-        await rows.store.settle(seen["id"], Status.REPLAYED, by="me", seen=seen)
+        await rows.store.set_status(seen["id"], Status.REPLAYED, by="me", seen=seen)
     assert (await rows.store.get(seen["id"]))["status"] == "pending"
 
 
@@ -177,7 +177,9 @@ async def test_the_same_version_delivered_again_does_not_hinder() -> None:
     rows = Rows()
     seen = await rows.store.get(await rows.fail())
     await rows.fail()
-    assert (await rows.store.settle(seen["id"], Status.REPLAYED, by="me", seen=seen))["status"] == "replayed"
+    assert (await rows.store.set_status(seen["id"], Status.REPLAYED, by="me", seen=seen))[
+        "status"
+    ] == "replayed"
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:
