@@ -80,8 +80,8 @@ class FleetContender:
     async def refresh(self, *, everything: bool = False) -> Cost:
         """Publish what the hourly timer and the health timer do; with everything, as they do twice a day."""
         with measured_cost() as charge:
-            report = await self.fleet.refresher.refresh(everything=everything)
-            await self.fleet.health.refresh()
+            report = await self.fleet.scheduled.publish_due(everything=everything)
+            await self.fleet.health.publish_windows()
         if report.poisoned:
             raise BenchError(f"the fleet could not refresh {report.poisoned} views")
         return charge

@@ -27,11 +27,11 @@ async def apply_prices(timer: func.TimerRequest) -> None:
 @blueprint.timer_trigger(arg_name="timer", schedule="10 */5 * * * *", run_on_startup=False, use_monitor=True)
 async def refresh_health(timer: func.TimerRequest) -> None:
     """Publish the health of the five minutes that are over."""
-    await (await fleet()).health.refresh()
+    await (await fleet()).health.publish_windows()
 
 
 @blueprint.function_name("refresh_views")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 2 * * * *", run_on_startup=False, use_monitor=True)
 async def refresh_views(timer: func.TimerRequest) -> None:
     """Publish the views that may lag an hour, and twice a day those that may lag longer, or that age."""
-    await (await fleet()).refresher.refresh()
+    await (await fleet()).scheduled.publish_due()

@@ -21,4 +21,4 @@ async def publish_views(documents: func.DocumentList) -> None:
 async def refresh_health_with_days(documents: func.DocumentList) -> None:
     """Bring the health of the last minutes up to date. What it writes is in no feed that anything follows."""
     # Days change all the time, and a window's health is read by people: twice a minute will do.
-    await (await fleet()).health.refresh(at_most_every=30)
+    await (await fleet()).health.publish_windows(at_most_every=30)

@@ -6,7 +6,7 @@ from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
 from shared.documents.incidents import MAX_ACTIONS
 from shared.documents.interactions import MAX_CITATIONS
 from shared.views import VIEWS
-from shared.views.base import Pace
+from shared.views.base import Schedule
 from shared.views.fields import FIELDS
 
 HEAD = """# Fields of the views
@@ -21,7 +21,7 @@ marks and digits of any script, dots, hyphens, underscores and blanks. They are 
 a blank at the end. A blank name counts as none.
 """
 
-PACES_HEAD = """## How soon a figure shows
+SCHEDULES_HEAD = """## How soon a figure shows
 
 `user_analytics` alone is people's months. A user who refuses analytics loses all of their documents with the
 publication of the refusal.
@@ -30,14 +30,14 @@ publication of the refusal.
 |---|---|
 """
 
-PACES = {
-    Pace.LIVE: "with every change, within seconds",
-    Pace.HOURLY: "what changed, every hour",
-    Pace.TWICE_A_DAY: "what changed, every half day",
+SCHEDULES = {
+    Schedule.LIVE: "with every change, within seconds",
+    Schedule.HOURLY: "what changed, every hour",
+    Schedule.TWICE_A_DAY: "what changed, every half day",
 }
 
-OTHER_PACES = {
-    "personality_vectors": PACES[Pace.TWICE_A_DAY],
+OTHER_SCHEDULES = {
+    "personality_vectors": SCHEDULES[Schedule.TWICE_A_DAY],
     "system_health": "every five minutes, and when the figures of a day change",
 }
 """Of what no view publishes."""
@@ -136,9 +136,9 @@ BAD_INPUT = (
 def fields_page() -> str:
     """Return the page."""
     rows_of_input = "".join(f"| {document} | {outcome} |\n" for document, outcome in BAD_INPUT)
-    paces = {name: PACES[view.pace] for name, view in VIEWS.items()} | OTHER_PACES
-    published = "".join(f"| {name} | {pace} |\n" for name, pace in sorted(paces.items()))
-    parts = [HEAD, PACES_HEAD + published, BAD_INPUT_HEAD + rows_of_input]
+    schedules = {name: SCHEDULES[view.schedule] for name, view in VIEWS.items()} | OTHER_SCHEDULES
+    published = "".join(f"| {name} | {schedule} |\n" for name, schedule in sorted(schedules.items()))
+    parts = [HEAD, SCHEDULES_HEAD + published, BAD_INPUT_HEAD + rows_of_input]
     for view, fields in sorted(FIELDS.items()):
         rows = "\n".join(f"| `{path}` | {meaning} |" for path, meaning in fields.items())
         parts.append(f"## {view}\n\n| field | meaning, unit, source |\n|---|---|\n{rows}\n")

@@ -11,9 +11,9 @@ from rich.table import Table
 from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, report_json, run
 from shared.fleet import Fleet
 from shared.maintenance.rebuild import RebuildReport
-from shared.publishing.inputs import DocumentKey
-from shared.publishing.publisher import PublishReport
-from shared.publishing.scheduled import RefreshReport
+from shared.publishing.plan import DocumentKey
+from shared.publishing.report import PublishReport
+from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
 from shared.views import VIEWS
 
@@ -25,15 +25,15 @@ def list_views(as_json: AsJson = False) -> None:
     """List the views: their container, when they are published, and whether they are complete."""
 
     async def work(fleet: Fleet) -> tuple[frozenset[str], frozenset[str]]:
-        return await fleet.builds.built(), await fleet.builds.unpublished()
+        return await fleet.readiness.ready(), await fleet.readiness.unpublished()
 
-    built, unpublished = run(work)
+    ready, unpublished = run(work)
     rows: list[dict[str, Any]] = [
         {
             "view": name,
             "container": view.container,
-            "published": view.pace.value,
-            "complete": name in built - unpublished,
+            "published": view.schedule.value,
+            "complete": name in ready - unpublished,
         }
         for name, view in VIEWS.items()
     ]
@@ -67,8 +67,8 @@ def publish(
 def refresh(as_json: AsJson = False) -> None:
     """Publish now what timers publish, hourly and twice a day, and the health of the last minutes."""
 
-    async def work(fleet: Fleet) -> tuple[RefreshReport, HealthReport]:
-        return await fleet.refresher.refresh(everything=True), await fleet.health.refresh()
+    async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
+        return await fleet.scheduled.publish_due(everything=True), await fleet.health.publish_windows()
 
     views, health = run(work)
     if as_json:

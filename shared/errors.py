@@ -8,6 +8,7 @@
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
     ├── StaleReadError              the state that was read is older than the published document
+    │   └── TransientStaleReadError other instances publish it too, or a replica lags: a later try may succeed
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
     │   ├── UnknownViewError
     │   ├── GenerationIncompleteError
@@ -56,9 +57,16 @@ class TooLargeError(FleetError):
 
 
 class StaleReadError(FleetError):
-    """The state that was read is older than the published document, and no other instance publishes.
+    """The state that was read is older than the published document, and a retry cannot help.
 
     ``view_state`` was restored or emptied under the same generation: set a new ``FLEET_GENERATION``.
+    """
+
+
+class TransientStaleReadError(StaleReadError):
+    """The state that was read is older than the published document, and a later try may succeed.
+
+    Other instances publish the same document, or the replica that was read lags.
     """
 
 

@@ -16,13 +16,14 @@ from shared.maintenance.replay import Replayer
 from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
-from shared.publishing.merge import Merger
-from shared.publishing.passage_usage import UsageWriter
+from shared.publishing.existing import ExistingDocuments
+from shared.publishing.merge import StateMerger
+from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import Builds
-from shared.publishing.scheduled import Refresher
-from shared.publishing.system_health import HealthMonitor
-from shared.publishing.writer import Writer
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.scheduled import ScheduledPublisher
+from shared.publishing.system_health import HealthPublisher
+from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 
 
@@ -63,26 +64,30 @@ class Fleet:
             poison=self.poison,
             settings=settings,
         )
-        writer = Writer(self.database)
-        self.builds = Builds(container("fleet_state"), settings)
-        merger = Merger(container("view_state"), settings)
+        existing = ExistingDocuments(self.database)
+        writer = ViewWriter(self.database, existing)
+        self.readiness = ViewReadiness(container("fleet_state"), settings, generations=self.generations)
+        merger = StateMerger(container("view_state"), settings)
         self.publisher = Publisher(
             merger=merger,
+            existing=existing,
             writer=writer,
             poison=self.poison,
-            generations=self.generations,
-            builds=self.builds,
+            readiness=self.readiness,
             settings=settings,
         )
         self.rebuilder = Rebuilder(
-            state=container("view_state"), builds=self.builds, publisher=self.publisher, settings=settings
+            state=container("view_state"),
+            readiness=self.readiness,
+            publisher=self.publisher,
+            settings=settings,
         )
-        usage = UsageWriter(
+        usage = PassageUsageWriter(
             state=container("view_state"),
             vectors=container("personality_vectors"),
             generation=settings.generation,
         )
-        self.refresher = Refresher(
+        self.scheduled = ScheduledPublisher(
             merger=merger,
             usage=usage,
             state=container("view_state"),
@@ -91,8 +96,12 @@ class Fleet:
             generations=self.generations,
             settings=settings,
         )
-        self.health = HealthMonitor(
-            state=container("view_state"), writer=writer, generations=self.generations, settings=settings
+        self.health = HealthPublisher(
+            state=container("view_state"),
+            existing=existing,
+            writer=writer,
+            generations=self.generations,
+            settings=settings,
         )
         self.replayer = Replayer(
             database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison

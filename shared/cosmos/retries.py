@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
@@ -20,7 +21,9 @@ from azure.cosmos.exceptions import (
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
+    retry_any,
     retry_if_exception,
+    retry_if_result,
     stop_after_attempt,
     stop_never,
     wait_random_exponential,
@@ -108,26 +111,37 @@ def document_policy(attempts: int, first_pause: float) -> RetryPolicy:
     return RetryPolicy(attempts, first_pause, first_pause * 2.0**attempts)
 
 
-def retrying(*also: type[BaseException], policy: RetryPolicy = OPERATION) -> AsyncRetrying:
+def retrying(
+    *also: type[BaseException], policy: RetryPolicy = OPERATION, results: tuple[type, ...] = ()
+) -> AsyncRetrying:
     """Return what runs a coroutine function by a policy: ``await retrying(ConflictError)(work, argument)``.
 
-    A pause is at least as long as the service asks for (``x-ms-retry-after-ms``). The last error is raised.
+    A pause is at least as long as the service asks for (``x-ms-retry-after-ms``). After the last attempt its
+    error is raised, or its result is returned.
 
     Parameters
     ----------
     also
         Errors to retry besides the transient ones.
+    results
+        Types of results that are retried like errors: of a function that returns why it has to run again.
     """
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         return max(retry_after_seconds(error), jittered_pause(policy, state))
 
+    def last_outcome(state: RetryCallState) -> Any:
+        return state.outcome.result() if state.outcome else None
+
     return AsyncRetrying(
-        retry=retry_if_exception(lambda error: is_transient(error) or isinstance(error, also)),
+        retry=retry_any(
+            retry_if_exception(lambda error: is_transient(error) or isinstance(error, also)),
+            retry_if_result(lambda result: isinstance(result, results)),
+        ),
         stop=stop_never if policy.attempts is None else stop_after_attempt(policy.attempts),
         wait=pause,
-        reraise=True,
+        retry_error_callback=last_outcome,
     )
 
 

@@ -24,9 +24,9 @@ from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
 from shared.periods import day_text
-from shared.publishing.inputs import DocumentKey
+from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import REMEMBERED_SECONDS, Builds
+from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
 from shared.views import VIEWS
 
@@ -70,7 +70,7 @@ class Rebuilder:
         self,
         *,
         state: ContainerProxy,
-        builds: Builds,
+        readiness: ViewReadiness,
         publisher: Publisher,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
@@ -78,7 +78,7 @@ class Rebuilder:
     ) -> None:
         self._reader = StateReader(state)
         self._store = ShardStore(state, cache_bytes=0)
-        self._builds = builds
+        self._readiness = readiness
         self._publisher = publisher
         self._settings = settings
         self._clock = clock
@@ -109,14 +109,14 @@ class Rebuilder:
             on_progress(report, len(shards))
 
         with measured_cost() as report.cost:
-            await self._builds.set_aside(report.views)
+            await self._readiness.hold_back(report.views)
             await asyncio.sleep(self._pause)  # until no instance relies any more on what it read before
             await for_each(shards, one, max_concurrency=MAX_CONCURRENT_SHARDS)
             if not report.unfinished:
-                await self._builds.complete(report.views)
+                await self._readiness.mark_counted(report.views)
                 await asyncio.sleep(self._pause)  # until none holds back what changes while this publishes
                 await self._publish(report)
-                await self._builds.finish(report.views)
+                await self._readiness.mark_published(report.views)
         _log.info(
             "views_rebuilt",
             views=report.views,
@@ -191,7 +191,9 @@ class Rebuilder:
         documents: dict[DocumentKey, None] = {}
         async for target in self._reader.all_keys(self._settings.generation):
             for view in report.views:
-                documents |= dict.fromkeys(DocumentKey(view, key) for key in VIEWS[view].shows(target))
+                documents |= dict.fromkeys(
+                    DocumentKey(view, key) for key in VIEWS[view].keys_affected_by(target)
+                )
         published = await self._publisher.publish_again(documents)
         report.published += published.published
         report.poisoned += len(published.poisoned)

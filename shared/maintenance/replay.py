@@ -17,7 +17,7 @@ from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict
 from shared.poison.rows import Status
 from shared.poison.store import PoisonStore
-from shared.publishing.inputs import DocumentKey
+from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import VIEW_STATE, Publisher
 
 

@@ -1,4 +1,4 @@
-"""Merge the partials of a key: its state over all shards, read again only as far as it changed."""
+"""The state of a key, merged over all shards, and read again only as far as it changed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from shared.ledger.partials import Partial, partial_id
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, shard_of
 from shared.ledger.sizes import MEMORY_PER_JSON_BYTE
+from shared.publishing.decide import REPLICA_LAG_SECONDS
 from shared.settings import Settings
 
 KEYS_PER_QUERY = 50
-MAX_CONCURRENT_SHARDS = 8
 
-OVERLAP_SECONDS = 60
-"""A merge reads again what was written this long before the last one: a replica may lag, but not so far."""
+MAX_CONCURRENT_QUERIES = 8
+"""Queries for states of people, each of one shard, that run concurrently."""
+
+
+def owner_of(target: PartialKey) -> str | None:
+    """Return the user id of the person whose state it is, None if all shards have a share of it."""
+    return AGGREGATES[target.aggregate].owner_of(target.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class StoredPartial:
 
 
 @dataclass(slots=True)
-class Merge:
+class MergedState:
     """The partials of one key, by shard; of each shard the newest that was seen."""
 
     partials: dict[ShardId, StoredPartial] = field(default_factory=dict)
@@ -51,34 +56,34 @@ class Merge:
     read_at: int = 0
     """The newest write that was known of when they were read last, in seconds since the epoch."""
 
-    def see(self, stored: StoredPartial) -> None:
-        """Take a partial unless a newer one of its shard is known."""
+    def add(self, stored: StoredPartial) -> None:
+        """Add a partial, unless a newer one of its shard is known."""
         known = self.partials.get(stored.partial.shard)
         if known is None or known.partial.revision < stored.partial.revision:
             self.partials[stored.partial.shard] = stored
 
     @property
     def weight(self) -> int:
-        """Roughly how many bytes of memory it takes."""
+        """Estimated memory, in bytes."""
         return sum(stored.partial.weight for stored in self.partials.values()) * MEMORY_PER_JSON_BYTE
-
-    @property
-    def newest(self) -> int:
-        """When the newest partial was written, in seconds since the epoch."""
-        return max((stored.written for stored in self.partials.values()), default=0)
 
     @property
     def newest_at(self) -> datetime:
         """When the newest partial was written."""
-        return datetime.fromtimestamp(self.newest, UTC)
+        newest = max((stored.written for stored in self.partials.values()), default=0)
+        return datetime.fromtimestamp(newest, UTC)
 
     @property
     def revision(self) -> int:
-        """Grows with every write to any of the partials."""
+        """Sum of the partials' revisions: every write to any of them increases it."""
         return sum(stored.partial.revision for stored in self.partials.values())
 
+    def revision_until(self, moment: int) -> int:
+        """Return the sum of the revisions of the partials written up to a moment, in seconds."""
+        return sum(s.partial.revision for s in self.partials.values() if s.written <= moment)
+
     def revisions(self) -> list[tuple[ShardId, int]]:
-        """Return the revision of each shard: the same only for the same state."""
+        """Return the revision of each shard, sorted: equal only for equal states."""
         return sorted((shard, stored.partial.revision) for shard, stored in self.partials.items())
 
     def state(self) -> Tally:
@@ -86,119 +91,135 @@ class Merge:
         return merged(stored.partial.state for stored in self.partials.values())
 
 
-class Merger:
-    """Reads and remembers the merges of the current generation."""
+class StateMerger:
+    """Reads the merged states of the current generation. Remembers those that all shards have a share of."""
 
     def __init__(self, container: ContainerProxy, settings: Settings) -> None:
         self._state = container
         self._reader = StateReader(container)
         self._settings = settings
-        self._merges: OrderedDict[PartialKey, Merge] = OrderedDict()
+        self._merged: OrderedDict[PartialKey, MergedState] = OrderedDict()
         self._weights: dict[PartialKey, int] = {}
         self._newest = 0
         """The newest write that was seen, of any partial."""
 
     def is_current(self, shard: ShardId) -> bool:
-        """Say whether a shard belongs to the current generation."""
+        """Return whether a shard belongs to the current generation."""
         return shard.startswith(f"{self._settings.generation}:")
 
     def forget(self, target: PartialKey) -> None:
-        """Read everything again next time."""
-        self._merges.pop(target, None)
+        """Drop what is remembered of a key: the next read reads all shards completely."""
+        self._merged.pop(target, None)
         self._weights.pop(target, None)
 
-    async def refresh(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
-        """Return the merges of keys that all shards have a share of; one query reads all that are known."""
-        merges = {target: self._take(target) for target in targets}
-        for complete in (False, True):
-            group = {target: merge for target, merge in merges.items() if merge.complete is complete}
-            known_of = self._newest
-            since = min((merge.read_at for merge in group.values()), default=0) - OVERLAP_SECONDS
+    def add(self, state: MergedState, delivered: Iterable[StoredPartial]) -> None:
+        """Add partials that exist, although the replica that was read may not have them yet."""
+        for stored in delivered:
+            state.add(stored)
+            self._newest = max(self._newest, stored.written)
+
+    async def read_merged(self, targets: Iterable[PartialKey]) -> dict[PartialKey, MergedState]:
+        """Return the states of keys that all shards have a share of.
+
+        One query per :data:`KEYS_PER_QUERY` keys reads what changed since the last read. It starts
+        :data:`REPLICA_LAG_SECONDS` earlier, because the last replica may have lagged. Keys that are not
+        remembered are read completely.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        states = {target: self._pop(target) for target in targets}
+        unknown = {target: state for target, state in states.items() if not state.complete}
+        known = {target: state for target, state in states.items() if state.complete}
+        last_read = min((state.read_at for state in known.values()), default=0)
+        for group, since in ((unknown, 0), (known, last_read - REPLICA_LAG_SECONDS)):
+            newest = self._newest
             for chunk in batched(group, KEYS_PER_QUERY):
-                await self._read_shares(chunk, since if complete else 0, group)
-            for merge in group.values():
-                merge.complete, merge.read_at = True, known_of
-        self._remember(merges)
-        return merges
+                await self._read_partials(chunk, since, group)
+            for state in group.values():
+                state.complete, state.read_at = True, newest
+        self._remember(states)
+        return states
 
-    def _take(self, target: PartialKey) -> Merge:
-        self._weights.pop(target, None)
-        return self._merges.pop(target, None) or Merge()
+    async def read_owned(self, targets: Iterable[PartialKey]) -> dict[PartialKey, MergedState]:
+        """Return the states of keys that belong to one person each: one query per shard.
 
-    def _remember(self, merges: Mapping[PartialKey, Merge]) -> None:
-        """Keep merges as far as there is room, those that were asked for last."""
-        self._merges.update(merges)
-        self._weights.update((target, merge.weight) for target, merge in merges.items())
-        while sum(self._weights.values()) > self._settings.merge_bytes:
-            target, _ = self._merges.popitem(last=False)
-            del self._weights[target]
-
-    async def of_people(self, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
-        """Return the merges of keys of which one shard has all, each read once: one query per shard."""
+        Raises
+        ------
+        ValueError
+            A key does not belong to one person.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
         shards: dict[ShardId, dict[PartialKey, None]] = defaultdict(dict)
         for target in targets:
-            person = AGGREGATES[target.aggregate].owner_of(target.key)
-            if person is None:
+            owner = owner_of(target)
+            if owner is None:
                 raise ValueError(f"{target} is not one person's")
-            shards[self._shard_of(person)][target] = None
-        merges = {target: Merge() for keys in shards.values() for target in keys}
+            shards[self._shard_of(owner)][target] = None
+        states = {target: MergedState() for keys in shards.values() for target in keys}
 
         async def read(question: tuple[ShardId, list[PartialKey]]) -> None:
             shard, chunk = question
-            await self._read_shares(chunk, 0, merges, shard)
+            await self._read_partials(chunk, 0, states, shard)
 
         questions = [
             (shard, chunk) for shard, keys in shards.items() for chunk in batched(keys, KEYS_PER_QUERY)
         ]
-        await for_each(questions, read, max_concurrency=MAX_CONCURRENT_SHARDS)
-        return merges
+        await for_each(questions, read, max_concurrency=MAX_CONCURRENT_QUERIES)
+        return states
 
-    async def merge(
-        self, target: PartialKey, delivered: Sequence[StoredPartial], *, trust_delivered: bool
-    ) -> Merge:
-        """Return the merge of a key.
+    async def read_one(self, target: PartialKey, delivered: Sequence[StoredPartial] = ()) -> MergedState:
+        """Return the state of one key: by a point read if it belongs to one person.
 
         Parameters
         ----------
         delivered
-            Partials of the key that are known to exist, whatever the replica that is asked knows of them.
-        trust_delivered
-            Of one person's state take what was delivered for the whole, without a read.
+            Partials of the key that exist, although the replica that is read may not have them yet.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
         """
-        person = AGGREGATES[target.aggregate].owner_of(target.key)
-        if person is None:
-            merge = (await self.refresh([target]))[target]
+        owner = owner_of(target)
+        if owner is None:
+            state = (await self.read_merged([target]))[target]
         else:
-            merge = Merge()
-            if not (delivered and trust_delivered):
-                await self._read_one(target, person, merge)
-        self.see(merge, delivered)
-        return merge
+            state = MergedState()
+            item = await find_item(self._state, partial_id(target), self._shard_of(owner))
+            if item is not None:
+                state.add(StoredPartial.decode(item))
+        self.add(state, delivered)
+        return state
 
-    def see(self, merge: Merge, delivered: Iterable[StoredPartial]) -> None:
-        """Take partials that are known to exist into a merge."""
-        for stored in delivered:
-            merge.see(stored)
-            self._newest = max(self._newest, stored.written)
+    def _pop(self, target: PartialKey) -> MergedState:
+        self._weights.pop(target, None)
+        return self._merged.pop(target, None) or MergedState()
 
-    def _shard_of(self, person: str) -> ShardId:
-        return shard_of(person, shards=self._settings.shards, generation=self._settings.generation)
+    def _remember(self, states: Mapping[PartialKey, MergedState]) -> None:
+        """Remember states as far as the memory allows, dropping those that were read longest ago."""
+        self._merged.update(states)
+        self._weights.update((target, state.weight) for target, state in states.items())
+        while sum(self._weights.values()) > self._settings.merge_bytes:
+            target, _ = self._merged.popitem(last=False)
+            del self._weights[target]
 
-    async def _read_shares(
+    def _shard_of(self, owner: str) -> ShardId:
+        return shard_of(owner, shards=self._settings.shards, generation=self._settings.generation)
+
+    async def _read_partials(
         self,
         targets: Sequence[PartialKey],
         since: int,
-        into: Mapping[PartialKey, Merge],
+        into: Mapping[PartialKey, MergedState],
         shard: ShardId | None = None,
     ) -> None:
-        """Read what all shards have of some keys, or one shard has."""
+        """Query the partials of some keys, of all shards or of one."""
         async for item in self._reader.partials_by_key(targets, since=since, shard=shard):
             stored = StoredPartial.decode(item)
-            # Aggregates and keys are asked for apart: some pairs nobody wants.
+            # The query matches any pair of the aggregates and the keys: some pairs were not asked for.
             if self.is_current(stored.partial.shard) and stored.partial.target in into:
-                self.see(into[stored.partial.target], [stored])
-
-    async def _read_one(self, target: PartialKey, person: str, merge: Merge) -> None:
-        item = await find_item(self._state, partial_id(target), self._shard_of(person))
-        if item is not None:
-            merge.see(StoredPartial.decode(item))
+                self.add(into[stored.partial.target], [stored])

@@ -1,160 +1,168 @@
-"""Publish views: merge the partials of a key, render, and write the document unless it is older.
+"""Publish the documents of views: plan, read inputs, render, decide, write.
 
-Publishing is a function of state and may run any number of times, in any number of instances. Each document
-says which state it shows; of two publications the one that shows more wins.
+Publishing is a function of the state in ``view_state``. It may run any number of times, in any number of
+instances: every document carries the state that it was computed from, and the newer state wins (``decide``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import Enum, auto
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 from tenacity import AsyncRetrying
 
-from shared.aggregates.base import PartialKey
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
-from shared.cosmos.charges import Cost, measured_cost
+from shared.cosmos.charges import measured_cost
 from shared.cosmos.retries import is_service_fault, retrying
-from shared.errors import UnknownViewError
-from shared.ledger.generations import Generations
+from shared.errors import TransientStaleReadError, UnknownViewError
 from shared.poison.store import PoisonStore
-from shared.publishing.inputs import (
-    Batch,
-    DocumentKey,
-    Reader,
-    Shown,
-    emptied,
-    person_of,
-    portions,
-    showing,
-    withdrawn,
+from shared.publishing.decide import (
+    Candidate,
+    NeedsRead,
+    Stale,
+    WriteWhen,
+    decide,
+    is_final,
+    stale_error,
 )
-from shared.publishing.merge import OVERLAP_SECONDS, Merger
-from shared.publishing.readiness import Builds
-from shared.publishing.writer import Published, StaleReadError, Standing, UnconfirmedError, Writer, keep
+from shared.publishing.existing import (
+    REMEMBERED_DOCUMENTS,
+    Address,
+    Existing,
+    ExistingDocuments,
+    LruCache,
+)
+from shared.publishing.inputs import BatchInputs, InputReader
+from shared.publishing.merge import StateMerger
+from shared.publishing.plan import (
+    Delivered,
+    DocumentKey,
+    batches_within_memory,
+    documents_affected_by,
+    documents_emptied_by,
+    documents_revoked_by,
+    inputs_of,
+    person_of,
+)
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.report import Outcome, PublishReport
+from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter, WriteResult
 from shared.settings import Settings
 from shared.views import VIEWS
-from shared.views.base import Pace, Rendered, View
+from shared.views.base import Rendered, Schedule
 
-CONCURRENCY = 16
-"""Documents published at the same time by one instance."""
+MAX_CONCURRENT_DOCUMENTS = 16
+"""Documents that one instance publishes concurrently."""
 
 VIEW_STATE = "view_state"
-"""The container that is published from: the source that poison rows of views name."""
+"""The container that documents are computed from: the source that poison rows of views name."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class PublishReport:
-    """What became of a batch of changed partials."""
+class _Batch:
+    """Documents that are published together, and what was read for all of them."""
 
-    partials: int
-    published: int = 0
-    missed: int = 0
-    """Of those, documents that did not show what was delivered: somebody else should have published them."""
-    current: int = 0
-    """Documents that showed this state already."""
-    held: int = 0
-    """Documents of views that are being rebuilt, or were never counted from the beginning."""
-    absent: int = 0
-    """Documents that were asked for and that nothing was counted for."""
-    poisoned: list[str] = field(default_factory=list)
-    """Ids of the poison rows."""
-    cost: Cost = field(default_factory=Cost)
+    held: Collection[DocumentKey]
+    """Documents that may be deleted, and not written."""
+    inputs: BatchInputs
+    existing: Mapping[DocumentKey, Existing] = field(default_factory=dict)
+    always: bool = False
+    """Documents are written even if they carry this state already."""
 
 
-class _Outcome(Enum):
-    PUBLISHED = auto()
-    MISSED = auto()
-    """Published, and it was high time."""
-    CURRENT = auto()
-    ABSENT = auto()
-    HELD = auto()
+@dataclass(slots=True)
+class _Work:
+    """One document key on its way through one or more passes of the five steps."""
+
+    document: DocumentKey
+    batch: _Batch
+    passes: int = 0
+    """The first pass uses what was read for the batch; the later ones read everything themselves."""
+    stale: list[Stale] = field(default_factory=list)
+    """The stale reads so far."""
 
 
 class Publisher:
-    """Writes the containers of all views from ``view_state``.
+    """Publishes the documents of all views from ``view_state``.
 
     Parameters
     ----------
     clock
-        Tells the time to views whose documents depend on it.
+        The time, for views whose documents depend on it.
     """
 
     def __init__(
         self,
         *,
-        merger: Merger,
-        writer: Writer,
+        merger: StateMerger,
+        existing: ExistingDocuments,
+        writer: ViewWriter,
         poison: PoisonStore,
-        generations: Generations,
-        builds: Builds,
+        readiness: ViewReadiness,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._generations = generations
-        self._builds = builds
-        self._reader = Reader(merger, writer)
+        self._inputs = InputReader(merger)
+        self._existing = existing
+        self._writer = writer
         self._poison = poison
+        self._readiness = readiness
         self._generation = settings.generation
         self._clock = clock
-        self._writer = writer
-        self._shown: OrderedDict[DocumentKey, tuple[str, str]] = OrderedDict()
-        # A lock lives as long as somebody holds it or waits for it.
+        self._last_published = LruCache[DocumentKey, tuple[str, str]](REMEMBERED_DOCUMENTS)
+        """Digest and tick that a document key was published with last."""
+        # A lock exists as long as a publication holds it or waits for it.
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
-        """Publish every document of the live views that shows what changed, and take away what must go.
+        """Publish every document of the live views that changed states concern; delete revoked documents.
 
-        A generation that is not complete writes nothing, and so never replaces the figures of an earlier
-        one by partial ones. Once it is, the auditor publishes everything from the beginning of this feed on.
-        What a refusal takes away is taken away even so, and of a view that is being rebuilt.
+        An incomplete generation writes nothing, so that partial figures never replace those of an earlier
+        generation. Once it is complete, the auditor publishes everything from the beginning of this feed on.
+        Documents of a person who refuses are deleted even then, and of views that are being rebuilt.
 
         Parameters
         ----------
         changes
-            Documents of ``view_state`` as its change feed delivers them; ledger pages and partials of
-            another generation are passed over.
+            Documents of ``view_state`` as its change feed delivers them. Ledger pages, and partials of
+            another generation, are skipped.
 
         Raises
         ------
+        TransientStaleReadError
+            Other instances kept publishing a document, or a replica lagged, through all retries.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
-        batch = self._reader.take(changes)
-        must_go = dict.fromkeys(withdrawn(batch.delivered))
-        documents = dict.fromkeys([*showing(batch.delivered, Pace.LIVE), *must_go, *emptied(batch.delivered)])
-        return await self._publish_all(list(documents), batch, must_go)
+        delivered = self._inputs.parse(changes)
+        revoked = dict.fromkeys(documents_revoked_by(delivered))
+        affected = documents_affected_by(delivered, Schedule.LIVE)
+        documents = dict.fromkeys([*affected, *revoked, *documents_emptied_by(delivered)])
+        return await self._publish_batch(list(documents), delivered, revoked)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
-        """Publish documents from the state as it stands now, unless they show it already.
+        """Publish documents from the current state, unless they carry it already.
 
         Raises
         ------
-        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries.
+        TransientStaleReadError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            As :meth:`publish`.
         """
-        return await self._publish_all(documents, Batch())
+        return await self._publish_batch(documents, {})
 
     async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
-        """Publish documents from the state as it stands now, even if they show it already.
+        """Publish documents from the current state, even if they carry it already.
 
-        For what a change of state no longer brings about: a document that could not be published when its
-        state last changed, or that an earlier release rendered wrongly.
+        For documents that no change of state would publish: they could not be published when their state
+        changed last, or an earlier release rendered them wrongly.
 
         Raises
         ------
@@ -162,181 +170,162 @@ class Publisher:
             There is no such view.
         GenerationIncompleteError
             This generation has not counted everything yet.
-        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries.
+        TransientStaleReadError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            As :meth:`publish`.
         """
         documents = list(documents)
         for document in documents:
             if document.view not in VIEWS:
                 raise UnknownViewError(f"{document.view!r} is not a view: {', '.join(VIEWS)}")
-        return await self._publish_all(documents, Batch(again=True))
+        if documents:
+            await self._readiness.require_complete()
+        return await self._publish_batch(documents, {}, always=True)
 
-    async def _publish_all(
-        self, documents: Sequence[DocumentKey], batch: Batch, must_go: Collection[DocumentKey] = ()
+    async def _publish_batch(
+        self,
+        documents: Sequence[DocumentKey],
+        delivered: Delivered,
+        revoked: Collection[DocumentKey] = (),
+        *,
+        always: bool = False,
     ) -> PublishReport:
-        report = PublishReport(partials=sum(map(len, batch.delivered.values())))
+        report = PublishReport(partials=sum(map(len, delivered.values())))
         with measured_cost() as report.cost:
-            for portion in portions(documents):
-                await self._publish_portion(portion, batch, must_go, report)
+            for part in batches_within_memory(documents):
+                held = await self._readiness.held_back(part)
+                publishable = [each for each in part if each not in held or each in revoked]
+                report.held += len(part) - len(publishable)
+                batch = _Batch(held, BatchInputs(delivered), always=always)
+                if not always:  # then each document is read alone, and completely
+                    batch.inputs = await self._inputs.read_batch(publishable, delivered)
+                    batch.existing = await self._existing.read_sets(publishable)
+                await for_each(
+                    publishable,
+                    partial(self._publish_document, batch=batch, report=report),
+                    max_concurrency=MAX_CONCURRENT_DOCUMENTS,
+                )
         if report.held < len(documents):
-            _log_batch(report)
+            report.log()
         return report
 
-    async def _publish_portion(
-        self,
-        asked: Sequence[DocumentKey],
-        batch: Batch,
-        must_go: Collection[DocumentKey],
-        report: PublishReport,
-    ) -> None:
-        built = await self._may_be_written(asked, again=batch.again)
-        held = {document for document in asked if document.view not in built}
-        documents = [document for document in asked if document not in held or document in must_go]
-        report.held += len(asked) - len(documents)
-        part = Batch(batch.delivered, again=batch.again, held=held)
-
-        async def one(document: DocumentKey) -> None:
-            await self._publish_isolated(document, part, report)
-
-        if not part.again:
-            await self._reader.read(documents, part)
-        await for_each(documents, one, max_concurrency=CONCURRENCY)
-
-    async def _may_be_written(self, documents: Sequence[DocumentKey], *, again: bool) -> frozenset[str]:
-        """Return the names of the views that are not held back."""
-        if not await self._generations.is_complete():
-            if again:
-                raise self._generations.incomplete_error()
-            _log.info("views_held_back", documents=len(documents))
-            return frozenset()
-        return await self._builds.built()
-
-    async def _publish_isolated(self, document: DocumentKey, batch: Batch, report: PublishReport) -> None:
-        tries = retrying(
-            StaleReadError,
-            CosmosAccessConditionFailedError,
-            CosmosResourceExistsError,
-            CosmosResourceNotFoundError,
-        )
+    async def _publish_document(self, document: DocumentKey, *, batch: _Batch, report: PublishReport) -> None:
+        """Publish one document key, with retries. An error of the document's own goes to poison."""
+        work = _Work(document, batch)
+        attempt = retrying(*WRITE_CONFLICTS, results=(Stale,))
         try:
             async with self._locks.setdefault(document, asyncio.Lock()):
-                outcome = await self._publish_document(document, batch, tries)
+                if batch.always:
+                    self._forget(document)
+                outcome: Outcome | Stale | NeedsRead = await attempt(self._update_document, work)
+                if isinstance(outcome, NeedsRead):  # the second pass reads: no third is ever needed
+                    outcome = await attempt(self._update_document, work)
         except Exception as error:
-            if is_service_fault(error) or (isinstance(error, StaleReadError) and error.may_pass):
+            if is_service_fault(error):
                 raise
-            row_id = await self._poison.record(
-                source=VIEW_STATE,
-                handler=f"publish_{document.view}",
-                document={"id": "|".join(document), "user_id": person_of(document), **document._asdict()},
-                error=error,
-                attempts=tries.statistics.get("attempt_number", 1),
-            )
-            _log.error("view_poisoned", view=document.view, error_type=type(error).__name__)
-            report.poisoned.append(row_id)
-        else:
-            report.published += outcome in (_Outcome.PUBLISHED, _Outcome.MISSED)
-            report.missed += outcome is _Outcome.MISSED
-            report.current += outcome is _Outcome.CURRENT
-            report.absent += outcome is _Outcome.ABSENT
-            report.held += outcome is _Outcome.HELD
+            await self._record_poison(document, error, _attempts(attempt), report)
+            return
+        if not isinstance(outcome, Outcome):
+            stale = stale_error(VIEWS[document.view].container, work.stale, self._clock.now())
+            if isinstance(stale, TransientStaleReadError):
+                raise stale
+            await self._record_poison(document, stale, _attempts(attempt), report)
+            return
+        report.add(outcome)
 
-    async def _publish_document(self, document: DocumentKey, batch: Batch, tries: AsyncRetrying) -> _Outcome:
-        """Bring one document up to date."""
-        view = VIEWS[document.view]
-        inputs = view.inputs(document.key)
-        if batch.again:
-            self._forget(document, inputs)
-        stale: set[str] = set()
-        async for attempt in tries:
-            with attempt:
-                first = attempt.retry_state.attempt_number == 1
-                try:
-                    shown = await self._reader.shown(inputs, batch, first=first)
-                    standing = batch.standing.get(document) if first else None
-                    trusted = first and bool(shown.delivered)
-                    try:
-                        return await self._write(
-                            view, document, shown, standing, batch, confirmed=not trusted
-                        )
-                    except UnconfirmedError:
-                        shown = await self._reader.shown(inputs, batch, first=False)
-                        return await self._write(view, document, shown, standing, batch)
-                except Exception as error:
-                    self._forget(document, inputs)
-                    if isinstance(error, StaleReadError):
-                        stale.add(error.published.etag)
-                        error.may_pass = len(stale) > 1 or self._is_new(error.published)
-                    raise
-        raise AssertionError("the retry policy either returns or raises")
+    async def _update_document(self, work: _Work) -> Outcome | Stale | NeedsRead:
+        """Bring the documents of one key up to date, in five steps.
 
-    def _is_new(self, published: Published) -> bool:
-        """Say whether a document shows what was written so lately that a replica may not have it."""
-        lag = timedelta(seconds=OVERLAP_SECONDS)
-        return published.as_of is not None and self._clock.now() - published.as_of < lag
+        1. Plan: which states the documents are computed from.
+        2. Read the inputs: those of the batch in the first pass, for this key alone in later ones.
+        3. Render the documents. Documents of the key's set that are no longer rendered are to be deleted.
+        4. Decide what to do with each document, by what is published of it.
+        5. Write it.
 
-    def _forget(self, document: DocumentKey, inputs: Iterable[PartialKey]) -> None:
-        """Read everything again next time."""
-        self._reader.forget(inputs)
-        self._shown.pop(document, None)
+        ``Stale`` and ``NeedsRead`` end a pass. What the pass wrote before is found unchanged by the next.
+        """
+        document, batch, view = work.document, work.batch, VIEWS[work.document.view]
+        work.passes += 1
+        try:
+            # 1. Plan.
+            inputs = view.inputs(document.key)
+            # 2. Read the inputs.
+            read = self._inputs.from_batch if work.passes == 1 else self._inputs.read_again
+            view_input = await read(inputs, batch.inputs)
+            if view_input.is_empty:
+                return Outcome.ABSENT
+            # 3. Render. Reads for other documents may add to these states: nothing awaits until it is done.
+            tick = view.tick(document.key, self._clock.now())
+            stamp, digest = view_input.stamp(self._generation, tick), view_input.digest()
+            if not batch.always and self._last_published.get(document) == (digest, tick):
+                return Outcome.CURRENT
+            rendered = list(view.render(document.key, view_input.states(), stamp))
+            delivery = view_input.delivery(self._generation)
+            if document in batch.held and any(each.body is not None for each in rendered):
+                return Outcome.HELD
+            in_set = await self._read_set(work)
+            results, carries_state = list[WriteResult](), True
+            for each in (*rendered, *_no_longer_rendered(rendered, in_set or {})):
+                # 4. Decide.
+                candidate = Candidate(each, stamp, digest, view_input.origin, _write_when(batch, document))
+                address = Address(view.container, each.id, each.partition)
+                use_memory = candidate.write_when is WriteWhen.STATE_CHANGED
+                decision = decide(
+                    await self._existing.read(address, in_set, use_memory=use_memory), candidate
+                )
+                # 5. Write.
+                results.append(await self._writer.write(address, decision, remember=not view.skip_unchanged))
+                if isinstance(decision, Stale):
+                    work.stale.append(decision)
+                    self._forget(document)
+                if isinstance(decision, Stale | NeedsRead):
+                    return decision
+                carries_state &= is_final(decision, candidate)
+        except Exception:
+            self._forget(document)
+            raise
+        if carries_state:
+            self._last_published.put(document, (digest, tick))
+        return Outcome.of(results, delivery)
 
-    async def _write(
-        self,
-        view: View,
-        document: DocumentKey,
-        shown: Shown,
-        standing: Mapping[str, Standing] | None,
-        batch: Batch,
-        *,
-        confirmed: bool = True,
-    ) -> _Outcome:
-        if shown.is_empty:
-            return _Outcome.ABSENT
-        # Others may add to the merges while this waits; from here to the rendering it does not wait.
-        stamp, digest = (
-            shown.stamp(self._generation, view.tick(document.key, self._clock.now())),
-            shown.digest(),
+    async def _read_set(self, work: _Work) -> Existing | None:
+        """Return what is published of a key's set of documents, None if the key has no set."""
+        if work.passes == 1 and work.document in work.batch.existing:
+            return work.batch.existing[work.document]
+        view = VIEWS[work.document.view]
+        document_set = view.document_set(work.document.key)
+        return None if document_set is None else await self._existing.read_set(view.container, document_set)
+
+    def _forget(self, document: DocumentKey) -> None:
+        """Drop what is remembered of a document and of its inputs."""
+        self._inputs.forget(inputs_of(document))
+        self._last_published.pop(document)
+
+    async def _record_poison(
+        self, document: DocumentKey, error: Exception, attempts: int, report: PublishReport
+    ) -> None:
+        row_id = await self._poison.record(
+            source=VIEW_STATE,
+            handler=f"publish_{document.view}",
+            document={"id": "|".join(document), "user_id": person_of(document), **document._asdict()},
+            error=error,
+            attempts=attempts,
         )
-        if self._shown.get(document) == (digest, stamp.tick) and not batch.again:
-            return _Outcome.CURRENT
-        outcome, open_to_others = _Outcome.CURRENT, False
-        documents = list(view.render(document.key, shown.states(), stamp))
-        if document in batch.held and any(rendered.body is not None for rendered in documents):
-            return _Outcome.HELD
-        family = view.family(document.key)
-        if family is not None and standing is None:
-            (standing,) = await self._writer.find(view.container, [family])
-        given = {rendered.id for rendered in documents}
-        lost = [Rendered(i, there.partition, None) for i, there in (standing or {}).items() if i not in given]
-        for rendered in [*documents, *lost]:
-            writing = await self._writer.write(
-                view.container,
-                rendered,
-                stamp,
-                digest,
-                standing,
-                again=batch.again,
-                keep_equal=view.keeps_equal,
-                confirmed=confirmed,
-            )
-            open_to_others |= writing.kept or rendered.body is None
-            if not writing.done or outcome is _Outcome.MISSED:
-                continue
-            missed = shown.was_missed(writing.replaced, stamp.generation)
-            outcome = _Outcome.MISSED if missed else _Outcome.PUBLISHED
-        # Where a document was left, or there is none, somebody who saw less may write still: then it has to
-        # be looked at again.
-        if not open_to_others:
-            keep(self._shown, document, (digest, stamp.tick))
-        return outcome
+        _log.error("view_poisoned", view=document.view, error_type=type(error).__name__)
+        report.poisoned.append(row_id)
 
 
-def _log_batch(report: PublishReport) -> None:
-    _log.info(
-        "views_published",
-        partials=report.partials,
-        published=report.published,
-        missed=report.missed,
-        current=report.current,
-        poisoned=len(report.poisoned),
-        **report.cost.log_fields(),
-    )
+def _attempts(policy: AsyncRetrying) -> int:
+    """Return how often a retry policy has run its function."""
+    return int(policy.statistics.get("attempt_number", 1))
+
+
+def _write_when(batch: _Batch, document: DocumentKey) -> WriteWhen:
+    if batch.always:
+        return WriteWhen.ALWAYS
+    return WriteWhen.CONTENT_CHANGED if VIEWS[document.view].skip_unchanged else WriteWhen.STATE_CHANGED
+
+
+def _no_longer_rendered(rendered: Iterable[Rendered], in_set: Existing) -> list[Rendered]:
+    """Return the documents of a set that must not exist any more."""
+    ids = {each.id for each in rendered}
+    return [Rendered(i, existing.partition, None) for i, existing in in_set.items() if i not in ids]

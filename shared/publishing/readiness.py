@@ -1,71 +1,117 @@
-"""Which views are built: counted from everything there is. The others are held back until they are."""
+"""Which documents may be published: those of complete generations, and of views that count everything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
+from shared.ledger.generations import Generations
+from shared.publishing.plan import DocumentKey
 from shared.settings import Settings
 from shared.views import VIEWS
 
 REMEMBERED_SECONDS = 2.0
-"""How long an instance relies on what it read. A rebuild waits longer before it begins."""
+"""How long an instance relies on what it read, in seconds. A rebuild waits longer before it begins."""
+
+_log = structlog.get_logger(__name__)
 
 
 class _State(NamedTuple):
     built: frozenset[str]
     unpublished: frozenset[str]
-    """Of those, the ones of which documents may still show what was there before they were built."""
+    """Of those, the views some of whose documents may still be from before the rebuild."""
 
     def without(self, views: frozenset[str]) -> _State:
         return _State(self.built - views, self.unpublished - views)
 
 
-class Builds:
+class ViewReadiness:
     """The views of the current generation whose state counts everything.
 
-    The first release that asks finds the state it has counted itself, and writes down all its views. A view
-    that a later release adds is not among them: its state begins with that release, and is held back until
-    it is rebuilt.
+    The first release that asks finds the state it counted itself, and records all its views as ready. A view
+    that a later release adds is not recorded: its state begins with that release, and its documents are held
+    back until it is rebuilt.
     """
 
-    def __init__(self, container: ContainerProxy, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        container: ContainerProxy,
+        settings: Settings,
+        *,
+        generations: Generations,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._document = ControlDocument(container, Scope.BUILDS, f"views-{settings.generation}")
+        self._generations = generations
         self._clock = clock
         self._read_at: float | None = None
-        self._built: frozenset[str] = frozenset()
+        self._ready: frozenset[str] = frozenset()
 
-    async def built(self) -> frozenset[str]:
-        """Return the names of the views that may be published."""
+    async def held_back(self, documents: Sequence[DocumentKey]) -> frozenset[DocumentKey]:
+        """Return the documents that may not be written now; they may be deleted.
+
+        All are held back while the generation is incomplete: partial figures never replace those of an
+        earlier generation. Later, those of views that are not ready.
+
+        Raises
+        ------
+        SettingsError
+            The settings contradict what ``fleet_state`` records of the generation.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        if not await self._generations.is_complete():
+            _log.info("views_held_back", documents=len(documents))
+            return frozenset(documents)
+        ready = await self.ready()
+        return frozenset(document for document in documents if document.view not in ready)
+
+    async def require_complete(self) -> None:
+        """Raise unless the generation is complete.
+
+        Raises
+        ------
+        GenerationIncompleteError
+            This generation has not counted everything yet.
+        """
+        if not await self._generations.is_complete():
+            raise self._generations.incomplete_error()
+
+    async def ready(self) -> frozenset[str]:
+        """Return the names of the views whose state counts everything.
+
+        The answer may be :data:`REMEMBERED_SECONDS` old.
+        """
         now = self._clock.monotonic()
         if self._read_at is None or now - self._read_at > REMEMBERED_SECONDS:
-            self._built, _ = await self._read()
+            self._ready, _ = await self._read()
             self._read_at = now
-        return self._built
+        return self._ready
 
     async def unpublished(self) -> frozenset[str]:
-        """Return the names of the views that were built, and whose publication did not end."""
+        """Return the names of the ready views whose documents were not all published after a rebuild."""
         _, unpublished = await self._read()
         return unpublished
 
-    async def set_aside(self, views: Iterable[str]) -> None:
-        """Hold views back: their state is about to be wrong for a while."""
-        those = frozenset(views)
-        await self._change(lambda state: state.without(those))
+    async def hold_back(self, views: Iterable[str]) -> None:
+        """Record that views are not ready: a rebuild is about to change their state."""
+        names = frozenset(views)
+        await self._change(lambda state: state.without(names))
 
-    async def complete(self, views: Iterable[str]) -> None:
-        """Let views be published again, all of them from the beginning."""
-        those = frozenset(views)
-        await self._change(lambda state: _State(state.built | those, state.unpublished | those))
+    async def mark_counted(self, views: Iterable[str]) -> None:
+        """Record that the state of views counts everything, and that no document of it is published yet."""
+        names = frozenset(views)
+        await self._change(lambda state: _State(state.built | names, state.unpublished | names))
 
-    async def finish(self, views: Iterable[str]) -> None:
-        """Say that all documents of views show what was built."""
-        those = frozenset(views)
-        await self._change(lambda state: _State(state.built, state.unpublished - those))
+    async def mark_published(self, views: Iterable[str]) -> None:
+        """Record that all documents of views are published."""
+        names = frozenset(views)
+        await self._change(lambda state: _State(state.built, state.unpublished - names))
 
     async def _change(self, change: Callable[[_State], _State]) -> None:
         await self._document.update(lambda stored: _encode(change(_decode(stored))))
@@ -74,7 +120,7 @@ class Builds:
     async def _read(self) -> _State:
         stored = await self._document.read()
         if stored is None:
-            # Written down: a view that a later release adds is not among these.
+            # Recorded at the first read: a view that a later release adds is not among these.
             stored = await self._document.update(
                 lambda known: _encode(_decode(None)) if known is None else None
             )

@@ -1,4 +1,4 @@
-"""Refresh the views that are published by the clock: those that may lag an hour, and those that grow old."""
+"""Publish by a timer: views that may lag, documents that change with time alone, and passage usage."""
 
 from __future__ import annotations
 
@@ -19,32 +19,34 @@ from shared.cosmos.control import ControlDocument, Scope
 from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
 from shared.periods import day_text
-from shared.publishing.inputs import DocumentKey, showing
-from shared.publishing.merge import Merger
-from shared.publishing.passage_usage import UsageWriter
-from shared.publishing.publisher import Publisher, PublishReport
+from shared.publishing.merge import StateMerger
+from shared.publishing.passage_usage import PassageUsageWriter
+from shared.publishing.plan import DocumentKey, documents_affected_by
+from shared.publishing.publisher import Publisher
+from shared.publishing.report import PublishReport
 from shared.settings import Settings
 from shared.units import Day
 from shared.views import VIEWS
-from shared.views.base import Pace
+from shared.views.base import Schedule
 
-OVERLAP_SECONDS = 600
-"""What was written so long before the last refresh is looked at again: for clocks that differ, and replicas
-that lag. Of documents that say the same already nothing is written."""
+REREAD_SECONDS = 600
+"""Each run starts this many seconds before the last one, because clocks differ and replicas lag. Documents
+that carry the state already are not written again."""
 
 DAYS_PER_BATCH = 50
+"""Days whose passage usage is in memory together."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class RefreshReport:
-    """What a refresh did."""
+class ScheduledReport:
+    """What one run published."""
 
     changed: int = 0
-    """States that were written since the last refresh."""
+    """States that were written since the last run."""
     aged: int = 0
-    """States whose documents a new day changes."""
+    """States whose documents change with time alone."""
     published: int = 0
     current: int = 0
     poisoned: int = 0
@@ -53,14 +55,14 @@ class RefreshReport:
     cost: Cost = field(default_factory=Cost)
 
     def add(self, report: PublishReport) -> None:
-        """Add what became of some documents."""
+        """Count the documents of one publication."""
         self.published += report.published
         self.current += report.current
         self.poisoned += len(report.poisoned)
 
 
-class Refresher:
-    """Publishes what the feed of ``view_state`` does not, or not soon enough."""
+class ScheduledPublisher:
+    """Publishes what the change feed of ``view_state`` does not publish, or not soon enough."""
 
     def __init__(
         self,
@@ -68,8 +70,8 @@ class Refresher:
         state: ContainerProxy,
         progress: ContainerProxy,
         publisher: Publisher,
-        merger: Merger,
-        usage: UsageWriter,
+        merger: StateMerger,
+        usage: PassageUsageWriter,
         generations: Generations,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
@@ -83,45 +85,48 @@ class Refresher:
         self._generation = settings.generation
         self._clock = clock
 
-    async def refresh(self, *, everything: bool = False) -> RefreshReport:
-        """Publish what changed since the last refresh, and every half day what would cost too much hourly.
+    async def publish_due(self, *, everything: bool = False) -> ScheduledReport:
+        """Publish the hourly views that changed since the last run, and in each half day also the rest.
 
-        That is what the day changes; people's weeks and quarters; and the usage of passages: each is written
-        into a document with its embeddings, and where people ask a lot nearly all are cited within any hour.
+        The rest is what would cost too much hourly: weeks and quarters of people, documents that change with
+        time alone, and passage usage. A passage's usage is written into the document with its embeddings, and
+        under load nearly every passage is cited within an hour.
 
-        Running it again, or twice at once, is harmless. A generation that is not complete publishes nothing,
-        and begins with everything once it is.
+        Concurrent and repeated runs are harmless. An incomplete generation publishes nothing, and publishes
+        everything once it is complete.
 
         Parameters
         ----------
         everything
-            Do not wait for the half day to be over.
+            Publish the rest now, although this half day's run was done.
 
         Raises
         ------
+        TransientStaleReadError
+            Other instances kept publishing a document, or a replica lagged, through all retries.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries. The next refresh repeats what did not end: all
-            of it, or what is done every half day.
+            The service did not answer, through all retries. The next run repeats what was not finished: the
+            hourly part, or the part of the half day.
         """
         now = self._clock.now()
-        report, half = RefreshReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
+        report, half_day = ScheduledReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
         if not await self._generations.is_complete():
             _log.info("refresh_held_back", generation=self._generation)
             return report
         with measured_cost() as report.cost:
-            done = await self._done()
+            done = await self._read_progress()
             changed = await self._keys_written_since(done["since"])
             report.changed = len(changed)
-            await self._publish(showing(changed, Pace.HOURLY), report)
+            await self._publish(documents_affected_by(changed, Schedule.HOURLY), report)
             done["since"] = int(now.timestamp())
-            await self._save(done)
-            if everything or done["half"] != half:
+            await self._progress.save(done)
+            if everything or done["half"] != half_day:
                 changed = await self._keys_written_since(done["half_since"])
-                await self._publish(showing(changed, Pace.TWICE_A_DAY), report)
+                await self._publish(documents_affected_by(changed, Schedule.TWICE_A_DAY), report)
                 since = datetime.fromtimestamp(done["half_since"], UTC)
-                await self._publish(await self._aged(since, now, report), report)
+                await self._publish(await self._documents_changed_by_time(since, now, report), report)
                 await self._write_usage(changed, report)
-                await self._save(done | {"half": half, "half_since": done["since"]})
+                await self._progress.save(done | {"half": half_day, "half_since": done["since"]})
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -134,36 +139,36 @@ class Refresher:
         )
         return report
 
-    async def _done(self) -> dict[str, Any]:
-        nothing = {"since": OVERLAP_SECONDS, "half": "", "half_since": OVERLAP_SECONDS}
+    async def _read_progress(self) -> dict[str, Any]:
+        nothing = {"since": REREAD_SECONDS, "half": "", "half_since": REREAD_SECONDS}
         done = await self._progress.read() or {}
         return {name: done.get(name, value) for name, value in nothing.items()}
 
-    async def _save(self, done: dict[str, Any]) -> None:
-        await self._progress.save(done)
-
-    async def _write_usage(self, changed: Iterable[PartialKey], report: RefreshReport) -> None:
+    async def _write_usage(self, changed: Iterable[PartialKey], report: ScheduledReport) -> None:
         days = [target for target in changed if target.aggregate == day.NAME]
         for batch in batched(days, DAYS_PER_BATCH):
-            merges = await self._merger.refresh(batch)
-            shown = {Day(target.key): (merge.revision, merge.state()) for target, merge in merges.items()}
-            report.usage += (await self._usage.write(shown)).patched
+            merged = await self._merger.read_merged(batch)
+            states = {Day(target.key): (state.revision, state.state()) for target, state in merged.items()}
+            report.usage += (await self._usage.write(states)).patched
 
-    async def _publish(self, documents: Sequence[DocumentKey], report: RefreshReport) -> None:
+    async def _publish(self, documents: Sequence[DocumentKey], report: ScheduledReport) -> None:
         report.add(await self._publisher.publish_documents(documents))
 
-    async def _aged(self, since: datetime, now: datetime, report: RefreshReport) -> list[DocumentKey]:
-        """Return what the clock changed since it was published last."""
+    async def _documents_changed_by_time(
+        self, since: datetime, now: datetime, report: ScheduledReport
+    ) -> list[DocumentKey]:
         documents: dict[DocumentKey, None] = {}
         for name, view in VIEWS.items():
-            for keys in view.due(since, now):
+            for keys in view.keys_changed_by_time(since, now):
                 async for target in self._reader.keys_with_prefix(
                     self._generation, keys.aggregate, keys.prefix
                 ):
                     report.aged += 1
-                    documents |= dict.fromkeys(DocumentKey(name, key) for key in view.shows(target))
+                    documents |= dict.fromkeys(
+                        DocumentKey(name, key) for key in view.keys_affected_by(target)
+                    )
         return list(documents)
 
     async def _keys_written_since(self, since: int) -> list[PartialKey]:
-        keys = self._reader.keys_written_since(self._generation, since - OVERLAP_SECONDS)
+        keys = self._reader.keys_written_since(self._generation, since - REREAD_SECONDS)
         return [target async for target in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.views.base import Pace, View
+from shared.views.base import Schedule, View
 from shared.views.content_analytics import ContentAnalytics
 from shared.views.content_popularity import ContentPopularity
 from shared.views.daily_metrics import DailyMetrics
@@ -12,10 +12,10 @@ from shared.views.user_analytics import UserAnalytics
 
 _ALL: tuple[View, ...] = (
     DailyMetrics(),
-    UserAnalytics("monthly", Pace.LIVE),
-    UserAnalytics("daily", Pace.HOURLY),
-    UserAnalytics("weekly", Pace.TWICE_A_DAY),
-    UserAnalytics("quarterly", Pace.TWICE_A_DAY),
+    UserAnalytics("monthly", Schedule.LIVE),
+    UserAnalytics("daily", Schedule.HOURLY),
+    UserAnalytics("weekly", Schedule.TWICE_A_DAY),
+    UserAnalytics("quarterly", Schedule.TWICE_A_DAY),
     EngagementSummary(),
     ContentPopularity("daily"),
     ContentPopularity("weekly"),

@@ -19,7 +19,7 @@ from shared.scores import (
     satisfaction,
 )
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import Family, Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import Cited, growth, passages, trend
 
 NAME = "content_analytics"
@@ -31,15 +31,15 @@ MOST_TEXTS = 200
 """How many texts of a month have a document, those cited most: documents make up the names."""
 
 
-class ContentAnalytics(Timeless):
+class ContentAnalytics(ClocklessView):
     """One document per text and month. Its key is the month, ``202508``: texts are compared."""
 
     name = NAME
     container = NAME
-    pace = Pace.HOURLY
-    keeps_equal = True
+    schedule = Schedule.HOURLY
+    skip_unchanged = True
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month a day or month is shown in, and the one after it, which compares."""
         match target.aggregate:
             case day.NAME:
@@ -58,10 +58,10 @@ class ContentAnalytics(Timeless):
             *(PartialKey(month.NAME, m) for m in months),
         )
 
-    def family(self, key: str) -> Family:
+    def document_set(self, key: str) -> DocumentSet:
         """Return the texts of the month: one of them may have lost all its citations."""
         start = parse_period(key).fields()["period_start"]
-        return Family(None, "monthly", start, start)
+        return DocumentSet(None, "monthly", start, start)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each text of the month."""

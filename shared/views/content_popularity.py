@@ -19,7 +19,7 @@ from shared.scores import (
     trending,
 )
 from shared.units import MICROS, NANOS_PER_USD, Day
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import Cited, passages
 
 NAME = "content_popularity"
@@ -28,18 +28,18 @@ RANKED = 10
 """How many texts, passages, topics and personas a ranking shows."""
 
 
-class ContentPopularity(Timeless):
+class ContentPopularity(ClocklessView):
     """One document per day, ``20250805``, or ISO week, ``2025W32``; compared with the one before."""
 
     container = NAME
-    pace = Pace.HOURLY
-    keeps_equal = True
+    schedule = Schedule.HOURLY
+    skip_unchanged = True
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.name = f"{NAME}_{kind}"
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the periods that show a day: its own, and the one after it, which compares."""
         if target.aggregate != day.NAME:
             return ()

@@ -14,7 +14,7 @@ from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import distinct_passages
 
 NAME = "daily_metrics"
@@ -35,14 +35,14 @@ NOT_MEASURED = {
 AWAITING_REVIEW = ("pending_human_review", "under_investigation")
 
 
-class DailyMetrics(Timeless):
+class DailyMetrics(ClocklessView):
     """One document per UTC day; its key is the day, ``2025-08-05``."""
 
     name = NAME
     container = NAME
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the day that a partial belongs to."""
         return (target.key,) if target.aggregate == day.NAME else ()
 

@@ -14,7 +14,7 @@ from shared.containers import container
 from shared.periods import day_text, monthly
 from shared.scores import growth_rate
 from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import ClockKeys, Pace, Plain, Rendered, Stamp, States, stamp_fields
+from shared.views.base import KeyPrefix, Rendered, Schedule, Stamp, States, ViewDefaults, stamp_fields
 from shared.views.content import trend
 
 NAME = "engagement_summary"
@@ -26,16 +26,16 @@ RETENTION = 0.75
 """The specification's retention_rate_threshold of power users: reported, and asked of nobody."""
 
 
-class EngagementSummary(Plain):
+class EngagementSummary(ViewDefaults):
     """One document per tier and month. Its key is the month, ``202508``: tiers are shares of a whole."""
 
     name = NAME
     container = NAME
-    pace = Pace.HOURLY
+    schedule = Schedule.HOURLY
     """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
-    keeps_equal = True
+    skip_unchanged = True
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""
         if target.aggregate != month.NAME:
             return ()
@@ -56,11 +56,11 @@ class EngagementSummary(Plain):
         """
         return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the current month, and the last one until it was shown as of its end."""
         own = month_of(day_text(now))
-        yield ClockKeys(month.NAME, own)
-        yield ClockKeys(month.NAME, month_after(own, -1))
+        yield KeyPrefix(month.NAME, own)
+        yield KeyPrefix(month.NAME, month_after(own, -1))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each tier of the month; none before the month begins."""

@@ -14,7 +14,7 @@ from shared.facts.incidents import FALSE_POSITIVE, SEVERITIES, TYPES
 from shared.periods import monthly
 from shared.scores import growth_rate, resolution_efficiency
 from shared.units import MILLIS_PER_HOUR, month_after
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 
 NAME = "incidents_by_content"
 
@@ -24,14 +24,14 @@ FLAGGED = 5
 RESOLVED = ("resolved", "auto_resolved")
 
 
-class IncidentsByContent(Timeless):
+class IncidentsByContent(ClocklessView):
     """One document per text and month; its key is ``202508|bhagavad_gita``."""
 
     name = NAME
     container = NAME
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the text's month, and the one after it, which compares."""
         if target.aggregate != incident_month.NAME:
             return ()

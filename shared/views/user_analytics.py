@@ -27,7 +27,7 @@ from shared.scores import (
     upgrade_propensity,
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
-from shared.views.base import ClockKeys, Family, Pace, Rendered, Stamp, States, stamp_fields
+from shared.views.base import DocumentSet, KeyPrefix, Rendered, Schedule, Stamp, States, stamp_fields
 
 CONTAINER = "user_analytics"
 
@@ -57,20 +57,20 @@ class UserAnalytics:
 
     Parameters
     ----------
-    pace
+    schedule
         Months are published with every change. Days, weeks and quarters of the same figures would cost as
         much each: days follow within the hour, weeks and quarters within half a day.
     """
 
     container = CONTAINER
 
-    def __init__(self, kind: Kind, pace: Pace) -> None:
+    def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind
-        self.pace = pace
-        self.keeps_equal = kind != "monthly"
+        self.schedule = schedule
+        self.skip_unchanged = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the person's periods that a month of theirs belongs to."""
         if target.aggregate != person_month.NAME:
             return ()
@@ -81,7 +81,7 @@ class UserAnalytics:
         labels = dict.fromkeys(period_of(self.kind, day).label for day in days)
         return tuple(f"{label}|{user_id}" for label in labels)
 
-    def withdraws(self, target: PartialKey, state: Tally) -> bool:
+    def revokes(self, target: PartialKey, state: Tally) -> bool:
         """Say whether the person refuses."""
         return target.aggregate == person_month.NAME and bool(state.total(person_month.REFUSED))
 
@@ -91,7 +91,7 @@ class UserAnalytics:
         months = parse_period(label).months()
         return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
 
-    def family(self, key: str) -> Family | None:
+    def document_set(self, key: str) -> DocumentSet | None:
         """Return the days of a month, of which one may have lost everything; of weeks and quarters their own.
 
         So one query per person tells all that may have to be written; most of it has not.
@@ -101,13 +101,13 @@ class UserAnalytics:
         label, user_id = split_key(key)
         whole = parse_period(label)
         first, last = (whole.first, whole.last) if self.kind == "daily" else (whole.first, whole.first)
-        return Family(user_id, self.kind, day_start(first), day_start(last))
+        return DocumentSet(user_id, self.kind, day_start(first), day_start(last))
 
     def tick(self, key: str, now: datetime) -> str:
         """Return the day as of which the scores are: today, until the period is over."""
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
-    def due(self, since: datetime, now: datetime) -> Iterable[ClockKeys]:
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
         """Return the months of all periods with a day from the first time to the second.
 
         Somebody's scores sink until the end of the period, however long before they fell silent. What is
@@ -120,7 +120,7 @@ class UserAnalytics:
         months = {month for day in days for month in period_of(self.kind, day).months()}
         for month in sorted(months):
             if month <= month_of(today):
-                yield ClockKeys(person_month.NAME, f"{month}|")
+                yield KeyPrefix(person_month.NAME, f"{month}|")
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the specification's document for each period of one person."""

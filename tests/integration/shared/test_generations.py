@@ -146,8 +146,8 @@ async def test_what_the_clock_publishes_is_held_back_too_and_comes_whole_afterwa
 
 
 async def publish_by_the_clock(fleet: Fleet) -> None:
-    await fleet.refresher.refresh()
-    await fleet.health.refresh()
+    await fleet.scheduled.publish_due()
+    await fleet.health.publish_windows()
 
 
 async def clocked(fleet: Fleet) -> set[tuple[str, int]]:

@@ -30,8 +30,8 @@ async def test_what_the_fleet_publishes_is_found(fleet: Fleet, feed: Feed) -> No
     changes = [item async for item in incidents.query_items_change_feed(start_time="Beginning")]
     await fleet.ingest.ingest_batch("abuse_incidents", changes)
     await feed.publish()
-    await fleet.refresher.refresh()
-    await fleet.health.refresh()
+    await fleet.scheduled.publish_due()
+    await fleet.health.publish_windows()
 
     service = DatabaseService(fleet.database)
     analytics = await service.get_user_analytics("ann")

@@ -46,7 +46,7 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
         }  # fmt: skip
         await fleet.ingest.ingest_batch(ABUSE_INCIDENTS, [incident])
     await feed.deliver()
-    report = await fleet.refresher.refresh()
+    report = await fleet.scheduled.publish_due()
     assert (report.poisoned, report.usage) == (0, 2)
     for text, persona in texts.items():
         for container, name in (
@@ -86,9 +86,9 @@ async def test_every_view_is_published_from_every_source(feed: Feed, settings: S
     refusal = {"id": "u", "user_id": "bob", "privacy_settings": {"analytics_consent": False}}
     await fleet.ingest.ingest_batch(USERS, [refusal | written])
     await feed.deliver()
-    report = await fleet.refresher.refresh()
+    report = await fleet.scheduled.publish_due()
     assert report.poisoned == 0
-    await fleet.health.refresh()
+    await fleet.health.publish_windows()
 
     assert (await published(fleet, "user_analytics")).keys() >= {f"user_analytics_ann_{month}"}
     assert not any("bob" in name for name in await published(fleet, "user_analytics"))
@@ -111,7 +111,7 @@ async def test_every_view_is_published_from_every_source(feed: Feed, settings: S
     assert any(
         name.startswith("system_health_performance") for name in await published(fleet, "system_health")
     )
-    assert (await fleet.refresher.refresh()).published == 0
+    assert (await fleet.scheduled.publish_due()).published == 0
 
     before = {name: await published(fleet, name) for name in ("daily_metrics", "engagement_summary")}
     rebuilt = await fleet.rebuilder.rebuild([])

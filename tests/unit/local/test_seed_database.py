@@ -21,7 +21,7 @@ from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
 from shared.documents.users import parse_user
 from shared.facts import Passage
-from shared.publishing.passage_usage import Shelf, document_id
+from shared.publishing.passage_usage import PassageGroup, document_id
 
 Document = dict
 
@@ -288,8 +288,8 @@ def test_exactly_the_passages_that_are_cited_are_there_before_they_are(traffic: 
             stored.add(write.document["id"])
         if write.container == "user_interactions":
             for passage in cited_in(write.document):
-                shelf = Shelf(passage.persona, passage.source)
-                name = document_id(shelf, Passage(*passage[1:]))
+                group = PassageGroup(passage.persona, passage.source)
+                name = document_id(group, Passage(*passage[1:]))
                 assert name in stored
                 cited.add(name)
     assert stored == cited

@@ -47,7 +47,7 @@ def published(documents: list[dict]) -> Summary:
     rendered = defaultdict(list)
     states = States(contributions.deltas)
     for name, view in VIEWS.items():
-        for key in sorted({key for target in contributions.deltas for key in view.shows(target)}):
+        for key in sorted({key for target in contributions.deltas for key in view.keys_affected_by(target)}):
             stamp = replace(STAMP, tick=view.tick(key, STAMP.as_of))
             rendered[name] += [one.body for one in view.render(key, states, stamp) if one.body is not None]
     return Summary(len(documents), rendered["daily_metrics"], rendered["user_analytics"], poison)

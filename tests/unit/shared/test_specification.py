@@ -46,8 +46,8 @@ async def published() -> World:
         assert sample["document_type"] == document_type
         await world.take(sample, source=SOURCES[document_type])
     await world.publish()
-    await (await world.refresher()).refresh()
-    await (await world.health()).refresh()
+    await (await world.scheduled()).publish_due()
+    await (await world.health()).publish_windows()
     return world
 
 

@@ -11,13 +11,14 @@ from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generations
 from shared.maintenance.rebuild import Rebuilder
 from shared.poison.store import PoisonStore
-from shared.publishing.merge import Merger
-from shared.publishing.passage_usage import UsageWriter
+from shared.publishing.existing import ExistingDocuments
+from shared.publishing.merge import StateMerger
+from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import Builds
-from shared.publishing.scheduled import Refresher
-from shared.publishing.system_health import HealthMonitor
-from shared.publishing.writer import Writer
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.scheduled import ScheduledPublisher
+from shared.publishing.system_health import HealthPublisher
+from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
@@ -62,8 +63,10 @@ class World:
         """Deliver everything that view_state holds to the publisher."""
         await (publisher or await self.publisher()).publish(list(self.state.items.values()))
 
-    async def builds(self) -> Builds:
-        return Builds(self.containers["fleet_state"], self.settings)
+    async def readiness(self) -> ViewReadiness:
+        return ViewReadiness(
+            self.containers["fleet_state"], self.settings, generations=await self.generations()
+        )
 
     async def generations(self) -> Generations:
         generations = Generations(self.containers["fleet_state"], self.settings)
@@ -71,31 +74,31 @@ class World:
         return generations
 
     async def publisher(self) -> Publisher:
-        poison: Any = PoisonStore(self.containers["poison_messages"])
+        existing = ExistingDocuments(self)  # type: ignore[arg-type]
         return Publisher(
-            merger=Merger(self.state, self.settings),
-            writer=Writer(self),  # type: ignore[arg-type]
-            poison=poison,
-            generations=await self.generations(),
-            builds=await self.builds(),
+            merger=StateMerger(self.state, self.settings),
+            existing=existing,
+            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
+            poison=PoisonStore(self.containers["poison_messages"]),
+            readiness=await self.readiness(),
             settings=self.settings,
             clock=self.clock,
         )
 
-    async def refresher(self) -> Refresher:
-        return Refresher(
+    async def scheduled(self) -> ScheduledPublisher:
+        return ScheduledPublisher(
             state=self.state,
             progress=self.containers["fleet_state"],
             usage=self.usage(),
-            merger=Merger(self.state, self.settings),
+            merger=StateMerger(self.state, self.settings),
             publisher=await self.publisher(),
             generations=await self.generations(),
             settings=self.settings,
             clock=self.clock,
         )
 
-    def usage(self) -> UsageWriter:
-        return UsageWriter(
+    def usage(self) -> PassageUsageWriter:
+        return PassageUsageWriter(
             state=self.state,
             vectors=self.containers["personality_vectors"],
             generation=1,
@@ -105,18 +108,19 @@ class World:
     async def rebuilder(self) -> Rebuilder:
         return Rebuilder(
             state=self.state,
-            builds=await self.builds(),
+            readiness=await self.readiness(),
             publisher=await self.publisher(),
             settings=self.settings,
             clock=self.clock,
             pause=0,
         )
 
-    async def health(self) -> HealthMonitor:
-        writer: Any = Writer(self)  # type: ignore[arg-type]
-        return HealthMonitor(
+    async def health(self) -> HealthPublisher:
+        existing = ExistingDocuments(self)  # type: ignore[arg-type]
+        return HealthPublisher(
             state=self.state,
-            writer=writer,
+            existing=existing,
+            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             generations=await self.generations(),
             settings=self.settings,
             clock=self.clock,

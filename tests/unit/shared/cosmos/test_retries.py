@@ -13,7 +13,7 @@ from azure.cosmos.exceptions import (
 
 from shared.cosmos import retries
 from shared.cosmos.items import find_item
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_service_fault, is_transient
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_service_fault, is_transient, retrying
 from tests.unit.shared.world import World, interaction
 
 
@@ -78,3 +78,33 @@ async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pyt
     await world.take(interaction(1, "2025-09-12T10:00:00Z"))
     assert errors == []
     assert world.states()
+
+
+async def test_a_result_that_asks_for_another_try_is_retried_and_the_last_one_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
+    results: list[Any] = ["again", 3, "again"]
+
+    async def work() -> Any:
+        return results.pop()
+
+    assert await retrying(results=(str,))(work) == 3
+    results = ["again"] * 10
+    assert await retrying(results=(str,))(work) == "again"
+    assert len(results) == 10 - retries.OPERATION.attempts
+    assert await retrying()(work) == "again"
+
+
+async def test_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
+    errors = [refused(429, in_batch=False) for _ in range(retries.OPERATION.attempts)]
+    left = list(errors)
+
+    async def work() -> None:
+        raise left.pop(0)
+
+    with pytest.raises(CosmosHttpResponseError) as raised:
+        await retrying()(work)
+    assert raised.value is errors[-1]
+    assert left == []

@@ -16,11 +16,12 @@ from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
 from shared.poison.store import PoisonStore
-from shared.publishing.inputs import DocumentKey
-from shared.publishing.merge import Merger
+from shared.publishing.existing import ExistingDocuments
+from shared.publishing.merge import StateMerger
+from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import Builds
-from shared.publishing.writer import Writer
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
@@ -84,12 +85,17 @@ class World:
 
     def publisher(self, generation: int = 1) -> Publisher:
         settings = Settings(FLEET_GENERATION=generation)
+        existing = ExistingDocuments(self)  # type: ignore[arg-type]
         return Publisher(
-            merger=Merger(self.containers["view_state"], settings),
-            writer=Writer(self),  # type: ignore[arg-type]
+            merger=StateMerger(self.containers["view_state"], settings),
+            existing=existing,
+            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.containers["poison_messages"]),
-            generations=self.generations(settings),
-            builds=Builds(self.fleet_state, settings),
+            readiness=ViewReadiness(
+                self.fleet_state,
+                settings,
+                generations=self.generations(settings),  # type: ignore[arg-type]
+            ),
             settings=settings,
         )
 

@@ -15,10 +15,10 @@ from shared.cosmos.queries import Query
 from shared.errors import UnknownViewError
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
 from shared.maintenance.rebuild import RebuildReport
-from shared.publishing.inputs import DocumentKey
-from shared.publishing.publisher import PublishReport
-from shared.publishing.readiness import Builds
-from shared.views.base import Pace, Rendered, Stamp, States, Timeless, stamp_fields
+from shared.publishing.plan import DocumentKey
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.report import PublishReport
+from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Instance
@@ -164,14 +164,14 @@ async def test_readers_keep_the_old_figures_until_the_new_ones_are_complete() ->
             item["state"] = {}
             item["revision"] += 1
     rebuilder = await world.rebuilder()
-    built = await world.builds()
-    await built.set_aside(["daily_metrics"])
+    readiness = await world.readiness()
+    await readiness.hold_back(["daily_metrics"])
     fresh = await world.publisher()
     report = await fresh.publish(list(world.state.items.values()))
     assert report.held > 0
     await rebuilder.rebuild(["daily_metrics"], look)
     assert seen == [30, 30]
-    assert "daily_metrics" in await (await world.builds()).built()
+    assert "daily_metrics" in await (await world.readiness()).ready()
 
 
 async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
@@ -187,7 +187,12 @@ async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
 
     monkeypatch.setattr(asyncio, "sleep", elapse)
     other = await world.publisher()
-    other._builds = Builds(world.containers["fleet_state"], world.settings, clock=FakeClock(lambda: clock[0]))
+    other._readiness = ViewReadiness(
+        world.containers["fleet_state"],
+        world.settings,
+        generations=await world.generations(),
+        clock=FakeClock(lambda: clock[0]),
+    )
     publish_again = rebuilder._publisher.publish_again
 
     async def and_then_it_changes(documents: Iterable[DocumentKey]) -> PublishReport:
@@ -212,7 +217,7 @@ async def test_a_rebuild_that_dies_while_it_publishes_leaves_the_view_marked_unt
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = await counted_world()
-    rebuilder, builds = await world.rebuilder(), await world.builds()
+    rebuilder, readiness = await world.rebuilder(), await world.readiness()
 
     async def die(_documents: Iterable[DocumentKey]) -> PublishReport:
         raise Killed
@@ -221,10 +226,10 @@ async def test_a_rebuild_that_dies_while_it_publishes_leaves_the_view_marked_unt
         dying.setattr(rebuilder._publisher, "publish_again", die)
         with pytest.raises(Killed):
             await rebuilder.rebuild(["daily_metrics"])
-    assert await builds.unpublished() == {"daily_metrics"}
-    assert "daily_metrics" in await builds.built()
+    assert await readiness.unpublished() == {"daily_metrics"}
+    assert "daily_metrics" in await readiness.ready()
     await rebuilder.rebuild(["daily_metrics"])
-    assert await builds.unpublished() == set()
+    assert await readiness.unpublished() == set()
 
 
 async def test_a_rebuild_that_is_broken_off_holds_the_views_back_until_one_ends() -> None:
@@ -236,7 +241,7 @@ async def test_a_rebuild_that_is_broken_off_holds_the_views_back_until_one_ends(
 
     with pytest.raises(Killed):
         await rebuilder.rebuild(["daily_metrics"], stop)
-    assert "daily_metrics" not in await (await world.builds()).built()
+    assert "daily_metrics" not in await (await world.readiness()).ready()
     await world.publish()
     assert world.documents("daily_metrics") == {}
     await (await world.rebuilder()).rebuild(["daily_metrics"])
@@ -259,14 +264,14 @@ class PersonaMonth(Aggregate):
             into.partial(self.name, f"{fact.month}|{fact.persona}").add("interactions", 1)
 
 
-class PersonaReport(Timeless):
+class PersonaReport(ClocklessView):
     """A view that a later release adds."""
 
     name = "persona_report"
     container = "daily_metrics"
-    pace = Pace.LIVE
+    schedule = Schedule.LIVE
 
-    def shows(self, target: PartialKey) -> tuple[str, ...]:
+    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         return (target.key,) if target.aggregate == PersonaMonth.name else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:

@@ -161,7 +161,7 @@ async def deliver(
         for number, (source, document) in enumerate(specs, 1)
     ]
     final = {(source, d["user_id"], d["id"]): (source, d) for source, d in history}
-    publisher, refresher = await world.publisher(), await world.refresher()
+    publisher, scheduled = await world.publisher(), await world.scheduled()
     world.state.fault = Faults(plan)
 
     async def hand_over(batch: list[tuple[str, Document]]) -> None:
@@ -183,10 +183,10 @@ async def deliver(
     world.state.fault = Faults([])
     if dice.random() < 0.5:  # what was published on the way must not stay
         await world.publish(publisher)
-        await refresher.refresh(everything=True)
+        await scheduled.publish_due(everything=True)
     await hand_over(list(final.values()))
     await world.publish(publisher)
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     assert_right(world, final)
 
 

@@ -169,7 +169,7 @@ async def published_after(history: History, now: datetime) -> Published:
         for source in SOURCES.values():
             await world.folding.take([d for name, d in batch if name == source.name], source)
     await world.publish()
-    await (await world.refresher()).refresh()
+    await (await world.scheduled()).publish_due()
     assert not world.containers["poison_messages"].items
     return {name: list(world.containers[name].items.values()) for name in PUBLISHED}
 

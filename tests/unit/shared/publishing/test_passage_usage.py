@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.aggregates.tally import Tally
-from shared.publishing.passage_usage import usage_metrics
+from shared.publishing.passage_usage import Citations, usage_metrics
 from shared.units import Day
 from shared.views.fields import FIELDS
 from tests.fakes import Killed
@@ -35,9 +35,9 @@ def vector(world: World) -> dict[str, Any]:
 
 async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
     world = with_vectors()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     await world.take(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
-    report = await refresher.refresh(everything=True)
+    report = await scheduled.publish_due(everything=True)
     assert report.usage == 1
     assert vector(world)["embeddings"] == [0.1, 0.2]
     assert vector(world)["usage_metrics"] == {
@@ -48,44 +48,44 @@ async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
         "effectiveness_score": pytest.approx(0.75, abs=0.05),
     }
     etag = vector(world)["_etag"]
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     assert vector(world)["_etag"] == etag
 
 
 async def test_vectors_are_written_twice_a_day_and_not_with_every_citation() -> None:
     world = with_vectors()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     citations = []
     for hour in range(24):
         world.now = datetime(2025, 9, 15, hour, tzinfo=UTC)
         await world.take(interaction(hour, f"2025-09-15T{hour:02d}:00:00Z"))
-        await refresher.refresh()
+        await scheduled.publish_due()
         citations.append(vector(world)["usage_metrics"].get("citation_count"))
     assert citations == [1] * 12 + [13] * 12
 
 
 async def test_a_corrected_interaction_takes_its_citation_back() -> None:
     world = with_vectors()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     await world.take(interaction(2, TUESDAY, foundational_texts_used=None))
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"]) == (1, "2025-09-01T00:00:00Z")
     await world.take(interaction(1, MONDAY, foundational_texts_used=None))
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
 
 
 async def test_a_share_is_renewed_with_the_state_of_its_day() -> None:
     world = with_vectors()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
 
     async def share_after(number: int, **change: Any) -> Any:
         await world.take(interaction(number, MONDAY, **change))
-        await refresher.refresh(everything=True)
+        await scheduled.publish_due(everything=True)
         (share,) = (item for item in world.state.items.values() if item["id"] == "usage|2025-09-01")
         return share
 
@@ -112,7 +112,7 @@ async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: st
         container.fault = fault
     for _ in range(3):
         try:
-            await (await world.refresher()).refresh(everything=True)
+            await (await world.scheduled()).publish_due(everything=True)
         except Killed:
             continue
         break
@@ -121,7 +121,7 @@ async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: st
 
 def test_the_reference_names_what_is_written() -> None:
     assert FIELDS["personality_vectors"].keys() == {
-        f"usage_metrics.{name}" for name in usage_metrics([0, 0, 0, 0, 0], ())
+        f"usage_metrics.{name}" for name in usage_metrics(Citations(), ())
     }
 
 
@@ -129,7 +129,7 @@ async def test_a_passage_without_a_document_waits_for_nothing() -> None:
     world = with_vectors()
     other = {"source": "gita", "chapter": "9", "verse": "9"}
     await world.take(interaction(1, MONDAY, foundational_texts_used=[other]))
-    report = await (await world.refresher()).refresh(everything=True)
+    report = await (await world.scheduled()).publish_due(everything=True)
     assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
 
 
@@ -144,7 +144,7 @@ async def test_long_names_are_written_as_well(persona: str, source: str) -> None
     cited = [{"source": source, "chapter": "18", "verse": "66"}]
     personality = {"personality_used": persona}
     await world.take(interaction(1, MONDAY, foundational_texts_used=cited, response_metadata=personality))
-    assert (await (await world.refresher()).refresh()).usage == 1
+    assert (await (await world.scheduled()).publish_due()).usage == 1
     stored = world.containers["personality_vectors"].items[partition, document_id]
     assert stored["usage_metrics"]["citation_count"] == 1
     (ranked,) = world.documents("content_popularity")["content_popularity_daily_20250901"]["trending_content"]

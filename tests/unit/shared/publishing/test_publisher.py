@@ -12,17 +12,19 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
-from shared.errors import ReplayError, UnknownViewError
+from shared.errors import ReplayError, TransientStaleReadError, UnknownViewError
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.maintenance.replay import Replayer
 from shared.poison.store import PoisonStore
-from shared.publishing.inputs import DocumentKey
-from shared.publishing.merge import Merger
+from shared.publishing.existing import ExistingDocuments
+from shared.publishing.merge import StateMerger
+from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
-from shared.publishing.readiness import Builds
-from shared.publishing.writer import StaleReadError, Writer
+from shared.publishing.readiness import ViewReadiness
+from shared.publishing.report import Outcome
+from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 from shared.units import Day, month_of
 from shared.views import VIEWS
@@ -67,13 +69,14 @@ class Database:
         return self.make(Publisher)
 
     def make(self, kind: type[P]) -> P:
-        settings = Settings()
+        settings, fleet_state = Settings(), self.get_container_client("fleet_state")
+        existing = ExistingDocuments(self)  # type: ignore[arg-type]
         return kind(
-            merger=Merger(self.containers["view_state"], settings),  # type: ignore[arg-type]
-            writer=Writer(self),  # type: ignore[arg-type]
+            merger=StateMerger(self.containers["view_state"], settings),  # type: ignore[arg-type]
+            existing=existing,
+            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
-            generations=Generations(self.get_container_client("fleet_state"), settings),
-            builds=Builds(self.get_container_client("fleet_state"), settings),
+            readiness=ViewReadiness(fleet_state, settings, generations=Generations(fleet_state, settings)),
             settings=settings,
         )
 
@@ -205,7 +208,7 @@ async def test_a_replica_that_lags_brings_nothing_into_poison() -> None:
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
     await database.count("1:0000", 2, 1)  # as a replica has it that was written to before
     other = await database.count("1:0001", 1, 1)
-    with pytest.raises(StaleReadError):
+    with pytest.raises(TransientStaleReadError):
         await database.publisher().publish([other])
     assert database.containers["poison_messages"].items == {}
     await database.count("1:0000", 9, 7)
@@ -225,7 +228,9 @@ async def test_others_who_publish_all_the_time_bring_nothing_into_poison() -> No
             shown._store(document | {"state": document["state"] | {"revision": revision}})
 
     shown.fault = published_meanwhile
-    with pytest.raises(StaleReadError):  # the invocation is repeated, which is what the lease is held for
+    with pytest.raises(
+        TransientStaleReadError
+    ):  # the invocation is repeated, which is what the lease is held for
         await database.publisher().publish([await database.count("1:0000", 10, 2)])
     assert database.containers["poison_messages"].items == {}
 
@@ -299,12 +304,13 @@ class OneAtATime(Publisher):
 
     busy = most = 0
 
-    async def _publish_document(self, *_: Any) -> Any:
+    async def _update_document(self, *_: Any) -> Any:
         self.busy += 1
         self.most = max(self.most, self.busy)
         for _ in range(3):
             await asyncio.sleep(0)
         self.busy -= 1
+        return Outcome.CURRENT
 
 
 async def test_a_document_is_published_once_at_a_time_however_many_wait() -> None:
@@ -338,6 +344,29 @@ async def test_an_old_delivery_does_not_bring_back_the_document_of_somebody_who_
     assert database.containers["user_analytics"].items == {}
     assert (await database.publisher().publish([agreed])).published == 0
     assert database.containers["user_analytics"].items == {}
+
+
+async def test_a_delivered_state_is_read_before_a_document_is_created_from_it() -> None:
+    database = Database()
+    reads = database.containers["view_state"].requests
+    publisher = database.publisher()
+    for revision, expected in ((1, ["read"]), (2, [])):
+        change = await _month_of_ann(database, revision, refused=False)
+        reads.clear()
+        assert (await publisher.publish([change])).published == 1
+        assert reads == expected
+
+
+async def test_a_conflict_is_decided_again_from_what_is_published_now() -> None:
+    database = Database()
+    publisher = database.publisher()
+    await publisher.publish([await database.count("1:0000", 2, 1)])
+    await database.publisher().publish([await database.count("1:0001", 3, 1)])
+    days = database.containers["daily_metrics"]
+    days.requests.clear()
+    assert (await publisher.publish([await database.count("1:0000", 4, 2)])).published == 1
+    assert days.requests == ["replace", "read", "replace"]  # the remembered etag failed
+    assert database.shown() == 7
 
 
 async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_is_looked_at_again() -> None:

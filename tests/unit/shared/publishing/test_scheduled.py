@@ -12,12 +12,11 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from shared.aggregates.base import PartialKey
 from shared.cosmos import retries
 from shared.facts import USERS
-from shared.publishing.inputs import DOCUMENTS_PER_BATCH, STATES_PER_BATCH, portions, showing
-from shared.publishing.merge import Merge, Merger
+from shared.publishing.merge import MergedState, StateMerger
+from shared.publishing.plan import MAX_STATES
 from shared.settings import Settings
 from shared.units import Day, day_after
 from shared.views import VIEWS
-from shared.views.base import Pace
 from tests.fakes import no_fault
 from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import SHARDS, World, interaction
@@ -32,8 +31,8 @@ async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day(
     await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T11:00:00Z"))
     await world.publish()
     assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
-    refresher = await world.refresher()
-    report = await refresher.refresh()
+    scheduled = await world.scheduled()
+    report = await scheduled.publish_due()
     shown = world.documents("user_analytics")
     assert {name.rpartition("_")[2] for name in shown} == {
         "202509", "20250901", "20250912", "2025W36", "2025W37", "2025Q3",
@@ -49,9 +48,9 @@ async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day(
     assert texts["content_analytics_gita_202509"]["usage_metrics"]["unique_users_accessed"] == 1
 
     before = {name: document["_etag"] for name, document in shown.items()}
-    assert (await refresher.refresh()).published == 0
+    assert (await scheduled.publish_due()).published == 0
     await world.take(interaction(3, "2025-09-12T12:00:00Z"))
-    await refresher.refresh()
+    await scheduled.publish_due()
 
     def changed() -> set[str]:
         now = world.documents("user_analytics").items()
@@ -59,18 +58,18 @@ async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day(
 
     assert changed() == {"20250912"}
     world.now += timedelta(hours=12)
-    await refresher.refresh()
+    await scheduled.publish_due()
     assert changed() >= {"20250912", "2025W37", "2025Q3"}
 
 
 async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() -> None:
     world = World()
-    publisher, refresher = await world.publisher(), await world.refresher()
+    publisher, scheduled = await world.publisher(), await world.scheduled()
     await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
 
     async def bring_up_to_date() -> tuple[set[str], int]:
         await world.publish(publisher)
-        await refresher.refresh()
+        await scheduled.publish_due()
         summary = world.documents("engagement_summary")["engagement_summary_new_202509"]
         people = {document["user_id"] for document in world.documents("user_analytics").values()}
         return people, summary["user_count"]
@@ -89,7 +88,7 @@ async def shown_to_all() -> World:
     world = World()
     await world.take(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
-    await (await world.refresher()).refresh(everything=True)
+    await (await world.scheduled()).publish_due(everything=True)
     assert len(world.documents("user_analytics")) == 4
     return world
 
@@ -106,8 +105,8 @@ async def test_nothing_is_left_of_who_refuses_after_a_month_lost_everything() ->
 
 async def test_who_refuses_has_no_document_though_its_view_is_held_back() -> None:
     world = await shown_to_all()
-    builds = await world.builds()
-    await builds.set_aside(name for name in VIEWS if name.startswith("user_analytics"))
+    readiness = await world.readiness()
+    await readiness.hold_back(name for name in VIEWS if name.startswith("user_analytics"))
     publisher = await world.publisher()
     await world.take(interaction(2, "2025-09-12T10:00:00Z"))
     await world.publish(publisher)
@@ -140,15 +139,15 @@ async def test_who_refuses_has_no_document_though_a_new_generation_is_not_comple
 
 async def test_documents_that_another_instance_took_away_come_back_with_the_same_figures() -> None:
     world = World()
-    publisher, refresher = await world.publisher(), await world.refresher()
+    publisher, scheduled = await world.publisher(), await world.scheduled()
     await world.take(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish(publisher)
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     shown = world.documents("user_analytics").keys()
     for given in (False, True):
         await world.take(consent(given), source=USERS)
         await world.publish(publisher)
-    await refresher.refresh(everything=True)
+    await scheduled.publish_due(everything=True)
     assert world.documents("user_analytics").keys() == shown
 
 
@@ -159,11 +158,11 @@ async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_o
     container: str,
 ) -> None:
     world = World()
-    one, two = await world.refresher(), await world.refresher()
+    one, two = await world.scheduled(), await world.scheduled()
     shown = []
-    for rating, refresher in ((5, one), (3, two), (5, one)):
+    for rating, scheduled in ((5, one), (3, two), (5, one)):
         await world.take(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
-        await refresher.refresh(everything=True)
+        await scheduled.publish_due(everything=True)
         documents = world.documents(container).items()
         shown.append({name: document["state"]["content"] for name, document in documents})
     assert shown[0] == shown[2] != shown[1]
@@ -173,10 +172,10 @@ async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
     world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
     await world.take(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
     await world.publish()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
 
     async def churned(month: str) -> int:
-        await refresher.refresh()
+        await scheduled.publish_due()
         return int(world.documents("engagement_summary")[f"engagement_summary_churned_{month}"]["user_count"])
 
     assert await churned("202509") == 0
@@ -195,15 +194,15 @@ async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
 
 async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_over() -> None:
     world = World(now=datetime(2025, 9, 14, 12, tzinfo=UTC))
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     await world.take(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
-    await refresher.refresh()
+    await scheduled.publish_due()
     world.now += timedelta(hours=1)
     world.state._clock = count(int(world.now.timestamp()))
-    await refresher.refresh()
+    await scheduled.publish_due()
     await world.take(interaction(1, "2025-06-30T10:00:00Z"))
     world.now += timedelta(hours=12)
-    await refresher.refresh()
+    await scheduled.publish_due()
     summaries = world.documents("engagement_summary")
     assert summaries["engagement_summary_churned_202508"]["user_count"] == 1
 
@@ -212,10 +211,10 @@ async def test_scores_sink_with_the_days() -> None:
     world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
     await world.take(interaction(1, "2025-09-15T10:00:00Z"))
     await world.publish()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     risks = []
     for _ in range(3):
-        await refresher.refresh()
+        await scheduled.publish_due()
         month = world.documents("user_analytics")["user_analytics_ann_202509"]
         risks.append(month["predictions"]["churn_risk_score"])
         assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
@@ -227,11 +226,11 @@ async def test_the_scores_of_a_quarter_sink_after_the_month_of_the_last_visit() 
     world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
     await world.take(interaction(1, "2025-07-10T10:00:00Z"), interaction(2, "2025-07-14T10:00:00Z"))
     await world.publish()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     risks = []
     for month in (7, 8, 9):
         world.now = datetime(2025, month, 20, 12, tzinfo=UTC)
-        await refresher.refresh()
+        await scheduled.publish_due()
         quarter = world.documents("user_analytics")["user_analytics_ann_2025Q3"]
         assert quarter["state"]["tick"] == f"2025-0{month}-20"
         risks.append(quarter["predictions"]["churn_risk_score"])
@@ -256,26 +255,26 @@ async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then
     world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
     await world.take(interaction(1, "2025-07-14T10:00:00Z"), interaction(2, "2025-07-29T10:00:00Z"))
     await world.publish()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     for now in (world.now, world.now + timedelta(days=1), after):  # since the second nothing is written
         world.now = now
-        await refresher.refresh()
+        await scheduled.publish_due()
     shown = world.documents("user_analytics")[f"user_analytics_ann_{period}"]
     assert shown["state"]["tick"] == last
 
 
 async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> None:
     world = World()
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
-    await refresher.refresh()
+    await scheduled.publish_due()
     assert "user_analytics_ann_20250901" in world.documents("user_analytics")
     upanishads = [{"source": "upanishads", "chapter": "1", "verse": "1"}]
     await world.take(
         interaction(1, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
         interaction(2, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
     )
-    await refresher.refresh()
+    await scheduled.publish_due()
     assert "user_analytics_ann_20250901" not in world.documents("user_analytics")
     assert world.documents("content_analytics").keys() == {"content_analytics_upanishads_202509"}
 
@@ -284,7 +283,7 @@ async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> No
     world = World(datetime(2025, 9, 1, 0, 30, tzinfo=UTC))
     await world.take(interaction(1, "2025-09-01T00:10:00Z"), interaction(2, "2025-09-02T00:10:00Z"))
     await world.publish()
-    await (await world.refresher()).refresh()
+    await (await world.scheduled()).publish_due()
     assert world.documents("poison_messages") == {}
     shown = world.documents("user_analytics")
     for period in ("202509", "2025W36", "2025Q3"):
@@ -295,11 +294,11 @@ async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> No
 async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
     world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
     await world.take(interaction(1, "2025-09-30T10:00:00Z"))
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
 
     async def months() -> set[str]:
         await world.publish()
-        await refresher.refresh()
+        await scheduled.publish_due()
         return {name[-6:] for name in world.documents("engagement_summary")}
 
     assert await months() == {"202509"}
@@ -310,7 +309,7 @@ async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
 async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
     world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
     await world.take(interaction(1, "2025-10-01T00:10:00Z"))
-    await (await world.refresher()).refresh()
+    await (await world.scheduled()).publish_due()
     assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1
 
 
@@ -324,49 +323,36 @@ async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: 
         raise CosmosHttpResponseError(status_code=429, message="try later")
 
     vectors.fault = busy
-    refresher = await world.refresher()
+    scheduled = await world.scheduled()
     await world.take(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
     for _ in range(2):
         world.now += timedelta(days=1)
         with pytest.raises(CosmosHttpResponseError):
-            await refresher.refresh()
+            await scheduled.publish_due()
     month = world.documents("user_analytics")["user_analytics_ann_202509"]
     assert month["state"]["tick"] == f"{world.now:%Y-%m-%d}"
     vectors.fault = no_fault
-    report = await refresher.refresh()
+    report = await scheduled.publish_due()
     assert (report.changed, report.published, report.usage) == (0, 0, 1)
 
 
-def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
-    days = [day_after(Day("2025-01-01"), n) for n in range(400)]
-    months = [f"2025{month:02d}" for month in range(1, 13)]
-    targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
-    targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
-    documents = [document for pace in Pace for document in showing(targets, pace)]
-    found = list(portions(documents))
-    assert sorted(document for portion in found for document in portion) == sorted(documents)
-    for portion in found:
-        inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
-        shared = [t for t in inputs if t.aggregate != "person_month"]
-        assert len(shared) <= STATES_PER_BATCH
-        assert shared or len(portion) <= DOCUMENTS_PER_BATCH
-
-
 async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, together, read = World(), list[int](), Merger.refresh
+    world, together, read = World(), list[int](), StateMerger.read_merged
 
-    async def refresh(merger: Merger, targets: Iterable[PartialKey]) -> dict[PartialKey, Merge]:
+    async def read_merged(
+        merger: StateMerger, targets: Iterable[PartialKey]
+    ) -> dict[PartialKey, MergedState]:
         targets = list(targets)
         together.append(len(targets))
         return await read(merger, targets)
 
-    monkeypatch.setattr(Merger, "refresh", refresh)
+    monkeypatch.setattr(StateMerger, "read_merged", read_merged)
     for n in range(0, 400, 2):
         await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
     await world.publish()
-    await (await world.refresher()).refresh()
-    assert max(together) <= STATES_PER_BATCH
+    await (await world.scheduled()).publish_due()
+    assert max(together) <= MAX_STATES
     assert len(world.documents("daily_metrics")) == 200
     shown = world.documents("content_popularity")
     assert sum(name.startswith("content_popularity_daily") for name in shown) == 200

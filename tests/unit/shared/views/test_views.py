@@ -270,7 +270,7 @@ EVERYTHING = (
 )
 def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str, container: str) -> None:
     state = states(*EVERYTHING)
-    keys = {key for target in state for key in VIEWS[view].shows(target)}
+    keys = {key for target in state for key in VIEWS[view].keys_affected_by(target)}
     shown = [document for key in sorted(keys) for document in documents(view, key, *EVERYTHING)]
     assert shown
     named: set[str] = set()

@@ -1,0 +1,132 @@
+"""Inputs: each state is read once for a batch, and what was delivered counts although no replica has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.aggregates.base import PartialKey
+from shared.aggregates.tally import Tally
+from shared.ledger.partials import Partial
+from shared.ledger.shards import ShardId, shard_of
+from shared.publishing.decide import Delivery, Origin
+from shared.publishing.inputs import BatchInputs, InputReader, ViewInput
+from shared.publishing.merge import StateMerger
+from shared.publishing.plan import DocumentKey
+from shared.settings import Settings
+from tests.fakes import FakeContainer
+
+DAY = PartialKey("day", "2025-08-05")
+MONTH_OF_ANN = PartialKey("person_month", "202508|ann")
+DAY_METRICS = DocumentKey("daily_metrics", "2025-08-05")
+ANALYTICS_OF_ANN = DocumentKey("user_analytics", "202508|ann")
+SHARD_OF_ANN = shard_of("ann", shards=Settings().shards, generation=1)
+
+
+class State:
+    def __init__(self) -> None:
+        self.container = FakeContainer()
+        container: Any = self.container
+        self.reader = InputReader(StateMerger(container, Settings()))
+
+    async def store(
+        self, interactions: int, revision: int, *, shard: str = "1:0000", target: PartialKey = DAY
+    ) -> Any:
+        partial = Partial(ShardId(shard), target, revision, Tally({"sums": {"interactions": interactions}}))
+        return await self.container.upsert_item(partial.encode())
+
+    def requests(self) -> list[str]:
+        made = [request for request in self.container.requests if request != "upsert"]
+        self.container.requests.clear()
+        return made
+
+
+def total(found: ViewInput, target: PartialKey = DAY) -> int:
+    return found.states().of(target.aggregate, target.key).total("interactions")
+
+
+async def test_only_partials_of_the_current_generation_are_delivered() -> None:
+    state = State()
+    own, old = await state.store(1, 1), await state.store(2, 1, shard="2:0000")
+    odd = own | {"aggregate": "of a later release"}
+    delivered = state.reader.parse([own, old, odd, {"kind": "ledger", "id": "x"}])
+    assert {target: len(partials) for target, partials in delivered.items()} == {DAY: 1}
+
+
+async def test_a_batch_reads_each_state_once_and_its_documents_read_nothing() -> None:
+    state = State()
+    await state.store(2, 1)
+    await state.store(3, 1, shard="1:0001")
+    batch = await state.reader.read_batch([DAY_METRICS, DAY_METRICS], {})
+    assert state.requests() == ["query"]
+    found = await state.reader.from_batch([DAY], batch)
+    assert (total(found), found.origin, found.is_empty) == (5, Origin.READ, False)
+    assert state.requests() == []
+
+
+async def test_a_person_s_delivered_state_is_not_read_until_it_is_asked_for_again() -> None:
+    state = State()
+    old = await state.store(1, 1, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
+    await state.store(2, 2, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
+    delivered = state.reader.parse([old])
+    batch = await state.reader.read_batch([ANALYTICS_OF_ANN], delivered)
+    first = await state.reader.from_batch([MONTH_OF_ANN], batch)
+    assert (total(first, MONTH_OF_ANN), first.origin) == (1, Origin.DELIVERED)
+    assert state.requests() == []
+    again = await state.reader.read_again([MONTH_OF_ANN], batch)
+    assert (total(again, MONTH_OF_ANN), again.origin) == (2, Origin.READ)
+    assert state.requests() == ["read"]
+
+
+async def test_a_delivered_partial_counts_although_the_replica_lacks_it() -> None:
+    state = State()
+    delivered = state.reader.parse([await state.store(4, 3)])
+    state.container.items.clear()
+    batch = await state.reader.read_batch([DAY_METRICS], delivered)
+    assert total(await state.reader.from_batch([DAY], batch)) == 4
+    assert total(await state.reader.read_again([DAY], batch)) == 4
+
+
+async def test_what_a_batch_lacks_is_read_once() -> None:
+    state = State()
+    await state.store(2, 1)
+    batch = BatchInputs()
+    expectations: list[list[str]] = [["query"], []]
+    for expected in expectations:
+        assert total(await state.reader.from_batch([DAY], batch)) == 2
+        assert state.requests() == expected
+
+
+async def test_a_state_that_was_forgotten_is_read_completely() -> None:
+    state = State()
+    stored = await state.store(2, 5)
+    await state.reader.read_again([DAY], BatchInputs())
+    state.container.items["1:0000", stored["id"]]["revision"] = 1
+    assert (await state.reader.read_again([DAY], BatchInputs())).stamp(1, "").revision == 5
+    state.reader.forget([DAY])
+    assert (await state.reader.read_again([DAY], BatchInputs())).stamp(1, "").revision == 1
+
+
+async def test_nothing_counted_is_empty() -> None:
+    assert (await State().reader.read_again([DAY], BatchInputs())).is_empty
+
+
+async def test_the_stamp_and_digest_cover_all_inputs() -> None:
+    state = State()
+    await state.store(2, 1)
+    before = await state.reader.read_again([DAY], BatchInputs())
+    digest, stamp = before.digest(), before.stamp(7, "tick")
+    assert (stamp.generation, stamp.revision, stamp.tick, stamp.as_of.timestamp()) == (7, 1, "tick", 1)
+    newer = await state.store(3, 4, shard="1:0001")
+    after = await state.reader.read_again([DAY], BatchInputs())
+    assert (after.stamp(7, "").revision, after.stamp(7, "").as_of.timestamp()) == (5, newer["_ts"])
+    assert after.digest() != digest
+
+
+async def test_writes_after_the_delivery_are_not_expected_of_the_published_document() -> None:
+    state = State()
+    delivered = state.reader.parse([await state.store(2, 1)])
+    await state.store(3, 4, shard="1:0001")
+    batch = await state.reader.read_batch([DAY_METRICS], delivered)
+    found = await state.reader.from_batch([DAY], batch)
+    assert found.stamp(1, "").revision == 5
+    assert found.delivery(1) == Delivery(generation=1, revision=1, until=1)

@@ -1,0 +1,85 @@
+"""Readiness: which documents may be written, and what a rebuild records about views."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import GenerationIncompleteError
+from shared.ledger.generations import Generations
+from shared.publishing.plan import DocumentKey
+from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
+from shared.settings import Settings
+from shared.views import VIEWS
+from tests.fake_clock import FakeClock
+from tests.fakes import FakeContainer
+
+DAY = DocumentKey("daily_metrics", "2025-08-05")
+MONTH = DocumentKey("user_analytics", "202508|ann")
+
+
+class World:
+    def __init__(self) -> None:
+        self.fleet_state = FakeContainer("scope")
+        self.now = 0.0
+
+    def generations(self, generation: int = 1) -> Generations:
+        return Generations(self.fleet_state, Settings(FLEET_GENERATION=generation))  # type: ignore[arg-type]
+
+    async def readiness(self, generation: int = 1) -> ViewReadiness:
+        generations = self.generations(generation)
+        await generations.begin()
+        return ViewReadiness(
+            self.fleet_state,  # type: ignore[arg-type]
+            Settings(FLEET_GENERATION=generation),
+            generations=generations,
+            clock=FakeClock(lambda: self.now),
+        )
+
+
+async def test_the_first_release_is_ready_with_all_its_views() -> None:
+    readiness = await World().readiness()
+    assert await readiness.ready() == VIEWS.keys()
+    assert await readiness.held_back([DAY, MONTH]) == frozenset()
+    await readiness.require_complete()
+
+
+async def test_a_view_of_a_later_release_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    with monkeypatch.context() as earlier:
+        earlier.delitem(VIEWS, "daily_metrics")
+        await (await world.readiness()).ready()
+    assert await (await world.readiness()).held_back([DAY, MONTH]) == {DAY}
+
+
+async def test_an_incomplete_generation_holds_everything_back() -> None:
+    world = World()
+    await world.readiness()
+    readiness = await world.readiness(generation=2)
+    assert await readiness.held_back([DAY, MONTH]) == {DAY, MONTH}
+    with pytest.raises(GenerationIncompleteError):
+        await readiness.require_complete()
+    await world.generations(2).complete()
+    assert await readiness.held_back([DAY, MONTH]) == frozenset()
+
+
+async def test_a_rebuild_holds_a_view_back_until_it_counted_and_marks_it_until_it_is_published() -> None:
+    readiness = await World().readiness()
+    await readiness.hold_back(["daily_metrics"])
+    assert await readiness.held_back([DAY, MONTH]) == {DAY}
+    await readiness.mark_counted(["daily_metrics"])
+    assert await readiness.held_back([DAY]) == frozenset()
+    assert await readiness.unpublished() == {"daily_metrics"}
+    await readiness.mark_published(["daily_metrics"])
+    assert await readiness.unpublished() == frozenset()
+    assert "daily_metrics" in await readiness.ready()
+
+
+async def test_another_instance_notices_within_the_time_that_answers_are_remembered() -> None:
+    world = World()
+    one, other = await world.readiness(), await world.readiness()
+    await other.ready()
+    await one.hold_back(["daily_metrics"])
+    world.now += REMEMBERED_SECONDS
+    assert "daily_metrics" in await other.ready()
+    world.now += 0.1
+    assert "daily_metrics" not in await other.ready()
