@@ -14,7 +14,7 @@ from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.client import connect
 from shared.cosmos.provisioning import apply_catalogue
 from shared.facts import USER_INTERACTIONS
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.pricing.table import list_prices
 from shared.settings import Settings
 
@@ -147,7 +147,7 @@ async def fleet_contender(settings: Settings) -> AsyncIterator[FleetContender]:
     async with connect(settings, user_agent=name) as client:
         await apply_catalogue(client, settings.cosmos_database)
         database = client.get_database_client(settings.cosmos_database)
-        async with Fleet(settings, user_agent=name) as fleet:
+        async with connected_fleet(settings, user_agent=name) as fleet:
             yield FleetContender(fleet, database)
 
 

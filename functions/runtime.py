@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.settings import current_settings
 
 _opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
@@ -40,5 +40,5 @@ async def _open(loop: asyncio.AbstractEventLoop) -> Fleet:
 async def _connected() -> AsyncGenerator[Fleet, None]:
     # Functions have no hook for the end of the process. An event loop that is shut down closes its
     # asynchronous generators, and with this one the connections.
-    async with Fleet(current_settings()) as connected:
+    async with connected_fleet(current_settings()) as connected:
         yield connected

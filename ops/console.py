@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError
 from rich.console import Console
 
 from shared.errors import RefusedError, SettingsError
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
 
@@ -33,7 +33,7 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
     """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
 
     async def connected() -> Any:
-        async with Fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
+        async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
             return await work(fleet)
 
     return reported(connected)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+from azure.cosmos.aio import DatabaseProxy
+
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
 from shared.ledger.apply import ShardWriter
@@ -28,46 +31,62 @@ from shared.settings import Settings
 
 
 class Fleet:
-    """Everything that handles changes. Connects when it is entered.
+    """Everything that triggers and operators call, on given databases. Connects to nothing.
 
     Parameters
     ----------
-    user_agent
-        Tells in the account's logs who spent the request units.
-    start_generation
-        Entering it begins the generation of the settings, if it is a new one. An operator's command leaves
-        that to the function app and to what counts, so that it does not fix a number of shards by accident.
-
-    Raises
-    ------
-    SettingsError
-        When it is entered: the settings contradict what ``fleet_state`` remembers of the generation.
+    database
+        The database of the sources, of the state and of the views.
+    audit_database
+        The same database through a client that nothing else uses: see :class:`Auditor`.
     """
 
     def __init__(
-        self, settings: Settings, *, user_agent: str = "vimarsh-fleet", start_generation: bool = True
+        self,
+        settings: Settings,
+        *,
+        database: DatabaseProxy,
+        audit_database: DatabaseProxy,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        container = database.get_container_client
+        state, fleet_state = container("view_state"), container("fleet_state")
         self.settings = settings
-        self._start_generation = start_generation
-        self._client = connect(settings, user_agent=user_agent)
-        self._audit_client = connect(settings, user_agent=f"{user_agent}-audit")
-        self.database = self._client.get_database_client(settings.cosmos_database)
-        container = self.database.get_container_client
-        self.generations = Generations(container("fleet_state"), settings)
-        self.prices = PriceBook(container("fleet_state"))
-        self.poison = PoisonStore(container("poison_messages"))
-        shard_writer = ShardWriter(ShardStore(container("view_state"), cache_bytes=settings.cache_bytes))
+        self.database = database
+        self.generations = Generations(fleet_state, settings, clock=clock)
+        self.prices = PriceBook(fleet_state, clock=clock)
+        self.poison = PoisonStore(container("poison_messages"), clock=clock)
+        shard_writer = ShardWriter(ShardStore(state, cache_bytes=settings.cache_bytes))
         self.ingest = Ingest(
-            database=self.database,
-            writer=shard_writer,
-            prices=self.prices,
-            poison=self.poison,
-            settings=settings,
+            database=database, writer=shard_writer, prices=self.prices, poison=self.poison, settings=settings
         )
+        self.readiness = ViewReadiness(fleet_state, settings, generations=self.generations, clock=clock)
+        self._wire_publishing(clock)
+        self.rebuilder = Rebuilder(
+            state=state, readiness=self.readiness, publisher=self.publisher, settings=settings, clock=clock
+        )
+        self.replayer = Replayer(
+            database=database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
+        )
+        self.repricer = Repricer(
+            database=database, writer=shard_writer, prices=self.prices, settings=settings, clock=clock
+        )
+        self.auditor = Auditor(
+            reader=audit_database,
+            cursors=fleet_state,
+            ingest=self.ingest,
+            publisher=self.publisher,
+            generations=self.generations,
+            settings=settings,
+            clock=clock,
+        )
+
+    def _wire_publishing(self, clock: Clock) -> None:
+        settings, container = self.settings, self.database.get_container_client
+        state = container("view_state")
         existing = ExistingDocuments(self.database)
         writer = ViewWriter(self.database, existing)
-        self.readiness = ViewReadiness(container("fleet_state"), settings, generations=self.generations)
-        merger = StateMerger(container("view_state"), settings)
+        merger = StateMerger(state, settings)
         self.publisher = Publisher(
             merger=merger,
             existing=existing,
@@ -75,69 +94,63 @@ class Fleet:
             poison=self.poison,
             readiness=self.readiness,
             settings=settings,
-        )
-        self.rebuilder = Rebuilder(
-            state=container("view_state"),
-            readiness=self.readiness,
-            publisher=self.publisher,
-            settings=settings,
-        )
-        usage = PassageUsageWriter(
-            state=container("view_state"),
-            vectors=container("personality_vectors"),
-            generation=settings.generation,
+            clock=clock,
         )
         self.scheduled = ScheduledPublisher(
             merger=merger,
-            usage=usage,
-            state=container("view_state"),
+            usage=PassageUsageWriter(
+                state=state,
+                vectors=container("personality_vectors"),
+                generation=settings.generation,
+                clock=clock,
+            ),
+            state=state,
             progress=container("fleet_state"),
             publisher=self.publisher,
             generations=self.generations,
             settings=settings,
+            clock=clock,
         )
         self.health = HealthPublisher(
-            state=container("view_state"),
+            state=state,
             existing=existing,
             writer=writer,
             generations=self.generations,
             settings=settings,
-        )
-        self.replayer = Replayer(
-            database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
-        )
-        self.repricer = Repricer(
-            database=self.database, writer=shard_writer, prices=self.prices, settings=settings
-        )
-        self.auditor = Auditor(
-            reader=self._audit_client.get_database_client(settings.cosmos_database),
-            cursors=container("fleet_state"),
-            ingest=self.ingest,
-            publisher=self.publisher,
-            generations=self.generations,
-            settings=settings,
+            clock=clock,
         )
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-        await self._audit_client.close()
 
-    async def __aenter__(self) -> Self:
-        # The SDK learns the account's regions here; without it every call goes to the global endpoint.
-        try:
-            await self._client.__aenter__()
-            await self._audit_client.__aenter__()
-            if self._start_generation:
-                await self.generations.begin()
-            else:
-                await self.generations.check()
-        except BaseException:
-            await self.close()
-            raise
-        return self
+@asynccontextmanager
+async def connected_fleet(
+    settings: Settings, *, user_agent: str = "vimarsh-fleet", start_generation: bool = True
+) -> AsyncIterator[Fleet]:
+    """Connect to the account of the settings; close the connections at the end.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+    Parameters
+    ----------
+    user_agent
+        Suffix of the User-Agent header: the account's logs say who spent the request units.
+    start_generation
+        Record the generation of the settings if it is new. Operators' commands pass False, so that they never
+        fix the number of shards by accident.
+
+    Raises
+    ------
+    SettingsError
+        The settings contradict what ``fleet_state`` records of the generation.
+    """
+    client = connect(settings, user_agent=user_agent)
+    audit_client = connect(settings, user_agent=f"{user_agent}-audit")
+    # Entering a client reads the account's regions; without that, every call goes to the global endpoint.
+    async with client, audit_client:
+        fleet = Fleet(
+            settings,
+            database=client.get_database_client(settings.cosmos_database),
+            audit_database=audit_client.get_database_client(settings.cosmos_database),
+        )
+        if start_generation:
+            await fleet.generations.begin()
+        else:
+            await fleet.generations.check()
+        yield fleet

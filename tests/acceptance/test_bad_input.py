@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.pricing.table import parse_price
 from shared.settings import Settings
 from tests.acceptance.commands import local
@@ -299,5 +299,5 @@ def wrong_settings(server: ServerProcess) -> list[tuple[dict[str, str], str, str
 @asynccontextmanager
 async def client_of(fleet: RunningFleet) -> AsyncIterator[Fleet]:
     """Open the fleet in this process, as a function or a command does."""
-    async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as opened:
+    async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as opened:
         yield opened

@@ -8,7 +8,7 @@ import pytest
 
 from local.host.runner import Host, HostConfig
 from local.seed.traffic import TrafficPlan, writes
-from shared.fleet import Fleet
+from shared.fleet import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.commands import ROOT
 from tests.acceptance.fleet import RunningFleet, running_fleet
@@ -41,7 +41,7 @@ async def test_the_auditor_repairs_what_the_platform_lost(
             before = await counted(fleet)
             with pytest.raises(AssertionError, match="differences"):
                 await fleet.assert_views_are_right()
-            async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
+            async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
                 first = await repair.auditor.audit_all(delay_seconds=0)
                 await fleet.drain()
                 second = await repair.auditor.audit_all(delay_seconds=0)

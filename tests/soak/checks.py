@@ -11,7 +11,7 @@ from typing import Any
 
 from local.host.lag import FeedLag, LagMeter
 from local.processes import ROOT
-from shared.fleet import Fleet
+from shared.fleet import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document
@@ -110,7 +110,7 @@ def poison_discrepancies(
 
 async def check_audit(fleet: RunningFleet) -> Check:
     """Let the auditor go over everything: there must be nothing to repair."""
-    async with Fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as audit:
+    async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as audit:
         reports = await audit.auditor.audit_all(delay_seconds=0)
     wrong = [f"{report.feed}: {report.repaired} repaired" for report in reports if report.repaired]
     wrong += [f"{report.feed}: not looked through in time" for report in reports if not report.caught_up]

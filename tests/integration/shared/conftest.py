@@ -10,7 +10,7 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from shared.cosmos.provisioning import apply_catalogue
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess, running_server
 
@@ -33,7 +33,7 @@ async def settings(server: ServerProcess) -> Settings:
 
 @pytest.fixture
 async def fleet(settings: Settings) -> AsyncIterator[Fleet]:
-    async with Fleet(settings) as connected:
+    async with connected_fleet(settings) as connected:
         yield connected
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.cosmos.provisioning import apply_catalogue
 from shared.errors import PoisonNotFoundError, ReplayError
-from shared.fleet import Fleet
+from shared.fleet import connected_fleet
 from shared.ledger.changes import Verdict
 from shared.poison.rows import Status
 from shared.pricing.table import parse_price
@@ -233,4 +233,4 @@ def test_missing_settings_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_fleet_closes_what_it_could_not_open() -> None:
     settings = Settings(CosmosDb="AccountEndpoint=http://127.0.0.1:9/;AccountKey=AAAA;")
     with pytest.raises(Exception, match=r"127\.0\.0\.1|Cannot connect|connect"):
-        await Fleet(settings).__aenter__()
+        await connected_fleet(settings).__aenter__()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from functions import runtime
 from ops.__main__ import cli
 from shared.errors import SettingsError
-from shared.fleet import Fleet
+from shared.fleet import Fleet, connected_fleet
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess
 from tests.integration.shared.conftest import Feed, interaction
@@ -36,7 +36,7 @@ async def test_a_fleet_with_another_number_of_shards_refuses_to_work(feed: Feed,
     await feed.write(interaction())
     await feed.deliver()
     with pytest.raises(SettingsError, match=r"FLEET_SHARDS is 3, but generation 1 was begun with 64 shards"):
-        await Fleet(changed(settings, shards=3)).__aenter__()
+        await connected_fleet(changed(settings, shards=3)).__aenter__()
     assert await day(feed.fleet) == (1, 1)
 
 
@@ -61,7 +61,7 @@ async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_count
     await feed.write(*(interaction(id=f"i{n}", user_id=f"u{n % 7}") for n in range(30)))
     await feed.deliver()
     assert await day(feed.fleet) == (1, 30)
-    async with Fleet(changed(settings, generation=2, shards=3)) as second:
+    async with connected_fleet(changed(settings, generation=2, shards=3)) as second:
         new = Feed(second)
         some = [item async for item in new.container.query_items_change_feed(start_time="Beginning")][:10]
         await second.ingest.ingest_batch("user_interactions", some)
@@ -74,7 +74,7 @@ async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_count
         again = await second.auditor.audit_all(delay_seconds=0)
         assert {(report.repaired, report.caught_up) for report in again} == {(0, True)}
     with pytest.raises(SettingsError, match="FLEET_GENERATION is 1, but generation 2 has taken its place"):
-        await Fleet(settings).__aenter__()
+        await connected_fleet(settings).__aenter__()
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_what_the_clock_publishes_is_held_back_too_and_comes_whole_afterwa
     await feed.deliver()
     await publish_by_the_clock(feed.fleet)
     assert {generation for _, generation in await clocked(feed.fleet)} == {1}
-    async with Fleet(changed(settings, generation=2)) as second:
+    async with connected_fleet(changed(settings, generation=2)) as second:
         some = [item async for item in feed.container.query_items_change_feed(start_time="Beginning")][:1]
         await second.ingest.ingest_batch("user_interactions", some)
         await publish_by_the_clock(second)

@@ -7,18 +7,15 @@ from typing import Any
 
 from shared.containers import CATALOGUE
 from shared.facts import USER_INTERACTIONS
+from shared.fleet import Fleet
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generations
 from shared.maintenance.rebuild import Rebuilder
-from shared.poison.store import PoisonStore
-from shared.publishing.existing import ExistingDocuments
-from shared.publishing.merge import StateMerger
 from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.scheduled import ScheduledPublisher
 from shared.publishing.system_health import HealthPublisher
-from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
@@ -63,66 +60,37 @@ class World:
         """Deliver everything that view_state holds to the publisher."""
         await (publisher or await self.publisher()).publish(list(self.state.items.values()))
 
+    async def fleet(self) -> Fleet:
+        """Return one more instance of the fleet, with nothing in its memory."""
+        database: Any = self
+        fleet = Fleet(self.settings, database=database, audit_database=database, clock=self.clock)
+        fleet.rebuilder._pause = 0.0
+        await fleet.generations.begin()
+        return fleet
+
     async def readiness(self) -> ViewReadiness:
-        return ViewReadiness(
-            self.containers["fleet_state"], self.settings, generations=await self.generations()
-        )
+        return (await self.fleet()).readiness
 
     async def generations(self) -> Generations:
-        generations = Generations(self.containers["fleet_state"], self.settings)
-        await generations.begin()
-        return generations
+        return (await self.fleet()).generations
 
     async def publisher(self) -> Publisher:
-        existing = ExistingDocuments(self)  # type: ignore[arg-type]
-        return Publisher(
-            merger=StateMerger(self.state, self.settings),
-            existing=existing,
-            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
-            poison=PoisonStore(self.containers["poison_messages"]),
-            readiness=await self.readiness(),
-            settings=self.settings,
-            clock=self.clock,
-        )
+        return (await self.fleet()).publisher
 
     async def scheduled(self) -> ScheduledPublisher:
-        return ScheduledPublisher(
-            state=self.state,
-            progress=self.containers["fleet_state"],
-            usage=self.usage(),
-            merger=StateMerger(self.state, self.settings),
-            publisher=await self.publisher(),
-            generations=await self.generations(),
-            settings=self.settings,
-            clock=self.clock,
-        )
+        return (await self.fleet()).scheduled
+
+    async def rebuilder(self) -> Rebuilder:
+        return (await self.fleet()).rebuilder
+
+    async def health(self) -> HealthPublisher:
+        return (await self.fleet()).health
 
     def usage(self) -> PassageUsageWriter:
         return PassageUsageWriter(
             state=self.state,
             vectors=self.containers["personality_vectors"],
             generation=1,
-            clock=self.clock,
-        )
-
-    async def rebuilder(self) -> Rebuilder:
-        return Rebuilder(
-            state=self.state,
-            readiness=await self.readiness(),
-            publisher=await self.publisher(),
-            settings=self.settings,
-            clock=self.clock,
-            pause=0,
-        )
-
-    async def health(self) -> HealthPublisher:
-        existing = ExistingDocuments(self)  # type: ignore[arg-type]
-        return HealthPublisher(
-            state=self.state,
-            existing=existing,
-            writer=ViewWriter(self, existing),  # type: ignore[arg-type]
-            generations=await self.generations(),
-            settings=self.settings,
             clock=self.clock,
         )
 
