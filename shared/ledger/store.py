@@ -15,6 +15,7 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.concurrency import batched
+from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.errors import TooLargeError
 from shared.ledger.fold import DocumentsById, Need, PagesByFingerprint
@@ -22,7 +23,7 @@ from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
 from shared.ledger.state import Loaded, StateDocument, Write, decode_state
-from shared.ledger.transactions import execute_guarded
+from shared.ledger.transactions import failed_guards_as_conflicts, guarded_operations
 
 POINT_READS = 3
 """Up to this many documents are read one by one, at 1 RU each where small; more by one query, at 3 RU."""
@@ -168,16 +169,18 @@ class ShardStore:
         # The weight is an estimate that saves encoding everything twice; the service knows for certain.
         if len(writes) > MAX_OPERATIONS or weight > MAX_BATCH_BYTES:
             raise TooLargeError(f"{len(writes)} operations, about {weight} bytes")
+        operations = guarded_operations((document.encode(), guard) for document, guard in writes)
         try:
-            etags = await execute_guarded(
-                self._container, shard, [(document.encode(), guard) for document, guard in writes]
-            )
+            with failed_guards_as_conflicts(shard):
+                results = await self._container.execute_item_batch(
+                    operations, partition_key=shard, response_hook=record_charge
+                )
         except (CosmosBatchOperationError, CosmosHttpResponseError) as error:
             if error.status_code == 413:
                 raise TooLargeError(f"about {weight} bytes") from error
             raise
-        for (document, _), etag in zip(writes, etags, strict=True):
-            self._cache.put(shard, document.id, _cached(document, etag))
+        for (document, _), result in zip(writes, results, strict=True):
+            self._cache.put(shard, document.id, _cached(document, result["eTag"]))
 
     async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
         if len(ids) <= POINT_READS:
