@@ -53,14 +53,14 @@ def distinct_passages(state: Tally) -> int:
     return len({split_passage(name)[1] for name in state.counts("passages")})
 
 
-def growth(recent: float | None, earlier: float | None) -> float | None:
+def percent_change(recent: float | None, earlier: float | None) -> float | None:
     """Return the change since the period before in percent."""
     if recent is None or not earlier:
         return None
     return round(100 * (recent - earlier) / earlier, 2)
 
 
-def trend(recent: float | None, earlier: float | None, *, words: tuple[str, str, str]) -> str | None:
+def trend_word(recent: float | None, earlier: float | None, *, words: tuple[str, str, str]) -> str | None:
     """Return the word for more, less or as much as before; a change of two per cent is none."""
     if recent is None or earlier is None:
         return None

@@ -20,7 +20,8 @@ from shared.scores import (
 )
 from shared.units import MICROS, Day, Month, month_after, month_of
 from shared.views.base import ClocklessView, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
-from shared.views.content import Cited, growth, passages, trend
+from shared.views.content import Cited, passages, percent_change, trend_word
+from shared.views.fields import not_measured
 
 NAME = "content_analytics"
 
@@ -168,7 +169,7 @@ def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[st
         "topic_analytics": _topics(source, now, before),
         "comparative_metrics": _comparison(source, now, before),
         "content_recommendations": {
-            **dict.fromkeys(("enhancement_areas", "translation_improvements", "new_content_suggestions")),
+            **not_measured(NAME, "content_recommendations"),
             "priority_score": enhancement_priority(
                 citations=now.citations(source), effectiveness=effectiveness
             ),
@@ -249,9 +250,9 @@ def _comparison(source: str, now: _Month, before: _Month) -> dict[str, Any]:
             "citation_accuracy_rank": now.rank(source, {text: now.accuracy(text) for text in now.texts}),
         },
         "growth_trends": {
-            "usage_growth_percent": growth(now.citations(source), before.citations(source)),
-            "user_growth_percent": growth(now.users(source), before.users(source)),
-            "satisfaction_trend": trend(
+            "usage_growth_percent": percent_change(now.citations(source), before.citations(source)),
+            "user_growth_percent": percent_change(now.users(source), before.users(source)),
+            "satisfaction_trend": trend_word(
                 now.rating(source), before.rating(source), words=("increasing", "decreasing", "stable")
             ),
         },

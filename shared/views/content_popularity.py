@@ -80,7 +80,7 @@ def _document(document_id: str, period: Period, state: Tally, earlier: Tally, st
     }
 
 
-def _trend(recent: int, earlier: int) -> float | None:
+def _trending_score(recent: int, earlier: int) -> float | None:
     return trending(recent=recent, recent_hours=1, earlier=earlier, earlier_hours=1)
 
 
@@ -93,7 +93,7 @@ def _texts(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
             "citations": texts[source],
             "unique_users": state.counts("text_users").get(source, 0),
             "avg_rating": state.mean_over("text_rating", [hash_key(source)], digits=2),
-            "trending_score": _trend(texts[source], earlier.counts("texts").get(source, 0)),
+            "trending_score": _trending_score(texts[source], earlier.counts("texts").get(source, 0)),
         }
         for rank, source in enumerate(top(texts, RANKED), 1)
     ]
@@ -119,7 +119,7 @@ def _passage(cited: Cited) -> dict[str, Any]:
 
 def _topics(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
     topics, before = state.counts("topics"), earlier.counts("topics")
-    scores = {topic: _trend(count, before.get(topic, 0)) or 0.0 for topic, count in topics.items()}
+    scores = {topic: _trending_score(count, before.get(topic, 0)) or 0.0 for topic, count in topics.items()}
     ranked = sorted(scores, key=lambda topic: (-scores[topic], -topics[topic], topic))[:RANKED]
     return [
         {

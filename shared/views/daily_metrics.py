@@ -16,6 +16,7 @@ from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import distinct_passages
+from shared.views.fields import not_measured
 
 NAME = "daily_metrics"
 
@@ -24,13 +25,6 @@ PEAK_WINDOW_SECONDS = 60
 
 MOST_NAMED = 100
 """Personas and models that a day names: documents make up the names, and a view has to stay a document."""
-
-NOT_MEASURED = {
-    "system_performance": ("availability_percent",),
-    "content_performance": ("foundational_texts_coverage",),
-    "business_metrics": ("feature_adoption_rate", "churn_rate", "nps_score"),
-}
-"""Fields that nothing supplies."""
 
 AWAITING_REVIEW = ("pending_human_review", "under_investigation")
 
@@ -91,7 +85,7 @@ def _system_performance(state: Tally) -> dict[str, Any]:
         "total_requests": state.total("interactions"),
         "successful_requests": answered,
         "error_rate": ratio(known - answered, known),
-        **_nulls("system_performance"),
+        **not_measured(NAME, "system_performance"),
     }
 
 
@@ -114,7 +108,7 @@ def _content_performance(state: Tally) -> dict[str, Any]:
         "unique_texts_accessed": len(state.counts("texts")),
         "avg_citation_relevance": state.mean("citation_relevance", MICROS),
         "content_discovery_rate": ratio(distinct_passages(state), citations),
-        **_nulls("content_performance"),
+        **not_measured(NAME, "content_performance"),
     }
 
 
@@ -135,12 +129,8 @@ def _ai_performance(state: Tally) -> dict[str, Any]:
 
 def _resource_utilization() -> dict[str, Any]:
     return {
-        "cosmos_db": dict.fromkeys(
-            ("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd")
-        ),
-        "azure_functions": dict.fromkeys(
-            ("total_executions", "avg_execution_time_ms", "total_gb_seconds", "cost_usd")
-        ),
+        "cosmos_db": not_measured(NAME, "resource_utilization.cosmos_db"),
+        "azure_functions": not_measured(NAME, "resource_utilization.azure_functions"),
         "total_infrastructure_cost_usd": None,
     }
 
@@ -170,7 +160,7 @@ def _business_metrics(state: Tally) -> dict[str, Any]:
     return {
         "user_retention_rate": ratio(active_users - state.total("new_users"), active_users),
         "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
-        **_nulls("business_metrics"),
+        **not_measured(NAME, "business_metrics"),
     }
 
 
@@ -208,10 +198,6 @@ def _completeness(state: Tally) -> float | None:
 def field_key(model: str) -> str:
     """Return a model's name as the specification writes it as a field: ``gemini_2_5_flash``."""
     return re.sub(r"[._\- ]+", "_", model)
-
-
-def _nulls(block: str) -> dict[str, None]:
-    return dict.fromkeys(NOT_MEASURED[block])
 
 
 def _milliseconds(state: Tally, q: float) -> float | None:

@@ -15,7 +15,8 @@ from shared.periods import day_text, monthly
 from shared.scores import growth_rate
 from shared.units import MICROS, Day, Month, month_after, month_of
 from shared.views.base import KeyPrefix, Rendered, Schedule, Stamp, States, ViewDefaults, stamp_fields
-from shared.views.content import trend
+from shared.views.content import trend_word
+from shared.views.fields import not_measured
 
 NAME = "engagement_summary"
 
@@ -125,20 +126,20 @@ def _document(
             "session_triggers": None,
         },
         "business_value": {
-            **dict.fromkeys(("avg_lifetime_value", "upgrade_conversion_rate", "referral_rate")),
+            **not_measured(NAME, "business_value"),
             "churn_risk": state.mean("churn_risk", MICROS),
         },
         "trend_analysis": {
             "growth_rate_monthly": growth_rate(recent=users[tier], earlier=users_before[tier]),
-            "retention_trend": trend(
+            "retention_trend": trend_word(
                 _retention(state), _retention(earlier), words=("improving", "declining", "stable")
             ),
-            "engagement_trend": trend(
+            "engagement_trend": trend_word(
                 state.mean("engagement", MICROS),
                 earlier.mean("engagement", MICROS),
                 words=("increasing", "decreasing", "stable"),
             ),
-            "satisfaction_trend": trend(
+            "satisfaction_trend": trend_word(
                 state.mean("rating"), earlier.mean("rating"), words=("increasing", "decreasing", "stable")
             ),
         },

@@ -379,3 +379,9 @@ FIELDS: dict[str, dict[str, str]] = {
     "incidents_by_content": INCIDENTS_BY_CONTENT,
 }
 """By container: path of the field, and its meaning, unit and formula or source."""
+
+
+def not_measured(view: str, block: str) -> dict[str, None]:
+    """Return the fields of a block, ``business_metrics``, that nothing measures: each is None."""
+    paths = (path for path, meaning in FIELDS[view].items() if meaning == NOT_MEASURED)
+    return {name: None for path in paths for above, _, name in [path.rpartition(".")] if above == block}

@@ -28,6 +28,7 @@ from shared.scores import (
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
 from shared.views.base import DocumentSet, KeyPrefix, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.fields import not_measured
 
 CONTAINER = "user_analytics"
 
@@ -165,11 +166,11 @@ def _document(
     active = [day for day, part in days.items() if part.total("interactions")]
     # A writer's clock may run ahead: a day on which the person was here has begun.
     today = min(max([Day(stamp.tick), *active]), period.last)
-    rhythm = _rhythm(active, today)
+    activity = _activity(active, today)
     score = engagement(
         days_active=len(active),
         interactions=state.total("interactions"),
-        days_silent=rhythm["days_silent"],
+        days_silent=activity["days_silent"],
         period_days=period.days_passed(today),
     )
     return {
@@ -184,7 +185,7 @@ def _document(
         "interaction_metrics": _interactions(state),
         "content_metrics": _content(state),
         "behavioral_insights": _behavior(state, ratio(len(active), period.days_passed(today))),
-        "predictions": _predictions(state, rhythm, score),
+        "predictions": _predictions(state, activity, score),
         "cost": _cost(state),
         "quality_indicators": _quality(state),
         **stamp_fields(stamp),
@@ -212,13 +213,13 @@ def _tier(months: Mapping[Month, Tally]) -> str | None:
     return None
 
 
-class _Rhythm(TypedDict):
+class _Activity(TypedDict):
     days_silent: int | None
     days_active: int | None
     days_spanned: int | None
 
 
-def _rhythm(active: Sequence[Day], today: Day) -> _Rhythm:
+def _activity(active: Sequence[Day], today: Day) -> _Activity:
     if not active:
         return {"days_silent": None, "days_active": None, "days_spanned": None}
     return {
@@ -269,17 +270,17 @@ def _behavior(state: Tally, share_of_days: float | None) -> dict[str, Any]:
     return {
         "usage_pattern": _word(HABITS, share_of_days),
         "peak_engagement_time": _peak_daytime(state.counts("hours")),
-        **dict.fromkeys(("session_triggers", "response_preferences", "learning_progression")),
+        **not_measured("user_analytics", "behavioral_insights"),
     }
 
 
-def _predictions(state: Tally, rhythm: _Rhythm, score: float | None) -> dict[str, Any]:
-    risk = churn_risk(**rhythm)
+def _predictions(state: Tally, activity: _Activity, score: float | None) -> dict[str, Any]:
+    risk = churn_risk(**activity)
     categories = state.counts("categories")
     return {
         "churn_risk_score": risk,
         "lifetime_value_estimate": None,
-        "next_session_probability": next_session_probability(**rhythm),
+        "next_session_probability": next_session_probability(**activity),
         "upgrade_propensity": upgrade_propensity(
             engagement_score=score,
             churn_risk_score=risk,

@@ -134,4 +134,3 @@ async def test_every_step_is_in_the_glossary_and_its_module_has_a_test(world: Wo
 def simple(step: Step) -> str:
     """Return a step as the documentation names it: class and method, or function."""
     return step[1].replace(".<locals>", "")
-
