@@ -13,6 +13,7 @@ from shared.facts import (
     Citation,
     IncidentFact,
     InteractionFact,
+    Uncounted,
 )
 from shared.ledger import pages
 from shared.ledger.document_version import Version
@@ -91,6 +92,11 @@ class TestFind:
     def test_the_hour_of_an_entry_on_a_further_part_is_the_hour_of_its_page(self) -> None:
         located = opened(page(part=2, i1=entry())).find(USER_INTERACTIONS, "ana", "i1", TEN)
         assert located == Located(f"{PAGE_OF_TEN}|2", TEN, entry())
+
+    def test_the_hour_of_an_entry_that_cannot_be_read_is_the_hour_of_its_page(self) -> None:
+        uncounted = Entry(Version(2, 2, "2"), Uncounted("ana", millis("2025-08-20T23:00:00")))
+        located = opened(page(i1=uncounted)).find(USER_INTERACTIONS, "ana", "i1")
+        assert located == Located(PAGE_OF_TEN, TEN, uncounted)
 
     def test_an_entry_that_was_removed_is_not_found(self) -> None:
         found = opened(page(i1=entry()))
