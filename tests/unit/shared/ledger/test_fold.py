@@ -492,6 +492,7 @@ class TestIncidents:
         shard.fold(change(interaction(citations=self.CITED), "interaction_1", 1))
         assert shard.fold(change(self.INCIDENT, "a", 2), source=ABUSE_INCIDENTS) == [Verdict.ADDED]
         assert self.incidents(shard) == {self.GITA: 1}
+        assert shard.partial(self.GITA).newest == 2
 
     def test_that_comes_before_its_interaction(self) -> None:
         shard = MemoryShard()

@@ -174,6 +174,15 @@ class TestPeople:
         del partials[ANA]
         assert ANA not in corrections(recount(shard, partials))
 
+    def test_sessions_of_a_person_that_is_missing_are_counted(self) -> None:
+        shard = MemoryShard()
+        session = SessionFact(user_id="ana", at=millis(TEN), session_id="s")
+        shard.fold(change(session, "s"), source=USER_SESSIONS)
+        partials = stored(shard)
+        del partials[ANA], partials[DAY]
+        corrected = corrections(recount(shard, partials))
+        assert corrected[DAY][0].state.encode() == {"sums": {"sessions": 1}}
+
     def test_who_was_here_before_the_ledger_begins_is_not_new(self) -> None:
         shard = counted(interaction())
         partials = altered(shard, ANA, {"days": {"2025-07-05": 1, "2025-08-05": 1}})
