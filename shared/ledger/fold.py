@@ -94,6 +94,16 @@ class Count:
         self.contributions = Contributions()
         self.newest: dict[PartialKey, int] = {}
         """When the newest version behind each partial was written, in seconds since the epoch."""
+        self._moved: set[PartialKey] = set()
+        """Partials that one entry, or one person, changes; others may change them back."""
+
+    def unchanged_in_sum(self) -> set[PartialKey]:
+        """Return the partials in which several changes cancel out.
+
+        They hold the same counts, of other entries. A rebuild that read some pages before and some after this
+        fold would find other counts, and is stopped only if these partials are written.
+        """
+        return self._moved - self.contributions.changed()
 
     def add(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
         """Count an entry.
@@ -110,17 +120,22 @@ class Count:
         """Count an entry in the place of an older fact of its document."""
         self._track_newest_version(entry, counting)
         if before != entry.fact:
-            taken_back = Contributions()
+            change, taken_back = Contributions(), Contributions()
+            contribute(entry.fact, change)
             contribute(before, taken_back)
-            self.contributions.merge(taken_back, -1)
-            contribute(entry.fact, self.contributions)
+            change.merge(taken_back, -1)
+            self._merge(change)
 
     def derive(self, people: Iterable[PersonChange]) -> None:
         """Add what the changes of people's own state mean."""
-        derived = Contributions()
         for change in people:
+            derived = Contributions()
             derive(change, derived)
-        self.contributions.merge(derived)
+            self._merge(derived)
+
+    def _merge(self, change: Contributions) -> None:
+        self._moved |= change.changed()
+        self.contributions.merge(change)
 
     def _track_newest_version(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
         """Record how new an entry is for the partials that count it: they must outlive its document."""
@@ -251,9 +266,10 @@ class ShardFold:
         self._pages.append(self._source, change.user_id, change.document_id, entry)
 
     def _guard_counters(self, counting: Iterable[PartialKey]) -> None:
-        """Have all that counts an entry written when the entry moves to another page.
+        """Have partials written, with the months that follow from them, though their counts stay the same.
 
-        A rebuild that reads one page before and one after the move finds the entry on both, or on neither.
+        A rebuild may read some pages before this fold and some after it. It would find an entry that moved on
+        two pages, or on none, and only one of two changes that cancel out.
         """
         for target in counting:
             self._etag_guards.add(target)
@@ -263,6 +279,7 @@ class ShardFold:
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, or that are written as guards."""
+        self._guard_counters(self._count.unchanged_in_sum())
         return set(map(partial_id, self._count.contributions.changed() | self._etag_guards))
 
     def ids_of_affected_months(self) -> set[str]:

@@ -10,8 +10,8 @@ from tests.unit.functions.registered import RecordedFleet, functions_of, handler
 TIMERS = {
     "audit_feeds": ("0 */5 * * * *", "auditor.audit_all"),
     "apply_prices": ("30 */5 * * * *", "repricer.apply"),
-    "refresh_health": ("10 */5 * * * *", "health.refresh"),
-    "refresh_views": ("0 2 * * * *", "refresher.refresh"),
+    "refresh_health": ("10 */5 * * * *", "health.publish_windows"),
+    "refresh_views": ("0 2 * * * *", "scheduled.publish_due"),
 }
 
 

@@ -26,7 +26,7 @@ def test_each_function_follows_its_container_with_leases_of_its_own() -> None:
     ("name", "call"),
     [
         ("publish_views", ("publisher.publish", [{"id": "a"}, {"id": "b"}])),
-        ("refresh_health_with_days", ("health.refresh", {"at_most_every": 30})),
+        ("refresh_health_with_days", ("health.publish_windows", {"at_most_every": 30})),
     ],
 )
 async def test_a_batch_is_one_call_of_the_fleet(

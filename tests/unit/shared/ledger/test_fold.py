@@ -28,14 +28,16 @@ from shared.ledger import pages
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
 from shared.ledger.fold import DocumentsById, PagesByFingerprint, drive, fold_changes
-from shared.ledger.pages import fingerprint
+from shared.ledger.pages import fingerprint, page_id
+from shared.ledger.partials import Partial
+from shared.ledger.recount import Recount
 from shared.ledger.state import Loaded
-from shared.units import Micro
+from shared.units import Day, EventHour, Micro
 from tests.unit.shared.aggregates import fact_strategies
 from tests.unit.shared.aggregates.fact_strategies import millis
 from tests.unit.shared.ledger.memory_shard import SHARD, MemoryShard, change
 
-TEN = "2025-08-05T10:15:00"
+TEN, ELEVEN = "2025-08-05T10:15:00", "2025-08-05T11:15:00"
 PAGE_OF_TEN = "ledger|user_interactions|2025-08-05T10"
 DAY, ANA, ANAS_AUGUST = "partial|day|2025-08-05", "partial|person|ana", "partial|person_month|202508|ana"
 AUGUST, SILENCE = "partial|month|202508", "partial|silence|2025"
@@ -566,3 +568,25 @@ def test_any_order_and_repetition_ends_as_the_final_versions_folded_once(
     assert [(user, document, entry.version) for user, document, entry in entries] == sorted(
         (last.user_id, last.document_id, last.version) for last in final
     )
+
+
+def test_changes_that_cancel_out_write_the_partials_that_a_rebuild_would_count_otherwise() -> None:
+    shard = MemoryShard()
+    shard.fold(change(interaction(TEN, rating=3), "a", 1), change(interaction(ELEVEN, rating=4), "b", 2))
+    stored = {
+        loaded.document.target: loaded
+        for loaded in shard.documents.values()
+        if isinstance(loaded.document, Partial)
+    }
+    rebuild = Recount(SHARD, stored, Day("2025-08-20"))
+    rebuild.add(shard.pages()[page_id(USER_INTERACTIONS, EventHour(TEN[:13]))])  # read before the fold
+    shard.fold(change(interaction(TEN, rating=4), "a", 3), change(interaction(ELEVEN, rating=3), "b", 4))
+    rebuild.add(shard.pages()[page_id(USER_INTERACTIONS, EventHour(ELEVEN[:13]))])  # and after it
+    rebuild.derive()
+    wrong = rebuild.writes(rebuild.targets())
+    assert {write.document.id for write in wrong} == {
+        "partial|day|2025-08-05", "partial|month|202508", "partial|person_month|202508|ana"
+    }  # fmt: skip
+    assert [
+        write.document.id for write in wrong if write.guard == shard.documents[write.document.id].etag
+    ] == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.aggregates.base import short
+from shared.aggregates.base import hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import (
     ABUSE_INCIDENTS,
@@ -61,7 +61,7 @@ def passages(
         for document_id, fact in (facts or {}).items():
             page.put("ana", document_id, Entry(VERSION, fact))
         pages.add([page])
-    of_ana = Tally({"flagged": {short(reference): 1 for reference in flagged}} if flagged else {})
+    of_ana = Tally({"flagged": {hash_key(reference): 1 for reference in flagged}} if flagged else {})
     return IncidentPassages(pages, lambda user_id: of_ana if user_id == "ana" else Tally())
 
 
@@ -228,7 +228,7 @@ class TestMovedBy:
         located = pages.find(ABUSE_INCIDENTS, "ana", "a")
         assert located is not None
         pages.replace(located, "ana", "a", Entry(VERSION, incident("2", UDANA)))
-        found = IncidentPassages(pages, lambda _: Tally({"flagged": {short("1"): 1}}))
+        found = IncidentPassages(pages, lambda _: Tally({"flagged": {hash_key("1"): 1}}))
         assert self.moved(found, CHANGED) == []
 
     def test_are_each_returned_once_for_two_changes_of_the_interaction(self) -> None:
