@@ -1,4 +1,4 @@
-"""The aggregates, one module each: pure functions from facts to counts."""
+"""The aggregates, one module each. They are pure functions from facts to counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AGGREGATES: dict[str, Aggregate] = {
 
 
 def contribute(fact: Fact | Uncounted, into: Contributions) -> None:
-    """Add what one fact counts for in all aggregates."""
+    """Add what one fact contributes to all aggregates."""
     if isinstance(fact, Uncounted):
         person.uncount(fact, into)
         return
@@ -36,13 +36,13 @@ def contribute(fact: Fact | Uncounted, into: Contributions) -> None:
 
 
 def partials_counting(fact: Fact | Uncounted) -> set[PartialKey]:
-    """Return the partials that count a fact: those that it contributes to."""
+    """Return the partials that a fact contributes to."""
     recorder = KeyRecorder()
     contribute(fact, recorder)
     return recorder.keys
 
 
 def derive(change: PersonChange, into: Contributions) -> None:
-    """Add what the change of one person's own state means for their months, and for all people's figures."""
+    """Add what the change of one person's own state adds to their months and to fleet-wide aggregates."""
     for aggregate in AGGREGATES.values():
         aggregate.derive(change, into)

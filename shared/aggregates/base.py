@@ -1,4 +1,4 @@
-"""What an aggregate is: what facts, and changes of people, add to its state."""
+"""The interface of an aggregate: what facts, and changes of a person's state, add to its counts."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ from shared.units import Day, Month
 FOREVER = -1
 
 LAG = 70 * DAY
-"""Seconds that state outlives the documents behind it: room for a feed that lags behind, and for
-:data:`RENEWAL`."""
+"""Seconds by which state outlives the documents that it counts. Leaves room for a feed that lags behind, and
+for :data:`RENEWAL`."""
 
 
 def state_ttl(source: str) -> int:
-    """Return how many seconds state lives after its last write: longer than the documents of its source."""
+    """Return the TTL of state in seconds after its last write. State outlives the documents of its source."""
     source_ttl = container(source).default_ttl
     return FOREVER if source_ttl is None else source_ttl + LAG
 
 
 STATE_TTL = state_ttl(USER_INTERACTIONS)
-"""Of state that counts interactions, or what expires sooner."""
+"""TTL of state that counts interactions, or documents that expire sooner."""
 
 RENEWAL = 30 * DAY
-"""A partial is written again, unchanged, when a document it counts was written again so much later."""
+"""Seconds. If a document has a version that is this much newer than the newest one recorded in a partial that
+counts it, the fold writes the partial again, unchanged. Otherwise the partial could expire first."""
 
 
 @lru_cache(maxsize=65_536)
 def hash_key(key: str) -> str:
-    """Return 11 characters that stand for a key of which only the number of different ones is shown.
+    """Return a hash of 11 characters for a key that views count or look up, but never show.
 
-    Documents make up as many keys as they like, of any length; of these, 80,000 fit into a partial. The odds
-    that two of so many are taken for one are 1 to 5 billion.
+    Documents can contain any number of keys, of any length. 80,000 hashes fit into a partial. The probability
+    that two of 80,000 keys have the same hash is 1 in 5 billion.
     """
     return urlsafe_b64encode(xxh3_64_digest(key.encode())).rstrip(b"=").decode()
 
@@ -53,7 +54,7 @@ class PartialKey(NamedTuple):
 
 
 class Contributions:
-    """What a change adds to partials, gathered by partial."""
+    """The tallies that a change adds to partials, by partial."""
 
     __slots__ = ("deltas",)
 
@@ -61,7 +62,7 @@ class Contributions:
         self.deltas: dict[PartialKey, Tally] = {}
 
     def partial(self, aggregate: str, key: str) -> Tally:
-        """Return the tally of what is added to one partial."""
+        """Return the tally that is added to one partial."""
         target = PartialKey(aggregate, key)
         found = self.deltas.get(target)
         if found is None:
@@ -69,17 +70,17 @@ class Contributions:
         return found
 
     def changed(self) -> set[PartialKey]:
-        """Return the partials that something is added to, or taken from."""
+        """Return the partials whose counts change."""
         return {target for target, delta in self.deltas.items() if delta}
 
     def merge(self, other: Contributions, sign: int = 1) -> None:
-        """Add another set of contributions, or take it back with ``sign=-1``."""
+        """Add other contributions, or subtract them with ``sign=-1``."""
         for target, delta in other.deltas.items():
             self.partial(*target).merge(delta, sign)
 
 
 class KeyRecorder(Contributions):
-    """Records which partials are contributed to, and discards what is added to them."""
+    """Records the partials that receive contributions, and discards the contributions."""
 
     __slots__ = ("keys",)
 
@@ -88,13 +89,13 @@ class KeyRecorder(Contributions):
         self.keys: set[PartialKey] = set()
 
     def partial(self, aggregate: str, key: str) -> Tally:
-        """Record a partial."""
+        """Record the partial; return a tally that discards every count."""
         self.keys.add(PartialKey(aggregate, key))
         return _DISCARDED
 
 
 class _Discarded(Tally):
-    """A tally that nothing can be added to."""
+    """A tally that ignores everything added to it."""
 
     __slots__ = ()
 
@@ -112,7 +113,7 @@ _DISCARDED = _Discarded()
 
 
 class Changed(NamedTuple):
-    """A state before and after what is being folded."""
+    """A state before and after a fold."""
 
     before: Tally
     after: Tally
@@ -120,14 +121,14 @@ class Changed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PersonChange:
-    """How one person's own state changes. What it means for fleet-wide aggregates is derived from it.
+    """A change of one person's own state. Fleet-wide aggregates are derived from it.
 
     Attributes
     ----------
     person
-        The state of ``person``.
+        The state of ``person``, before and after.
     months
-        The states of ``person_month`` that change.
+        The states of ``person_month`` that change, by month.
     """
 
     user_id: str
@@ -136,10 +137,11 @@ class PersonChange:
 
 
 class Aggregate:
-    """State that is counted by key: one partial per key, in the shard of the facts' person.
+    """State that is counted by key. Each key has one partial in the shard of the facts' person.
 
-    A fact contributes what it adds. What follows from a person's own state is derived, from the state before
-    and after, in the same transaction; nothing is derived from derived state. Both are pure.
+    :meth:`contribute` adds the counts of one fact. :meth:`derive` adds the counts that follow from a person's
+    own state before and after; they are committed in the same transaction. No state is derived from derived
+    state. Both methods are pure.
     """
 
     name: ClassVar[str]
@@ -148,18 +150,18 @@ class Aggregate:
     renews the former, and the latter must not be missing."""
 
     def owner_of(self, key: str) -> str | None:
-        """Return the person who owns a key: the state lies whole in that person's shard.
+        """Return the person who owns a key. The whole state of the key is then in that person's shard.
 
-        None if every shard has a share of it. The shares are merged when a view reads it.
+        None if every shard has a share of the state. Views merge the shares when they read them.
         """
         return None
 
     def first_day(self, key: str) -> Day | None:
-        """Return the first day of the period that a key stands for, None if it has no period."""
+        """Return the first day of the key's period, None if the key has no period."""
         return None
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Add what one fact counts for. Adds nothing unless overridden: the aggregate is only derived."""
+        """Add the counts of one fact. The default adds nothing, for aggregates that are only derived."""
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Add what the change of a person's own state counts for. Adds nothing unless overridden."""
+        """Add the counts that follow from the change of a person's own state. The default adds nothing."""

@@ -1,4 +1,4 @@
-"""``day``: everything that is counted by UTC day."""
+"""``day``: all counts by UTC day."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.units import Day, Millis, Month, event_hour, minute_of_day
 NAME = "day"
 
 LONGEST_PASSAGE, LONGEST_PERSONA = 64, 40
-"""Characters up to which a passage and a persona are counted under their names: a text's name may have 40,
-which leaves 22 for chapter and verse. Of passages with
-such names a shard has room for some 8,000 a day, in one transaction of 2 MB."""
+"""Longest passage and longest persona, in characters, that are counted under their own names. A text's name
+may have 40 characters, which leaves 22 for chapter and verse. One transaction of 2 MB then has room for some
+8,000 passages per shard and day."""
 
 HASHED_PREFIX = "~"
-"""Begins what stands for a longer name: it counts, and no ranking shows it."""
+"""Prefix of the hash that replaces a longer name. The hash is counted, but no ranking shows it."""
 
 
 class DayAggregate(Aggregate):
@@ -26,11 +26,10 @@ class DayAggregate(Aggregate):
     ttl = STATE_TTL
 
     def first_day(self, key: str) -> Day:
-        """Return the day."""
         return Day(key)
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Count a person on each active day, as new on the first, and for each text; count their sessions."""
+        """Count a person on each active day, as new on the first, and for each text. Count the sessions."""
         before, after = person.days(change.person.before), person.days(change.person.after)
         for day in before ^ after:
             into.partial(NAME, day).add("active_users", (day in after) - (day in before))
@@ -100,7 +99,7 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
         name = passage_name(fact.persona, citation.passage)
         day.count("passages", name)
         day.sample_by("passage_relevance", hash_key(name), citation.relevance)
-    # What is said of the answer is said of each text and passage in it once, however often it is cited.
+    # Figures of the answer count once for each text and passage in it, however often the answer cites it.
     for source in fact.texts:
         day.count("text_interactions", source)
         key = hash_key(source)
@@ -119,7 +118,7 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
 
 
 def _session(fact: SessionFact, into: Contributions) -> None:
-    """Count a session on the day of its start; people at once, by the minute, on every day it was open."""
+    """Count a session on the day of its start, and its open minutes on each day that it was open."""
     day = into.partial(NAME, fact.day)
     day.sample("session_seconds", fact.seconds)
     if fact.outcome is not None:
@@ -154,13 +153,13 @@ def _bounded(name: str, most: int) -> str:
 
 
 def split_passage(name: str) -> tuple[str, str]:
-    """Return persona and passage of a key, each as it is counted."""
+    """Return the persona and the passage of a key, each in its counted form."""
     persona, _, passage = name.partition("|")
     return persona, passage
 
 
 def passage_of(counted: str) -> Passage | None:
-    """Return a passage from what it is counted under, None if its name was too long."""
+    """Return the passage that is counted under a name, None if the name is a hash."""
     if counted.startswith(HASHED_PREFIX):
         return None
     source, chapter, verse = counted.split("|")

@@ -1,4 +1,4 @@
-"""Engagement tiers: what makes somebody a casual, engaged or power user of a month."""
+"""Engagement tiers: the criteria for a casual, engaged or power user of a month."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIERS = (NEW, CASUAL, ENGAGED, POWER_USER, CHURNED)
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a person's month must reach at least."""
+    """Minimum scores of a person's month for a tier."""
 
     sessions: int
     engagement: float
@@ -32,13 +32,13 @@ CRITERIA = {
     ENGAGED: Criteria(sessions=8, engagement=0.60, depth=0.0),
     CASUAL: Criteria(sessions=0, engagement=0.0, depth=0.0),
 }
-"""The highest first. The specification names those of power users; of engaged users two sessions a week are
-asked, and most of an engagement. Somebody whose first month it is, is new, whatever they reach."""
+"""By tier, the highest first. The specification defines the criteria of power users. Engaged users need two
+sessions a week and most of the engagement score. A person's first month is always in the tier ``new``."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonthScores:
-    """What a tier is decided by: of a whole month, as of the last day the person was here."""
+    """The scores that decide a tier. They cover a whole month, as of the person's last active day in it."""
 
     sessions: int
     engagement: float
@@ -46,10 +46,10 @@ class MonthScores:
 
 
 def month_scores(month: Month, days: dict[str, Tally]) -> MonthScores | None:
-    """Return the scores of a person's month, from its parts by day; None if they were not here.
+    """Return the scores of a person's month, from its parts by day; None if the month has no active day.
 
-    They do not depend on when they are computed: silence after the last day does not count, and the month
-    counts whole.
+    The scores do not depend on the time of the computation: inactivity after the last active day does not
+    count, and the month always has its full length.
     """
     state = merged(days.values())
     interactions = state.total("interactions")
@@ -66,7 +66,7 @@ def month_scores(month: Month, days: dict[str, Tally]) -> MonthScores | None:
 
 
 def depth_of(state: Tally) -> float | None:
-    """Return how deep somebody's questions go, from the sum of any of their days."""
+    """Return the content depth score of a person, from the sum of any of their days."""
     passages = state.counts("passages")
     return content_depth(
         interactions=state.total("interactions"),
@@ -78,7 +78,7 @@ def depth_of(state: Tally) -> float | None:
 
 
 def tier_of(scores: MonthScores, *, is_first_month: bool) -> str:
-    """Return the tier of a month in which the person was here."""
+    """Return the tier of a month in which the person was active."""
     if is_first_month:
         return NEW
     for tier, least in CRITERIA.items():

@@ -1,4 +1,4 @@
-"""``silence``: when people fell silent, and when they came back. Nobody's event says either."""
+"""``silence``: the days on which people become inactive or return. No source document records either."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from shared.units import Day, day_after, days_between
 NAME = "silence"
 
 CHURNED_AFTER_DAYS = 30
-"""So many days after the last time somebody was here they count as churned, until they come back."""
+"""Days of inactivity after which a user counts as churned, until the user returns."""
 
 FIRST_YEAR = 2020
-"""What lies before counts on this year's first day: how many are churned on a later day is the same."""
+"""Earlier dates are clamped to the first day of this year. Later totals are unaffected."""
 
 
 class Inactivity(Aggregate):
-    """One key per year, ``2025``: for each day how many people are silent from it on, less those who return.
+    """One key per year, ``2025``: for each day, the people who become inactive minus the people who return.
 
-    Added up from the first year on to a day it is the number of people who are silent on that day. A person
-    who refuses user-level analytics is not in it.
+    The sum from the first year up to a day is the number of inactive people on that day. People who refuse
+    user-level analytics are not counted.
     """
 
     name = NAME
     ttl = FOREVER
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Move the days on which a person falls silent, and comes back."""
+        """Move the counts of the days on which a person becomes inactive or returns."""
         before, after = _transitions(change.person.before), _transitions(change.person.after)
         for turns, sign in ((before, -1), (after, 1)):
             for day, amount in turns:
@@ -38,7 +38,7 @@ class Inactivity(Aggregate):
 
 
 def _transitions(state: Tally) -> Iterable[tuple[Day, int]]:
-    """Yield the days on which a person falls silent (1) or comes back (-1)."""
+    """Yield the days on which a person becomes inactive (1) or returns (-1)."""
     if person.refused(state):
         return
     days = sorted(person.days(state))
@@ -51,10 +51,10 @@ def _transitions(state: Tally) -> Iterable[tuple[Day, int]]:
 
 
 def years(day: Day) -> list[str]:
-    """Return the keys whose sum says who is silent on a day."""
+    """Return the keys whose sum is the number of inactive people on a day."""
     return [str(year) for year in range(FIRST_YEAR, int(day[:4]) + 1)]
 
 
 def inactive_on(day: Day, states: Iterable[Tally]) -> int:
-    """Return how many people are silent on a day, from the states of all years up to it."""
+    """Return the number of inactive people on a day, from the states of all years up to it."""
     return sum(amount for state in states for turn, amount in state.counts("silent").items() if turn <= day)

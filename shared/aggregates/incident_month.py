@@ -1,4 +1,4 @@
-"""``incident_month``: incidents by the text they are about, and UTC month."""
+"""``incident_month``: incidents by text and UTC month."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.units import Month
 NAME = "incident_month"
 
 UNATTRIBUTED = "unattributed"
-"""Stands for the text of incidents that point at nothing, or at an answer that cites nothing."""
+"""Text of incidents that refer to no interaction, or to an answer without citations."""
 
 
 class IncidentMonth(Aggregate):
@@ -19,7 +19,6 @@ class IncidentMonth(Aggregate):
     ttl = state_ttl(ABUSE_INCIDENTS)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Count one incident."""
         if not isinstance(fact, IncidentFact):
             return
         month = into.partial(NAME, text_key(fact.month, _text(fact)))

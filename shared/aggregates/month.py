@@ -1,4 +1,4 @@
-"""``month``: people by UTC month: how many reach each tier, what they are like, which texts they read."""
+"""``month``: people by UTC month: how many reach each tier, their averages, and the readers of each text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.units import Day, Month, days_of_month, month_after, month_bounds, t
 NAME = "month"
 
 DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
-"""UTC hours of each part of the day; the rest is night."""
+"""UTC hours of each part of the day. All other hours are night."""
 
 
 class MonthAggregate(Aggregate):
@@ -23,7 +23,6 @@ class MonthAggregate(Aggregate):
     ttl = FOREVER
 
     def first_day(self, key: str) -> Day:
-        """Return the month's first day."""
         return days_of_month(Month(key))[0]
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
@@ -48,7 +47,7 @@ def _count_texts(month: Tally, into: Tally, sign: int) -> None:
 
 
 def _tier_counts(month: Month, state: Tally, of_person: Tally) -> Tally:
-    """Return what a person's month means for its tier; nothing if they refuse, or were not here."""
+    """Return the counts of a person's month for its tier; none if the person refuses, or was not active."""
     membership = Tally()
     days = by_day(state)
     scores = month_scores(month, days)

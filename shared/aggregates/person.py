@@ -1,4 +1,4 @@
-"""``person``: on which days a person was here, and what else their other state depends on."""
+"""``person``: a person's active days, and the other properties that derived state depends on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ NAME = "person"
 class Person(Aggregate):
     """One partial per person; its key is the user id.
 
-    Every addition and removal of one of the person's facts writes it. Since it is guarded by its etag, two
-    writers cannot count two versions of the same document on different ledger pages at once.
+    Every addition and every removal of one of the person's facts writes it, guarded by its etag. Two writers
+    therefore cannot count two versions of one document on different ledger pages concurrently.
     """
 
     name = NAME
     ttl = FOREVER
 
     def owner_of(self, key: str) -> str:
-        """Return the user id."""
         return key
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
-        """Note what one fact says of the person: at least that the ledger has an entry of theirs."""
+        """Record what one fact says about the person: at least that the ledger has an entry of the person."""
         person = into.partial(NAME, fact.user_id)
         match fact:
             case InteractionFact():
@@ -42,50 +41,50 @@ class Person(Aggregate):
 
 
 def uncount(fact: Uncounted, into: Contributions) -> None:
-    """Note that the ledger has an entry of the person that counts nowhere, or nowhere but in consent."""
+    """Record an uncounted entry of the person. It counts in no aggregate, except as a refusal of consent."""
     person = into.partial(NAME, fact.user_id)
     person.add("withdrawn", 1)
     person.add("refused", int(fact.refused))
 
 
 def days(person: Tally) -> set[Day]:
-    """Return the days on which the person was here."""
+    """Return the person's active days."""
     return {Day(day) for day in person.counts("days")}
 
 
 def active_months(person: Tally) -> set[Month]:
-    """Return the months in which the person was here."""
+    """Return the months in which the person was active."""
     return {month_of(day) for day in days(person)}
 
 
 def months(person: Tally) -> set[Month]:
-    """Return the months of which there is state of the person."""
+    """Return the months for which the person has state."""
     return active_months(person) | {month_of(Day(day)) for day in person.counts("session_days")}
 
 
 def refused(person: Tally) -> bool:
-    """Say whether the person does not agree to user-level analytics."""
+    """Return whether the person refuses user-level analytics."""
     return person.total("refused") > 0
 
 
 def first_month(person: Tally) -> Month | None:
-    """Return the month in which the person was here for the first time."""
+    """Return the first month in which the person was active."""
     return min(active_months(person), default=None)
 
 
 def is_flagged(person: Tally, interaction: str) -> bool:
-    """Say whether an incident points at one of the person's interactions."""
+    """Return whether an incident refers to one of the person's interactions."""
     return hash_key(interaction) in person.counts("flagged")
 
 
 def months_affected(before: Tally, after: Tally) -> set[Month]:
-    """Return the months of the person that mean something else because of a change beside them."""
+    """Return the person's months whose derived counts change although the months themselves do not."""
     known = months(before) | months(after)
     if refused(before) != refused(after):
         return known
     moved: set[Month | None] = set()
     if first_month(before) != first_month(after):
         moved |= {first_month(before), first_month(after)}
-    # Whether somebody came back is said in the month after.
+    # The following month counts whether the person returned.
     moved |= {month_after(month, 1) for month in active_months(before) ^ active_months(after)}
     return {month for month in known if month in moved}

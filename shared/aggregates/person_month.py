@@ -11,40 +11,38 @@ from shared.units import Day, Month, days_of_month, to_micro
 NAME = "person_month"
 
 COMPLEXITY = {"low": 0.0, "medium": 0.5, "high": 1.0}
-"""Where a question's complexity lies between simple and hard; other words are not measured."""
+"""A question's complexity, from simple (0) to hard (1). Any other word counts as not measured."""
 
 SHORT_SESSION, LONG_SESSION = 5 * 60, 15 * 60
-"""Seconds below which a session is short, and above which it is long: the specification's bounds."""
+"""Bounds in seconds, from the specification: a session below the first is short, above the second long."""
 
 REFUSED = "refused"
 """Set in every month of a person who refuses user-level analytics."""
 
 FIRST = "first"
-"""Set in the month in which a person was here for the first time."""
+"""Set in the first month in which a person was active."""
 
 
 class PersonMonth(Aggregate):
     """One partial per person and month, with a part per day; its key is ``202508|<user id>``.
 
-    Beside the parts it says whether the person refuses user-level analytics, for then nothing of it is shown,
-    and whether it is the first month they were here.
+    Besides the parts it holds two flags. :data:`REFUSED`: the person refuses user-level analytics, so no view
+    may show the month. :data:`FIRST`: it is the person's first active month.
     """
 
     name = NAME
     ttl = STATE_TTL
 
     def owner_of(self, key: str) -> str:
-        """Return the user id."""
         return split_key(key)[1]
 
     def first_day(self, key: str) -> Day:
-        """Return the month's first day."""
         return days_of_month(split_key(key)[0])[0]
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Mark the months of a person who refuses user-level analytics, and the month of the first visit.
+        """Mark the months of a person who refuses user-level analytics, and the first active month.
 
-        A month whose state has expired is left alone, so that a change of consent touches kept months only.
+        Months whose state has expired are skipped, so that a change of consent creates no state.
         """
         for of_person, sign in ((change.person.before, -1), (change.person.after, 1)):
             if person.refused(of_person):
@@ -116,5 +114,5 @@ def split_key(key: str) -> tuple[Month, str]:
 
 
 def by_day(state: Tally) -> dict[str, Tally]:
-    """Return the parts of a month by day, ``"05"``, in order."""
+    """Return the parts of a month by day, ``"05"``, in order of the days."""
     return {day: state.part(day) for day in sorted(state.parts())}

@@ -1,7 +1,7 @@
-"""The state of a view: named maps of integer counts that can be added and subtracted without a trace.
+"""The state of an aggregate: named maps of integer counts. Adding and then subtracting leaves no trace.
 
-A tally is an element of a commutative group: adding is associative and order-free, every tally has an
-inverse, and a count that reaches zero is dropped, so that equal states are equal documents.
+A tally is an element of a commutative group. Addition is associative and independent of order, and every
+tally has an inverse. A count that reaches zero is dropped, so that equal states are equal documents.
 """
 
 from __future__ import annotations
@@ -11,30 +11,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, log
 
 SUMS = "sums"
-"""The map that holds plain sums; the others hold counts by key."""
+"""Name of the map that holds plain sums. All other maps hold counts by key."""
 
 PART = ":"
-"""Stands between the name of a part and that of a map in it."""
+"""Separates the name of a part from the name of a map in it."""
 
 OTHER = "other"
-"""Stands for all keys that are not shown by name."""
+"""Replaces all keys that are not shown by name."""
 
 RELATIVE_ERROR = 0.01
-"""Histogram buckets grow by (1 + e) / (1 - e): the middle of a bucket is within 1 % of any value in it.
+"""Each histogram bucket is (1 + e) / (1 - e) times as wide as the one before. The middle of a bucket is then
+within 1 % of every value in it.
 
-The same bucketing as DDSketch (Masson, Rim and Lee, VLDB 2019): relative error at any quantile, and
-sketches merge by adding counts. 1 ms to 1 hour takes about 755 buckets, of which a day uses some dozens.
+This is the bucketing of DDSketch (Masson, Rim and Lee, VLDB 2019). The relative error is bounded at every
+quantile, and histograms merge by adding counts. The range from 1 ms to 1 hour has about 755 buckets; a day
+uses some dozens of them.
 """
 
 _MAP_BYTES, _COUNT_BYTES = 24, 10
-"""What a map and a count take in JSON beside the count's key: quotes, colon, comma and digits."""
+"""JSON bytes of a map and of a count, without the count's key: quotes, colon, comma and digits."""
 
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = log(_GAMMA)
 
 
 class CountSink(ABC):
-    """Whatever amounts can be counted into."""
+    """The interface for counting amounts: a tally, or one part of it."""
 
     __slots__ = ()
 
@@ -100,7 +102,7 @@ class Tally(CountSink):
 
     def add(self, name: str, amount: int) -> None:
         """Add ``amount`` to the sum ``name``."""
-        # As ``count`` does, without the second call: half of what a fact adds is sums.
+        # Inlines ``count`` to save the second call: half of the amounts that a fact adds are sums.
         if not amount:
             return
         sums = self._maps.get(SUMS)
@@ -116,15 +118,15 @@ class Tally(CountSink):
             del self._maps[SUMS]
 
     def part_writer(self, part: str) -> CountSink:
-        """Return what counts into one part of this tally, which :meth:`part` reads."""
+        """Return a sink that counts into one part of this tally; :meth:`part` reads the part."""
         return _PartWriter(self, f"{part}{PART}")
 
     def parts(self) -> set[str]:
-        """Return the names of the parts that hold anything."""
+        """Return the names of the parts that are not empty."""
         return {name.partition(PART)[0] for name in self._maps if PART in name}
 
     def part(self, part: str) -> Tally:
-        """Return one part as a tally of its own, empty if it holds nothing."""
+        """Return a copy of one part as a tally, empty if there is no such part."""
         start = f"{part}{PART}"
         return Tally({n.removeprefix(start): m for n, m in self._maps.items() if n.startswith(start)})
 
@@ -145,15 +147,15 @@ class Tally(CountSink):
                 del self._maps[name]
 
     def copy(self) -> Tally:
-        """Return a tally of its own with the same counts."""
+        """Return an independent tally with the same counts."""
         return Tally(self._maps)
 
     def total(self, name: str) -> int:
-        """Return the sum ``name``, 0 if nothing was added."""
+        """Return the sum ``name``, 0 if there is none."""
         return self._maps.get(SUMS, {}).get(name, 0)
 
     def counts(self, name: str) -> Mapping[str, int]:
-        """Return the map ``name``, empty if nothing was counted."""
+        """Return the map ``name``, empty if there is none."""
         return self._maps.get(name, {})
 
     def mean(self, name: str, unit: int = 1, digits: int = 4) -> float | None:
@@ -171,7 +173,7 @@ class Tally(CountSink):
 
     @property
     def weight(self) -> int:
-        """Roughly how many bytes its JSON has."""
+        """Size of its JSON in bytes, estimated."""
         return sum(
             _MAP_BYTES + _bytes_of(counts) + _COUNT_BYTES * len(counts) for counts in self._maps.values()
         )
@@ -187,7 +189,7 @@ def _bytes_of(keys: Iterable[str]) -> int:
 
 
 class _PartWriter(CountSink):
-    """Counts into the maps of a tally whose names begin alike."""
+    """Counts into one part of a tally: the maps whose names have the part's prefix."""
 
     __slots__ = ("_start", "_whole")
 
@@ -208,14 +210,14 @@ def merged(tallies: Iterable[Tally]) -> Tally:
 
 
 def bucket_of(value: float) -> str:
-    """Return the histogram bucket of a value that is not negative; zero has a bucket of its own."""
+    """Return the histogram bucket of a value that is not negative. Zero has its own bucket."""
     if value < 0:
-        raise ValueError(f"a histogram takes no negative value, got {value}")
+        raise ValueError(f"a histogram accepts no negative value, got {value}")
     return "z" if value == 0 else str(ceil(log(value) / _LOG_GAMMA))
 
 
 def bucket_value(bucket: str) -> float:
-    """Return the value that stands for a bucket, within 1 % of everything counted in it."""
+    """Return the representative value of a bucket, within 1 % of every value counted in it."""
     return 0.0 if bucket == "z" else float(2 * _GAMMA ** int(bucket) / (_GAMMA + 1))
 
 
@@ -235,19 +237,19 @@ def quantile(histogram: Mapping[str, int], q: float) -> float | None:
 
 
 def top(counts: Mapping[str, int], k: int) -> list[str]:
-    """Return the ``k`` keys counted most, ties by name."""
+    """Return the ``k`` keys with the highest counts. Ties are in order of the keys."""
     return sorted(counts, key=lambda key: (-counts[key], key))[:k]
 
 
 def group_by_display_name(
     counts: Mapping[str, int], k: int, name_of: Callable[[str], str] = str
 ) -> dict[str, list[str]]:
-    """Return the keys under the names they are shown by: the ``k`` names counted most, the rest as ``other``.
+    """Group keys by display name: the ``k`` names with the highest counts, and all other keys as ``other``.
 
     Parameters
     ----------
     name_of
-        Name by which a key is shown; keys of one name are shown together.
+        Returns the display name of a key. Keys with the same name form one group.
     """
     groups: dict[str, list[str]] = {}
     for key in sorted(counts):
@@ -260,5 +262,5 @@ def group_by_display_name(
 
 
 def ratio(part: int, whole: int, digits: int = 4) -> float | None:
-    """Return ``part / whole`` rounded to ``digits``, None where there is nothing to divide by."""
+    """Return ``part / whole`` rounded to ``digits``, None if ``whole`` is zero."""
     return round(part / whole, digits) if whole else None
