@@ -1,4 +1,4 @@
-"""Facts: what views need of a source document, one module per source."""
+"""Facts: the parts of a source document that views need. One module per source."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ FACTS: dict[str, type[Fact]] = {
     ABUSE_INCIDENTS: IncidentFact,
     USERS: ConsentFact,
 }
-"""The kind of fact that documents of a source are reduced to."""
+"""The fact class of each source."""
 
 
 def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Uncounted:
-    """Read what a fact's ``encode`` wrote on a page of ``source`` for ``user_id``."""
+    """Decode a stored fact of ``user_id`` from a page of ``source``."""
     if STORED_UNCOUNTED in stored:
         return Uncounted.decode(user_id, stored)
     return FACTS[source].decode(user_id, stored)

@@ -1,4 +1,4 @@
-"""What facts have in common: where they stand on the ledger, and how a page stores them."""
+"""The base class of facts: their ledger page, and how a page stores them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 from shared.units import Day, EventHour, Micro, Millis, Month, event_hour, minute_of_day, to_micro
 
 UNKNOWN = "unknown"
-"""Stands for a persona, model, text, category, type or severity that the document does not name."""
+"""Replaces a persona, model, text, category, type or severity that the document does not name."""
 
 
 class Passage(NamedTuple):
-    """A place in a text; chapter and verse are None where the whole text or chapter is meant."""
+    """A passage of a text. ``chapter`` is None for a whole text, ``verse`` is None for a whole chapter."""
 
     text: str
     chapter: str | None
@@ -21,41 +21,41 @@ class Passage(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The passage as one key, ``bhagavad_gita|2|47``."""
+        """The key of the passage, ``bhagavad_gita|2|47``."""
         return f"{self.text}|{self.chapter or ''}|{self.verse or ''}"
 
     @property
     def content_id(self) -> str:
-        """The passage as the specification names content, ``bhagavad_gita_2_47``."""
+        """The specification's content id of the passage, ``bhagavad_gita_2_47``."""
         return "_".join(part for part in self if part is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A source document reduced to numbers and labels; ``at`` is when it happened."""
+    """A source document reduced to numbers and labels. ``at`` is the time of the event."""
 
     user_id: str
     at: Millis
 
     STORED_KEYS: ClassVar[Mapping[str, str]] = {}
-    """Names of the stored fields, each with the short key that a page stores it under."""
+    """Names of the stored fields, each with its short key on a page."""
 
     REFERENCE_KEY: ClassVar[str | None] = None
-    """Short key of the field that names a document of another source, if there is one."""
+    """Short key of the field that refers to a document of another source, None without such a field."""
 
     @property
     def hour(self) -> EventHour:
-        """The UTC hour it happened in: the ledger page it belongs to."""
+        """The UTC hour of the event. It decides the ledger page."""
         return event_hour(self.at)
 
     @property
     def day(self) -> Day:
-        """The UTC day it happened on."""
+        """The UTC day of the event."""
         return Day(self.hour[:10])
 
     @property
     def month(self) -> Month:
-        """The UTC month it happened in."""
+        """The UTC month of the event."""
         return Month(self.hour[:4] + self.hour[5:7])
 
     @property
@@ -93,11 +93,11 @@ def _stored(kind: type[Fact]) -> tuple[tuple[str, str, object], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """Stands on the ledger for a document whose current version cannot be read.
+    """The ledger's record of a document whose current version cannot be read.
 
-    It counts in no view. It remembers the version, so that an older one that can be read, and is delivered
-    late, is not counted in its place. ``at`` is when it was written, in milliseconds since the epoch.
-    ``refused`` if it is an account: that its owner agrees to anything, nobody can read in it.
+    It counts in no view. Its entry stores the version, so that an older, readable version that is delivered
+    late is not counted. ``at`` is the time of the write, in milliseconds since the epoch. ``refused`` is True
+    for a user's account: an unreadable account gives no consent.
     """
 
     user_id: str
@@ -106,7 +106,7 @@ class Uncounted:
 
     @property
     def hour(self) -> EventHour:
-        """The UTC hour it was written in."""
+        """The UTC hour of the write."""
         return event_hour(self.at)
 
     def encode(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Uncounted:
 
 
 STORED_UNCOUNTED = "withdrawn"
-"""The key by which a stored fact says that it is :class:`Uncounted`."""
+"""Key of a stored fact that marks it as :class:`Uncounted`."""
 
 _REFUSED = "no"
 

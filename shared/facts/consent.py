@@ -1,4 +1,4 @@
-"""Facts of user accounts: whether a person agreed to be analysed."""
+"""Facts of user accounts: whether a person agreed to user-level analytics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ USERS = "users"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentFact(Fact):
-    """One account; ``at`` is when it was made, 1970 if it does not tell.
+    """One account. ``at`` is its creation time, 1970 if the document has none.
 
-    ``refused`` if its owner does not agree to user-level analytics. Somebody who was never asked did not
+    ``refused`` is True if the owner refuses user-level analytics. An owner who was never asked does not
     refuse.
     """
 

@@ -22,24 +22,25 @@ CONFIRMED = "confirmed"
 OTHER_DECISION = "other"
 
 INTERACTION_ID_PREFIX = "interaction_"
-"""Incidents name an interaction by its document's id; some leave the beginning out."""
+"""Prefix of interaction ids. Incidents refer to an interaction by its document's id; some omit the prefix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFact(Fact):
-    """One incident; ``at`` is when it was noticed.
+    """One incident. ``at`` is the time of its detection.
 
     Attributes
     ----------
     interaction
-        Which interaction it points at (:func:`interaction_reference` of its id), None if at none.
+        The interaction that it refers to (:func:`interaction_reference` of its id), None without a reference.
     passage
-        The passage that interaction's answer cites first of all, as the ledger knew it when this was counted;
-        None if the interaction is not there, or cites nothing. Not in the document: the fold fills it in.
+        The most relevant passage that the interaction's answer cites, according to the ledger when the
+        incident was counted. None if the ledger does not have the interaction, or the answer cites nothing.
+        It is not in the document: the fold sets it.
     decision
-        ``false_positive``, ``confirmed`` or ``other``; None while there is none.
+        ``false_positive``, ``confirmed`` or ``other``; None before the decision.
     resolved_ms
-        From the incident to its resolution.
+        Milliseconds from the incident to its resolution.
     """
 
     kind: str = UNKNOWN
@@ -79,12 +80,12 @@ class IncidentFact(Fact):
             "ac": tuple(stored.get("ac", ())),
             "v": tuple(stored.get("v", ())),
         }
-        # Named, for a class with slots is made anew, and super() would look at the one before.
+        # The decorator replaces a class that has slots; super() without arguments would use the old class.
         return super(IncidentFact, cls).decode(user_id, read)
 
 
 def interaction_reference(interaction_id: str) -> str:
-    """Return what stands for an interaction, with or without the beginning that its document's id has."""
+    """Return the id of an interaction without the prefix, whether or not it has one."""
     return interaction_id.removeprefix(INTERACTION_ID_PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""Facts of interactions: what views need of one, and nothing that identifies more than its user's id."""
+"""Facts of interactions: what views need. The user id is the only identifying field."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USER_INTERACTIONS = "user_interactions"
 
 
 class Citation(NamedTuple):
-    """A cited passage, and how relevant it was to the question."""
+    """A cited passage and its relevance to the question."""
 
     text: str
     chapter: str | None
@@ -34,7 +34,6 @@ class Citation(NamedTuple):
 
     @property
     def passage(self) -> Passage:
-        """What is cited."""
         return Passage(self.text, self.chapter, self.verse)
 
 
@@ -42,9 +41,9 @@ class Citation(NamedTuple):
 class InteractionFact(Fact):
     """One interaction, reduced to numbers and labels.
 
-    Scores are :data:`~shared.units.Micro`, durations milliseconds, ``at`` milliseconds since the epoch. None
-    means that the document does not tell; of ``cost``, in nano-dollars, that it gives no tokens or the price
-    table no price.
+    Scores are :data:`~shared.units.Micro`, durations are milliseconds, and ``at`` is milliseconds since the
+    epoch. None means that the document has no value. ``cost`` is in nano-dollars; it is None if the document
+    has no token counts or the price table has no price.
     """
 
     answered: bool | None = None
@@ -94,24 +93,24 @@ class InteractionFact(Fact):
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`encode` wrote on the page of ``user_id``."""
         citations = tuple(Citation(*citation) for citation in stored.get("c", ()))
-        # Named, for a class with slots is made anew, and super() would look at the one before.
+        # The decorator replaces a class that has slots; super() without arguments would use the old class.
         return super(InteractionFact, cls).decode(user_id, {**stored, "c": citations})
 
     @property
     def measured(self) -> bool:
-        """Whether both token counts are known, without which nothing can be priced."""
+        """Whether both token counts are known. Without both there is no price."""
         return self.tokens_in is not None and self.tokens_out is not None
 
     @property
     def main_passage(self) -> Passage | None:
-        """The citation of highest relevance, the first of several; None without citations."""
+        """The cited passage with the highest relevance, the first of several; None without citations."""
         if not self.citations:
             return None
         return max(self.citations, key=lambda c: -1 if c.relevance is None else c.relevance).passage
 
     @property
     def texts(self) -> set[str]:
-        """The texts cited."""
+        """The names of the cited texts."""
         return {citation.text for citation in self.citations}
 
 

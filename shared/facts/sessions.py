@@ -14,22 +14,22 @@ from shared.units import MILLIS_PER_DAY, Micro, Millis
 USER_SESSIONS = "user_sessions"
 
 OUTCOMES = frozenset({"completed", "abandoned", "expired"})
-"""Ways in which a session ends; anything else is still going on, or unknown."""
+"""Statuses of a session that has ended. A session with any other status is open, or its status is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFact(Fact):
-    """One session; ``at`` is its start.
+    """One session. ``at`` is its start.
 
     Attributes
     ----------
     until
-        The last moment it is known to have lasted to; None if unknown, or more than a day after its start.
+        The last moment at which it is known to be open; None if unknown, or more than a day after its start.
     seconds
-        How long it lasted; None if it has not ended, does not tell, or lasted more than a day: then it was
-        left open rather than used.
+        Its duration. None if the session has not ended, if the document has no duration, or if the duration
+        is more than a day: such a session was left open, not used.
     outcome
-        One of :data:`OUTCOMES`, None while it goes on.
+        One of :data:`OUTCOMES`, None while the session is open.
     satisfaction
         1 to 5, as :data:`~shared.units.Micro`.
     """
