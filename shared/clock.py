@@ -1,4 +1,4 @@
-"""The one clock: every part of the fleet that asks for the time is given it, so that tests can set it."""
+"""The one clock. Every part of the fleet that needs the time receives it, so that tests can set the time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """The time of day by this machine's clock, and a clock that never goes back."""
+    """This machine's wall clock and monotonic clock."""
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
@@ -18,9 +18,9 @@ class Clock:
         return self.now().timestamp()
 
     def monotonic(self) -> float:
-        """Return seconds that only grow, for durations and lifetimes; their origin means nothing."""
+        """Return seconds that never decrease, for durations and lifetimes. Their origin is arbitrary."""
         return time.monotonic()
 
 
 SYSTEM_CLOCK = Clock()
-"""The clock of every process outside of tests."""
+"""The clock of every process except tests."""

@@ -1,4 +1,4 @@
-"""Run several pieces of work concurrently, a bounded number at a time, and finish all of them."""
+"""Run several awaitables concurrently, up to a limit, and finish all of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 async def finish_all(*work: Awaitable[Result]) -> list[Result]:
-    """Await all of the work, then return the results in order, or raise the first error.
+    """Await all of the work, then return the results in order or raise the first error.
 
-    Unlike a bare ``gather``, no work is still running when an error is raised.
+    Unlike with a bare ``gather``, no work is still running when an error is raised.
     """
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     results: list[Result] = []
@@ -35,7 +35,7 @@ async def finish_all(*work: Awaitable[Result]) -> list[Result]:
 async def for_each(
     items: Iterable[Item], do: Callable[[Item], Awaitable[Result]], *, max_concurrency: int
 ) -> list[Result]:
-    """Do something for each item, at most ``max_concurrency`` at a time; return the results in order.
+    """Call ``do`` for each item, at most ``max_concurrency`` concurrently; return the results in order.
 
     All items are finished before the first error is raised.
     """
@@ -47,5 +47,5 @@ async def for_each(
 
     tasks: list[asyncio.Task[Result]] = []
     for item in items:
-        tasks.append(asyncio.create_task(one(item)))  # noqa: PERF401  a comprehension is one more frame
+        tasks.append(asyncio.create_task(one(item)))  # noqa: PERF401  a comprehension adds a stack frame
     return await finish_all(*tasks)

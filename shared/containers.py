@@ -1,8 +1,8 @@
-"""The catalogue of containers: each one described once, for the stack, the infrastructure and the docs.
+"""The catalogue of containers. Describes each one once, for the stack, the infrastructure and the docs.
 
 Source: the specification, sections "Container Specifications", "Throughput Configuration", "TTL
-Configuration" and "Indexing Policy Best Practices", corrected where the service would refuse it
-(docs/specification-notes.md lists the corrections).
+Configuration" and "Indexing Policy Best Practices". Values that the service refuses are corrected;
+docs/specification-notes.md lists the corrections.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ DAY = 86_400
 YEAR = 365 * DAY
 
 NO_EXPIRY_UNLESS_ITEM_SAYS_SO = -1
-"""``defaultTtl`` of a container whose items live for ever except those that carry a ``ttl`` of their own."""
+"""``defaultTtl`` of a container whose items never expire, except items with their own ``ttl``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """What a container indexes: the named paths and nothing else, or everything but the named paths.
+    """The index of a container: only the included paths, or all paths except the excluded ones.
 
-    The service wants ``/*`` in exactly one of the two lists.
+    The service requires ``/*`` in exactly one of the two lists.
     """
 
     included: tuple[str, ...] = ("/*",)
@@ -48,7 +48,7 @@ class Indexing:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container: its key, its policies and who writes it."""
+    """One container: its partition key, its policies and its writer."""
 
     name: str
     partition_key: str
@@ -56,9 +56,9 @@ class Container:
     written_by: str
     indexing: Indexing
     autoscale_max: int = 1_000
-    """Autoscale maximum in RU/s: a multiple of 1,000. The service scales down to a tenth of it."""
+    """Autoscale maximum in RU/s, a multiple of 1,000. The service scales down to a tenth of it."""
     default_ttl: int | None = None
-    """Seconds after the last write at which an item expires; None switches expiry off."""
+    """Seconds between an item's last write and its expiry. None disables expiry."""
 
     def __post_init__(self) -> None:
         if self.autoscale_max < 1_000 or self.autoscale_max % 1_000:
@@ -234,7 +234,7 @@ CATALOGUE: tuple[Container, ...] = (
         partition_key="/id",
         purpose="Leases of the change feed triggers",
         written_by=HOST,
-        # The extension lists leases by the prefix of their id, and by nothing else.
+        # The trigger extension queries leases only by the prefix of their id.
         indexing=Indexing(included=("/id/?",)),
     ),
     Container(
@@ -262,8 +262,8 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=FLEET,
         autoscale_max=4_000,
         default_ttl=NO_EXPIRY_UNLESS_ITEM_SAYS_SO,
-        # /ids finds the page that holds a document whose time was corrected; /aggregate and /key find the
-        # partials that a publication merges. The state itself is never queried, so never indexed.
+        # /ids finds the page of a document whose time was corrected. /aggregate and /key find the partials
+        # that a publication merges. The state itself is never queried, so it is not indexed.
         indexing=Indexing(included=("/kind/?", "/ids/[]/?", "/aggregate/?", "/key/?", "/hour/?")),
     ),
     Container(
@@ -280,7 +280,7 @@ _BY_NAME = {container.name: container for container in CATALOGUE}
 
 
 def container(name: str) -> Container:
-    """Return the container called ``name``.
+    """Return the container ``name``.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""Every error that the fleet raises itself. Those of the service are the SDK's: see ``cosmos.retries``.
+"""Every error that the fleet raises itself. Errors of the service are the SDK's: see ``cosmos.retries``.
 
 ::
 
     FleetError
     ├── SettingsError               a setting is missing, wrong, or contradicts the stored state
-    ├── DocumentError               a source document cannot be processed; names the field
+    ├── DocumentError               a source document is invalid; names the field
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
     ├── StaleReadError              the state that was read is older than the published document
@@ -16,8 +16,8 @@
     │   ├── PoisonChangedError
     │   ├── ReplayError
     │   └── PriceError
-    ├── BadRequestError             an HTTP request is not usable; names the parameter
-    ├── QueryError                  an argument of the web application's queries is not usable
+    ├── BadRequestError             an HTTP request is invalid; names the parameter
+    ├── QueryError                  an argument of the web application's queries is invalid
     └── TooManyRowsError            more rows match than the caller accepts
 """
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 
 class FleetError(Exception):
-    """An error that the fleet raises."""
+    """Base class of the fleet's errors."""
 
 
 class SettingsError(FleetError):
@@ -33,14 +33,14 @@ class SettingsError(FleetError):
 
 
 class DocumentError(FleetError):
-    """A document cannot be processed, through its own fault. Names the field and the value.
+    """A document is invalid. Names the field and the value.
 
     Parameters
     ----------
     field
         Path of the offending field, ``cost_data.input_tokens``.
     problem
-        What is wrong with it, with the value as :func:`shared.documents.common.quote` gives it.
+        The problem with it, with the value as :func:`shared.documents.common.quote` returns it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -49,11 +49,11 @@ class DocumentError(FleetError):
 
 
 class ConflictError(FleetError):
-    """Another instance changed the shard since it was read: read it again and fold again."""
+    """Another instance changed the shard after it was read. Read the shard again and fold again."""
 
 
 class TooLargeError(FleetError):
-    """The changes touch more than one transactional batch may hold: fold fewer at a time."""
+    """The changes write more than one transactional batch may hold. Fold fewer changes."""
 
 
 class StaleReadError(FleetError):
@@ -71,15 +71,15 @@ class TransientStaleReadError(StaleReadError):
 
 
 class RefusedError(FleetError):
-    """What an operator asked for cannot be done. The message says why, and what to do."""
+    """An operator's command cannot be done. The message says why, and what to do."""
 
 
 class UnknownViewError(RefusedError):
-    """There is no such view. The message names those there are."""
+    """There is no such view. The message names the existing views."""
 
 
 class GenerationIncompleteError(RefusedError):
-    """This generation has not counted everything yet; its figures would replace those of an earlier one."""
+    """This generation has not counted everything yet. Its figures would replace earlier ones."""
 
 
 class PoisonNotFoundError(RefusedError):
@@ -87,7 +87,7 @@ class PoisonNotFoundError(RefusedError):
 
 
 class PoisonChangedError(RefusedError):
-    """The poison document is not what was decided on. The message says how it failed since."""
+    """The poison document changed after the decision. The message says how it failed since then."""
 
 
 class ReplayError(RefusedError):
@@ -95,24 +95,24 @@ class ReplayError(RefusedError):
 
 
 class PriceError(RefusedError):
-    """A price is not usable. The message names the model and the field."""
+    """A price is invalid. The message names the model and the field."""
 
 
 class BadRequestError(FleetError):
-    """An HTTP request is not usable. The message names the parameter."""
+    """An HTTP request is invalid. The message names the parameter."""
 
 
 class QueryError(FleetError, ValueError):
-    """An argument of a query is not usable. Names the argument and its value.
+    """An argument of a query is invalid. Names the argument and its value.
 
-    Of a value that may be an id or a text of a person the message gives kind and length only.
+    If the value may be an id or a text of a person, the message gives only its type and length.
 
     Parameters
     ----------
     field
         Name of the argument, ``days``.
     problem
-        What is wrong with it, and what to give instead.
+        The problem with it, and what to pass instead.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -121,7 +121,7 @@ class QueryError(FleetError, ValueError):
 
 
 class TooManyRowsError(FleetError):
-    """More rows match than the caller accepts. Half a list would be taken for a whole one."""
+    """More rows match than the caller accepts. A caller would mistake a partial list for the complete one."""
 
     def __init__(self, container_name: str, limit: int) -> None:
         super().__init__(

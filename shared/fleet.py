@@ -1,4 +1,4 @@
-"""The fleet put together: one object per process, from settings to everything that triggers call."""
+"""The composition root: one object per process, from the settings to everything that triggers call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every event that the fleet logs, by name, with its meaning. A test holds the code to this list."""
+"""Every event that the fleet logs, by name, with its meaning. A test compares the code with this list."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ LOG_EVENTS = {
     "views_published": "documents of views were published; with outcomes and cost",
     "views_rebuilt": "the state of views was counted again from the ledger",
     "views_refreshed": "scheduled views were published; with outcomes and cost",
-    "withdrawal_failed": "what a document counted for could not be taken back; the document is in poison",
+    "withdrawal_failed": "a document's earlier version could not be uncounted; the document is in poison",
 }

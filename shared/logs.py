@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, an event name and fields, never a document or its text."""
+"""Structured logs: one JSON object per line with an event name and fields, never a document or its text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 
 def configure_logging(level: str) -> None:
-    """Log JSON lines at ``level`` and above through the standard library, which Azure Functions collects.
+    """Log JSON lines at ``level`` and above through the standard library. Azure Functions collects them.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def configure_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Local variables are documents, keys and requests: none of them may reach a log.
+            # Local variables hold documents, keys and requests. None of them may reach a log.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ],

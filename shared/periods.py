@@ -15,7 +15,7 @@ Kind = Literal["daily", "weekly", "monthly", "quarterly"]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period, named as ids of documents name it: ``20250805``, ``2025W32``, ``202508``, ``2025Q3``."""
+    """A period. Its label is the one in document ids: ``20250805``, ``2025W32``, ``202508``, ``2025Q3``."""
 
     kind: Kind
     label: str
@@ -27,7 +27,7 @@ class Period:
         return _days(self.first, self.last)
 
     def months(self) -> list[Month]:
-        """Return the months it lies in, in order."""
+        """Return the months that it overlaps, in order."""
         return list(dict.fromkeys(map(month_of, self.days())))
 
     def before(self) -> Period:
@@ -39,11 +39,11 @@ class Period:
         return period_of(self.kind, day_after(self.last, 1))
 
     def days_passed(self, today: Day) -> int:
-        """Return how many of its days have begun by ``today``: at least 1, all once it is over."""
+        """Return how many of its days have begun by ``today``: at least 1, and all of them after its end."""
         return max(1, min(days_between(self.first, today), days_between(self.first, self.last)) + 1)
 
     def fields(self) -> dict[str, Any]:
-        """Return what a document of the period says of it."""
+        """Return the fields that describe the period in a document."""
         return {
             "analysis_period": self.kind,
             "period_start": day_start(self.first),
@@ -54,7 +54,8 @@ class Period:
 
 
 REMEMBERED_PERIODS = 4096
-"""Two years of days, weeks, months and quarters, thrice: people share them, and dates are dear to compute."""
+"""Two years of days, weeks, months and quarters, three times over. Dates are expensive to compute and shared
+between users."""
 
 
 @lru_cache(maxsize=REMEMBERED_PERIODS)
@@ -64,7 +65,7 @@ def _days(first: Day, last: Day) -> tuple[Day, ...]:
 
 @lru_cache(maxsize=REMEMBERED_PERIODS)
 def period_of(kind: Kind, day: Day) -> Period:
-    """Return the period of a kind that a day lies in."""
+    """Return the period of the given kind that contains a day."""
     match kind:
         case "daily":
             return Period(kind, day.replace("-", ""), day, day)
@@ -85,7 +86,7 @@ def parse_period(label: str) -> Period:
     Raises
     ------
     ValueError
-        It is not a label.
+        The text is not a label.
     """
     if match := re.fullmatch(r"(\d{4})W(\d\d)", label):
         return period_of("weekly", Day(date.fromisocalendar(int(match[1]), int(match[2]), 1).isoformat()))
@@ -111,7 +112,7 @@ def _quarter(year: int, number: int) -> Period:
 
 
 def day_start(day: Day) -> str:
-    """Return the first second of a UTC day, as documents write it."""
+    """Return the first second of a UTC day, in the form that documents use."""
     return f"{day}T00:00:00Z"
 
 

@@ -1,4 +1,4 @@
-"""The settings of the fleet: the same names on a laptop, in tests and in Azure."""
+"""The settings of the fleet. Names are the same on a laptop, in tests and in Azure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _level(name: str) -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting the fleet reads. Values come from environment variables (app settings in Azure)."""
+    """Every setting that the fleet reads. Values come from environment variables (app settings in Azure)."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
@@ -40,38 +40,38 @@ class Settings(BaseSettings):
     )
 
     shards: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_SHARDS")] = 64
-    """Number of shards. All state about one user lives in one shard; changing it needs a new generation.
+    """Number of shards. All state about one user lives in one shard, so a change needs a new generation.
 
-    ``fleet_state`` remembers the number of each generation: a fleet that is set otherwise refuses to work.
+    ``fleet_state`` records the number of each generation. A fleet with a different setting refuses to work.
     """
 
     generation: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_GENERATION")] = 1
-    """Generation of the state in ``view_state``; a new one counts everything again, from nothing.
+    """Generation of the state in ``view_state``. A new generation starts empty and counts everything again.
 
-    In the function app it has to be set: the prefixes of the leases contain it.
+    The function app requires an explicit value, because the prefixes of the leases contain it.
     """
 
     document_attempts: Annotated[int, Field(ge=1, le=10, validation_alias="FLEET_DOCUMENT_ATTEMPTS")] = 3
-    """How often a document that fails is tried before it goes to ``poison_messages``."""
+    """Attempts at a document that fails, before it goes to ``poison_messages``."""
 
     document_backoff_seconds: Annotated[
         float, Field(ge=0, le=60, validation_alias="FLEET_DOCUMENT_BACKOFF_SECONDS")
     ] = 0.2
-    """First pause between two attempts at one document; doubles, with jitter."""
+    """First pause between two attempts at one document, in seconds. It doubles each time, with jitter."""
 
     shard_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="FLEET_SHARD_CONCURRENCY")] = 8
-    """How many shards of one batch are folded at the same time."""
+    """Shards of one batch that are folded concurrently."""
 
     cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
-    """Bound on the memory that state documents take in an instance, in bytes, roughly."""
+    """Approximate limit, in bytes, on an instance's memory for cached state documents."""
 
     merge_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_MERGE_BYTES")] = 128 * 1024 * 1024
-    """Bound on the memory that an instance keeps of what all shards have of days and months, roughly."""
+    """Approximate limit, in bytes, on an instance's memory for merged days and months of all shards."""
 
     audit_delay_seconds: Annotated[
         int, Field(ge=0, le=86_400, validation_alias="FLEET_AUDIT_DELAY_SECONDS")
     ] = 300
-    """How far the auditor stays behind the feeds."""
+    """Seconds by which the auditor stays behind the feeds."""
 
     log_level: Annotated[str, AfterValidator(_level), Field(validation_alias="FLEET_LOG_LEVEL")] = "INFO"
     """Lowest level that is logged."""
@@ -101,5 +101,5 @@ def load_settings() -> Settings:
 
 @cache
 def current_settings() -> Settings:
-    """Return the settings of this process, read once."""
+    """Return the settings of this process. They are read once."""
     return load_settings()

@@ -1,4 +1,4 @@
-"""Units in which the fleet counts: integers throughout, so that sums are exact and can be undone."""
+"""Units of the fleet's counts. All are integers, so that sums are exact and subtraction undoes addition."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ NanoUSD = NewType("NanoUSD", int)
 """Money: billionths of a US dollar."""
 
 Micro = NewType("Micro", int)
-"""A real number as millionths, for scores and shares: sums of it are exact and order-free."""
+"""A real number in millionths, for scores and shares. Its sums are exact and independent of order."""
 
 Millis = NewType("Millis", int)
 """A point in time: milliseconds since 1970-01-01T00:00:00Z."""
 
 EventHour = NewType("EventHour", str)
-"""The UTC hour in which something happened, ``2025-08-05T14``."""
+"""The UTC hour of an event, ``2025-08-05T14``."""
 
 Day = NewType("Day", str)
 """A UTC day, ``2025-08-05``."""
 
 Month = NewType("Month", str)
-"""A UTC month, ``202508``, as the specification writes it in ids."""
+"""A UTC month, ``202508``: the form that the specification uses in ids."""
 
 MICROS = 1_000_000
 NANOS_PER_USD = 1_000_000_000
@@ -32,7 +32,7 @@ MILLIS_PER_DAY = 86_400_000
 
 
 def to_micro(value: float) -> Micro:
-    """Return ``value`` as fixed point, rounded half to even."""
+    """Return ``value`` as a fixed-point number, rounded half to even."""
     return Micro(round(value * MICROS))
 
 
@@ -42,11 +42,11 @@ def usd(amount: int) -> float:
 
 
 def event_hour(moment: Millis) -> EventHour:
-    """Return the hour that ``moment`` lies in."""
+    """Return the hour that contains ``moment``."""
     return _hour_text(moment // MILLIS_PER_HOUR)
 
 
-@lru_cache(maxsize=16_384)  # two years of hours; formatting one costs more than folding a fact otherwise
+@lru_cache(maxsize=16_384)  # two years of hours; formatting an hour costs more than folding a fact
 def _hour_text(hours: int) -> EventHour:
     return EventHour(f"{datetime.fromtimestamp(hours * 3600, UTC):%Y-%m-%dT%H}")
 
@@ -57,7 +57,7 @@ def minute_of_day(moment: Millis) -> int:
 
 
 def iso(moment: datetime) -> str:
-    """Write an aware ``datetime`` as the specification's documents do: ``2025-08-05T14:45:00Z``."""
+    """Return an aware ``datetime`` in the form of the specification's documents: ``2025-08-05T14:45:00Z``."""
     text = moment.astimezone(UTC).isoformat(timespec="seconds" if not moment.microsecond else "milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -70,7 +70,7 @@ def month_bounds(month: Month) -> tuple[datetime, datetime]:
 
 
 def month_of(day: Day) -> Month:
-    """Return the month a day lies in."""
+    """Return the month that contains a day."""
     return Month(day[:4] + day[5:7])
 
 
@@ -82,12 +82,12 @@ def days_of_month(month: Month) -> tuple[Day, ...]:
 
 
 def day_after(day: Day, days: int) -> Day:
-    """Return the day so many days later, earlier if negative."""
+    """Return the day the given number of days later, earlier if negative."""
     return Day((date.fromisoformat(day) + timedelta(days=days)).isoformat())
 
 
 def month_after(month: Month, months: int) -> Month:
-    """Return the month so many months later, earlier if negative."""
+    """Return the month the given number of months later, earlier if negative."""
     count = int(month[:4]) * 12 + int(month[4:]) - 1 + months
     return Month(f"{count // 12:04d}{count % 12 + 1:02d}")
 
