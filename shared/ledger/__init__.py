@@ -1,1 +1,1 @@
-"""What has been counted: ledger pages, partials, versions, shards, generations, and the fold over them."""
+"""The record of counted documents: pages, partials, versions, shards, generations, and the fold over them."""

@@ -1,4 +1,4 @@
-"""Apply changes to one shard: load what the fold needs, commit what it writes, start again on a conflict."""
+"""Apply changes to one shard: load what the fold needs, commit its writes, and retry on a conflict."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class FoldResult:
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     unknown: list[Change] = field(default_factory=list)
-    """Changes whose order only the live document can tell."""
+    """Changes whose order only the live document can decide."""
     conflicts: int = 0
-    """Attempts that another instance won."""
+    """Attempts that failed because another instance committed first."""
     commits: int = 0
 
     def add(self, folded: Folded) -> None:
-        """Add the outcome of a fold that was committed."""
+        """Add the outcome of a committed fold."""
         self.verdicts.update(verdict for _, verdict in folded.verdicts)
         self.unknown.extend(change for change, verdict in folded.verdicts if verdict is Verdict.UNKNOWN)
         self.commits += bool(folded.writes)
@@ -40,7 +40,7 @@ class FoldResult:
 
 
 class ShardWriter:
-    """Applies changes to shards of ``view_state``, exactly once each."""
+    """Applies changes to shards of ``view_state``, each exactly once."""
 
     def __init__(self, store: ShardStore) -> None:
         self._store = store
@@ -48,22 +48,22 @@ class ShardWriter:
     async def apply(
         self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
     ) -> FoldResult:
-        """Fold changes of one source into their shard and commit, whatever was counted before.
+        """Fold changes of one source into their shard and commit. Versions counted before are skipped.
 
-        Changes that do not fit in one transaction are split; each part carries its own ledger entries.
+        Changes that do not fit into one transaction are split. Each part writes its own ledger entries.
 
         Parameters
         ----------
         result
-            Collects the outcome part by part: after an error it holds the parts that were committed.
+            Collects the outcome part by part. After an error it holds the committed parts.
 
         Raises
         ------
         TooLargeError
-            A single change needs more than one transaction can hold.
+            A single change does not fit into one transaction.
         CosmosHttpResponseError, ConflictError
-            The service kept failing, or other instances kept winning, through all retries. What was committed
-            stays counted; applying the same changes again adds nothing twice.
+            The service failed, or other instances committed first, in all attempts. Committed parts stay
+            counted. Applying the same changes again counts nothing twice.
         """
         result = FoldResult() if result is None else result
         parts = [list(changes)]
@@ -76,7 +76,7 @@ class ShardWriter:
                 except TooLargeError:
                     if len(part) == 1:
                         raise
-                    # Sorted by person: the halves then share as few partials as possible.
+                    # Sorted by person, so that the halves share as few partials as possible.
                     part.sort(key=lambda change: change.user_id)
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]
@@ -92,15 +92,15 @@ class ShardWriter:
         except TooLargeError:
             raise
         except BaseException as error:
-            # Another instance won, this one was cancelled, or the connection broke after the service
-            # committed: the cache may be stale, and the ledger knows what is counted.
+            # Another instance committed first, this task was cancelled, or the connection broke after the
+            # service committed. The cache may be stale; the stored ledger says what is counted.
             result.conflicts += isinstance(error, ConflictError)
             self._store.forget(shard)
             raise
         result.add(folded)
 
     async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> Folded:
-        """Run the fold, answering its needs from the store."""
+        """Run the fold with documents from the store."""
         fold = fold_changes(shard, source, changes)
         try:
             need = next(fold)

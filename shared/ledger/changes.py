@@ -1,4 +1,4 @@
-"""A change to fold, and what may become of it."""
+"""A change to fold, and its possible verdicts."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from shared.ledger.document_version import Version
 
 
 class Verdict(Enum):
-    """What became of one delivered change."""
+    """The outcome for one delivered change."""
 
     ADDED = "added"
     REPLACED = "replaced"
     UNCOUNTED = "withdrawn"
-    """Its newest version cannot be read: what was counted of the document is taken back."""
+    """The newest version cannot be read. The counts of the earlier version were subtracted."""
     SAME = "same"
-    """This version has been counted."""
+    """This version was counted before."""
     OLDER = "older"
-    """A newer version has been counted."""
+    """A newer version was counted before."""
     UNKNOWN = "unknown"
-    """Only the live document can tell which version is newer."""
+    """Only the live document can decide which version is newer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A version of one source document, as its fact."""
+    """A version of one source document, with its fact."""
 
     user_id: str
     document_id: str
     version: Version
     fact: Fact | Uncounted
     live: bool = False
-    """Read from the source just now, rather than delivered: newer than anything of the same second."""
+    """The version was just read from the source, not delivered. It is newer than every counted version."""
     reprices: bool = False
-    """The same version counted differently, under new prices say: replaces its fact and nothing else."""
+    """The change counts the same version differently, for example at new prices. Replaces only the fact."""

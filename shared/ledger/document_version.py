@@ -1,4 +1,4 @@
-"""Which of two versions of a document is the newer one."""
+"""The order of two versions of a document."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Any
 
 
 class VersionOrder(Enum):
-    """How a delivered version relates to the one that has been counted."""
+    """The order of a delivered version against the counted one."""
 
     SAME = "same"
     OLDER = "older"
     NEWER = "newer"
     UNKNOWN = "unknown"
-    """A sequence number is missing, or contradicts the time: only the live document can tell."""
+    """A sequence number is missing, or contradicts the time. Only the live document can decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of a document as the service stamps it.
+    """A version of a document, from the service's system properties.
 
-    ``ts`` is in whole seconds, of a clock that may be set back, as when another replica takes over; ``lsn``
-    orders the writes of one physical partition, goes on over its splits, begins anew in a restored container,
-    and is present only on documents that came through a change feed; ``etag`` is different for every write.
+    - ``ts`` is in whole seconds. Its clock may be set back, for example in a failover to another replica.
+    - ``lsn`` orders the writes of one physical partition and continues over its splits. It starts again in a
+      restored container. Only documents from a change feed have it.
+    - ``etag`` is different for every write.
     """
 
     ts: int
@@ -33,10 +34,10 @@ class Version:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Version:
-        """Read the version from a document's system properties.
+        """Return the version from a document's system properties.
 
-        A document without them (a stored copy whose original is gone, say) has the version that is older
-        than every other.
+        A document without them, for example a stored copy of a deleted document, has a version that is older
+        than all others.
         """
         ts, lsn, etag = document.get("_ts"), document.get("_lsn"), document.get("_etag")
         return cls(
@@ -46,7 +47,7 @@ class Version:
         )
 
     def order_against(self, counted: Version) -> VersionOrder:
-        """Say how this version, just delivered, relates to the ``counted`` one."""
+        """Return the order of this delivered version against the ``counted`` one."""
         if self.etag == counted.etag:
             return VersionOrder.SAME
         if not self.etag:
@@ -54,7 +55,7 @@ class Version:
         if self.lsn is None or counted.lsn is None:
             return VersionOrder.UNKNOWN
         number, later = _compared(self.lsn, counted.lsn), _compared(self.ts, counted.ts)
-        if number == 0 or later == -number:  # one transaction wrote both; or a clock was set back
+        if number == 0 or later == -number:  # one transaction wrote both, or a clock was set back
             return VersionOrder.UNKNOWN
         return VersionOrder.NEWER if number > 0 else VersionOrder.OLDER
 

@@ -1,12 +1,12 @@
-"""The fold: what changes of documents do to the state of their shard. Pure; ``apply`` loads and commits.
+"""The fold: applies changes of documents to the state of their shard. Pure: ``apply`` loads and commits.
 
 Rules
 -----
-1. A document is counted once, in its newest version: the ledger entry says which version is counted.
-2. A newer version replaces the entry; its old fact is subtracted and its new fact is added.
-3. What concerns people, not documents, is derived from each person's own state before and after.
-4. Everything that was read to decide is guarded: it is written in the same transaction, changed or not, where
-   another instance could have changed it in a way that this fold did not see.
+1. A document is counted once, in its newest version. The ledger entry records the counted version.
+2. A newer version replaces the entry. The old fact is subtracted and the new fact is added.
+3. Counts of people, not of documents, are derived from each person's own state before and after.
+4. Every document that a decision depends on is guarded, if another instance can change it unnoticed. The
+   fold writes it in the same transaction, even when unchanged, so that a stale copy fails its etag check.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from shared.units import Month
 
 
 class DocumentsById(NamedTuple):
-    """The fold needs these documents of the shard. Those that do not exist are sent as absent."""
+    """The fold needs these documents of the shard. The driver sends missing documents as absent."""
 
     ids: frozenset[str]
 
 
 class PagesByFingerprint(NamedTuple):
-    """The fold needs the ledger pages that index any of these fingerprints, as they are stored now."""
+    """The fold needs the stored version of every ledger page that indexes any of these fingerprints."""
 
     fingerprints: tuple[str, ...]
 
@@ -48,7 +48,7 @@ Result = TypeVar("Result")
 
 
 class Folded(NamedTuple):
-    """What a fold came to: the verdict on each change, and the documents to write in one transaction."""
+    """The result of a fold: the verdict on each change, and the documents to write in one transaction."""
 
     verdicts: list[tuple[Change, Verdict]]
     writes: list[Write]
@@ -57,10 +57,10 @@ class Folded(NamedTuple):
 def fold_changes(
     shard: ShardId, source: str, changes: Sequence[Change]
 ) -> Generator[Need, Documents, Folded]:
-    """Fold changes of one source into a shard. Yields what it needs; is sent the documents, by id.
+    """Fold changes of one source into a shard. Yields what it needs, and receives the documents by id.
 
-    A driver sends what is stored, or what it has cached with its etag; then commits the writes, all or none.
-    If the commit fails because an etag differs, the driver starts again with a new generator.
+    The driver sends stored documents, or cached ones with their etags. It then commits all writes in one
+    transaction. If the commit fails because an etag differs, the driver starts again with a new generator.
     """
     fold = ShardFold(shard, source, changes)
     yield from fold.need_documents(fold.ids_of_new_facts())
@@ -77,7 +77,7 @@ def fold_changes(
 
 
 def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Documents]) -> Result:
-    """Run a fold on state that can be read without waiting, such as a dictionary."""
+    """Run a fold on state that needs no ``await``, such as a dictionary."""
     try:
         need = next(fold)
         while True:
@@ -88,7 +88,10 @@ def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Doc
 
 
 class Count:
-    """What entries add to partials, and how new they are: of a fold, or of a whole ledger."""
+    """The counts that entries add to partials, and the newest version behind each partial.
+
+    Covers one fold, or the whole ledger of a shard.
+    """
 
     def __init__(self) -> None:
         self.contributions = Contributions()
@@ -117,7 +120,7 @@ class Count:
         contribute(entry.fact, self.contributions)
 
     def replace(self, before: Fact | Uncounted, entry: Entry, counting: Iterable[PartialKey]) -> None:
-        """Count an entry in the place of an older fact of its document."""
+        """Count an entry instead of an older fact of its document."""
         self._track_newest_version(entry, counting)
         if before != entry.fact:
             change, taken_back = Contributions(), Contributions()
@@ -138,13 +141,13 @@ class Count:
         self.contributions.merge(change)
 
     def _track_newest_version(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
-        """Record how new an entry is for the partials that count it: they must outlive its document."""
+        """Record the entry's write time for the partials that count it. They must outlive its document."""
         for target in counting:
             self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
 
 
 class ShardFold:
-    """The state of one shard during a fold. :func:`fold_changes` has the order of calls."""
+    """The state of one shard during a fold. :func:`fold_changes` defines the order of calls."""
 
     def __init__(self, shard: ShardId, source: str, changes: Sequence[Change]) -> None:
         self._shard = shard
@@ -156,38 +159,39 @@ class ShardFold:
         self._passages = IncidentPassages(self._pages, self._person)
         self._count = Count()
         self._etag_guards: set[PartialKey] = set()
-        """Partials that are written even if they do not change, where they exist."""
+        """Existing partials that are written even when unchanged."""
         self._people: set[str] = set()
-        """People with an entry that was added, moved to another page, or cites another passage first: their
-        ``person`` is written, so that two instances which add one document to two pages meet in its etag."""
+        """People with an entry that was added, was moved to another page, or has a new main passage. Their
+        ``person`` is written. Two instances that add one document to two pages therefore conflict on its
+        etag."""
 
     def add_loaded(self, documents: Documents) -> None:
-        """Add documents as they are stored."""
+        """Add loaded documents."""
         self._loaded.update(documents)
         self._pages.add(loaded.document for loaded in documents.values() if isinstance(loaded.document, Page))
 
     def need_documents(self, ids: Iterable[str]) -> Generator[Need, Documents, None]:
-        """Ask for those of the documents that are not loaded, if there are any."""
+        """Request the documents that are not loaded yet, if any."""
         missing = frozenset(ids) - self._loaded.keys()
         if missing:
             self.add_loaded((yield DocumentsById(missing)))
 
     def ids_of_new_facts(self) -> set[str]:
-        """Return the ids of the pages where the changes belong, and of the partials that would count them."""
+        """Return the ids of the changes' pages, and of the partials that count the new facts."""
         pages = {page_id(self._source, change.fact.hour) for change in self._changes}
         return pages.union(*(map(partial_id, counting) for counting in self._counting))
 
     def ids_of_last_parts(self) -> set[str]:
-        """Return the ids of the last parts of hours that continue beyond their first page."""
+        """Return the ids of the last parts of hours that have more than one part."""
         hours = {change.fact.hour for change in self._changes}
         return {page_id(self._source, hour, self._pages.last_part(self._source, hour)) for hour in hours}
 
     def fingerprints_to_find(self) -> set[str]:
-        """Return the fingerprints of documents that may be on a page that is not loaded.
+        """Return the fingerprints of documents whose entry may be on a page that is not loaded.
 
-        A document is normally new, or on the page of its hour. But its time may have been corrected, or its
-        hour may have several parts: the index tells. A person with no state has no entries. Incidents and the
-        interactions that they point at are looked for as well.
+        A document is normally new, or on the page of its hour. If its time was corrected, or its hour has
+        several parts, the index finds its page. A person without state has no entries. The result includes
+        incidents and the interactions that they refer to.
         """
         unlocated = {
             fingerprint(self._source, change.user_id, change.document_id)
@@ -197,7 +201,7 @@ class ShardFold:
         return unlocated | self._passages.fingerprints_needed(self._changes)
 
     def decide(self) -> list[tuple[Change, Verdict]]:
-        """Compare each change with the ledger, update the pages and gather what changes in the partials."""
+        """Compare each change with the ledger, update the pages and collect the changes of the partials."""
         decided: list[tuple[Change, Verdict]] = []
         for original, counting in zip(self._changes, self._counting, strict=True):
             change = self._passages.with_passage(original)
@@ -214,7 +218,7 @@ class ShardFold:
         found = self._find(change)
         if found is None:
             if change.reprices:
-                return Verdict.OLDER  # counted under another version by now, and that at today's prices
+                return Verdict.OLDER  # another version is counted by now, at current prices
             return self._add(change, counting)
         match self._order(change, found.entry):
             case VersionOrder.SAME:
@@ -227,16 +231,16 @@ class ShardFold:
                 return self._replace(change, found, counting)
 
     def _order(self, change: Change, counted: Entry) -> VersionOrder:
-        """Return how a change relates to what is counted: by its version, unless something else decides."""
+        """Return the order of a change against the counted entry: by version, unless another rule decides."""
         order = change.version.order_against(counted.version)
         if change.live and order is not VersionOrder.SAME:
-            return VersionOrder.NEWER  # read from the source just now, whatever the clocks say
+            return VersionOrder.NEWER  # just read from the source, so clocks do not matter
         if change.reprices:
             if order is not VersionOrder.SAME:
                 return VersionOrder.OLDER
             return VersionOrder.SAME if change.fact == counted.fact else VersionOrder.NEWER
         if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and change.fact != counted.fact:
-            return VersionOrder.NEWER  # this release reads what an earlier one could not
+            return VersionOrder.NEWER  # this release reads a document that an earlier one could not
         return order
 
     def _add(self, change: Change, counting: set[PartialKey]) -> Verdict:
@@ -247,7 +251,7 @@ class ShardFold:
 
     def _replace(self, change: Change, found: Located, counting: set[PartialKey]) -> Verdict:
         entry, before = Entry(change.version, change.fact), found.entry.fact
-        # An uncounted entry has no hour of its own: it stays on the page of what it replaces.
+        # An uncounted entry has no hour of its own. It stays on the page of the entry that it replaces.
         stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
         if stays and self._pages.has_room_for(entry, found):
             self._pages.replace(found, change.user_id, change.document_id, entry)
@@ -283,7 +287,7 @@ class ShardFold:
         return set(map(partial_id, self._count.contributions.changed() | self._etag_guards))
 
     def ids_of_affected_months(self) -> set[str]:
-        """Return the ids of people's months that mean something else because the person changes."""
+        """Return the ids of people's months whose derived counts change with the person's state."""
         return {
             partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
             for target in self._count.contributions.changed()
@@ -292,9 +296,9 @@ class ShardFold:
         }
 
     def derive(self) -> None:
-        """Add what follows from the change of each person's own state, for their months and for all people.
+        """Add the counts derived from each person's change, for the person's months and for all people.
 
-        The partials that it follows from are guarded: another instance may have changed one of them.
+        The partials that they are derived from are guarded, because another instance may have changed one.
         """
         people = self._people_changed()
         for change in people:
@@ -322,7 +326,7 @@ class ShardFold:
         ]
 
     def writes(self) -> list[Write]:
-        """Return the documents to write, each with its next revision and the etag that guards it."""
+        """Return the documents to write, each with its next revision and its guarding etag."""
         written = dict.fromkeys(self._count.contributions.changed())
         written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._people))
         written |= dict.fromkeys(target for target in sorted(self._etag_guards) if self._partial(target))

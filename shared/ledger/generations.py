@@ -1,7 +1,7 @@
-"""What the fleet remembers of its generations: how many shards each has, and whether it has counted all.
+"""The record of generations: the number of shards of each, and whether it has counted everything.
 
-Settings alone cannot tell that the number of shards was changed under a generation that has state already:
-people would then be looked for in other shards, and counted twice. So a generation is written down when it
+Settings alone do not show that the number of shards was changed under a generation with state. The fold would
+then look for people in other shards and count them twice. The fleet therefore records a generation when it
 begins.
 """
 
@@ -28,13 +28,13 @@ class Generation:
 
     shards: int
     began: int
-    """When it began, in seconds since the epoch."""
+    """Time of its beginning, in seconds since the epoch."""
     complete: bool
-    """Whether all that was written before it began has been counted, so that its figures may be published."""
+    """Whether everything written before its beginning is counted. Only then may its figures be published."""
 
 
 class Generations:
-    """Guards the state against settings that do not fit it, and published figures against partial ones."""
+    """Protects the state from contradicting settings, and published figures from incomplete ones."""
 
     def __init__(self, container: ContainerProxy, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._document = ControlDocument(container, Scope.GENERATIONS, "generations")
@@ -44,19 +44,19 @@ class Generations:
         self._complete = False
 
     async def check(self) -> Generation | None:
-        """Compare the settings with what is remembered; return the generation, None if it has not begun.
+        """Compare the settings with the record; return the generation, None if it has not begun.
 
         Raises
         ------
         SettingsError
-            The generation was begun with another number of shards, or a later one has taken its place.
+            The generation began with another number of shards, or a later generation has replaced it.
         """
         return self._validated(_decode(await self._document.read()))
 
     async def begin(self) -> Generation:
-        """Return the generation of the settings; write it down if this is its beginning.
+        """Return the generation of the settings. Record it if it is new.
 
-        The first generation that there is has nothing to hold back for and is complete at once.
+        The first generation of an account replaces no published figures, so it is complete immediately.
 
         Raises
         ------
@@ -75,14 +75,14 @@ class Generations:
         return generation
 
     async def is_complete(self) -> bool:
-        """Say whether the figures of this generation may be published; read again until they may."""
+        """Return whether the figures of this generation may be published. Reads the record until they may."""
         if not self._complete:
             generation = await self.check()
             self._complete = generation is not None and generation.complete
         return self._complete
 
     async def complete(self) -> None:
-        """Write down that everything from before the beginning of this generation has been counted."""
+        """Record that everything written before the beginning of this generation is counted."""
 
         def change(known: dict[int, Generation]) -> bool:
             generation = self._validated(known)
@@ -95,7 +95,7 @@ class Generations:
         self._complete = True
 
     def incomplete_error(self) -> GenerationIncompleteError:
-        """Return the error for whoever asks for figures that are held back."""
+        """Return the error for a caller that requests figures of an incomplete generation."""
         return GenerationIncompleteError(
             f"Generation {self._number} has not counted everything yet: its figures are held back until an "
             "audit has caught up with all feeds."
@@ -118,7 +118,7 @@ class Generations:
         return generation
 
     async def _update(self, change: Callable[[dict[int, Generation]], bool]) -> Generation:
-        """Apply a change to the known generations; the change says whether there was anything to do."""
+        """Apply a change to the recorded generations. The change returns whether it changed anything."""
         changed = False
 
         def apply(stored: dict[str, Any] | None) -> dict[str, Any] | None:

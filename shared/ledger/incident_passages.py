@@ -1,8 +1,8 @@
-"""Which passage an incident is about: the most relevant citation of the interaction it points at. Pure.
+"""The passage of an incident: the most relevant citation of the interaction that it refers to. Pure.
 
-Both are on the ledger of one shard, each on pages of its own source, and either may come first or change
-later. A fold of one therefore looks for the other: the person's state says which interactions are pointed at,
-the index of the pages finds them and their incidents.
+The ledger of one shard has both documents, on pages of their own sources. Either may arrive first or change
+later. The fold of one therefore looks for the other. The person's state names the interactions that incidents
+refer to; the index of the pages finds the interactions and their incidents.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.ledger.pages import Entry, fingerprint, reference_fingerprint
 
 
 class MovedIncident(NamedTuple):
-    """An incident on the ledger whose interaction now cites another passage first."""
+    """An incident on the ledger whose interaction has a new main passage."""
 
     user_id: str
     document_id: str
@@ -38,12 +38,12 @@ class MovedIncident(NamedTuple):
 
 
 def cited_passage(fact: Fact | Uncounted) -> Passage | None:
-    """Return the passage that incidents at a document are about; None if it cites none."""
+    """Return the passage of incidents that refer to a document, None if the document cites none."""
     return fact.main_passage if isinstance(fact, InteractionFact) else None
 
 
 class IncidentPassages:
-    """Finds the passages of incidents on the pages of one fold.
+    """Finds the passages of incidents, on the pages of one fold.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class IncidentPassages:
         self._person_state = person_state
 
     def fingerprints_needed(self, changes: Iterable[Change]) -> set[str]:
-        """Return the fingerprints of the interactions that are pointed at, or of the incidents at them."""
+        """Return the fingerprints of interactions that incidents refer to, or of the incidents."""
         needed: set[str] = set()
         for change in changes:
             match change.fact:
@@ -71,10 +71,10 @@ class IncidentPassages:
         return needed
 
     def with_passage(self, change: Change) -> Change:
-        """Return the change of an incident with its passage, any other change as it is.
+        """Return the change of an incident with its passage. Other changes are returned unchanged.
 
-        The interaction may be absent from the ledger, since it expires before its incidents. Then the
-        incident keeps the passage that it was counted under.
+        An interaction expires before its incidents. If the ledger no longer has it, the incident has the
+        passage under which it was counted before.
         """
         fact = change.fact
         if not isinstance(fact, IncidentFact) or fact.interaction is None:
@@ -92,7 +92,7 @@ class IncidentPassages:
         return change
 
     def moved_by(self, changes: Iterable[Change]) -> Iterator[MovedIncident]:
-        """Yield the incidents whose passage is another one, now that the changes are on the pages."""
+        """Yield the incidents whose passage differs after the changes are on the pages."""
         targets = {
             (change.user_id, interaction_reference(change.document_id))
             for change in changes
@@ -116,7 +116,7 @@ class IncidentPassages:
                     yield MovedIncident(user_id, document_id, found, after)
 
     def _is_pointed_at(self, change: Change) -> bool:
-        # An uncounted entry does not say of which source it is: if not of an interaction, nothing is found.
+        # An uncounted entry does not record its source. If it is not an interaction, nothing is found.
         if not isinstance(change.fact, InteractionFact | Uncounted):
             return False
         state = self._person_state(change.user_id)
@@ -131,5 +131,5 @@ class IncidentPassages:
 
 
 def _possible_ids(target: str) -> tuple[str, str]:
-    """Return the ids that the document may have that an incident refers to."""
+    """Return the possible ids of the document that an incident refers to."""
     return f"{INTERACTION_ID_PREFIX}{target}", target

@@ -1,4 +1,4 @@
-"""The ledger pages that one fold works on: what is loaded, what is edited, and where each entry is. Pure."""
+"""The ledger pages of one fold: loaded pages, edited pages, and the page of each entry. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from shared.units import EventHour
 
 
 class Located(NamedTuple):
-    """An entry, and the page that holds it."""
+    """An entry and its page."""
 
     page_id: str
     hour: EventHour
-    """The page's hour. An uncounted entry stays on the page of what it replaced."""
+    """The page's hour. An uncounted entry stays on the page of the entry that it replaced."""
     entry: Entry
 
 
 class OpenPages:
-    """Pages of one shard. A loaded page is never changed: the first edit copies it.
+    """Pages of one shard. A loaded page is never changed. The first edit copies it.
 
-    The entries of some people are indexed when a page is added, so that finding one is a lookup.
+    Adding a page indexes the entries of the given people, so that :meth:`find` is a lookup.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class OpenPages:
         self._pages: dict[str, Page] = {}
         self._edited: set[str] = set()
         self._pages_of: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
-        """Page ids by source, user and document id: one, unless a cached page is older than another one."""
+        """Page ids by source, user and document id. Two, if a stale cached page has the entry as well."""
         self._referring: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
-        """Document ids by source, user and the document of another source that they refer to."""
+        """Ids of the referring documents, by source, user and referenced document of another source."""
 
     def add(self, pages: Iterable[Page]) -> None:
         """Add loaded pages."""
@@ -54,13 +54,13 @@ class OpenPages:
     def find(
         self, source: str, user_id: str, document_id: str, hour: EventHour | None = None
     ) -> Located | None:
-        """Return a document's entry, None if no page at hand holds it.
+        """Return a document's entry, None if no loaded page has it.
 
         Parameters
         ----------
         hour
-            The hour in which the entry belongs. Of two pages that hold it, because one was cached before the
-            entry moved, the page of this hour is preferred; the etag of the other one stops the commit.
+            The hour of the entry. Two pages have the entry if one was cached before the entry moved. The page
+            of this hour is then preferred. The etag of the other page stops the commit.
         """
         expected = self._pages.get(page_id(source, hour)) if hour is not None else None
         entry = expected.get(user_id, document_id) if expected is not None else None
@@ -74,20 +74,20 @@ class OpenPages:
         return None
 
     def referring_to(self, source: str, user_id: str, reference: str) -> list[str]:
-        """Return the documents of a source that refer to a document of another one, in order."""
+        """Return the documents of a source that refer to a document of another source, in order."""
         return sorted(self._referring.get((source, user_id, reference), ()))
 
     def last_part(self, source: str, hour: EventHour) -> int:
-        """Return the number of the part of an hour that new entries go to, as far as it is known."""
+        """Return the number of an hour's last part, which receives new entries, as far as it is loaded."""
         first = self._pages.get(page_id(source, hour))
         return first.parts - 1 if first else 0
 
     def has_room_for(self, entry: Entry, at: Located) -> bool:
-        """Return whether an entry fits in the place of an older version."""
+        """Return whether an entry fits on the page of its older version."""
         return self._pages[at.page_id].has_room_for(entry)
 
     def replace(self, at: Located, user_id: str, document_id: str, entry: Entry) -> None:
-        """Put an entry in the place of an older version."""
+        """Replace an older version by an entry."""
         page = self._edit(at.page_id)
         page.put(user_id, document_id, entry)
         self._index(page, at.page_id, user_id, document_id)
@@ -98,7 +98,7 @@ class OpenPages:
         page.remove(user_id, document_id)
 
     def append(self, source: str, user_id: str, document_id: str, entry: Entry) -> None:
-        """Put a new entry on the last part of its hour; a full part is followed by a new one."""
+        """Add a new entry to the last part of its hour. If that part is full, a new part starts."""
         hour = entry.fact.hour
         part = self.last_part(source, hour)
         page = self._edit_part(source, hour, part)
@@ -110,7 +110,7 @@ class OpenPages:
         self._index(page, page.id, user_id, document_id)
 
     def edited(self) -> list[Page]:
-        """Return the pages that changed, each with its next revision, in order of their ids."""
+        """Return the changed pages, each with its next revision, in order of their ids."""
         return [self._pages[document_id] for document_id in sorted(self._edited)]
 
     def _edit_part(self, source: str, hour: EventHour, part: int) -> Page:

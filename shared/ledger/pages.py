@@ -1,8 +1,8 @@
-"""What is stored in ``view_state``: ledger pages, which say what has been counted, and partials.
+"""Ledger pages: the record of counted documents in ``view_state``.
 
-A page holds the facts of one source, shard and hour, under the user and the document's id. When it is full
-the hour goes on in a further part. Its ``ids`` are indexed: they find the page of a document whose time was
-corrected since it was counted.
+A page holds the facts of one source, shard and hour, by user and document id. If a page is full, the hour
+continues in another part. The ``ids`` of a page are indexed. They find the page of a document whose time was
+corrected after it was counted.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ LEDGER = "ledger"
 
 PAGE_ENTRIES = 160
 PAGE_BYTES = 96 * 1024
-"""A page is rewritten whole for every batch that touches its hour. 160 facts of some 400 bytes are 64 KB,
-whose replacement costs some 67 RU by the estimate, and the index of its ids more; beyond that, which in 64
-shards is 10,000 documents an hour, the hour takes further parts instead of dearer writes. Facts with many
-citations fill a page sooner."""
+"""Size at which a page is full. Every batch with a document of its hour rewrites the whole page. 160 facts of
+some 400 bytes are 64 KB; replacing them costs an estimated 67 RU, plus the index of the ids. With 64 shards
+that is 10,000 documents an hour. More documents start further parts instead of more expensive writes. Facts
+with many citations fill a page sooner."""
 
 MAX_PAGE_BYTES = 512 * 1024
-"""What a page may grow to when entries on it become larger; from there they move to another part."""
+"""Size up to which a page may grow when its entries become larger. Beyond it they move to another part."""
 
 _ENTRY_OVERHEAD = 60
-"""What an entry takes beside its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
+"""Bytes of an entry besides its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
 
 
 class Entry(NamedTuple):
-    """What a page says of one document: the version that was counted, and the fact it was counted as."""
+    """A page's record of one document: the counted version and its fact."""
 
     version: Version
     fact: Fact | Uncounted
@@ -50,17 +50,17 @@ def page_id(source: str, hour: EventHour, part: int = 0) -> str:
 
 
 def fingerprint(source: str, user_id: str, document_id: str) -> str:
-    """Return 64 bits that stand for a document in the index. A collision costs a read, not a figure."""
+    """Return the 64-bit index key of a document. A collision costs one extra read and changes no count."""
     return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
 
 
 def reference_fingerprint(source: str, user_id: str, reference: str) -> str:
-    """Return 64 bits that stand for the documents of a source that refer to one document of another."""
+    """Return the 64-bit index key of a source's documents that refer to one document of another source."""
     return fingerprint(f"{source} to", user_id, reference)
 
 
 def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
-    """Return how many bytes an entry adds to its page, roughly."""
+    """Return the estimated number of bytes that an entry adds to its page."""
     return len(json.dumps(stored, separators=(",", ":"))) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
 
 
@@ -73,12 +73,12 @@ class Page:
     hour: EventHour
     part: int = 0
     parts: int = 1
-    """On the first part: how many parts the hour has."""
+    """Number of parts of the hour. Valid on the first part only."""
     revision: int = 0
     entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    """By user and document id, as stored; decoded when asked for."""
+    """Stored entries by user and document id. :meth:`get` decodes them."""
     size: int = 0
-    """Bytes of the entries, roughly."""
+    """Estimated bytes of the entries."""
 
     @property
     def id(self) -> str:
@@ -86,14 +86,14 @@ class Page:
         return page_id(self.source, self.hour, self.part)
 
     def get(self, user_id: str, document_id: str) -> Entry | None:
-        """Return the entry of a document, None if this page has none."""
+        """Return the entry of a document, None if it is not on this page."""
         stored = self.entries.get(user_id, {}).get(document_id)
         if stored is None:
             return None
         return Entry(Version.decode(stored["v"]), decode_fact(self.source, user_id, stored["f"]))
 
     def stored_fact(self, user_id: str, document_id: str) -> Mapping[str, Any]:
-        """Return the stored form of the fact of an entry that is on the page."""
+        """Return the encoded fact of an entry on this page."""
         fact: Mapping[str, Any] = self.entries[user_id][document_id]["f"]
         return fact
 
@@ -111,7 +111,7 @@ class Page:
         documents[document_id] = stored
 
     def remove(self, user_id: str, document_id: str) -> None:
-        """Drop the entry of a document.
+        """Remove the entry of a document.
 
         Raises
         ------
@@ -124,14 +124,14 @@ class Page:
             del self.entries[user_id]
 
     def __iter__(self) -> Iterator[tuple[str, str, Entry]]:
-        """Yield user id, document id and entry of everything on the page."""
+        """Yield user id, document id and entry of each document on the page."""
         for user_id, documents in self.entries.items():
             for document_id, stored in documents.items():
                 fact = decode_fact(self.source, user_id, stored["f"])
                 yield user_id, document_id, Entry(Version.decode(stored["v"]), fact)
 
     def between(self, start: Millis, end: Millis) -> Iterator[Fact]:
-        """Yield the facts that happened from ``start`` on and before ``end``."""
+        """Yield the facts with a time from ``start`` on and before ``end``."""
         for user_id, documents in self.entries.items():
             for stored in documents.values():
                 if start <= stored["f"].get("t", end) < end:
@@ -141,20 +141,20 @@ class Page:
 
     @property
     def full(self) -> bool:
-        """Whether new entries belong on the next part."""
+        """Whether new entries must go to the next part."""
         return self.size >= PAGE_BYTES or sum(map(len, self.entries.values())) >= PAGE_ENTRIES
 
     def has_room_for(self, entry: Entry) -> bool:
-        """Say whether an entry may be put here, in the place of an older version of it."""
+        """Return whether an entry fits on this page instead of its older version."""
         return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
 
     @property
     def weight(self) -> int:
-        """Roughly how many bytes the stored document has."""
+        """Estimated bytes of the stored document."""
         return ENVELOPE_BYTES + self.size
 
     def copy(self) -> Page:
-        """Return a page whose entries can be changed without changing this one's."""
+        """Return an independent copy of the page."""
         return Page(
             self.shard,
             self.source,

@@ -1,4 +1,4 @@
-"""Partials: one shard's share of one key of an aggregate."""
+"""Partials: a shard's share of one key of an aggregate."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PARTIAL = "partial"
 _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 
-@lru_cache(maxsize=65_536)  # a fold asks several times for each of its partials
+@lru_cache(maxsize=65_536)  # a fold needs the id of each of its partials several times
 def partial_id(target: PartialKey) -> str:
-    """Return the id of a partial. Keys with characters that ids may not have are hashed."""
+    """Return the id of a partial. A key with characters that an id may not contain is hashed."""
     key = target.key
     safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
     return f"{PARTIAL}|{target.aggregate}|{safe}"
@@ -38,7 +38,7 @@ class Partial:
     state: Tally = field(default_factory=Tally)
     ttl: int = STATE_TTL
     newest: int = 0
-    """When the newest version that changed or renewed it was written, in seconds since the epoch."""
+    """Write time of the newest version that changed or renewed it, in seconds since the epoch."""
 
     @property
     def id(self) -> str:
@@ -47,11 +47,11 @@ class Partial:
 
     @property
     def weight(self) -> int:
-        """Roughly how many bytes the stored document has."""
+        """Estimated bytes of the stored document."""
         return ENVELOPE_BYTES + len(self.target.key) + self.state.weight
 
     def copy(self) -> Partial:
-        """Return a partial whose state can be changed without changing this one's."""
+        """Return an independent copy of the partial."""
         return replace(self, state=self.state.copy())
 
     def encode(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""All queries on ``view_state``, by name: the one place that knows their text.
+"""All queries on ``view_state``, by name. No other module contains their text.
 
-Point reads are :func:`shared.cosmos.items.find_item`; writes are the store's.
+Point reads use :func:`shared.cosmos.items.find_item`. The store does the writes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.ledger.shards import ShardId
 from shared.units import EventHour
 
 Item = Mapping[str, Any]
-"""A document of ``view_state`` as it is stored, with its system properties, or some of its fields."""
+"""A stored document of ``view_state`` with its system properties, or some of its fields."""
 
 PAGES_IN_HOURS = Query(
     "pages_in_hours",
@@ -76,11 +76,11 @@ class StateReader:
         self._container = container
 
     def documents_by_id(self, shard: ShardId, ids: Sequence[str]) -> AsyncIterator[Item]:
-        """Yield those of a shard's documents with these ids that exist."""
+        """Yield a shard's documents with these ids. Missing documents are skipped."""
         return self._in_shard(_documents_by_id(ids), shard, numbered("id", ids))
 
     def pages_by_fingerprint(self, shard: ShardId, fingerprints: Sequence[str]) -> AsyncIterator[Item]:
-        """Yield id and ``_etag`` of the ledger pages of a shard that index any of the fingerprints."""
+        """Yield ``id`` and ``_etag`` of a shard's ledger pages that index any of the fingerprints."""
         return self._in_shard(
             _pages_by_fingerprint(fingerprints), shard, numbered("fingerprint", fingerprints)
         )
@@ -88,9 +88,9 @@ class StateReader:
     def partials_by_key(
         self, targets: Sequence[PartialKey], *, since: int, shard: ShardId | None = None
     ) -> AsyncIterator[Item]:
-        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all.
+        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all shards.
 
-        Aggregates and keys are matched apart: the rows may hold pairs that were not asked for.
+        Aggregates and keys are matched separately. The rows may contain pairs that were not requested.
         """
         aggregates, keys = sorted({t.aggregate for t in targets}), sorted({t.key for t in targets})
         return run_query(
@@ -103,7 +103,7 @@ class StateReader:
     def pages_in_hours(
         self, generation: int, first: EventHour, last: EventHour, sources: tuple[str, str]
     ) -> AsyncIterator[Item]:
-        """Yield all shards' ledger pages of two sources from one hour to another, both included."""
+        """Yield the ledger pages of two sources in all shards, from one hour to another, both included."""
         values = {"first": first, "last": last} | numbered("source", sources)
         return self._of_generation(PAGES_IN_HOURS, generation, values)
 
@@ -120,11 +120,11 @@ class StateReader:
         return self._in_shard(PERSONS_OF_SHARD, shard, {"person": person.NAME})
 
     def partials_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
-        """Yield all partials of a shard but the ``person`` partials."""
+        """Yield all partials of a shard except the ``person`` partials."""
         return self._in_shard(PARTIALS_OF_SHARD, shard, {"person": person.NAME})
 
     def all_keys(self, generation: int) -> AsyncIterator[PartialKey]:
-        """Yield the keys of all partials of a generation, each once."""
+        """Yield the keys of all partials of a generation, without duplicates."""
         return _distinct(self._of_generation(ALL_KEYS, generation, {}))
 
     def keys_written_since(self, generation: int, since: int) -> AsyncIterator[PartialKey]:
@@ -132,12 +132,12 @@ class StateReader:
         return _distinct(self._of_generation(KEYS_WRITTEN_SINCE, generation, {"since": since}))
 
     def keys_with_prefix(self, generation: int, aggregate: str, prefix: str) -> AsyncIterator[PartialKey]:
-        """Yield the keys of an aggregate that begin with a text, of all partials of a generation."""
+        """Yield the keys of an aggregate that begin with a prefix, of all partials of a generation."""
         values = {"aggregate": aggregate, "prefix": prefix}
         return _distinct(self._of_generation(KEYS_WITH_PREFIX, generation, values))
 
     async def passage_groups_of_day(self, document_id: str, start: str) -> list[str]:
-        """Return the partitions that begin with a text and hold the passage usage of a day."""
+        """Return the partitions that begin with a prefix and hold the passage usage of a day."""
         rows = run_query(self._container, PASSAGE_GROUPS_OF_DAY, {"id": document_id, "start": start})
         return [str(row["shard"]) async for row in rows]
 

@@ -1,7 +1,7 @@
-"""Recount a shard from its ledger alone: what every partial must hold. Pure; a rebuild loads and commits.
+"""Recount the partials of a shard from its ledger alone. Pure: a rebuild loads and commits.
 
-``person`` partials are taken as they are stored: they outlive the ledger, and everything that is derived from
-people follows from them.
+Stored ``person`` partials are trusted, because they outlive the ledger. All state about people is derived
+from them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from shared.ledger.state import Loaded, Write
 from shared.units import Day, Month, day_after
 
 RETAINED_DAYS, COUNTED_DAYS = 90, 365
-"""State of a period that began more than 90 days ago is left as it is: sessions expire after 90 days, with
-their facts. Missing state is counted from the facts there are, if its period began in the last 365 days:
-interactions expire after that."""
+"""A recount does not change state of a period that began more than 90 days ago, because sessions and their
+facts expire after 90 days. It counts missing state from the remaining facts if the period began in the last
+365 days, because interactions expire after that."""
 
 
 class Recount:
@@ -30,9 +30,9 @@ class Recount:
     Parameters
     ----------
     stored
-        Every partial of the shard with its etag, people's as new as the others or newer.
+        Every partial of the shard with its etag. ``person`` partials are at least as new as the others.
     today
-        The UTC day.
+        The current UTC day.
     """
 
     def __init__(self, shard: ShardId, stored: Mapping[PartialKey, Loaded], today: Day) -> None:
@@ -47,15 +47,15 @@ class Recount:
             self._count.add(entry, partials_counting(entry.fact))
 
     def derive(self) -> None:
-        """Add what follows from people's state, after all pages."""
+        """Add the counts derived from people's state. Call it after all pages are added."""
         self._count.derive(self._people())
 
     def targets(self) -> set[PartialKey]:
-        """Return the partials that are counted or stored."""
+        """Return all partials that are counted or stored."""
         return self._count.contributions.deltas.keys() | self._stored.keys()
 
     def writes(self, targets: Iterable[PartialKey]) -> list[Write]:
-        """Return those partials that differ from what the ledger says, corrected, under their etags."""
+        """Return corrected versions of the partials that differ from the ledger, guarded by their etags."""
         nothing = Loaded(None, None)
         return [
             Write(partial, self._stored.get(target, nothing).etag)
@@ -64,7 +64,7 @@ class Recount:
         ]
 
     def _corrected(self, target: PartialKey) -> Partial | None:
-        """Return what a partial must be, None if it is that, or cannot be known any more."""
+        """Return a corrected partial, None if it is correct or the facts behind it have expired."""
         current = self._partial(target)
         if target.aggregate == person.NAME or self._is_past(
             target, COUNTED_DAYS if current is None else RETAINED_DAYS
@@ -86,7 +86,7 @@ class Recount:
         return first is not None and first < day_after(self._today, -days)
 
     def _people(self) -> Iterable[PersonChange]:
-        """Yield every person as if their months were new, and their own state had always been as it is."""
+        """Yield every person as a change from empty months, with the person's own state unchanged."""
         months: dict[str, dict[Month, Changed]] = {}
         for target, state in self._count.contributions.deltas.items():
             if target.aggregate == person_month.NAME and state:

@@ -1,4 +1,4 @@
-"""Which shard a person's state lives in."""
+"""The shard of a person's state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ShardId = NewType("ShardId", str)
 
 
 def shard_of(user_id: str, *, shards: int, generation: int) -> ShardId:
-    """Return the shard of a person: a stable hash of the user id, so every instance agrees."""
+    """Return the shard of a person. It is a stable hash of the user id, so all instances agree."""
     return ShardId(f"{generation}:{xxh3_64_intdigest(user_id.encode()) % shards:04d}")
 
 

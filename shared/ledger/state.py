@@ -1,4 +1,4 @@
-"""A document of ``view_state``, as it is loaded and written."""
+"""Loaded documents of ``view_state``, and documents to write."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ StateDocument = Page | Partial
 
 
 class Loaded(NamedTuple):
-    """A stored document and the etag that guards its next write; both None if it does not exist."""
+    """A stored document and the etag that guards its next write. Both are None if it does not exist."""
 
     document: StateDocument | None
     etag: str | None
 
 
 class Write(NamedTuple):
-    """A document to store, only if what is stored still has this etag; None if nothing may be stored yet."""
+    """A document to store if the stored version still has this etag. None: only if no version is stored."""
 
     document: StateDocument
     guard: str | None
 
 
 def decode_state(stored: Mapping[str, Any]) -> StateDocument:
-    """Read a stored document of either kind.
+    """Decode a stored page or partial.
 
     Raises
     ------
     ValueError
-        It is of another kind.
+        The document is of another kind.
     """
     match stored.get("kind"):
         case "ledger":

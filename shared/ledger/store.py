@@ -1,4 +1,4 @@
-"""Load and commit the state of shards: one transactional batch per commit, guarded by etags, cached."""
+"""Load, cache and commit the state of shards. A commit is one transactional batch, guarded by etags."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from shared.ledger.state import Loaded, StateDocument, Write, decode_state
 from shared.ledger.transactions import failed_guards_as_conflicts, guarded_operations
 
 POINT_READS = 3
-"""Up to this many documents are read one by one, at 1 RU each where small; more by one query, at 3 RU."""
+"""Up to this number, documents are read one by one, at 1 RU each if small. More are read by one query, at
+3 RU."""
 
 IDS_PER_QUERY = 100
 
 SIZE_OF_NOTHING = 500
-"""What knowing that a document does not exist takes in the cache, in bytes."""
+"""Bytes in the cache for the information that a document does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class _Cached:
 
 
 class StateCache:
-    """State documents with their etags, the least recently used dropped first. Absence is cached too."""
+    """State documents with their etags. Drops the least recently used first. Also caches absence."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -50,14 +51,14 @@ class StateCache:
         self._by_shard: dict[ShardId, set[str]] = defaultdict(set)
 
     def get(self, shard: ShardId, document_id: str) -> _Cached | None:
-        """Return what is known of a document, None if nothing is."""
+        """Return a cached document or its cached absence, None if neither is cached."""
         cached = self._items.get((shard, document_id))
         if cached is not None:
             self._items.move_to_end((shard, document_id))
         return cached
 
     def put(self, shard: ShardId, document_id: str, cached: _Cached) -> None:
-        """Remember a document, dropping others where the cache is full."""
+        """Cache a document. Drops others if the cache is full."""
         self._drop(shard, document_id)
         self._items[shard, document_id] = cached
         self._by_shard[shard].add(document_id)
@@ -66,7 +67,7 @@ class StateCache:
             self._drop(*next(iter(self._items)))
 
     def forget(self, shard: ShardId) -> None:
-        """Forget all of a shard."""
+        """Drop all documents of a shard."""
         for document_id in list(self._by_shard.get(shard, ())):
             self._drop(shard, document_id)
 
@@ -89,7 +90,7 @@ class ShardStore:
     container
         ``view_state``.
     cache_bytes
-        Bound on the memory that cached documents take, in bytes, roughly.
+        Approximate limit, in bytes, on the memory of cached documents.
     """
 
     def __init__(self, container: ContainerProxy, *, cache_bytes: int) -> None:
@@ -99,15 +100,15 @@ class ShardStore:
         self._locks: defaultdict[ShardId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def lock(self, shard: ShardId) -> asyncio.Lock:
-        """Return the lock under which this process folds into a shard, so that it never races itself."""
+        """Return the lock for folds into a shard, so that this process never conflicts with itself."""
         return self._locks[shard]
 
     def forget(self, shard: ShardId) -> None:
-        """Drop what is cached of a shard: after a conflict, or a commit whose outcome is unknown."""
+        """Drop a shard from the cache. Called after a conflict, or after a commit with an unknown outcome."""
         self._cache.forget(shard)
 
     async def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
-        """Return what a fold needs, by id, as cached or as stored.
+        """Return the documents that a fold needs, by id, from the cache or from the container.
 
         Raises
         ------
@@ -118,19 +119,19 @@ class ShardStore:
             case DocumentsById(ids):
                 return await self.load(shard, ids)
             case PagesByFingerprint(fingerprints):
-                # A page that is cached as it was before a document came onto it would hide the document.
+                # A page that was cached before a document was added to it would hide the document.
                 etags = await self._find_pages(shard, fingerprints)
                 return await self.load(shard, etags, etags)
 
     async def load(
         self, shard: ShardId, ids: Collection[str], etags: Mapping[str, str] | None = None
     ) -> dict[str, Loaded]:
-        """Return the documents with these ids, as cached or as stored.
+        """Return the documents with these ids, from the cache or from the container.
 
         Parameters
         ----------
         etags
-            The etags as they are stored now: a document that is cached with another one is read again.
+            The stored etags. A document that is cached with a different etag is read again.
         """
         known: dict[str, Loaded] = {}
         absent: list[str] = []
@@ -147,7 +148,7 @@ class ShardStore:
         return known
 
     async def _find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
-        """Return the ledger pages that index any of the fingerprints: ids with etags."""
+        """Return the ids and etags of the ledger pages that index any of the fingerprints."""
         found: dict[str, str] = {}
         for chunk in batched(fingerprints, IDS_PER_QUERY):
             async for page in self._reader.pages_by_fingerprint(shard, chunk):
@@ -155,18 +156,18 @@ class ShardStore:
         return found
 
     async def commit(self, shard: ShardId, writes: Iterable[Write]) -> None:
-        """Write the documents in one transaction, each only if it is still as its guard says.
+        """Write the documents in one transaction, each only if its guard still holds.
 
         Raises
         ------
         ConflictError
-            One of them was changed, created or removed by somebody else. Nothing was written.
+            Another instance changed, created or removed one of them. Nothing was written.
         TooLargeError
-            They are too many or too large for one transaction. Nothing was written.
+            The documents are too many or too large for one transaction. Nothing was written.
         """
         writes = list(writes)
         weight = sum(document.weight for document, _ in writes)
-        # The weight is an estimate that saves encoding everything twice; the service knows for certain.
+        # The weight is an estimate, which avoids encoding everything twice. The service's check is exact.
         if len(writes) > MAX_OPERATIONS or weight > MAX_BATCH_BYTES:
             raise TooLargeError(f"{len(writes)} operations, about {weight} bytes")
         operations = guarded_operations((document.encode(), guard) for document, guard in writes)
