@@ -1,7 +1,7 @@
-"""What a row of ``poison_messages`` holds: bounded, and made so that it can always be stored.
+"""The rows of ``poison_messages``. Their size is bounded, and every row can be stored.
 
-A row is written after everything else has failed. If it could be too large, or hold something that cannot be
-encoded, its document would stop the feed; so whatever the document is, something of it is kept.
+A row is written after everything else has failed. A row that is too large, or that cannot be encoded, would
+stop the feed. A row therefore stores as much of any document as it can.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ PARTITION = "poison_messages"
 
 MAX_ROW_BYTES = 256 * 1024
 """All rows are in one logical partition, which holds 20 GB: 80,000 rows of this size, or 4 million of the
-usual 5 KB. Replay reads the live document; the copy is for the operator's eyes, and for what is gone."""
+usual 5 KB. Replay reads the live document. The copy is for operators, and for documents that no longer
+exist."""
 
 MAX_MESSAGE = 1_000
 MAX_TRACE = 8_000
 MAX_REFERENCE = 2_048
-"""What a partition key value may have in bytes; an id has at most 1,023."""
+"""Maximum size of a partition key value in bytes. An id has at most 1,023."""
 
 MAX_DEPTH = 64
 """The service refuses items nested deeper than 128."""
 
 SMALLER = (16_384, 4_096, 1_024, 256, 64)
-"""To how many characters a text, and entries a list or object, are cut until the row fits."""
+"""Limits, tried in order until the row fits: characters of a text, and entries of a list or object."""
 
 MAX_INTEGER_BITS = 1_023
 """The service stores numbers as doubles."""
 
 
 class Status(StrEnum):
-    """What became of a poison document."""
+    """The outcome of a poison document."""
 
     PENDING = "pending"
     REPLAYED = "replayed"
@@ -62,7 +63,7 @@ class Failure:
 
 
 def poison_id(source: str, handler: str, document: object) -> str:
-    """Return the id of the row: the same document failing in the same handler is one row."""
+    """Return the id of the row. A document has one row per handler that it fails in."""
     identity: list[object] = [source, handler]
     if isinstance(document, Mapping) and document.get("id") is not None:
         identity += [document.get("user_id"), document["id"]]
@@ -85,7 +86,7 @@ def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:
 
 
 def smallest_row(failure: Failure, now: datetime) -> dict[str, Any]:
-    """Return a row of a few kilobytes, whatever the document is: whose it is, and how it begins."""
+    """Return a row of a few kilobytes for any document: its ids, and the start of its text."""
     kept: dict[str, Any] = {
         name: value
         for name in ("id", "user_id", "_ts", "_etag", "_lsn")
@@ -101,7 +102,7 @@ def smallest_row(failure: Failure, now: datetime) -> dict[str, Any]:
 
 
 def size_of(row: Mapping[str, Any]) -> int:
-    """Return the bytes of a row as the client sends it, which is what the service measures."""
+    """Return the size of a row in bytes, as the client sends it. The service measures this size."""
     return len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode())
 
 
@@ -130,7 +131,7 @@ def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
 
 
 def status_fields(status: Status, *, by: str | None = None, at: datetime | None = None) -> dict[str, Any]:
-    """Return the fields that say what became of a row."""
+    """Return the fields that record the outcome of a row."""
     return {
         "status": status.value,
         "status_changed_at": iso(at) if at else None,
@@ -144,14 +145,14 @@ def _fields(document: object) -> Mapping[str, Any]:
 
 
 def _reference(value: object) -> object:
-    """Return a value that may serve to find the document, None for one that cannot."""
+    """Return a value that can identify the document, None for any other value."""
     if isinstance(value, str):
         return value if _text(value) == value and len(value.encode()) <= MAX_REFERENCE else None
     return value if isinstance(value, int | float | bool) and _number(value) == value else None
 
 
 def _plain(value: object, limit: int | None = None, depth: int = 0) -> object:
-    """Return a value as JSON that can be encoded and stored, cut to ``limit``."""
+    """Return a value as JSON that can be encoded and stored, cut to ``limit`` characters or entries."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -177,7 +178,7 @@ def _number(value: float) -> object:
 
 
 def _text(value: str) -> str:
-    """Return a text in which halves of surrogate pairs, which UTF-8 cannot encode, are replaced."""
+    """Return a text without unpaired surrogates. UTF-8 cannot encode them, so they are replaced."""
     if value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

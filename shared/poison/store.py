@@ -1,7 +1,7 @@
-"""The poison container: documents that could not be processed, with their error, until somebody decides.
+"""The poison container: documents that could not be processed, with their error, until an operator decides.
 
-The shape is the specification's (``_handle_poison_message``) and what an operator needs beyond it: where
-the document came from, which handler failed and how, since when and how often, and what became of it.
+A row has the specification's fields (``_handle_poison_message``) and more for operators: the source of the
+document, the handler and its error, the time and number of failures, and the outcome.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from shared.errors import PoisonChangedError, PoisonNotFoundError
 from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
 
 DECIDED_TTL = 90 * DAY
-"""Seconds a row is kept once it was replayed, resolved or discarded; pending rows stay."""
+"""Seconds until a replayed, resolved or discarded row expires. Pending rows never expire."""
 
 DECISION_FIELDS = (*status_fields(Status.PENDING), "ttl")
-"""Fields that say what became of a row: they stay when the same version fails once more."""
+"""Fields that record the outcome of a row. They do not change when the same version fails again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,10 +46,10 @@ class PoisonStore:
     async def record(
         self, *, source: str, handler: str, document: object, error: Exception, attempts: int
     ) -> str:
-        """Write down that a document could not be processed; return the id of its row.
+        """Record a document that could not be processed; return the id of its row.
 
-        The same version failing again, because its batch was delivered again, changes nothing but the time
-        and the count; a new version makes a settled row pending again.
+        The same version can fail again if its batch is delivered again. This changes only the time and the
+        count. A new version makes a decided row pending again.
         """
         now, failure = self._clock.now(), Failure(source, handler, document, error, attempts)
         row = poison_row(failure, now)
@@ -87,7 +87,7 @@ class PoisonStore:
         Raises
         ------
         PoisonNotFoundError
-            There is none with this id.
+            There is no row with this id.
         """
         row = await find_item(self._container, row_id, PARTITION)
         if row is None:
@@ -115,19 +115,19 @@ class PoisonStore:
     async def set_status(
         self, row_id: str, status: Status, *, by: str, seen: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Set what became of a row, by whom and when; return the row.
+        """Record the outcome of a row, who decided it and when; return the row.
 
         Parameters
         ----------
         seen
-            The row as it was when this was decided.
+            The row on which the decision was based.
 
         Raises
         ------
         PoisonNotFoundError
-            There is none with this id.
+            There is no row with this id.
         PoisonChangedError
-            The document has failed in another version since it was ``seen``.
+            Another version of the document has failed after the row was ``seen``.
         """
         return await retrying(CosmosAccessConditionFailedError)(
             self._try_set_status, row_id, status, by, seen
@@ -155,7 +155,7 @@ class PoisonStore:
 
 
 def _same_failure(row: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
-    """Say whether a row still tells of the version that it told of when it was seen."""
+    """Return whether a row still records the version that it recorded when it was seen."""
     if row["source_etag"] is None:
         return bool(row["_etag"] == seen["_etag"])
     return bool(row["source_etag"] == seen["source_etag"])

@@ -16,7 +16,7 @@ from shared.errors import PriceError
 from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
 
 LIFETIME_SECONDS = 60.0
-"""How long an instance uses the table before it looks for overrides again: one query a minute."""
+"""Seconds for which an instance uses a table before it queries the overrides again: one query a minute."""
 
 OVERRIDES = Query("price_overrides", "SELECT * FROM c ORDER BY c.id")
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class PriceBook:
-    """Brings the price table, cached."""
+    """Loads and caches the price table."""
 
     def __init__(
         self,
@@ -42,7 +42,8 @@ class PriceBook:
     async def table(self) -> PriceTable:
         """Return the table in force.
 
-        If the overrides cannot be read, the table in use stays in use; without one the error is raised.
+        If the overrides cannot be read, the cached table stays in use. Without a cached table the error is
+        raised.
         """
         if self._table is not None and self._clock.monotonic() < self._expires:
             return self._table
@@ -58,7 +59,7 @@ class PriceBook:
         return self._table
 
     async def overrides(self) -> list[ModelPrice]:
-        """Return the overrides; one that is not usable is reported and left out."""
+        """Return the overrides. An invalid override is logged and omitted."""
         items = run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES)
         prices: list[ModelPrice] = []
         async for item in items:
@@ -69,7 +70,7 @@ class PriceBook:
         return prices
 
     async def put(self, price: ModelPrice) -> str:
-        """Store an override; return its id. The same model and date is one override."""
+        """Store an override; return its id. It replaces an override of the same model and date."""
         item = {
             "id": f"{price.model}|{_utc(price.effective_from):%Y-%m-%dT%H:%M:%S}",
             "scope": str(Scope.PRICES),

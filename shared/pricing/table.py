@@ -1,6 +1,7 @@
-"""What an interaction cost: a price table with dates, in whole nano-dollars per token.
+"""The cost of an interaction: a price table with dates, in whole nano-dollars per token.
 
-1 USD per million tokens is 1,000 nano-dollars per token, so list prices are integers and so is every cost.
+1 USD per million tokens is 1,000 nano-dollars per token. List prices are therefore integers, and so is every
+cost.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ from shared.errors import PriceError
 from shared.units import Millis, NanoUSD
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
-"""One dollar per token: three orders above any list price, so a mistyped unit does not pass."""
+"""One dollar per token. It is three orders of magnitude above any list price, to catch a wrong unit."""
 
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
 
 
 class PriceTier(BaseModel):
-    """Prices for prompts up to a length."""
+    """Prices for prompts up to a maximum length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     up_to_input_tokens: Annotated[int, Field(gt=0)] | None = None
-    """Longest prompt this tier applies to, in tokens; None for any length."""
+    """Longest prompt of this tier, in tokens; None for any length."""
     input_nano_usd_per_token: Price
     output_nano_usd_per_token: Price
 
 
 class ModelPrice(BaseModel):
-    """The price of one model from a moment on, until the next entry of the same model."""
+    """The price of one model from a date until the next entry of the same model."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(label)]
-    """Its name as facts have it: cut and cleaned like every label of a document."""
+    """The model's name in facts: cut and cleaned like every label of a document."""
     effective_from: datetime
-    """From when it holds. A date or time without a zone is UTC."""
+    """Start of the price. A date or time without a zone is UTC."""
     tiers: Annotated[tuple[PriceTier, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -59,12 +60,12 @@ class ModelPrice(BaseModel):
 
     @property
     def since(self) -> Millis:
-        """The moment from which the price holds."""
+        """Start of the price, in milliseconds since the epoch."""
         moment = self.effective_from
         return Millis(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
     def cost(self, tokens_in: int, tokens_out: int) -> NanoUSD:
-        """Return the cost of one call: each token at the price of the tier its prompt falls into."""
+        """Return the cost of one call: every token at the price of the prompt's tier."""
         for tier in self.tiers:
             if tier.up_to_input_tokens is None or tokens_in <= tier.up_to_input_tokens:
                 return NanoUSD(
@@ -74,7 +75,7 @@ class ModelPrice(BaseModel):
 
 
 class PriceTable:
-    """Prices by model and date. Later entries for the same model and moment win, so overrides come last."""
+    """Prices by model and date. The last entry for a model and date wins, so callers pass overrides last."""
 
     def __init__(self, prices: Iterable[ModelPrice]) -> None:
         chosen = {(price.model, price.since): price for price in prices}
@@ -84,12 +85,12 @@ class PriceTable:
         self._starts = {model: [p.since for p in entries] for model, entries in self._by_model.items()}
         canonical = [price.model_dump(mode="json") for _, price in sorted(chosen.items())]
         self.fingerprint = sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
-        """Same fingerprint, same prices: tells whether anything has to be priced again."""
+        """Equal for equal prices. Repricing compares it to detect a change."""
 
     def cost(
         self, model: str | None, at: Millis, tokens_in: int | None, tokens_out: int | None
     ) -> NanoUSD | None:
-        """Return what a call of ``model`` at that moment cost, None without a price or a count of tokens."""
+        """Return the cost of a call of ``model`` at a moment, None without a price or a token count."""
         starts = self._starts.get(model or "")
         if not starts or tokens_in is None or tokens_out is None:
             return None
@@ -103,7 +104,7 @@ class PriceTable:
         return sorted(self._by_model)
 
     def entries(self) -> list[ModelPrice]:
-        """Return every price, by model and date."""
+        """Return every price, in order of model and date."""
         return [price for model in self.models() for price in self._by_model[model]]
 
 
