@@ -1,4 +1,4 @@
-"""What the calls made by a piece of work cost: one record for all reports and logs."""
+"""The cost of the calls in a piece of work. All reports and logs use this one record."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 
 @dataclass(slots=True)
 class Cost:
-    """What a piece of work cost."""
+    """The cost of a piece of work."""
 
     requests: int = 0
     request_units: float = 0.0
     """Sum of the request charges of the service's answers."""
     seconds: float = 0.0
-    """How long it took; 0 until it has ended."""
+    """Its duration, 0 until it has ended."""
 
     def log_fields(self) -> dict[str, float]:
-        """Return the fields that a log event about the work carries."""
+        """Return the fields for a log event about the work."""
         return {
             "requests": self.requests,
             "request_units": round(self.request_units, 2),
@@ -34,9 +34,9 @@ _measured: ContextVar[tuple[Cost, ...]] = ContextVar("measured", default=())
 
 @contextmanager
 def measured_cost() -> Iterator[Cost]:
-    """Measure the calls made inside, also in tasks started inside.
+    """Measure the calls inside the block, including calls of tasks that are started inside it.
 
-    Nested work counts towards the work around it as well.
+    Nested work also counts towards the work around it.
     """
     cost, started = Cost(), time.monotonic()
     token = _measured.set((*_measured.get(), cost))
@@ -48,7 +48,7 @@ def measured_cost() -> Iterator[Cost]:
 
 
 def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
-    """Add a response's request charge to the work in progress: the ``response_hook`` of every SDK call."""
+    """Add a response's request charge to the work in progress. The ``response_hook`` of every SDK call."""
     for cost in _measured.get():
         cost.requests += 1
         cost.request_units += float(headers.get("x-ms-request-charge", 0))

@@ -1,4 +1,4 @@
-"""A client of the Cosmos DB account that the settings name."""
+"""The client of the Cosmos DB account in the settings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from shared.settings import Settings
 
 
 def transport(endpoint: str) -> AioHttpTransport:
-    """Return the HTTP transport for a client of the account at ``endpoint``; closing the client closes it.
+    """Return the HTTP transport for a client of the account at ``endpoint``. Closing the client closes it.
 
-    At its default the SDK asks the environment for a proxy and ``~/.netrc`` for a password before every
-    request, each in a thread. Whether the environment names a proxy for the account does not change, so it is
-    asked once, here; only behind a proxy the SDK goes on asking. Up to 100 connections are pooled.
+    By default the SDK looks up a proxy in the environment and a password in ``~/.netrc`` before every
+    request, each in a thread. The proxy in the environment does not change, so it is looked up once, here.
+    The SDK repeats the lookups only behind a proxy. Up to 100 connections are pooled.
     """
     address = urlsplit(endpoint)
     proxied = address.scheme in getproxies() and not proxy_bypass(address.hostname or "")
@@ -33,7 +33,7 @@ def endpoint_of(connection_string: str) -> str:
     Raises
     ------
     ValueError
-        There is none.
+        The connection string has no endpoint.
     """
     for part in connection_string.split(";"):
         name, _, value = part.partition("=")
@@ -43,12 +43,12 @@ def endpoint_of(connection_string: str) -> str:
 
 
 def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
-    """Return a client for the account that the settings name. Makes no connection yet.
+    """Return a client for the account in the settings. Does not connect yet.
 
     Parameters
     ----------
     user_agent
-        Suffix of the User-Agent header: tells in the account's logs who spent the request units.
+        Suffix of the User-Agent header. The account's logs attribute request units by it.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
         "consistency_level": "Session",
         "user_agent_suffix": user_agent,
         "connection_timeout": REQUEST_TIMEOUT_SECONDS,
-        # The service's 2 MB are of what is sent: of Devanagari 3 bytes a letter, escaped 6.
+        # The service's 2 MB limit applies to the bytes sent: 3 per Devanagari letter, 6 if escaped.
         "enable_compact_utf8_item_writes": True,
     }
     if settings.cosmos_connection_string:

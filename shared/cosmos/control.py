@@ -1,4 +1,4 @@
-"""Control documents: what the fleet remembers about itself, in the container ``fleet_state``."""
+"""Control documents: the fleet's own state, in the container ``fleet_state``."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Scope(StrEnum):
     """Logical partitions of ``fleet_state``."""
 
     GENERATIONS = "generations"
-    """One document: the number of shards of each generation, and which are complete."""
+    """One document: the number of shards of each generation, and the complete generations."""
     BUILDS = "builds"
     """One document per generation: which views may be published."""
     REFRESH = "refresh"
-    """One document per generation: up to when the scheduled views are published."""
+    """One document per generation: the time up to which the scheduled views are published."""
     AUDIT = "audit"
-    """One document per generation and feed: how far the feed is audited."""
+    """One document per generation and feed: the cursors of the audit."""
     PRICING = "pricing"
-    """One document per generation: the prices that everything is counted at, and a walk under way."""
+    """One document per generation: the prices of all counted interactions, and a walk in progress."""
     PRICES = "prices"
-    """One document per model and date: prices that operators put over the list."""
+    """One document per model and date: operator overrides of prices."""
 
 
 class ControlDocument:
-    """One document of ``fleet_state``. Instances that change it at the same time lose no change."""
+    """One document of ``fleet_state``. :meth:`update` loses no change under concurrent updates."""
 
     def __init__(self, container: ContainerProxy, scope: Scope, document_id: str) -> None:
         self._container = container
@@ -57,7 +57,7 @@ class ControlDocument:
         return await find_item(self._container, self._id, self._scope)
 
     async def save(self, content: Mapping[str, Any]) -> None:
-        """Store the document, whatever is stored: the last writer wins.
+        """Store the document unconditionally. The last writer wins.
 
         Raises
         ------
@@ -67,19 +67,19 @@ class ControlDocument:
         await retrying()(self._upsert, content)
 
     async def update(self, change: Callable[[Body | None], Mapping[str, Any] | None]) -> Body:
-        """Change what is stored, guarded by its etag; return what is stored then.
+        """Change the stored document, guarded by its etag; return the document that is stored afterwards.
 
         Parameters
         ----------
         change
-            Called with the stored document, or None if there is none; returns the new content, or None to
-            leave it. Called again if another instance changed the document in between: it must be pure. It
-            may raise, which leaves the document as it is. It may not return None if there is no document.
+            Called with the stored document, or None if there is none. Returns the new content, or None for no
+            change. Called again if another instance changed the document in between, so it must be pure. It
+            may raise; the document is then unchanged. It may not return None if there is no document.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries, or other instances kept changing the document.
+            The service did not answer, or other instances changed the document, in all attempts.
         """
         return await retrying(
             CosmosAccessConditionFailedError, CosmosResourceExistsError, CosmosResourceNotFoundError

@@ -13,12 +13,12 @@ from shared.cosmos.charges import record_charge
 
 
 async def find_item(container: ContainerProxy, item_id: str, partition_key: Any) -> dict[str, Any] | None:
-    """Return a document, None if there is none; the charge is added to the work in progress.
+    """Return a document, None if there is none. Adds the charge to the work in progress.
 
     Raises
     ------
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-        The service did not answer, also where it answers 404 for another reason: see :func:`is_absent`.
+        The service did not answer, or it answered 404 for another reason: see :func:`is_absent`.
     """
     try:
         return dict(await container.read_item(item_id, partition_key, response_hook=record_charge))
@@ -30,9 +30,9 @@ async def find_item(container: ContainerProxy, item_id: str, partition_key: Any)
 
 
 def is_absent(error: CosmosResourceNotFoundError) -> bool:
-    """Say whether a 404 means that there is no such document.
+    """Return whether a 404 means that there is no such document.
 
-    With a sub-status it does not: a replica lags behind what this client has seen (1002), or what the
-    document belongs to is not there (1003).
+    A 404 with a sub-status means something else: a replica lags behind this client's session (1002), or the
+    container or database does not exist (1003).
     """
     return not error.sub_status

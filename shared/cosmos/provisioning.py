@@ -1,4 +1,4 @@
-"""Bring a database in line with the catalogue: create what is missing, report what differs."""
+"""Apply the catalogue to a database: create missing containers, report differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.containers import CATALOGUE, Container
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One property in which a container differs from the catalogue."""
+    """One property of a container that differs from the catalogue."""
 
     container: str
     prop: str
@@ -28,7 +28,7 @@ class Drift:
 
 @dataclass(slots=True)
 class ProvisioningReport:
-    """What one call of :func:`apply_catalogue` did and found."""
+    """The result of one call of :func:`apply_catalogue`."""
 
     created: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -36,16 +36,16 @@ class ProvisioningReport:
 
 
 async def apply_catalogue(client: CosmosClient, database: str) -> ProvisioningReport:
-    """Create the database and every container that is missing; change nothing that exists.
+    """Create the database and every missing container. Existing containers are not changed.
 
-    Differences of existing containers are reported, not repaired: a partition key cannot be changed, and
-    a policy that somebody tuned by hand is theirs to decide about. Running it again is harmless.
+    Differences of existing containers are reported, not repaired: a partition key cannot be changed, and an
+    operator may have tuned a policy by hand. The call can be repeated safely.
     """
     return await apply_containers(await client.create_database_if_not_exists(database), CATALOGUE)
 
 
 async def apply_containers(database: DatabaseProxy, containers: Iterable[Container]) -> ProvisioningReport:
-    """Do the same for some containers of a database that exists."""
+    """Do the same for the given containers of an existing database."""
     report = ProvisioningReport()
     for wanted in containers:
         try:
@@ -73,7 +73,7 @@ async def _create(database: DatabaseProxy, wanted: Container) -> None:
 
 
 def container_drift(wanted: Container, found: Mapping[str, Any]) -> list[Drift]:
-    """Compare a container's properties, as the service returns them, with the catalogue."""
+    """Compare a container's properties, in the form that the service returns, with the catalogue."""
     pairs: list[tuple[str, Any, Any]] = [
         ("partition key", [wanted.partition_key], found.get("partitionKey", {}).get("paths")),
         ("default TTL", wanted.default_ttl, found.get("defaultTtl")),

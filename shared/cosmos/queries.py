@@ -1,4 +1,4 @@
-"""Queries with names: the text that the service gets, and the name that code, tests and logs know it by."""
+"""Named queries: the text for the service, and the name that code, tests and logs use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Query(str):
     name: str
 
     def __new__(cls, name: str, text: str) -> Query:
-        """Return the text with its name."""
+        """Create a query from its text and its name."""
         query = super().__new__(cls, text)
         query.name = name
         return query
@@ -26,19 +26,19 @@ class Query(str):
 def run_query(
     container: ContainerProxy, query: Query, values: Mapping[str, Any], *, partition_key: str | None = None
 ) -> AsyncIterator[dict[str, Any]]:
-    """Return the rows of a query, page by page as they are asked for.
+    """Return the rows of a query. Pages are requested as the rows are read.
 
     Parameters
     ----------
     values
         The parameters, without their ``@``.
     partition_key
-        The logical partition to ask; None asks all physical partitions.
+        The logical partition to query; None queries all physical partitions.
 
     Raises
     ------
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-        While the rows are read: the service did not answer.
+        The service did not answer. Raised while the rows are read.
     """
     options: dict[str, Any] = {} if partition_key is None else {"partition_key": partition_key}
     return container.query_items(
@@ -50,10 +50,10 @@ def run_query(
 
 
 def numbered(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
-    """Return values as parameters ``prefix0``, ``prefix1``, …: for ``IN`` lists, which take no array."""
+    """Return values as parameters ``prefix0``, ``prefix1``, … for ``IN`` lists, which accept no array."""
     return {f"{prefix}{number}": value for number, value in enumerate(values)}
 
 
 def in_list(prefix: str, values: Sequence[Any]) -> str:
-    """Return the parameters of :func:`numbered` as the text between the brackets of an ``IN``."""
+    """Return the names of the :func:`numbered` parameters as the text between the brackets of an ``IN``."""
     return ", ".join(f"@{name}" for name in numbered(prefix, values))

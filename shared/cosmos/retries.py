@@ -1,7 +1,7 @@
-"""How often everything is tried, and which errors are worth another try.
+"""Retry policies, and the errors that are retried.
 
-Three layers retry: the SDK (its defaults), one of the policies below within an invocation, and the platform,
-which runs a failed invocation again (:data:`INVOCATION`).
+Three layers retry. The SDK uses its defaults. Within an invocation one of the policies below applies. The
+platform runs a failed invocation again (:data:`INVOCATION`).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ REQUEST_TIMEOUT_SECONDS = 30
 """The specification's ``request_timeout_seconds``."""
 
 READ_SESSION_NOT_AVAILABLE = 1002
-"""Sub-status of a 404 by a replica that has not yet seen what the client has."""
+"""Sub-status of a 404 from a replica that lags behind the client's session."""
 
 TRANSIENT_STATUSES = frozenset({408, 410, 429, 449, 500, 502, 503, 504})
-"""The service could not answer now; the same request may succeed later."""
+"""The service could not answer now. The same request may succeed later."""
 
 
 _SERVICE_ERRORS = (CosmosHttpResponseError, CosmosBatchOperationError)
-"""The service's no to a request, and to one operation of a transactional batch: 207, with 429 inside."""
+"""The service's refusal of a request, and of one operation of a transactional batch: 207, with 429 inside."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether an error is the service's or the network's, and may pass."""
+    """Return whether an error comes from the service or the network, and is temporary."""
     if isinstance(error, _SERVICE_ERRORS):
         lags = isinstance(error, CosmosHttpResponseError) and error.sub_status == READ_SESSION_NOT_AVAILABLE
         return error.status_code in TRANSIENT_STATUSES or (error.status_code == 404 and lags)
@@ -60,9 +60,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_service_fault(error: BaseException) -> bool:
-    """Say whether an error is no document's fault: the service, the network, a key or a missing container.
+    """Return whether an error has another cause than a document: service, network, key, missing container.
 
-    Only two answers of the service speak of the document: 400 (it is malformed) and 413 (it is too large).
+    Only two responses of the service concern the document: 400 (it is malformed) and 413 (it is too large).
     """
     if isinstance(error, _SERVICE_ERRORS):
         return error.status_code not in (400, 413)
@@ -70,7 +70,7 @@ def is_service_fault(error: BaseException) -> bool:
 
 
 def retry_after_seconds(error: BaseException | None) -> float:
-    """Return how long the service asked to wait (``x-ms-retry-after-ms``), 0 if it did not."""
+    """Return the pause that the service requests (``x-ms-retry-after-ms``) in seconds, 0 without one."""
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     try:
         return min(float(headers.get("x-ms-retry-after-ms", 0)) / 1000, REQUEST_TIMEOUT_SECONDS)
@@ -80,14 +80,14 @@ def retry_after_seconds(error: BaseException | None) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often something is tried, and how long the pauses are: exponential, with full jitter."""
+    """The number of attempts and the pauses between them. Pauses are exponential with full jitter."""
 
     attempts: int | None
-    """Tries in all, the first included. None: no limit."""
+    """Number of attempts, including the first. None: no limit."""
     first_pause: float
-    """Upper bound of the first pause, in seconds; doubles with each try."""
+    """Upper bound of the first pause, in seconds. Doubles with each attempt."""
     longest_pause: float
-    """Upper bound of every pause, in seconds. A pause that the service asks for may be longer."""
+    """Upper bound of every pause, in seconds. A pause that the service requests may be longer."""
 
 
 OPERATION = RetryPolicy(attempts=6, first_pause=0.05, longest_pause=5.0)
@@ -98,16 +98,16 @@ FOLD = RetryPolicy(attempts=12, first_pause=0.05, longest_pause=5.0)
 that another instance made progress."""
 
 REBUILD_PASSES = 20
-"""Times a rebuild reads a shard again for those of its partials that the feeds changed in the meantime. No
-pauses: reading a shard takes longer than any."""
+"""Number of times that a rebuild reads a shard again, for partials that the feeds changed in the meantime. It
+makes no pauses: reading a shard lasts longer than any pause."""
 
 INVOCATION = RetryPolicy(attempts=None, first_pause=1.0, longest_pause=60.0)
-"""A change feed function, by the platform. Without a policy the trigger advances its lease after a failure,
-and the batch is lost. Unlimited retries hold the lease where it is until the service answers."""
+"""For a change feed function, by the platform. Without a policy the trigger advances its lease after a
+failure, and the batch is lost. Unlimited retries hold the lease until the service answers."""
 
 
 def document_policy(attempts: int, first_pause: float) -> RetryPolicy:
-    """Return the policy for a document that fails alone, from the settings; then it goes to poison."""
+    """Return the policy for a document that fails alone, from the settings. Afterwards it goes to poison."""
     return RetryPolicy(attempts, first_pause, first_pause * 2.0**attempts)
 
 
@@ -146,5 +146,5 @@ def retrying(
 
 
 def jittered_pause(policy: RetryPolicy, state: RetryCallState) -> float:
-    """Return the pause after a failed try: random, up to a bound that doubles with each try, in seconds."""
+    """Return the pause after a failed attempt in seconds: random, up to a bound that doubles each time."""
     return wait_random_exponential(multiplier=policy.first_pause, max=policy.longest_pause)(state)
