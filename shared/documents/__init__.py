@@ -1,1 +1,1 @@
-"""Source documents as the web application writes them: read, checked, and nothing else."""
+"""Source documents in the form that the web application writes: parsing and validation only."""

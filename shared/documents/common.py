@@ -1,4 +1,4 @@
-"""What every source document has in common: identity, field types, limits and the error for a bad one."""
+"""The common parts of source documents: identity, field types, limits, and the error for an invalid one."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from shared.errors import DocumentError
 from shared.units import Millis
 
 MAX_DOCUMENT_CHARACTERS = 1_048_576
-"""Text in all fields together. Half of what the service stores in an item: leaves room to keep the document
-whole in a poison row."""
+"""Maximum characters in all fields together: half of the service's limit for an item. This leaves room for
+the whole document in a poison row."""
 
 MAX_TEXT_CHARACTERS = 262_144
-"""65,536 output tokens, the most any priced model answers with, at four characters a token."""
+"""65,536 output tokens, the maximum of all priced models, at four characters per token."""
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
-"""How far the writer's clock may run ahead of the service's."""
+"""Maximum time by which the writer's clock may be ahead of the service's clock."""
 
 _QUOTABLE = re.compile(r"[A-Za-z0-9._\-]{0,32}|\d{4}-\d\d-\d\d[0-9T:.+Z\- ]{0,25}")
-"""A single word, a version or a time: texts that an error may quote, since no sentence or address is one."""
+"""A single word, a version or a time. An error may quote these texts: none is a sentence or an address."""
 
 _MOST_DIGITS = 40
 
 
 def quote(value: object) -> str:
-    """Return a value as an error quotes it: of what may be somebody's words, only kind and length."""
+    """Return a value in the form for an error. Of what may be a person's words: only type and length."""
     match value:
         case str():
             return repr(value) if _QUOTABLE.fullmatch(value) else f"a text of {len(value)} characters"
@@ -62,7 +62,7 @@ def _number(value: object) -> object:
 
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair is no character: no encoding of text can hold it."""
+"""An unpaired surrogate is not a character. No text encoding can represent it."""
 
 MAX_LABEL_CHARACTERS = 64
 
@@ -72,13 +72,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
 
 
 def label(text: str) -> str:
-    """Return a text as a key of a view: bounded, and with nothing that could be a sentence or an address.
+    """Return a text as a key of a view: bounded, and without characters of sentences or addresses.
 
-    Letters, marks and digits of every script stay, in Unicode's normal form C: a name has one spelling.
-    Control characters do not, nor what ids and paths of the service may not have.
+    Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
+    An underscore replaces control characters, and characters that ids and paths of the service may not have.
     """
     text = text.strip()
-    if text.isascii():  # as nearly all are
+    if text.isascii():  # true for nearly all
         safe = _UNSAFE.sub("_", text)
     else:
         composed = unicodedata.normalize("NFC", text)
@@ -114,7 +114,7 @@ def _moment(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 TokenCount = Annotated[Whole, Field(ge=0, le=10_000_000)]
-"""Tokens of one call. The largest context window on offer is 2 million."""
+"""Tokens of one call. The largest context window of any model is 2 million."""
 Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
 """A duration within one day."""
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -131,7 +131,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARAC
 
 
 def first(most: int) -> Callable[[object], object]:
-    """Return what cuts a list to its first ``most`` entries; those beyond are not looked at."""
+    """Return a function that cuts a list to its first ``most`` entries. Further entries are not validated."""
     return lambda value: value[:most] if isinstance(value, list) else value
 
 
@@ -143,28 +143,28 @@ def identifier(value: object) -> str | None:
 
 
 class Block(BaseModel):
-    """A document or a part of one: unknown fields are ignored, types are not guessed at."""
+    """A document or a part of one. Unknown fields are ignored, and types are not converted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 def millis(moment: datetime) -> Millis:
-    """Return a time in milliseconds since the epoch, cut below."""
+    """Return a time in milliseconds since the epoch, rounded down."""
     return Millis(int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)))
 
 
 def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
-    """Return ``raw`` as a JSON object of bearable size.
+    """Return ``raw`` as a JSON object of limited size.
 
     Parameters
     ----------
     known
-        Fields that an error may name: the names of others are the document's own.
+        Fields that an error may name. Names of other fields are the document's own content.
 
     Raises
     ------
     DocumentError
-        It is something else, or larger than :data:`MAX_DOCUMENT_CHARACTERS`.
+        It is not an object, or is larger than :data:`MAX_DOCUMENT_CHARACTERS`.
     """
     if not isinstance(raw, Mapping):
         raise DocumentError("document", f"is not an object but {quote(raw)}")
@@ -179,10 +179,10 @@ def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
 
 
 def _characters(value: object) -> int:
-    """Return how much text a value holds."""
+    """Return the number of characters in a value."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, dict):  # of JSON; asking for any mapping takes ten times as long
+    if isinstance(value, dict):  # JSON has no other mapping; a check for Mapping is ten times slower
         return sum(map(_characters, value.values()))
     if isinstance(value, list):
         return sum(map(_characters, value))
@@ -190,7 +190,7 @@ def _characters(value: object) -> int:
 
 
 def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]) -> None:
-    """Refuse a time that lies after the document was written, beyond what clocks may differ.
+    """Refuse a time after the write of the document, beyond the tolerance for clocks.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]
 
 
 def reject(error: ValidationError) -> Never:
-    """Turn pydantic's first complaint into a :class:`DocumentError` that names field and value.
+    """Raise pydantic's first error as a :class:`DocumentError` that names field and value.
 
     Raises
     ------

@@ -20,29 +20,29 @@ from shared.documents.versions import ABUSE_INCIDENT, upcast
 from shared.errors import DocumentError
 
 MAX_ACTIONS = 50
-"""How many actions of an incident count, and how many categories of violation."""
+"""Maximum number of actions and of violation categories that count per incident."""
 
 
 class Flagged(Block):
-    """What was flagged; never its text."""
+    """The flagged content, without its text."""
 
     violation_categories: Annotated[list[Label], BeforeValidator(first(MAX_ACTIONS))] | None = None
 
 
 class Detection(Block):
-    """How it was found."""
+    """The detection of the incident."""
 
     detection_timestamp: Moment | None = None
 
 
 class Action(Block):
-    """What was done about it."""
+    """One action against the incident."""
 
     action_type: Label | None = None
 
 
 class Resolution(Block):
-    """How it ended."""
+    """The resolution of the incident."""
 
     final_decision: Label | None = None
     resolution_timestamp: Moment | None = None

@@ -28,25 +28,25 @@ from shared.documents.versions import USER_INTERACTION, upcast
 from shared.errors import DocumentError
 
 MAX_CITATIONS = 50
-"""How many citations of one answer count; an answer cites a handful. One document then adds 10 KB at most to
-the ledger, and as many keys to the state of its day."""
+"""Maximum number of citations that count per answer. An answer has a handful. One document then adds at most
+10 KB to the ledger, and at most this number of keys to the state of its day."""
 
 
 class Stages(Block):
-    """Where the response time went."""
+    """The parts of the response time."""
 
     content_retrieval_ms: Milliseconds | None = None
 
 
 class QueryMetadata(Block):
-    """What was understood of the question."""
+    """The classification of the question."""
 
     query_complexity: Label | None = None
     query_category: Label | None = None
 
 
 class ResponseMetadata(Block):
-    """Who answered, and with which model."""
+    """The persona and the model of the answer."""
 
     personality_used: Label | None = None
     model_used: Label | None = None
@@ -56,11 +56,11 @@ class ResponseMetadata(Block):
 MAX_TEXT_NAME = 40
 
 TextName = Annotated[Label, AfterValidator(lambda label: label[:MAX_TEXT_NAME].rstrip())]
-"""A text's name, cut like every label: a day's state holds it ten times over."""
+"""A text's name, cut like every label, but shorter: the state of a day contains it ten times."""
 
 
 class Citation(Block):
-    """A passage the answer cites; a whole text where chapter or verse is missing."""
+    """A cited passage. A whole text if chapter or verse is missing."""
 
     source: TextName | None = None
     chapter: Numeral | None = None
@@ -69,24 +69,24 @@ class Citation(Block):
 
 
 Citations = Annotated[list[Citation], BeforeValidator(first(MAX_CITATIONS))]
-"""The first :data:`MAX_CITATIONS` citations; those beyond are not looked at."""
+"""The first :data:`MAX_CITATIONS` citations. Further ones are not validated."""
 
 
 class RagMetadata(Block):
-    """What retrieval found."""
+    """The result of the retrieval."""
 
     chunks_retrieved: Count | None = None
     avg_relevance_score: Share | None = None
 
 
 class Feedback(Block):
-    """What the person said of the answer, beside the rating."""
+    """The person's feedback on the answer, besides the rating."""
 
     accurate: bool | None = None
 
 
 class CostData(Block):
-    """Token counts as the model's provider reported them."""
+    """Token counts that the model's provider reported."""
 
     input_tokens: TokenCount | None = None
     output_tokens: TokenCount | None = None
@@ -94,7 +94,7 @@ class CostData(Block):
 
 
 class QualityMetrics(Block):
-    """Scores the web application gave the answer, 0 to 1."""
+    """The web application's scores of the answer, 0 to 1."""
 
     response_relevance: Share | None = None
     citation_accuracy: Share | None = None
@@ -104,8 +104,8 @@ class QualityMetrics(Block):
 class InteractionDocument(Block):
     """One interaction. Only ``id``, ``user_id`` and a time are required.
 
-    Fields that no view reads are not named here, and so cannot make a document bad. The question's text is
-    the exception: its size may.
+    The model has only fields that views read, so other fields cannot make a document invalid. The question's
+    text is the exception, because its size is limited.
     """
 
     id: Identifier

@@ -1,16 +1,16 @@
-"""Each step from one schema version to the next, and how to tell a version that is not written down.
+"""Each step from one schema version to the next, and how to detect a version that a document does not state.
 
-The web application wrote documents before it gave them versions, in two shapes:
+The web application wrote documents before they had versions, in two shapes:
 
 0.1
-    One envelope for everything: an interaction is a document of type ``interaction`` with its data under
-    ``interaction_data``, a session one of type ``session`` with ``session_data``.
+    One envelope for all types. An interaction has the type ``interaction`` and its data in
+    ``interaction_data``. A session has the type ``session`` and its data in ``session_data``.
 0.2
-    A document of today's type with all fields at the top, some under other names, and the model and its
-    tokens under ``context_data``.
+    A document of the current type with all fields at the top level, some with other names, and the model and
+    its tokens in ``context_data``.
 
-Their times have no zone and are UTC, which is how every time without a zone is read. Their ``cost_usd`` was
-never measured, so it is ignored: a cost is computed from tokens and the price table.
+Their times have no zone and are UTC; every time without a zone is read as UTC. Their ``cost_usd`` was never
+measured, so it is ignored: a cost is computed from tokens and the price table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.documents.common import quote
 from shared.errors import DocumentError
 
 MODEL_NAMES: Mapping[str, str] = MappingProxyType({"gemini-flash": "gemini-2.5-flash"})
-"""What releases before 1.0 called a model, and its name in the price table: they called no other Flash."""
+"""Model names before 1.0, with their names in the price table. Those releases called no other Flash model."""
 
 _NAMES_IN_0_1: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -34,7 +34,7 @@ _NAMES_IN_0_1: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sequence_number": ("sequence",),
     }
 )
-"""What 0.2 calls a field, and where ``interaction_data`` has it: as stored, or as callers handed it over."""
+"""Field names in 0.2, with their names in ``interaction_data``: stored by 0.1, or passed by its callers."""
 
 _USAGE_IN_0_1: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -49,14 +49,14 @@ _ENVELOPE = ("interaction_data", "session_data", "analytics_data")
 _OF_THE_DOCUMENT = frozenset(
     {"id", "user_id", "partition_key", "document_type", "schema_version", "profile_version"}
 )
-"""What a document says of itself; the data in its envelope cannot say it for it."""
+"""Properties of the document itself. The data in its envelope cannot override them."""
 
 _ONLY_IN_0_2 = ("context_data", "user_input", "ai_response")
 _NOT_YET_IN_0_2 = ("user_query", "response_text", "response_metadata", "cost_data")
 
 
 def _part(document: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    """Return a part that a step must open; one that is missing is empty."""
+    """Return the object in a field, empty if the field is missing."""
     part = document.get(field)
     if part is None:
         return {}
@@ -66,7 +66,7 @@ def _part(document: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 
 def _first(part: Mapping[str, Any], names: Iterable[str]) -> object:
-    """Return the first value there is under any of these names."""
+    """Return the first value that exists under one of these names."""
     return next((part[name] for name in names if part.get(name) is not None), None)
 
 
@@ -75,14 +75,14 @@ def _without(document: Mapping[str, Any], *fields: str) -> dict[str, Any]:
 
 
 def _fill(document: dict[str, Any], values: Mapping[str, object]) -> None:
-    """Set what there is a value for; fields that already have one keep it."""
+    """Set fields that have no value yet, unless the new value is None."""
     for name, value in values.items():
         if value is not None and document.get(name) is None:
             document[name] = value
 
 
 def _opened(document: Mapping[str, Any], called: str, type_: str) -> dict[str, Any]:
-    """Return what an envelope says of itself, under today's name of its type."""
+    """Return the envelope's own fields, with the current name of the document type."""
     opened = _without(document, *_ENVELOPE)
     if opened.get("document_type") == called:
         opened["document_type"] = type_
@@ -90,7 +90,7 @@ def _opened(document: Mapping[str, Any], called: str, type_: str) -> dict[str, A
 
 
 def _known(value: object) -> object:
-    # Releases before 1.0 wrote 0 where they had not measured; no call takes 0 tokens or no time.
+    # Releases before 1.0 wrote 0 for "not measured". No call has 0 tokens or a duration of 0.
     return None if value == 0 and not isinstance(value, bool) else value
 
 
@@ -98,7 +98,7 @@ def _known(value: object) -> object:
 
 
 def interaction_version(document: Mapping[str, Any]) -> str:
-    """Tell the version of an interaction that does not say it."""
+    """Return the version of an interaction that does not state it."""
     if document.get("document_type") == "interaction" or document.get("interaction_data") is not None:
         return "0.1"
     if any(document.get(field) is not None for field in _NOT_YET_IN_0_2):
@@ -107,7 +107,7 @@ def interaction_version(document: Mapping[str, Any]) -> str:
 
 
 def interaction_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the data out of the envelope.
+    """Move the data out of the envelope.
 
     Raises
     ------
@@ -124,9 +124,9 @@ def interaction_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename what 1.0 calls otherwise, and put model and tokens where it has them.
+    """Rename the fields that 1.0 renamed, and move model and tokens to their fields in 1.0.
 
-    Both token counts 0, or a response time of 0, is how these releases wrote "not measured".
+    These releases wrote "not measured" as two token counts of 0, or as a response time of 0.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
         },
     )
     renamed["response_time_ms"] = _known(document.get("response_time_ms"))
-    # 0.2 has the rating here a second time; an object is the feedback of today.
+    # 0.2 repeats the rating here. An object is the feedback of current documents.
     if not isinstance(document.get("user_feedback"), Mapping):
         rating = renamed.pop("user_feedback", None)
         _fill(renamed, {"user_rating": rating})
@@ -159,9 +159,9 @@ def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def interaction_to_1_1(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a document without ``cost_data`` one that says what is known: the model, and no tokens.
+    """Add ``cost_data`` to a document without it, with the model and no token counts.
 
-    The specification's example writes 0 tokens; that would be a cost of zero that nobody measured.
+    The specification's example writes 0 tokens. That would be a cost of zero that was never measured.
     """
     if document.get("cost_data") is not None:
         return dict(document)
@@ -188,7 +188,7 @@ def _today(model: object) -> object:
 
 
 def session_version(document: Mapping[str, Any]) -> str:
-    """Tell the version of a session that does not say it."""
+    """Return the version of a session that does not state it."""
     if document.get("document_type") == "session" or document.get("session_data") is not None:
         return "0.1"
     if document.get("session_quality") is not None or document.get("interactions_count") is not None:
@@ -197,7 +197,7 @@ def session_version(document: Mapping[str, Any]) -> str:
 
 
 def session_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the data out of the envelope.
+    """Move the data out of the envelope.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def session_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def session_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the status, and drop a count of interactions that was written once, as 0, and never kept up."""
+    """Rename the status. Drop the count of interactions, which was written once, as 0, and never updated."""
     renamed = _without(document, "session_quality", "interactions_count")
     _fill(renamed, {"status": document.get("session_quality")})
     return renamed
@@ -221,15 +221,15 @@ def session_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def user_version(document: Mapping[str, Any]) -> str:
-    """Tell the version of an account that does not say it: before 1.0 consent was a field of its own."""
+    """Return the version of an account that does not state it. Before 1.0 consent was a top-level field."""
     return "0.1" if document.get("analytics_consent") is not None else "1.0"
 
 
 def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Put consent to analytics where 1.0 has it: else somebody who refused would count as never asked."""
+    """Move consent to its field in 1.0. Otherwise a person who refused would count as never asked."""
     settings = document.get("privacy_settings")
     if settings is not None and not isinstance(settings, Mapping):
-        return dict(document)  # which parsing refuses
+        return dict(document)  # parsing refuses it
     newer = _without(document, "analytics_consent")
     newer["privacy_settings"] = dict(settings or {})
     _fill(newer["privacy_settings"], {"analytics_consent": document.get("analytics_consent")})
@@ -237,5 +237,5 @@ def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def incident_version(_: Mapping[str, Any]) -> str:
-    """Tell the version of an incident that does not say it."""
+    """Return the version of an incident that does not state it."""
     return "1.0"

@@ -1,4 +1,4 @@
-"""Documents of ``users``, as far as the fleet reads them: consent, and nothing that says who it is."""
+"""The fields of ``users`` that the fleet reads: consent, and nothing that identifies the person."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from shared.documents.versions import USER, upcast
 
 
 class Privacy(Block):
-    """What the person agreed to."""
+    """The person's consent."""
 
     analytics_consent: bool | None = None
 
 
 class UserDocument(Block):
-    """One person's account. Only ``id`` and ``user_id`` are required."""
+    """One user's account. Only ``id`` and ``user_id`` are required."""
 
     id: Identifier
     user_id: Identifier
     privacy_settings: Privacy | None = None
     analytics_consent: bool | None = None
-    """Where documents of before 1.0 have it, whatever version they say they are."""
+    """The field of documents from before 1.0, with any stated version."""
     created_at: Moment | None = None
 
 

@@ -1,4 +1,4 @@
-"""Schema versions: a document of any known version is brought to the newest one before it is parsed."""
+"""Schema versions. A document of any known version is converted to the newest one before it is parsed."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ _WRITTEN = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 @dataclass(frozen=True, slots=True)
 class Upcaster:
-    """One step: from the version before to the next."""
+    """One step from a version to the next."""
 
     to: str
     change: Callable[[Mapping[str, Any]], dict[str, Any]]
-    """A pure function: a changed copy. It may count on no type of what it reads."""
+    """A pure function that returns a changed copy. It may not rely on the type of any field."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All versions of one type of document.
+    """All versions of one document type.
 
     Parameters
     ----------
     oldest
-        The version that the first step starts from.
+        The version before the first step.
     steps
-        The steps from there to the newest version, in order.
+        The steps from the oldest to the newest version, in order.
     unmarked
-        Tells the version of a document that does not say it, by its shape.
+        Returns the version of a document that does not state it, by its shape.
     """
 
     oldest: str
@@ -115,8 +115,8 @@ HISTORIES: dict[str, History] = {
     ),
     ABUSE_INCIDENT: History("1.0", (), incident_version),
 }
-"""The newest are the specification's ``CURRENT_SCHEMAS``, 1.0 for a type that is not in it. What was written
-before there were versions is called 0.1 and 0.2."""
+"""The newest versions are the specification's ``CURRENT_SCHEMAS``, 1.0 for a type without an entry there.
+Documents from before there were versions are called 0.1 and 0.2."""
 
 
 def upcast(document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
