@@ -1,8 +1,8 @@
-"""The auditor: pulls the feeds with cursors of its own, some minutes behind, and repairs what was lost.
+"""The auditor: reads the feeds with its own cursors, some minutes behind, and counts lost documents.
 
-The platform moves a trigger's lease on after an invocation that failed without a retry policy, and so loses
-the batch for good. The auditor feeds the same documents to the same fold. What was counted is skipped by
-the ledger; what was lost is counted now, and reported as repaired.
+After an invocation that failed without a retry policy, the platform advances the trigger's lease and the
+batch is lost. The auditor passes the same documents to the same fold. The ledger skips counted documents.
+Lost documents are counted and reported as repaired.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.settings import Settings
 
 PAGE_SIZE = 500
 BUDGET_SECONDS = 240.0
-"""How long one run over all feeds may take: less than the five minutes between two of them."""
+"""Longest duration of one run over all feeds, in seconds: less than the five minutes between two runs."""
 
 VIEW_STATE = "view_state"
 
@@ -34,27 +34,27 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class AuditReport:
-    """What one run over one feed found."""
+    """The result of one run over one feed."""
 
     feed: str
     documents: int = 0
     repaired: int = 0
-    """Documents nobody had counted; of ``view_state``, documents that did not show what they should."""
+    """Source documents not counted before. Of ``view_state``: published documents that were out of date."""
     caught_up: bool = True
-    """False if the time was up before the feed's end was reached, or the feed has to wait for others."""
+    """False if the run ended before the end of the feed, or if the feed must wait for other feeds."""
     cost: Cost = field(default_factory=Cost)
 
 
 class Auditor:
-    """Audits every source feed, and the feed of ``view_state`` for publications that were missed.
+    """Audits every source feed, and the feed of ``view_state`` for missed publications.
 
     Parameters
     ----------
     reader
-        The database, through a client that nothing else uses: the SDK returns a feed's continuation as the
-        last response headers of the client.
+        The database, through a client that nothing else uses. The SDK returns a feed's continuation in the
+        client's last response headers.
     clock
-        What was written before now minus the delay is audited.
+        Writes before now minus the delay are audited.
     """
 
     def __init__(
@@ -80,24 +80,24 @@ class Auditor:
     async def audit_all(
         self, *, delay_seconds: int | None = None, from_beginning: bool = False
     ) -> list[AuditReport]:
-        """Audit every feed, sources first; return one report each.
+        """Audit every feed, sources first; return one report per feed.
 
-        A generation is complete once all sources are audited up to a moment after its beginning. Before
-        that nothing is published, and ``view_state`` is left for later, to be read from its start.
+        A generation is complete when all sources are audited up to a moment after its beginning. Before that
+        nothing is published. ``view_state`` is audited afterwards, from its beginning.
 
         Parameters
         ----------
         delay_seconds
-            Leave alone what was written in the last so many seconds; the setting unless given.
+            Skip writes of the last ``delay_seconds`` seconds. The default is the setting.
         from_beginning
-            Forget how far the feeds have been audited, and read all that they hold.
+            Ignore the cursors and read the feeds from the beginning.
 
         Raises
         ------
         SettingsError
-            The settings contradict what is remembered of the generation.
+            The settings contradict the recorded generation.
         Exception
-            What made the audit of a feed fail; of several the first. The others were audited all the same.
+            The first error that made the audit of a feed fail. The other feeds were audited.
         """
         generation = await self._generations.begin()
         delay = self._delay if delay_seconds is None else delay_seconds
@@ -115,7 +115,7 @@ class Auditor:
                         feed, delay_seconds=delay, deadline=deadline, from_beginning=from_beginning
                     )
                 )
-            except Exception as error:  # noqa: BLE001 - one feed must not keep the others from being audited
+            except Exception as error:  # noqa: BLE001 - one feed must not prevent the audit of the others
                 _log.exception("audit_failed", feed=feed, error_type=type(error).__name__)
                 failures.append(error)
         if failures:
@@ -125,7 +125,7 @@ class Auditor:
     async def _may_publish(
         self, generation: Generation, horizon: int, sources: Sequence[AuditReport]
     ) -> bool:
-        """Say whether the generation is complete; make it so if the audit of the sources shows it."""
+        """Return whether the generation is complete. Mark it so if the audit of the sources shows it."""
         if await self._generations.is_complete():
             return True
         if len(sources) < len(SOURCES) or not all(report.caught_up for report in sources):
@@ -144,12 +144,12 @@ class Auditor:
         Parameters
         ----------
         delay_seconds
-            Leave alone what was written in the last so many seconds. Of ``view_state`` what this run wrote
-            for the sources is among it, unless the delay is 0.
+            Skip writes of the last ``delay_seconds`` seconds. In ``view_state`` this includes the writes of
+            this run for the sources, unless the delay is 0.
         deadline
-            When to stop, by :meth:`Clock.monotonic`.
+            Time of :meth:`Clock.monotonic` at which the audit stops.
         from_beginning
-            Do not look for cursors.
+            Ignore the cursors.
         """
         horizon = int(self._clock.timestamp()) - delay_seconds
         report = AuditReport(feed)
@@ -191,10 +191,11 @@ class Auditor:
         return (await self._ingest.ingest_batch(feed, documents)).changed
 
     async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[dict[str, Any]]:
-        """Return the cursors of a feed: one per range it had when it was first audited.
+        """Return the cursors of a feed: one per feed range of the first audit.
 
-        A range that was split since is still read whole; the SDK follows the split. A container that was
-        made anew, or restored, has another resource id: it is read from the start, old cursors mean nothing.
+        A cursor still covers a range that was split afterwards, because the SDK follows the split. A
+        recreated or restored container has another resource id. Its old cursors are invalid, so its feed is
+        read from the beginning.
         """
         item = await self._cursor(feed).read()
         if item is not None:
@@ -205,11 +206,11 @@ class Auditor:
         return await _from_beginning(container)
 
     async def _save(self, feed: str, rid: str, ranges: list[dict[str, Any]]) -> None:
-        # Two auditors at once would only do the same work twice: the last cursor written is a true one.
+        # Two concurrent auditors do the same work twice and no harm: the last cursor written is a valid one.
         await self._cursor(feed).save({"rid": rid, "ranges": ranges})
 
     def _cursor(self, feed: str) -> ControlDocument:
-        """Return the document with a feed's cursors: each generation reads all feeds from the beginning."""
+        """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
 
 
@@ -220,7 +221,7 @@ async def _from_beginning(container: ContainerProxy) -> list[dict[str, Any]]:
 
 
 async def _pages(container: ContainerProxy, position: Mapping[str, Any]) -> Any:
-    """Yield the pages of a feed range after its cursor, each with the continuation behind it."""
+    """Yield the pages of a feed range after its cursor, each with the continuation after the page."""
     if position["continuation"] is None:
         feed = container.query_items_change_feed(
             feed_range=position["feed_range"],

@@ -1,4 +1,4 @@
-"""Rebuild the state of views from the ledger alone, shard by shard, while the feeds go on."""
+"""Rebuild the state of views from the ledger alone, shard by shard, while the feeds continue."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class RebuildReport:
-    """What a rebuild did."""
+    """The result of a rebuild."""
 
     views: list[str]
     shards: int = 0
-    """Shards that are done."""
+    """Recounted shards."""
     pages: int = 0
     partials: int = 0
     corrected: int = 0
-    """Partials that differed from what the ledger says, or were missing."""
+    """Partials that differed from the ledger, or were missing."""
     unfinished: list[ShardId] = field(default_factory=list)
-    """Shards that the feeds changed faster than they could be read: run it again when it is quieter."""
+    """Shards that the feeds changed faster than the rebuild could read. Run it again at lower load."""
     published: int = 0
     poisoned: int = 0
     cost: Cost = field(default_factory=Cost)
 
 
 Progress = Callable[[RebuildReport, int], None]
-"""Called with the report so far, and the number of shards there are."""
+"""Called with the report so far and the total number of shards."""
 
 
 class Rebuilder:
-    """Recomputes partials, holding views back meanwhile.
+    """Recomputes partials, and holds the views back until it is done.
 
-    Correct whatever happens at the same time: a partial is written only if nobody changed it since before the
-    ledger was read, and before the people that it is derived from. Who was here on which day (``person``) is
-    taken as it is, for it outlives the ledger.
+    Correct under concurrent changes: a partial is written only if it has not changed since before the ledger
+    was read, and before the people that it is derived from were read. The days on which people were active
+    (``person``) are not recounted, because they outlive the ledger.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class Rebuilder:
         self._pause = pause
 
     async def rebuild(self, views: Sequence[str], on_progress: Progress = lambda *_: None) -> RebuildReport:
-        """Rebuild and publish views; all of them if none is named.
+        """Rebuild and publish views. Rebuilds all views if none is named.
 
-        May be broken off and run again at any time: the views stay held back, and readers keep what they
-        have, until all shards are counted; a run that dies while it publishes then leaves the views marked
-        as unpublished, until one ends.
+        A run may be interrupted and repeated at any time. The views are held back until all shards are
+        recounted; until then readers have the earlier documents. A run that fails while it publishes leaves
+        the views marked as unpublished, until another run ends.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Rebuilder:
         report.unfinished.append(shard)
 
     async def _recount(self, shard: ShardId, report: RebuildReport) -> Recount:
-        # The partials first: the etag of one that changes after this stops the commit.
+        # Partials are read first, so that the etag of one that changes afterwards stops the commit.
         stored = await self._partials(shard)
         recount = Recount(shard, stored, day_text(self._clock.now()))
         async for item in self._reader.pages_of_shard(shard):
@@ -155,7 +155,7 @@ class Rebuilder:
         return recount
 
     async def _commit(self, shard: ShardId, writes: Sequence[Write]) -> set[PartialKey]:
-        """Write partials; return those that somebody changed meanwhile."""
+        """Write partials; return those that another writer changed in the meantime."""
         failed: set[PartialKey] = set()
         for batch in batched(writes, WRITES_PER_TRANSACTION):
             failed |= await self._commit_batch(shard, batch)
@@ -178,7 +178,7 @@ class Rebuilder:
         return set()
 
     async def _partials(self, shard: ShardId) -> dict[PartialKey, Loaded]:
-        """Return a shard's partials; people last, so that nothing is newer than those it is derived from."""
+        """Return a shard's partials. Reads ``person`` last, so that no derived state is newer than it."""
         found = {}
         for rows in (self._reader.partials_of_shard(shard), self._reader.persons_of_shard(shard)):
             async for item in rows:

@@ -1,6 +1,6 @@
-"""Replay poison documents: fold the document as it stands now, or the stored copy where it is gone.
+"""Replay poison documents: fold the live document, or the stored copy if the document no longer exists.
 
-A view that could not be published is published again, from the state as it stands now.
+A view that could not be published is published again, from the current state.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Replayer:
         self._poison = poison
 
     async def replay(self, row_id: str, *, by: str) -> dict[str, Any]:
-        """Fold or publish what a row stands for, as it is now, and mark it as replayed; return the row.
+        """Fold or publish the current version of a row's document, mark the row as replayed, and return it.
 
         Raises
         ------
         PoisonNotFoundError
             There is no such row.
         ReplayError
-            It failed again, or its document is gone and the stored copy is of no use.
+            It failed again, or its document no longer exists and the stored copy is incomplete.
         """
         row = await self._poison.get(row_id)
         if row["source_container"] == VIEW_STATE:

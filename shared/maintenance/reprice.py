@@ -1,4 +1,4 @@
-"""Price again what was counted, when prices have been added or corrected."""
+"""Reprice counted interactions after prices were added or corrected."""
 
 from __future__ import annotations
 
@@ -25,46 +25,48 @@ from shared.settings import Settings
 from shared.units import EventHour, Millis, event_hour
 
 BUDGET_SECONDS = 240.0
-"""How long one run may take: less than the five minutes between two. The next one goes on."""
+"""Longest duration of one run in seconds: less than the five minutes between two runs. The next run
+continues."""
 
 MAX_CONCURRENT_SHARDS = 8
 
 GRACE_SECONDS = LIFETIME_SECONDS + 660
-"""So long after a table came into force instances may fold with the one before: they keep it for a minute,
-and an invocation lasts ten (``functionTimeout``), one to spare. Then what they folded is looked at again."""
+"""Grace period in seconds after a price change. Instances may still fold with the old table during it: they
+cache a table for a minute, and an invocation lasts up to ten minutes (``functionTimeout``). One minute is
+spare. After the grace period the pages written during it are checked again."""
 
 OVERLAP_SECONDS = 120
-"""What was written so long before a walk began is looked at again, for clocks that differ."""
+"""The check after the grace period starts this many seconds before the walk, because clocks differ."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class RepriceReport:
-    """What a run did."""
+    """The result of a run."""
 
     changed: bool = False
-    """Whether there was anything to do."""
+    """Whether there was a walk to do."""
     shards: int = 0
     pages: int = 0
     repriced: int = 0
     finished: bool = True
-    """False if the time was up: the next run goes on."""
+    """False if the time was up. The next run continues."""
     settles_in: int = 0
-    """Seconds until what instances counted meanwhile, at the prices before, can be looked at."""
+    """Seconds until the end of the grace period, when interactions counted at old prices can be repriced."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """A walk over the ledger, so far as it is done."""
+    """The progress of a walk over the ledger."""
 
     table: str
-    """Fingerprint of the prices that it brings about."""
+    """Fingerprint of the prices that the walk applies."""
     began: int
     hour: str
-    """Pages of this hour and later may have to change."""
+    """First hour whose pages may have to change."""
     since: int
-    """Only pages written from then on, in seconds since the epoch; 0 for all."""
+    """Only pages written from this time on are read, in seconds since the epoch; 0 for all pages."""
     done: tuple[str, ...] = ()
 
     def encode(self) -> dict[str, Any]:
@@ -88,12 +90,12 @@ class _Progress:
     Attributes
     ----------
     prices
-        Those under which everything was counted when the last walk ended.
+        The prices of all counted interactions at the end of the last walk.
     walk
-        The walk that is under way, None if there is none.
+        The current walk, None if there is none.
     grace_since
-        When the walk began after which instances may still have counted at other prices; None once that was
-        looked at.
+        Start of the walk whose grace period is not checked yet: instances may have counted at other prices
+        since then. None after the check.
     """
 
     prices: Sequence[Mapping[str, Any]] | None = None
@@ -102,10 +104,9 @@ class _Progress:
 
 
 class Repricer:
-    """Walks the ledger and reprices the cost of every fact whose price has changed.
+    """Walks the ledger and reprices every fact whose price has changed.
 
-    Two at once do the same work twice, and no harm: a fact that has its price is left alone.
-
+    Two concurrent runs do the same work twice and no harm: a fact at the current price is skipped.
     """
 
     def __init__(
@@ -129,12 +130,12 @@ class Repricer:
         self._budget = budget_seconds
 
     async def apply(self) -> RepriceReport:
-        """Go on bringing everything that was counted in line with the prices in force, as far as time allows.
+        """Reprice all counted interactions at the prices in force, as far as the time budget allows.
 
         Raises
         ------
         CosmosHttpResponseError, ConflictError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries. What was corrected stays so; the next goes on.
+            The service did not answer, through all retries. Corrections stay; the next run continues.
         """
         table = PriceTable((*list_prices(), *await self._prices.overrides()))
         progress, report = await self._read(), RepriceReport()
@@ -171,13 +172,13 @@ class Repricer:
         return max(0, round(grace_since + GRACE_SECONDS - self._clock.timestamp()))
 
     def _plan(self, progress: _Progress, table: PriceTable) -> bool:
-        """Set the walk that has to be made or gone on with; say whether there is one."""
+        """Set the walk to start or to continue; return whether there is one."""
         now = int(self._clock.timestamp())
         if progress.walk is not None and progress.walk.table == table.fingerprint:
             return True
         applied = None if progress.prices is None else PriceTable(map(parse_price, progress.prices))
         if progress.walk is not None or applied is None or applied.fingerprint != table.fingerprint:
-            # Of a walk that was broken off by other prices nobody knows how far it came: from the start.
+            # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
             known = () if applied is None or progress.walk is not None else applied.entries()
             hour = event_hour(_first_difference(known, table))
             progress.walk = _Pass(table.fingerprint, now, hour, 0)
@@ -223,7 +224,7 @@ class Repricer:
                 report.repriced += result.verdicts[Verdict.REPLACED]
 
     async def _pages(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Page]:
-        """Yield a shard's pages as they stand; what instances keep in memory stays there."""
+        """Yield a shard's stored pages, without using or changing the cache."""
         async for item in self._reader.pages_written_since(shard, hour, since):
             if item["source"] == USER_INTERACTIONS:
                 yield Page.decode(item)
@@ -236,9 +237,9 @@ class Repricer:
         return _Progress(item["prices"], walk, item["settling"])
 
     async def _write(self, progress: _Progress) -> None:
-        """Write how far this run is.
+        """Store the progress of this run.
 
-        Of two that run at once the last one wins, and does no harm: the shards of the other are done again.
+        Of two concurrent runs the last write wins. No harm: the shards of the other run are done again.
         """
         await self._document.save(
             {
