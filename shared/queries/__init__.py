@@ -1,7 +1,7 @@
 """Reads of the containers and views, for the web application and its dashboards.
 
 The classes and methods are those of the specification ("Query Optimization", "API Integration Guide"). The
-database is given in; nothing connects on import. Nobody in the fleet itself reads this way.
+caller passes the database; importing connects to nothing. The fleet itself does not use these queries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a query may be asked for: every argument is checked before anything is sent."""
+"""Checks of query arguments. Every argument is checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, quote
 from shared.errors import QueryError
 
 MAX_LIMIT = 1_000
-"""Rows of one answer. A projected interaction has about 1 KB: one page of the service, which holds 4 MB."""
+"""Maximum rows of one result. A projected interaction has about 1 KB, so they fit into one page of 4 MB."""
 
 DEFAULT_LIMIT = 100
 
@@ -19,18 +19,19 @@ MAX_PARAMETERS = 100
 
 
 def require_identifier(field: str, value: object) -> str:
-    """Return a value that can be an id or a partition key.
+    """Return a value that is valid as an id or a partition key.
 
-    The SDK takes a partition key of None as "all partitions": one missing argument would read everybody's.
+    The SDK reads a partition key of None as "all partitions": one missing argument would read all people's
+    data.
 
     Raises
     ------
     QueryError
-        It is not a text of 1 to 255 characters.
+        The value is not a text of 1 to 255 characters.
     """
     found = identifier(value)
     if found is None:
-        # A number may be somebody's id just as well as a text.
+        # A number may be a person's id, like a text.
         given = quote(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
         raise QueryError(
             field, f"{given} is not an identifier of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"
@@ -43,12 +44,12 @@ def _type(value: object) -> str:
 
 
 def require_one_of(field: str, value: object, known: Collection[str]) -> str:
-    """Return a value that is one of the known words.
+    """Return a value that is one of the allowed words.
 
     Raises
     ------
     QueryError
-        It is another.
+        The value is not one of them.
     """
     if not isinstance(value, str) or value not in known:
         raise QueryError(field, f"{quote(value)} is not one of {', '.join(known)}")
@@ -61,7 +62,7 @@ def require_whole(field: str, value: object, *, most: int) -> int:
     Raises
     ------
     QueryError
-        It is none, or out of these bounds.
+        The value is no whole number, or out of these bounds.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise QueryError(field, f"{quote(value)} is not a whole number from 1 to {most}")
@@ -74,7 +75,7 @@ def require_container(value: object) -> str:
     Raises
     ------
     QueryError
-        There is none of this name.
+        The catalogue has no container of this name.
     """
     return require_one_of("container_name", value, [known.name for known in CATALOGUE])
 
@@ -85,7 +86,7 @@ def require_parameters(parameters: object) -> list[dict[str, object]]:
     Raises
     ------
     QueryError
-        One has another form, or a name occurs twice.
+        A parameter has another form, or a name occurs twice.
     """
     if parameters is None:
         return []
@@ -113,12 +114,12 @@ def as_parameters(values: Mapping[str, Any]) -> list[dict[str, object]]:
 
 
 def days_kept(container_name: str) -> int:
-    """Return after how many days the items of a container expire: asking for more finds nothing more.
+    """Return the number of days after which items of a container expire. It is the useful limit of a query.
 
     Raises
     ------
     ValueError
-        They do not expire.
+        The items do not expire.
     """
     seconds = container(container_name).default_ttl
     if seconds is None or seconds < DAY:
@@ -129,7 +130,7 @@ def days_kept(container_name: str) -> int:
 def since(now: datetime, days: int) -> str:
     """Return the time ``days`` ago as a lower bound for texts such as ``2025-08-05T14:39:15.127Z``.
 
-    Whole seconds without a zone are a prefix of every text of that second, whatever its fraction; a bound
-    that ends in ``Z`` sorts behind those with more digits.
+    Whole seconds without a zone are a prefix of every text of that second, with any fraction. A bound that
+    ends in ``Z`` would sort after texts with more digits.
     """
     return f"{(now - timedelta(days=days)).astimezone(UTC):%Y-%m-%dT%H:%M:%S}"

@@ -13,7 +13,7 @@ from shared.units import iso
 
 
 class DashboardData(TypedDict):
-    """What the dashboard shows. Each document says itself how old it is."""
+    """The data of the dashboard. Each document contains its own age."""
 
     system_performance: Document
     user_engagement: list[Document]
@@ -22,7 +22,7 @@ class DashboardData(TypedDict):
 
 
 class ComprehensiveAdminService:
-    """Data for administrators; aggregates only, of nobody in particular."""
+    """Data for administrators: aggregates only, no data of single people."""
 
     def __init__(self, database_service: DatabaseService, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.database_service = database_service
@@ -31,9 +31,9 @@ class ComprehensiveAdminService:
     async def get_real_dashboard_data(self) -> DashboardData:
         """Return the newest health window, all engagement tiers and today's rankings.
 
-        ``system_performance`` and ``content_trends`` are empty objects while there is none: nothing happened
-        for a day, or for a week. ``user_engagement`` has one document per tier and month, those of the last
-        day; it is the one query here that asks all partitions, for there is one partition per tier.
+        ``system_performance`` is an empty object after a day without activity, ``content_trends`` after a
+        week without. ``user_engagement`` has one document per tier and month, written in the last day. It is
+        the only query here that reads all partitions, because there is one partition per tier.
         """
         read = self.database_service.query_documents
         health = asyncio.ensure_future(

@@ -1,4 +1,4 @@
-"""The specification's ``DatabaseService``: any query, one person's data, persona configurations."""
+"""The specification's ``DatabaseService``: general queries, one person's data, persona configurations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ANALYTICS_CONTAINERS = (
     "system_health",
     "incidents_by_content",
 )
-"""The specification's list, and the container that it forgot."""
+"""The specification's list, plus the container that it omits."""
 
 _SESSION_FIELDS = (
     "session_id",
@@ -62,11 +62,11 @@ _SESSION_FIELDS = (
     "session_quality_score",
     "engagement_indicators",
 )
-"""All but ``session_token``, which lets its holder in, and where the person was."""
+"""All fields except ``session_token``, which grants access, and the person's location."""
 
 
 class UserComprehensiveAnalytics(TypedDict):
-    """One person's data. Personal throughout: do not log it."""
+    """One person's data. All of it is personal: do not log it."""
 
     user_profile: Document | None
     recent_sessions: list[Document]
@@ -82,9 +82,9 @@ class DatabaseService:
     database
         The connected database.
     persona_lifetime
-        Seconds for which a persona's configuration is used before it is read again.
+        Seconds for which a persona's configuration is cached.
     clock
-        The time of day, and what lifetimes are measured with.
+        The clock for the time of day and for lifetimes.
     """
 
     def __init__(
@@ -110,24 +110,24 @@ class DatabaseService:
     ) -> list[Document]:
         """Return all rows of a query on any container of the catalogue.
 
-        Without ``partition_key`` every physical partition is asked. The query's text is the program's own;
-        values that come from elsewhere go into ``parameters``, never into the text.
+        Without ``partition_key`` the query reads every physical partition. The text of the query comes from
+        the program. Values from any other source go into ``parameters``, never into the text.
 
         Parameters
         ----------
         parameters
             ``[{"name": "@user_id", "value": "…"}]``.
         partition_key
-            The logical partition to ask; the specification's method has no such parameter.
+            The logical partition to query. The specification's method has no such parameter.
         limit
-            How many rows the caller can take, 1 to 1,000.
+            Maximum number of rows that the caller accepts, 1 to 1,000.
 
         Raises
         ------
         QueryError
             An argument is out of its bounds.
         TooManyRowsError
-            More rows match.
+            More than ``limit`` rows match.
         """
         name = require_container(container_name)
         if not isinstance(query, str) or not query.strip():
@@ -144,18 +144,18 @@ class DatabaseService:
         )
 
     async def create_analytics_containers(self) -> ProvisioningReport:
-        """Create those of :data:`ANALYTICS_CONTAINERS` that are missing, each as the catalogue describes it.
+        """Create missing containers of :data:`ANALYTICS_CONTAINERS`, with the properties in the catalogue.
 
-        Needs the account's key, or a role of the control plane: roles for data may not create containers.
+        Needs the account's key, or a role of the control plane. Data plane roles may not create containers.
         """
         return await apply_containers(self.database, [container(name) for name in ANALYTICS_CONTAINERS])
 
     async def get_personality_config(self, personality_id: str) -> Document | None:
         """Return the configuration of an active persona, None if there is none. Cached.
 
-        A change is seen within the lifetime, five minutes unless set otherwise; that there is none is
-        believed for 15 s. :meth:`forget_personality_config` makes it at once. Of several active versions in
-        the persona's partition it is the one written last.
+        The result is cached for the lifetime, five minutes by default. The absence of a configuration is
+        cached for 15 s. After :meth:`forget_personality_config` the next call reads it again. If the
+        persona's partition has several active versions, the result is the one written last.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class DatabaseService:
         return await self._personas.get(require_identifier("personality_id", personality_id))
 
     def forget_personality_config(self, personality_id: str) -> None:
-        """Read a persona's configuration again when it is next asked for, in this process."""
+        """Drop a persona's configuration from this process's cache. The next call reads it again."""
         self._personas.forget(personality_id)
 
     async def _read_personality(self, personality_id: str) -> Document | None:
@@ -200,12 +200,12 @@ class DatabaseService:
     async def get_user_sessions(
         self, user_id: str, days: int = 30, *, limit: int = DEFAULT_LIMIT
     ) -> list[Document]:
-        """Return a person's sessions that began in the last days, the newest first; never their tokens.
+        """Return a person's sessions that began in the last days, newest first, without their tokens.
 
         Parameters
         ----------
         days
-            1 to 90: sessions are kept for 90 days.
+            1 to 90: sessions expire after 90 days.
         limit
             1 to 1,000.
 
@@ -244,8 +244,8 @@ class DatabaseService:
     async def get_user_comprehensive_analytics(self, user_id: str) -> UserComprehensiveAnalytics:
         """Return a person's account, sessions of 30 days, interactions of 7, and analytics of the month.
 
-        Four queries at once, each within the person's own partition; at most 100 rows of each. The summary is
-        None for a person who refuses analytics, also while a document from before is still there.
+        Four queries run concurrently, each in the person's own partition. Each returns at most 100 rows. The
+        summary is None for a person who refuses analytics, even while an earlier document still exists.
 
         Raises
         ------
@@ -267,7 +267,7 @@ class DatabaseService:
 
 
 def _refuses_analytics(profile: Document | None) -> bool:
-    """Say whether an account refuses, in any version of its schema, or says nothing that can be read."""
+    """Return whether an account refuses analytics, in any schema version, or whether it is unreadable."""
     if profile is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The specification's ``OptimizedQueries``: each answered from one logical partition."""
+"""The specification's ``OptimizedQueries``. Each query reads one logical partition."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class OptimizedQueries:
     Parameters
     ----------
     database
-        The connected database. Session consistency is enough: see :func:`shared.cosmos.client.connect`.
+        The connected database. Session consistency is sufficient: see :func:`shared.cosmos.client.connect`.
     clock
-        The clock that "the last days" are counted back from.
+        The clock from which "the last days" are counted back.
     """
 
     def __init__(self, database: DatabaseProxy, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -47,7 +47,7 @@ class OptimizedQueries:
     async def get_user_analytics_efficient(self, user_id: str, period: str = "monthly") -> list[Document]:
         """Return a person's newest document of ``user_analytics`` for a kind of period, in a list.
 
-        The list is empty for a person without interactions, or without consent.
+        The list is empty for a person without interactions or without consent.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class OptimizedQueries:
         Raises
         ------
         QueryError
-            An argument is none of these, or no identifier.
+            ``period`` is none of these, or ``user_id`` is no identifier.
         """
         key = require_identifier("user_id", user_id)
         return await read_partition(
@@ -70,20 +70,20 @@ class OptimizedQueries:
         )
 
     async def get_trending_content(self, time_period: str = "daily", limit: int = 10) -> list[Document]:
-        """Return the texts and passages of the newest rankings, the newest first.
+        """Return the texts and passages of the latest rankings, newest first.
 
         Parameters
         ----------
         time_period
             ``daily`` or ``weekly``.
         limit
-            How many rankings, that is days or weeks, as in the specification's query. Each ranking has at
-            most ten texts and ten passages; rankings expire a week after they were last written.
+            Number of rankings, that is days or weeks, as in the specification's query. A ranking has at most
+            ten texts and ten passages. It expires a week after its last write.
 
         Raises
         ------
         QueryError
-            The period is another, or the limit is not 1 to 1,000.
+            The period is none of these, or the limit is not 1 to 1,000.
         """
         key = require_one_of("time_period", time_period, RANKED_PERIODS)
         return await read_partition(
@@ -98,15 +98,15 @@ class OptimizedQueries:
     async def get_user_interaction_history(
         self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT
     ) -> list[Document]:
-        """Return what a person asked in the last days, the newest first. Holds their words: do not log it.
+        """Return a person's interactions of the last days, newest first. Contains their words: do not log it.
 
-        The specification's query has no bound; this one returns the newest ``limit``. Times are compared as
-        text, so documents must carry them in UTC, as the web application writes them.
+        The specification's query has no bound. This one returns the newest ``limit`` rows. Times are compared
+        as text, so documents must have them in UTC, as the web application writes them.
 
         Parameters
         ----------
         days
-            1 to 365: interactions are kept for a year.
+            1 to 365: interactions expire after a year.
         limit
             1 to 1,000.
 
@@ -134,16 +134,16 @@ class OptimizedQueries:
     async def get_incidents_by_content_for_admin(
         self, source: str, time_period: str = "monthly", *, limit: int = DEFAULT_LIMIT
     ) -> list[Document]:
-        """Return a text's incidents by month, the newest first.
+        """Return a text's incidents by month, newest first.
 
         Parameters
         ----------
         source
-            The text, as the views name it: ``bhagavad_gita``; ``unattributed`` for incidents about none.
+            The text's name in the views: ``bhagavad_gita``; ``unattributed`` for incidents without a text.
         time_period
-            ``monthly``: the fleet publishes no other.
+            ``monthly``. The fleet publishes no other period.
         limit
-            How many months. The specification's query has no bound.
+            Number of months. The specification's query has no bound.
 
         Raises
         ------

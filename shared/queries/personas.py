@@ -1,4 +1,4 @@
-"""Persona configurations in memory: each read once in a while, however many ask at the same time."""
+"""A cache of persona configurations. Concurrent requests for one configuration share one read."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.queries.reading import Document
 
 LIFETIME_SECONDS = 300.0
-"""How long a configuration is used before it is read again: personas change by the week."""
+"""Seconds for which a configuration is cached. Personas change about weekly."""
 
 ABSENT_SECONDS = 15.0
-"""How long it is remembered that there is none. Short: somebody who activates a persona tries it at once. Not
-zero: a front end that asks for a persona that was taken away would send a query with every request."""
+"""Seconds for which the absence of a configuration is cached. Short, because an operator who activates a
+persona tests it immediately. Not zero, because a front end that requests a removed persona would otherwise
+cause a query per request."""
 
 MOST = 256
-"""The specification expects 50 personas and more, of a few KB each."""
+"""Maximum number of entries. The specification expects 50 personas and more, of a few KB each."""
 
 Value = TypeVar("Value")
 
 
 class _Kept(Generic[Value]):
-    """At most so many entries, each until its time; the one that was asked for longest ago makes room."""
+    """Up to ``most`` entries, each with an expiry. Drops the least recently used entry first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -56,9 +57,8 @@ class _Kept(Generic[Value]):
 class PersonaCache:
     """Configurations by persona id, for the tasks of one event loop.
 
-    Those who ask for the same one while it is being read share that read, its error included; errors are not
-    remembered. That a persona does not exist is remembered apart, and briefly: guessed names push out no
-    configuration.
+    Concurrent requests for one configuration share one read and its error. Errors are not cached. Absence is
+    cached separately and briefly, so that guessed names displace no configuration.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class PersonaCache:
     lifetime, absent_lifetime
         Seconds, counted from the beginning of the read.
     most
-        Bound on the configurations, and on the absent ones.
+        Maximum number of configurations, and of cached absences.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PersonaCache:
         self._flights: dict[str, asyncio.Task[Document | None]] = {}
 
     async def get(self, personality_id: str) -> Document | None:
-        """Return the configuration, a copy of its own for each caller; None if there is none."""
+        """Return a separate copy of the configuration for each caller, None if there is none."""
         now = self._clock.monotonic()
         found = self._found.get(personality_id, now)
         if found is not None:
@@ -100,11 +100,11 @@ class PersonaCache:
             flight = asyncio.create_task(self._read(personality_id))
             self._flights[personality_id] = flight
             flight.add_done_callback(partial(self._landed, personality_id, now))
-        # Shielded: one caller who gives up does not take the answer from the others.
+        # Shielded, so that the cancellation of one caller does not cancel the read for the others.
         return deepcopy(await asyncio.shield(flight))
 
     def forget(self, personality_id: str) -> None:
-        """Read this one again when it is next asked for; a read that is under way is not remembered."""
+        """Drop a configuration. The next call reads it again, and a read in progress is not cached."""
         self._found.drop(personality_id)
         self._absent.drop(personality_id)
         self._flights.pop(personality_id, None)

@@ -1,4 +1,4 @@
-"""How a query is sent: with its parameters, to one logical partition where there is one, and bounded."""
+"""Send queries: with parameters, to one logical partition if the caller gives one, and bounded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from shared.errors import TooManyRowsError
 from shared.queries.arguments import as_parameters
 
 Document = dict[str, Any]
-"""JSON as it is stored: reading checks what is asked for, not what the writer stored."""
+"""Stored JSON. Queries check their arguments, not the stored content."""
 
 
 async def read_partition(
     database: DatabaseProxy, container_name: str, query: str, values: Mapping[str, Any], *, partition_key: str
 ) -> list[Document]:
-    """Return the rows of a query within one logical partition: one request to one physical partition a page.
+    """Return the rows of a query within one logical partition.
+
+    Each page is one request to one physical partition.
 
     Parameters
     ----------
     query
-        Bounds its own rows, with ``TOP`` or ``LIMIT``.
+        Must limit its own rows, with ``TOP`` or ``LIMIT``.
     values
         The parameters, without their ``@``.
     """
@@ -51,7 +53,7 @@ async def read_bounded(
     Raises
     ------
     TooManyRowsError
-        There are more than ``limit``. At most one page beyond it is read.
+        There are more than ``limit`` rows. At most one page beyond the limit is read.
     """
     container: ContainerProxy = database.get_container_client(container_name)
     options: dict[str, Any] = {} if partition_key is None else {"partition_key": partition_key}
