@@ -1,7 +1,7 @@
-"""Every score of the views as a plain function of plain numbers. ``docs/scores.md`` is written from this.
+"""Every score of the views, as a pure function of numbers. ``docs/scores.md`` is generated from this package.
 
-A score is a formula, not a measurement: its parameters are the named constants next to it, each with its
-reason. None in means that a figure is not known, None out that there is no score without it.
+A score is a formula, not a measurement. Its parameters are the named constants next to it, each with its
+reason. An argument of None means that the figure is not known. A result of None means that there is no score.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SCORES: tuple[Callable[..., float | str | None], ...] = (
     data_completeness,
     calculation_confidence,
 )
-"""All of them, in the order of the page."""
+"""All scores, in the order of the page."""
 
 __all__ = [
     "CONFIDENCE_LEVEL",

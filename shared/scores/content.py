@@ -7,29 +7,31 @@ from math import sqrt
 from shared.scores.shapes import Number, count, rounded, saturating, unit, weighted_mean
 
 STEADY_CITATIONS = 5
-"""Citations added to both sides of a trend: one citation after none is no trend, fifty are."""
+"""Citations added to both sides of a trend. One citation after none is no trend; fifty citations are."""
 
 EFFECTIVENESS_WEIGHTS = {"satisfaction": 0.4, "relevance": 0.35, "citation_accuracy": 0.25}
 """The person's own verdict weighs most, then whether the answer met the question, then its sources."""
 
 HALF_RESPONSE_MS = 4_800
-"""Four times the specification's target of 1,200 ms, where Apdex calls people frustrated: half is lost."""
+"""Response time that halves the part: four times the specification's target of 1,200 ms. Apdex calls users
+frustrated from there on."""
 
 HALF_COST_USD = 0.01
-"""One cent an answer: half is lost. The specification's sample day spends 12.45 USD on 1,690 answers."""
+"""Cost that halves the part: one cent per answer. The specification's sample day spends 12.45 USD on 1,690
+answers."""
 
 EFFICIENCY_WEIGHTS = {"speed": 0.7, "cost": 0.3}
 """People wait for every answer; the cost is the operator's."""
 
 HALF_PRIORITY_CITATIONS = 50
-"""Fifty citations are half of full demand: what is hardly used can wait."""
+"""Fifty citations are half of full demand. Texts with few citations have low priority."""
 
 
 def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_hours: Number) -> float | None:
-    """Return whether something is asked for more than it was: 0.5 is as before.
+    """Return the trend of demand: 0.5 is no change.
 
-    The mean of a beta posterior: the share of the recent window in both, had both been of one length, with as
-    many citations added to each side. For ``content_popularity``:
+    The mean of a beta posterior: the share of the recent window in both windows, scaled to equal length, with
+    the same number of citations added to each side. For ``content_popularity``:
     ``top_foundational_texts[].trending_score``.
 
     Formula: (recent + k) / (recent + expected + 2k), with k = STEADY_CITATIONS and expected = earlier ×
@@ -40,11 +42,11 @@ def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_h
     recent
         Citations, or questions, in the window.
     recent_hours
-        Its length; None or 0 gives None.
+        Length of the window; None or 0 gives None.
     earlier
         Citations in the window before it.
     earlier_hours
-        The length of that; None or 0 gives None.
+        Length of the window before it; None or 0 gives None.
 
     Returns
     -------
@@ -62,9 +64,9 @@ def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_h
 def response_effectiveness(
     *, satisfaction_score: Number, relevance: Number, citation_accuracy: Number
 ) -> float | None:
-    """Return how well answers serve those who asked.
+    """Return how well answers serve the people who asked.
 
-    A weighted mean of what is known. For ``content_analytics``:
+    A weighted mean of the known inputs. For ``content_analytics``:
     ``performance_metrics.response_effectiveness``; ``content_popularity``:
     ``personality_rankings[].response_quality``; ``personality_vectors``:
     ``usage_metrics.effectiveness_score``.
@@ -127,7 +129,7 @@ def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number) -> float | None
 
 
 def enhancement_priority(*, citations: Number, effectiveness: Number) -> float | None:
-    """Return how much work on a text would be worth: much used, and not serving well.
+    """Return the priority of work on a text: high for a text with much use and low effectiveness.
 
     A geometric mean of demand and shortfall. For ``content_analytics``:
     ``content_recommendations.priority_score``.

@@ -1,11 +1,11 @@
-"""Score-like fields of the specification's analytics documents that nothing measures."""
+"""Score-like fields of the specification's analytics documents that have no measurement."""
 
 from __future__ import annotations
 
 NOT_SCORED = {
     "user_analytics.predictions.lifetime_value_estimate": "no payment is recorded, and cost is not value",
     "engagement_summary.business_value.avg_lifetime_value": "as lifetime_value_estimate",
-    "engagement_summary.business_value.upgrade_conversion_rate": "a profile tells only today's tier",
+    "engagement_summary.business_value.upgrade_conversion_rate": "a profile has only the current tier",
     "engagement_summary.business_value.referral_rate": "nothing says who brought whom",
     "content_analytics.content_overview.content_completeness": "no list of what a text should hold",
     "content_analytics.content_overview.translation_quality": "an expert's judgement",
@@ -29,4 +29,4 @@ NOT_SCORED = {
     "system_health.performance_metrics.availability": "as availability_percent",
     "system_health.resource_health.*": "resources report to Azure Monitor, not to the database",
 }
-"""Path and reason."""
+"""Reasons by path."""

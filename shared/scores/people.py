@@ -1,4 +1,4 @@
-"""Scores of one person over one period: engagement, depth, churn risk and what may come next."""
+"""Scores of one person over one period: engagement, depth, churn risk and predictions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from shared.scores.shapes import (
 )
 
 RECENCY_HALF_LIFE_DAYS = 7
-"""Half of a person's recency is gone after a week without a visit: the calendar's own rhythm."""
+"""A week without a visit halves a person's recency. A week is the rhythm of the calendar."""
 
 PERIOD_START_DAYS = 7
-"""Empty days added to the period, so that one visit on the first of a month is not a visit every day."""
+"""Empty days added to the period, so that one visit on the first of a month is not a daily habit."""
 
 HALF_ACTIVE_SHARE = 0.1
 """Four days out of thirty give half of full frequency, twenty give 0.84."""
@@ -29,42 +29,43 @@ HALF_INTERACTIONS_A_DAY = 0.4
 """Fifteen questions in thirty days give half of full volume, two on each of twenty days 0.73."""
 
 ENGAGEMENT_WEIGHTS = {"recency": 0.3, "frequency": 0.4, "volume": 0.3}
-"""How often a person comes says most about a habit; how recently and how much share the rest."""
+"""Frequency is the best sign of a habit, so it weighs most. Recency and volume share the rest."""
 
 HALF_CITATIONS = 2
-"""Two citations to an answer are half of full depth; an answer with a handful has most of it."""
+"""Two citations per answer are half of full depth. An answer with a handful of citations has most of it."""
 
 HALF_PASSAGES = 5
-"""Five passages of each text are half of full depth: beyond the well-known verse, not yet a study."""
+"""Five passages of each text are half of full depth: more than the well-known verse, less than a study."""
 
 DEPTH_WEIGHTS = {"complexity": 0.4, "citations": 0.3, "passages": 0.3}
-"""What the person asks weighs most; what the answers draw on follows from it."""
+"""The person's questions weigh most. The sources of the answers follow from them."""
 
 PRIOR_VISITS = 4
-"""The assumption about a new person weighs as much as four gaps between visits: a daily visitor who skips
-a weekend is not yet at risk (0.26), a single visit a month ago is (0.67)."""
+"""The assumption about a new person weighs as much as four gaps between visits. A daily visitor who skips a
+weekend is then not at risk (0.26); a person with a single visit a month ago is (0.67)."""
 
 PRIOR_DAYS = 28
 """Four gaps of a week: the assumed rhythm."""
 
 PRIOR_GONE = 0.1
-"""Chance of having left on the day of the last visit; it shifts all risks, and leaves their order alone."""
+"""Chance of having left on the day of the last visit. It shifts all risks and does not change their order."""
 
 NEXT_SESSION_DAYS = 7
-"""How far ahead the next session is looked for: within the week that follows."""
+"""Days ahead within which the next session is predicted: the following week."""
 
 UPGRADE_WEIGHTS = {"engagement": 0.5, "staying": 0.3, "satisfaction": 0.2}
-"""Use is the broadest sign of interest; staying comes next; ratings are few, so they weigh least."""
+"""Use is the broadest sign of interest, so engagement weighs most. Staying comes next. Ratings are few, so
+they weigh least."""
 
 
 class _Rhythm(NamedTuple):
-    """The gamma posterior of somebody's visits per day: ``shape / days`` is its mean."""
+    """The gamma posterior of a person's visits per day. Its mean is ``shape / days``."""
 
     shape: float
     days: float
 
     def silence(self, days: float, already: float = 0) -> float:
-        """Return the chance that somebody who has not left stays away for ``days`` days more."""
+        """Return the chance that a person who has not left is inactive for ``days`` more days."""
         return float(((self.days + already) / (self.days + already + days)) ** self.shape)
 
 
@@ -79,9 +80,9 @@ def _gone(rhythm: _Rhythm, days_silent: float) -> float:
 def engagement(
     *, days_active: Number, interactions: Number, days_silent: Number, period_days: Number
 ) -> float | None:
-    """Return how much of a habit the product is.
+    """Return how strong a person's habit of using the product is.
 
-    RFM (recency, frequency, and in place of money the volume of questions), each on a saturating curve. For
+    RFM (recency, frequency, and the volume of questions instead of money), each on a saturating curve. For
     ``user_analytics``: ``user_profile.engagement_score``, and averaged in ``engagement_summary``.
 
     Formula: the mean, weighted by ENGAGEMENT_WEIGHTS, of recency = 2^(−days_silent /
@@ -96,8 +97,8 @@ def engagement(
     interactions
         Interactions of the period.
     days_silent
-        Days from the last interaction to the moment the score is of: the refresh, or the end of a period
-        that is over. The score sinks with it, so the view has to be refreshed.
+        Days from the last interaction to the time of the score: the refresh, or the end of a period that is
+        over. The score decreases with it, so the view must be refreshed.
     period_days
         Days of the period that have passed, at least 1.
 
@@ -122,7 +123,7 @@ def engagement(
 def content_depth(
     *, interactions: Number, citations: Number, passages: Number, texts: Number, complexity: Number
 ) -> float | None:
-    """Return how deep into the texts a person's questions go.
+    """Return the depth of a person's questions into the texts.
 
     A weighted mean of saturating parts. For ``user_analytics``: ``content_metrics.content_depth_score``, and
     averaged in ``engagement_summary``.
@@ -139,9 +140,10 @@ def content_depth(
     passages
         Distinct passages among them.
     texts
-        Distinct texts among them; 0 where nothing was cited. More texts for as many passages is less depth.
+        Distinct texts among them; 0 without citations. More texts for the same number of passages mean less
+        depth.
     complexity
-        Mean complexity of the questions, 0 to 1; None where no question has one.
+        Mean complexity of the questions, 0 to 1; None if no question has one.
 
     Returns
     -------
@@ -162,11 +164,11 @@ def content_depth(
 def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number) -> float | None:
     """Return the chance that a person has left, from their inactivity compared with their own rhythm.
 
-    The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left: visits
-    come at random at a rate with a gamma prior, and Bayes' rule weighs "left" against "merely inactive". A
-    person who came daily is at risk after a week, one who comes monthly is not. The longer the span of days
-    that it is given, the better it knows the rhythm. For ``user_analytics``:
-    ``predictions.churn_risk_score``, and averaged in ``engagement_summary``.
+    The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left. Visits
+    occur at random at a rate with a gamma prior. Bayes' rule weighs "left" against "inactive". A daily
+    visitor is at risk after a week; a monthly visitor is not. A longer span of days gives a better estimate
+    of the rhythm. For ``user_analytics``: ``predictions.churn_risk_score``, and averaged in
+    ``engagement_summary``.
 
     Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance that a
     person who has not left is inactive for that long, v = PRIOR_VISITS + days_active − 1, d = PRIOR_DAYS +
@@ -175,12 +177,12 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
     Parameters
     ----------
     days_silent
-        Days from the last interaction to the moment the score is of. It grows while nothing happens, so the
-        view has to be refreshed.
+        Days from the last interaction to the time of the score. It grows without new events, so the view must
+        be refreshed.
     days_active
         Days with an interaction; None or less than 1 gives None.
     days_spanned
-        Days from the first of them to the last; 0 where there is one.
+        Days from the first of them to the last; 0 if there is one.
 
     Returns
     -------
@@ -195,7 +197,7 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
 def next_session_probability(
     *, days_silent: Number, days_active: Number, days_spanned: Number, horizon_days: float = NEXT_SESSION_DAYS
 ) -> float | None:
-    """Return the chance of a visit within the coming days, by the same model as the churn risk.
+    """Return the chance of a visit within the next days, by the same model as the churn risk.
 
     The expectation of Pareto/NBD, over the gamma posterior of the visits' rate. For ``user_analytics``:
     ``predictions.next_session_probability``.
@@ -206,14 +208,14 @@ def next_session_probability(
     Parameters
     ----------
     days_silent
-        Days from the last interaction to the moment the score is of. It grows while nothing happens, so the
-        view has to be refreshed.
+        Days from the last interaction to the time of the score. It grows without new events, so the view must
+        be refreshed.
     days_active
         Days with an interaction; None or less than 1 gives None.
     days_spanned
-        Days from the first of them to the last; 0 where there is one.
+        Days from the first of them to the last; 0 if there is one.
     horizon_days
-        How many days ahead; NEXT_SESSION_DAYS if not given.
+        Number of days ahead; NEXT_SESSION_DAYS by default.
 
     Returns
     -------
@@ -230,9 +232,9 @@ def next_session_probability(
 def upgrade_propensity(
     *, engagement_score: Number, churn_risk_score: Number, satisfaction_score: Number
 ) -> float | None:
-    """Return how ripe a person who does not pay is for it: an order of people, not a chance.
+    """Return how likely a person without a paid plan is to upgrade, relative to others. It is not a chance.
 
-    A weighted geometric mean, so that a person who has left or never comes is not ripe. The caller has to
+    A weighted geometric mean, so that a person who has left or is never active scores low. The caller must
     know whether a person pays. For ``user_analytics``: ``predictions.upgrade_propensity``.
 
     Formula: the geometric mean, weighted by UPGRADE_WEIGHTS, of engagement, staying = 1 − churn risk, and
@@ -245,7 +247,7 @@ def upgrade_propensity(
     churn_risk_score
         As ``churn_risk`` gives it.
     satisfaction_score
-        As ``satisfaction`` gives it; None where the person has rated nothing.
+        As ``satisfaction`` gives it; None if the person has rated nothing.
 
     Returns
     -------
@@ -264,9 +266,9 @@ def upgrade_propensity(
 
 
 def recommendation_confidence(*, in_interests: Number, interactions: Number) -> float | None:
-    """Return how surely the next question falls within the interests that a profile names.
+    """Return the confidence that the next question falls within the interests that a profile names.
 
-    The lower end of Wilson's score interval of the share that did. For ``user_analytics``:
+    The lower end of Wilson's score interval of the share of questions that did. For ``user_analytics``:
     ``predictions.content_recommendation_confidence``.
 
     Formula: as ``sure_share``, of in_interests out of interactions.

@@ -1,4 +1,4 @@
-"""What a small sample can say: shares, ratings and how far to trust them."""
+"""Estimates from small samples: shares, ratings, and the confidence in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import sqrt
 from shared.scores.shapes import Number, count, rounded, unit
 
 CONFIDENCE_LEVEL = 0.95
-"""The usual level; the specification's sample of content_popularity names it."""
+"""The usual level. The specification's sample of content_popularity uses it."""
 
 Z = 1.959964
 """The two-sided normal quantile of the confidence level."""
@@ -19,14 +19,14 @@ HIGHEST_RATING = 5
 """The specification's scale of user_rating is 1 to 5."""
 
 NEUTRAL_RATING = 3
-"""The middle of the scale: what is assumed of a thing before anybody has rated it."""
+"""The middle of the scale: the assumed rating before there is a rating."""
 
 NEUTRAL_RATINGS = 5
-"""How many ratings the assumption is worth: a first 5 lifts a thing to 3.33, not above all others."""
+"""Weight of the assumption in ratings. A first rating of 5 then gives 3.33, not the top of a ranking."""
 
 
 def sure_share(*, hits: Number, total: Number) -> float | None:
-    """Return the share that a small sample makes sure of.
+    """Return the share that a small sample supports.
 
     The lower end of Wilson's score interval (Wilson 1927): 3 of 3 counts for less than 90 of 100.
     For rankings by a share: retention, completion, false positives.
@@ -36,9 +36,9 @@ def sure_share(*, hits: Number, total: Number) -> float | None:
     Parameters
     ----------
     hits
-        How many have the property, at most ``total``.
+        Number with the property, at most ``total``.
     total
-        How many were looked at; None or 0 gives None.
+        Size of the sample; None or 0 gives None.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def sure_share(*, hits: Number, total: Number) -> float | None:
 
 
 def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
-    """Return the mean rating, drawn to the middle of the scale while few have rated.
+    """Return the mean rating, drawn to the middle of the scale while there are few ratings.
 
     The Bayesian average. For rankings by rating and ``content_popularity``:
     ``trending_topics[].satisfaction_score``.
@@ -79,7 +79,7 @@ def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
 
 
 def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
-    """Return the ratings as a share of the scale; the input ``satisfaction_score`` of other scores.
+    """Return the ratings as a share of the scale. Other scores use it as ``satisfaction_score``.
 
     The Bayesian average on a scale from 0 to 1. For ``content_analytics``:
     ``topic_analytics.primary_topics[].user_engagement``; ``content_popularity``:
@@ -106,7 +106,7 @@ def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
 
 
 def growth_rate(*, recent: Number, earlier: Number) -> float | None:
-    """Return by which part a figure has grown since the period before.
+    """Return the relative growth of a figure since an earlier period.
 
     For ``engagement_summary``: ``trend_analysis.growth_rate_monthly``; ``incidents_by_content``:
     ``trend_analysis.incident_growth_rate``; ``content_popularity``: ``trending_topics[].growth_rate``.
@@ -123,7 +123,7 @@ def growth_rate(*, recent: Number, earlier: Number) -> float | None:
     Returns
     -------
     float | None
-        −1 (nothing left) and up; 0 is no change.
+        −1 (down to zero) and up; 0 is no change.
     """
     if recent is None or not earlier or earlier < 0:
         return None
@@ -131,7 +131,7 @@ def growth_rate(*, recent: Number, earlier: Number) -> float | None:
 
 
 def data_completeness(*, given: Number, expected: Number) -> float | None:
-    """Return how much of what the source documents could have said they did say.
+    """Return the share of expected fields that the source documents contain.
 
     For ``user_analytics``: ``quality_indicators.data_completeness``; ``daily_metrics``:
     ``data_completeness``; ``content_analytics``: ``data_quality_score``.
@@ -141,7 +141,7 @@ def data_completeness(*, given: Number, expected: Number) -> float | None:
     Parameters
     ----------
     given
-        Fields that were given, over all documents and fields that the view reads.
+        Number of given fields, over all documents and all fields that the view reads.
     expected
         Documents times fields; None or 0 gives None.
 
@@ -156,7 +156,7 @@ def data_completeness(*, given: Number, expected: Number) -> float | None:
 
 
 def calculation_confidence(*, sample_size: Number) -> float | None:
-    """Return how far shares and means over a number of interactions can be trusted.
+    """Return the confidence in shares and means over a number of interactions.
 
     One minus the width of Wilson's score interval (Wilson 1927) of a share of one half, where the interval is
     widest. For ``user_analytics``: ``quality_indicators.calculation_confidence``.

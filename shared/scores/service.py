@@ -1,14 +1,14 @@
-"""Scores of the service as a whole: its health, and how it deals with incidents."""
+"""Scores of the service as a whole: its health, and its handling of incidents."""
 
 from __future__ import annotations
 
 from shared.scores.shapes import Number, count, decaying, rounded, saturating, unit, weighted_geometric_mean
 
 HALF_ERROR_RATE = 0.05
-"""One request in twenty without an answer halves the part: a service that does so is not half well."""
+"""One request in twenty without an answer halves the part. Such a service is less than half healthy."""
 
 TOLERABLE_P95_MS = 4_800
-"""Four times the specification's target of 1,200 ms, the limit of what Apdex calls tolerable."""
+"""Four times the specification's target of 1,200 ms: the limit that Apdex calls tolerable."""
 
 HEALTH_WEIGHTS = {
     "answering": 0.4,
@@ -18,10 +18,10 @@ HEALTH_WEIGHTS = {
     "citation_accuracy": 0.07,
     "satisfaction": 0.06,
 }
-"""Answering comes first, speed and safety next; quality moves slowly and seldom is an outage."""
+"""Answering weighs most, then speed and safety. Quality changes slowly and is rarely an outage."""
 
 HEALTH_STATUSES = ((0.9, "excellent"), (0.75, "good"), (0.5, "fair"), (0.0, "poor"))
-"""From which score on; the specification's sample calls 0.96 excellent."""
+"""Lowest score of each word. The specification's sample calls 0.96 excellent."""
 
 HALF_RESOLUTION_HOURS = 24
 """An incident closed after a day is worth half of one closed immediately."""
@@ -36,13 +36,13 @@ def health(
     citation_accuracy: Number,
     satisfaction_score: Number,
 ) -> float | None:
-    """Return how well the service is.
+    """Return the health of the service.
 
-    A weighted geometric mean of what is known: a part that fails pulls the whole down with it. For
+    A weighted geometric mean of the known parts, so that one failed part lowers the whole score. For
     ``system_health``: ``overall_health_score``.
 
     Formula: the geometric mean, weighted by HEALTH_WEIGHTS, of answering = 2^(−error_rate / HALF_ERROR_RATE),
-    speed = min(1, TOLERABLE_P95_MS / p95_response_ms), and the others as they are, so far as they are known.
+    speed = min(1, TOLERABLE_P95_MS / p95_response_ms), and the other inputs unchanged, if they are known.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def health_status(*, score: Number) -> str | None:
 def resolution_efficiency(
     *, incidents: Number, resolved: Number, avg_resolution_hours: Number
 ) -> float | None:
-    """Return the share of reported incidents that are closed, and how soon.
+    """Return the share of closed incidents, reduced by the time until they were closed.
 
     A share times a hyperbolic decay. For ``incidents_by_content``:
     ``trend_analysis.resolution_efficiency``.
@@ -112,7 +112,7 @@ def resolution_efficiency(
     incidents
         Incidents of the period; None or 0 gives None.
     resolved
-        Those of them that are closed.
+        Closed incidents among them.
     avg_resolution_hours
         Mean time from report to closing; None gives None, unless nothing is closed yet.
 

@@ -1,43 +1,43 @@
-"""The curves that scores are made of, each within 0 to 1 by construction."""
+"""The curves of the scores. Each is within 0 to 1 by construction."""
 
 from __future__ import annotations
 
 from math import exp, log
 
 Number = int | float | None
-"""What a score takes: None where the figure is not known."""
+"""An input of a score. None means that the figure is not known."""
 
 DIGITS = 4
-"""To which scores are rounded: as many as the fleet's shares have."""
+"""Decimal digits of scores: the same number as for the fleet's shares."""
 
 
 def rounded(value: float) -> float:
-    """Return a score as it is shown."""
+    """Return a score rounded to :data:`DIGITS`."""
     return round(value, DIGITS)
 
 
 def count(value: float) -> float:
-    """Return a count or a time; a clock that runs ahead can give less than nothing, which is nothing."""
+    """Return a count or a time, at least 0. A clock that runs ahead can give a negative time."""
     return max(0.0, float(value))
 
 
 def unit(value: float) -> float:
-    """Return a share, held within 0 to 1."""
+    """Return a share, limited to 0 to 1."""
     return min(1.0, max(0.0, float(value)))
 
 
 def saturating(value: float, half: float) -> float:
-    """Return ``value / (value + half)``: 0 at nothing, a half at ``half``, 1 in the limit."""
+    """Return ``value / (value + half)``: 0 at 0, a half at ``half``, 1 in the limit."""
     return 1 - half / (half + count(value))
 
 
 def decaying(value: float, half: float) -> float:
-    """Return ``2 ** -(value / half)``: 1 at nothing, a half at ``half``, 0 in the limit."""
+    """Return ``2 ** -(value / half)``: 1 at 0, a half at ``half``, 0 in the limit."""
     return float(0.5 ** (count(value) / half))
 
 
 def weighted_mean(*parts: tuple[float, float | None]) -> float | None:
-    """Return the mean of the known ``(weight, value)`` pairs, None where no value is known."""
+    """Return the mean of the known ``(weight, value)`` pairs, None if no value is known."""
     known = [(weight, unit(value)) for weight, value in parts if value is not None]
     if not known:
         return None
@@ -45,7 +45,7 @@ def weighted_mean(*parts: tuple[float, float | None]) -> float | None:
 
 
 def weighted_geometric_mean(*parts: tuple[float, float | None]) -> float | None:
-    """Return the geometric mean of the known ``(weight, value)`` pairs: one that is zero makes it zero."""
+    """Return the geometric mean of the known ``(weight, value)`` pairs. It is zero if one value is zero."""
     known = [(weight, unit(value)) for weight, value in parts if value is not None]
     if not known:
         return None
