@@ -1,1 +1,1 @@
-"""The triggers, one module per family: decode, call ``shared``, log."""
+"""The triggers, one module per kind. They decode, call ``shared`` and log."""

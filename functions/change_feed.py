@@ -1,4 +1,4 @@
-"""What all change feed triggers of the fleet have in common."""
+"""The common decorator of the fleet's change feed triggers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Handler = Callable[[func.DocumentList], Awaitable[None]]
 def follows(
     blueprint: func.Blueprint, name: str, container: str, *, prefix: str, poll_delay_ms: int
 ) -> Callable[[Handler], object]:
-    """Return the decorator of a function that is called with every change of a container.
+    """Return a decorator for a function that is called with every change of a container.
 
     Parameters
     ----------
     prefix
-        Tells the leases of several triggers on one container apart.
+        Distinguishes the leases of several triggers on one container.
     poll_delay_ms
-        Pause between two looks at a feed that had nothing new.
+        Pause between two reads of a feed without new changes, in milliseconds.
     """
     trigger = blueprint.cosmos_db_trigger(
         arg_name="documents",
@@ -30,12 +30,12 @@ def follows(
         database_name="%COSMOS_DATABASE%",
         container_name=container,
         lease_container_name="change_feed_leases",
-        # Each generation reads the feeds from the beginning, with leases of its own.
+        # Each generation reads the feeds from the beginning, with its own leases.
         lease_container_prefix=f"{prefix}-%FLEET_GENERATION%-",
         create_lease_container_if_not_exists=False,
         max_items_per_invocation=1000,
         feed_poll_delay=poll_delay_ms,
-        start_from_beginning=True,  # type: ignore[arg-type]  # a flag, whatever the package says
+        start_from_beginning=True,  # type: ignore[arg-type]  # a flag; the package's annotation is wrong
     )
     retry = blueprint.retry(
         strategy="exponential_backoff",

@@ -1,4 +1,4 @@
-"""HTTP: a sign of life, and the poison container for operators."""
+"""HTTP: a health probe, and the poison container for operators."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 10_000
 @blueprint.function_name("health")
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Say that the process answers. Touches nothing else, since anybody may call it."""
+    """Answer that the process runs. Uses no other resource, because the endpoint is anonymous."""
     return _json({"status": "alive"})
 
 
@@ -42,7 +42,7 @@ async def list_poison(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("get_poison")
 @blueprint.route(route="poison/{poison_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
-    """Return one poison document whole."""
+    """Return one poison document with its content."""
 
     async def answer() -> Any:
         return await (await fleet()).poison.get(_poison_id(req))
@@ -53,7 +53,7 @@ async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("settle_poison")
 @blueprint.route(route="poison/{poison_id}/{action}", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
-    """Replay, resolve or discard a poison document. The body says who: ``{"by": "name"}``."""
+    """Replay, resolve or discard a poison document. The body names the operator: ``{"by": "name"}``."""
 
     async def answer() -> Any:
         row_id, by, here = _poison_id(req), _by(req), await fleet()

@@ -1,4 +1,4 @@
-"""The one :class:`~shared.fleet.Fleet` of this process, made when the first trigger needs it."""
+"""The one :class:`~shared.fleet.Fleet` of this process, created when the first trigger needs it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _lifetimes: dict[asyncio.AbstractEventLoop, AsyncGenerator[Fleet, None]] = {}
 
 
 async def fleet() -> Fleet:
-    """Return the fleet of the running event loop; connect first if nobody has.
+    """Return the fleet of the running event loop. The first call connects it.
 
-    A connection that fails is not kept: the next call tries again.
+    A failed connection is not cached: the next call tries again.
 
     Raises
     ------
     SettingsError
-        The settings do not name an account, or contradict the state that is there. The invocation fails and
-        the platform tries again: nothing is lost until the settings are right.
+        The settings do not name an account, or contradict the stored state. The invocation fails and the
+        platform retries it, so nothing is lost until the settings are correct.
     """
     loop = asyncio.get_running_loop()
     opening = _opening.get(loop)

@@ -1,4 +1,4 @@
-"""Change feed triggers of the source containers: every change is folded into ``view_state``."""
+"""Change feed triggers of the source containers. They fold every change into ``view_state``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def fold_user_sessions(documents: func.DocumentList) -> None:
 
 @follows(blueprint, "fold_abuse_incidents", ABUSE_INCIDENTS, prefix=PREFIX, poll_delay_ms=POLL_DELAY_MS)
 async def fold_abuse_incidents(documents: func.DocumentList) -> None:
-    """Count new and changed incidents, under the texts they are about."""
+    """Count new and changed incidents by text."""
     await (await fleet()).ingest.ingest_batch(ABUSE_INCIDENTS, list(map(dict, documents)))
 
 

@@ -1,4 +1,4 @@
-"""Timers: the auditor, prices that change, and views that the clock changes."""
+"""Timers: the audit, price changes, and views that change with time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ blueprint = func.Blueprint()
 @blueprint.function_name("audit_feeds")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False, use_monitor=True)
 async def audit_feeds(timer: func.TimerRequest) -> None:
-    """Repair what the platform lost."""
+    """Count changes that the platform lost."""
     await (await fleet()).auditor.audit_all()
 
 
 @blueprint.function_name("apply_prices")
 @blueprint.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", run_on_startup=False, use_monitor=True)
 async def apply_prices(timer: func.TimerRequest) -> None:
-    """Price again what was counted, where prices were added or corrected."""
+    """Reprice counted interactions after prices were added or corrected."""
     await (await fleet()).repricer.apply()
 
 

@@ -1,4 +1,4 @@
-"""Change feed triggers of what the fleet itself writes: changed views are published, health refreshed."""
+"""Change feed triggers of the fleet's own containers. They publish changed views and refresh health."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functions.runtime import fleet
 blueprint = func.Blueprint()
 
 
-# The feed holds only the latest version of a partial: the longer the pause, the fewer publications.
+# The feed has only the latest version of a partial, so a longer pause means fewer publications.
 @follows(blueprint, "publish_views", "view_state", prefix="publish", poll_delay_ms=2000)
 async def publish_views(documents: func.DocumentList) -> None:
-    """Bring the documents of all changed views up to date."""
+    """Publish the documents of all changed views."""
     await (await fleet()).publisher.publish([dict(document) for document in documents])
 
 
