@@ -79,20 +79,20 @@ def list_poison(
 
 @poison_cli.command("show")
 def show_poison(row_id: RowId) -> None:
-    """Print one row whole, with its document. It may hold personal data."""
+    """Print one row with its document. It may contain personal data."""
     print_json(run(lambda fleet: fleet.poison.get(row_id)))
 
 
 @poison_cli.command("replay")
 def replay_poison(row_id: RowId, by: By = "") -> None:
-    """Fold the document as it stands now, or its stored copy where it is gone; publish a view again."""
+    """Fold the live document, or its stored copy if it no longer exists; publish a view again."""
     row = run(lambda fleet: fleet.replayer.replay(row_id, by=by or getpass.getuser()))
     OUT.print(f"{row['id']} {row['status']}")
 
 
 @poison_cli.command("resolve")
 def resolve_poison(row_id: RowId, by: By = "") -> None:
-    """Mark a row as dealt with elsewhere."""
+    """Mark a row as resolved by other means."""
     _set_status(row_id, Status.RESOLVED, by)
 
 
@@ -110,14 +110,14 @@ def _set_status(row_id: str, status: Status, by: str) -> None:
 @cli.command("audit")
 def audit(
     delay: Annotated[
-        int | None, typer.Option(min=0, help="Leave alone what is younger than so many seconds.")
+        int | None, typer.Option(min=0, help="Skip writes younger than this, in seconds.")
     ] = None,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Read the feeds whole, not on from the last audit.")
+        bool, typer.Option("--from-beginning", help="Read the feeds from the beginning, without cursors.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the feeds with what was counted, and repair what was lost. Exit code 0 either way."""
+    """Compare the feeds with the ledger, and count lost documents. Exit code 0 in both cases."""
     reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay, from_beginning=from_beginning))
     if as_json:
         print_json(
@@ -147,9 +147,9 @@ def audit(
 
 @containers_cli.command("apply")
 def apply_containers(as_json: AsJson = False) -> None:
-    """Create the database and its containers where they are missing; change nothing that exists.
+    """Create the database and missing containers. Existing containers are not changed.
 
-    Where a container differs from the catalogue, that is printed and left as it is. Exit code 0 either way.
+    Differences from the catalogue are printed, not repaired. Exit code 0 in both cases.
     """
 
     async def work() -> ProvisioningReport:
@@ -170,7 +170,7 @@ def apply_containers(as_json: AsJson = False) -> None:
 
 @prices_cli.command("list")
 def show_prices(as_json: AsJson = False) -> None:
-    """List the prices in force: list prices, and overrides of this account."""
+    """List the prices in force: list prices, and this account's overrides."""
 
     async def work(fleet: Fleet) -> list[ModelPrice]:
         return await fleet.prices.overrides()
@@ -206,7 +206,7 @@ def put_price(
     tokens_out: Annotated[int, typer.Option("--out", min=0, help="Nano-USD per output token.")],
     since: Annotated[datetime, typer.Option("--from", help="From when on, UTC.")],
 ) -> None:
-    """Add or override a price, and price again what was counted since. 1 USD per million tokens is 1,000."""
+    """Add or override a price, and reprice the interactions it affects. 1 USD per million tokens is 1,000."""
 
     async def work(fleet: Fleet) -> RepriceReport:
         price = parse_price(
@@ -225,7 +225,7 @@ def put_price(
 
 @prices_cli.command("apply")
 def apply_prices(as_json: AsJson = False) -> None:
-    """Price again what was counted, as the timer does. Exit code 1 while there is more to do."""
+    """Reprice counted interactions, as the timer does. Exit code 1 while there is more to do."""
     report: RepriceReport = run(lambda fleet: fleet.repricer.apply())
     if as_json:
         print_json(report_json(report))
@@ -238,10 +238,11 @@ def apply_prices(as_json: AsJson = False) -> None:
 def _print_repriced(report: RepriceReport) -> None:
     OUT.print(f"{report.repriced:,} interactions priced again, on {report.pages:,} pages.")
     if not report.finished:
-        OUT.print("There are more: the timer goes on, and so does: prices apply")
+        OUT.print("There are more. The timer continues; to continue now, run: prices apply")
     elif report.settles_in:
         OUT.print(
-            f"What hosts count at the old prices until they know the new follows in {report.settles_in} s."
+            "Hosts may use the old price for up to a minute. Interactions counted at old prices "
+            f"in the meantime are repriced in {report.settles_in} s."
         )
 
 

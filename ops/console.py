@@ -1,4 +1,4 @@
-"""What the operator's commands have in common: connecting, printing, and errors as exit codes."""
+"""The common parts of the operator's commands: connecting, printing, and errors as exit codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ERR = Console(stderr=True)
 
 
 def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
-    """Do something with a connected fleet; turn what can go wrong into one sentence and an exit code."""
+    """Call ``work`` with a connected fleet. Report an error as one sentence and an exit code."""
 
     async def connected() -> Any:
         async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
@@ -58,7 +58,7 @@ def fail(message: str, code: int) -> None:
 
 
 def report_json(report: Any) -> dict[str, Any]:
-    """Return a report as JSON, with what it cost among its own fields."""
+    """Return a report as JSON, with its cost among its other fields."""
     fields: dict[str, Any] = asdict(report)
     cost: dict[str, Any] = fields.pop("cost", {})
     return fields | cost

@@ -1,4 +1,4 @@
-"""The reference of all fields as a Markdown page."""
+"""The reference of all fields, as a Markdown page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OTHER_SCHEDULES = {
     "personality_vectors": SCHEDULES[Schedule.TWICE_A_DAY],
     "system_health": "every five minutes, and when the figures of a day change",
 }
-"""Of what no view publishes."""
+"""Paces of containers that no view publishes."""
 
 BAD_INPUT_HEAD = """## Unusual and invalid input
 

@@ -1,4 +1,4 @@
-"""The reference of all scores as a Markdown page, from the functions' own docstrings."""
+"""The reference of all scores, as a Markdown page from the functions' docstrings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Fields of the specification that look like scores, and for which nothing is reco
 
 
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]{3,}\b")
-"""A name in a docstring: that of a parameter's default is nowhere else in the function."""
+"""A constant's name in a docstring. The name of a parameter's default is nowhere else in the function."""
 
 
 def scores_page() -> str:
@@ -42,7 +42,7 @@ def scores_page() -> str:
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, str]]:
-    """Return value and reason of each named constant that a function uses, itself or through a helper."""
+    """Return value and reason of each named constant that a function uses directly or through a helper."""
     used = set(_constants(function, set()))
     return {
         name: (getattr(sys.modules[module], name), _flat(reason))

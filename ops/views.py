@@ -22,7 +22,7 @@ views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is
 
 @views_cli.command("list")
 def list_views(as_json: AsJson = False) -> None:
-    """List the views: their container, when they are published, and whether they are complete."""
+    """List the views: their container, their pace, and whether they are complete."""
 
     async def work(fleet: Fleet) -> tuple[frozenset[str], frozenset[str]]:
         return await fleet.readiness.ready(), await fleet.readiness.unpublished()
@@ -52,7 +52,7 @@ def publish(
     view: Annotated[str, typer.Argument(help="Name of the view, as the list shows.")],
     keys: Annotated[list[str], typer.Argument(help="Keys of documents: 2025-08-05, or 202508|USER_ID.")],
 ) -> None:
-    """Publish documents again from what is counted now, even if they show it already."""
+    """Publish documents again from the current counts, even if they are up to date."""
 
     async def work(fleet: Fleet) -> PublishReport:
         return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
@@ -65,7 +65,7 @@ def publish(
 
 @views_cli.command("refresh")
 def refresh(as_json: AsJson = False) -> None:
-    """Publish now what timers publish, hourly and twice a day, and the health of the last minutes."""
+    """Publish the hourly and twice-daily views now, and the health of the last minutes."""
 
     async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
         return await fleet.scheduled.publish_due(everything=True), await fleet.health.publish_windows()
@@ -82,10 +82,10 @@ def rebuild(
     views: Annotated[list[str] | None, typer.Argument(help="Names of views; all if none is given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count views anew from the ledger, and publish them. The feeds go on meanwhile.
+    """Count views again from the ledger, and publish them. The feeds continue in the meantime.
 
-    Readers keep the figures they have until the new ones are complete. It can be broken off and run again.
-    Exit code 1 if the feeds were too quick for some shards, or a document could not be published.
+    Readers see the earlier figures until the new ones are complete. The command can be interrupted and run
+    again. Exit code 1 if the feeds changed some shards too quickly, or a document could not be published.
     """
     progress = Progress(
         TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
