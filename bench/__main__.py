@@ -89,7 +89,7 @@ def _load_plan(*, quick: bool) -> LoadPlan:
 
 
 def _progress() -> Callable[[str], None]:
-    """Return what tells on standard error how far the run has got."""
+    """Return a function that prints the progress of the run on standard error."""
     console = notes()
     started = time.monotonic()
     return lambda what: console.print(f"{time.monotonic() - started:5.0f} s  {what}")

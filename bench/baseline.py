@@ -44,13 +44,13 @@ _log = structlog.get_logger(__name__)
 
 
 class AnalyticsStore(Protocol):
-    """Where the processor keeps its documents."""
+    """The processor's document store."""
 
     async def read(self, container: str, document_id: str, partition_key: str) -> Document | None:
         """Return a document, None if there is none."""
 
     async def upsert(self, container: str, document: Document) -> None:
-        """Write a document, whatever was there."""
+        """Write a document unconditionally."""
 
 
 class CosmosStore:
@@ -90,7 +90,7 @@ class MemoryStore:
         return self.documents.get((container, document_id, partition_key))
 
     async def upsert(self, container: str, document: Document) -> None:
-        """Keep the document."""
+        """Store the document."""
         self.documents[container, document["id"], document["partition_key"]] = document
 
 

@@ -20,7 +20,7 @@ WARM_UP_CHANGES = 200
 """Enough for connections and caches; the history has warmed up the rest."""
 
 HOURLY_BATCH = 1_000
-"""Batches that stand for an hour of traffic: what is refreshed once an hour is refreshed once after them."""
+"""Batch size from which a segment represents an hour of traffic. Hourly views are refreshed once after it."""
 
 Progress = Callable[[str], None]
 
@@ -34,8 +34,8 @@ class Plan:
     segments
         Changes of one repetition by batch size: whole batches, and enough of them for a steady time.
     baseline_changes
-        Changes of a segment that the baseline processes at most. It takes them strictly one after the other,
-        so more of them take longer but cost each the same.
+        Maximum changes of a segment for the baseline. It processes them strictly one after the other, so more
+        changes need more time, but the cost per change is the same.
     repetitions
         Measured repetitions per batch size; a shorter one before them is not measured.
     """
@@ -90,7 +90,7 @@ async def _compare(
     for repetition in range(plan.repetitions + 1):
         segment = live.next(changes if repetition else min(changes, WARM_UP_CHANGES))
         parts = {"fleet": segment, "baseline": segment[: plan.baseline_changes]}
-        # Taking turns in both orders, so that neither always runs on the warmer machine.
+        # The contenders alternate in both orders, so that neither always runs on the warmer machine.
         for contender in contenders if repetition % 2 else reversed(contenders):
             sample = await measure_segment(server, contender, parts[contender.name], batch)
             if repetition:  # the first one warms up

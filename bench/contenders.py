@@ -1,4 +1,4 @@
-"""The two contenders, each with a database of its own: take a batch and have it visible in the views."""
+"""The two contenders, each with its own database: process a batch until it is visible in the views."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BenchError(Exception):
 
 
 class Contender(Protocol):
-    """Something that keeps ``user_analytics`` and ``daily_metrics`` up to date."""
+    """A processor that maintains ``user_analytics`` and ``daily_metrics``."""
 
     name: str
     client_name: str
@@ -131,7 +131,7 @@ class BaselineContender:
         return Cost()
 
     async def count_history(self) -> None:
-        """Compute in memory what processing these changes leaves; with requests it would take minutes."""
+        """Compute the documents after these changes in memory. With requests it would last minutes."""
         while delivered := await self._changes.read(HISTORY_BATCH):
             await self._historian.process(delivered)
 

@@ -31,7 +31,7 @@ FIRST_WRITTEN = 1_756_650_000
 
 @dataclass(slots=True)
 class MemoryState:
-    """``view_state`` as decoded documents. An etag is a mere count of writes: nobody else writes."""
+    """``view_state`` as decoded documents. An etag is a count of writes: there is no other writer."""
 
     documents: dict[tuple[ShardId, str], Loaded] = field(default_factory=dict)
     pages: defaultdict[tuple[ShardId, str], set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -52,7 +52,7 @@ class MemoryState:
         return {document_id: self.documents.get((shard, document_id), nothing) for document_id in ids}
 
     def commit(self, shard: ShardId, writes: Sequence[Write], changes: Sequence[Change]) -> None:
-        """Keep the documents, and note on which page each change stands."""
+        """Store the documents, and index the ledger pages by fingerprint."""
         for document, _ in writes:
             self.writes += 1
             self.documents[shard, document.id] = Loaded(document, str(self.writes))

@@ -144,7 +144,7 @@ async def _write(
 
 
 def peak_rss(pid: int) -> int | None:
-    """Return the peak resident memory of a process in bytes, None where the kernel does not tell."""
+    """Return the peak resident memory of a process in bytes, None if the kernel does not report it."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None

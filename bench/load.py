@@ -1,6 +1,6 @@
 """``python -m bench.load``: one client process that puts load on a database server through the SDK.
 
-The SDK's client keeps one core busy, so that several processes are needed to find out what a server can do.
+The SDK's client uses a whole core, so several processes are needed to measure a server.
 Each reads one line of JSON with its task, says when it is connected, begins at a sign, works for a fixed
 time, and prints what it did.
 """
@@ -78,7 +78,7 @@ def client_of(endpoint: str, key: str) -> CosmosClient:
 
 
 def one(container: ContainerProxy, task: Task) -> Callable[[], Awaitable[Any]]:
-    """Return a call that does the operation once, on an item taken at random."""
+    """Return a call that does the operation once, on a random item."""
     dice = random.Random(task.seed)
 
     async def read() -> Any:
@@ -93,7 +93,7 @@ def one(container: ContainerProxy, task: Task) -> Callable[[], Awaitable[Any]]:
 
 
 async def work(task: Task) -> dict[str, float]:
-    """Do the operation for the time given, several at once; return how often, and the time it took."""
+    """Do the operation concurrently for the given time; return the number of operations, and the duration."""
     client = client_of(task.endpoint, task.key)
     try:
         await client.__aenter__()
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def encode(task: Task) -> bytes:
-    """Return the line that tells a client process its task."""
+    """Return the line with the task of a client process."""
     return json.dumps(asdict(task)).encode() + b"\n"
 
 

@@ -25,7 +25,7 @@ class ClientProcess:
 
     @classmethod
     async def start(cls, task: Task) -> Self:
-        """Start a process and tell it its task."""
+        """Start a process and send it its task."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

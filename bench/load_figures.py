@@ -18,9 +18,9 @@ class Rate:
 
     per_second: float
     cpu_ms: float | None = None
-    """Milliseconds of processor time that the server spent on one; None where the system does not tell.
+    """Milliseconds of the server's processor time per operation; None if the system does not provide it.
 
-    It says what the server needs, where ``per_second`` also depends on clients and other work on the machine.
+    It depends on the server alone. ``per_second`` also depends on clients and other work on the machine.
     """
     client_cpu_ms: float | None = None
     """The same of the clients: the SDK's work."""
@@ -72,12 +72,12 @@ class ServerFigures:
 
 @dataclass(frozen=True, slots=True)
 class LoadFigures:
-    """The local server beside another one, in the same run."""
+    """The local server and another one, in the same run."""
 
     items: int
     """How many each was to hold."""
     clients: int
-    """Processes that put on the load; one SDK client keeps a core busy by itself."""
+    """Processes that generate the load. One SDK client uses a whole core."""
     ours: ServerFigures
     other: ServerFigures
 

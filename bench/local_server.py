@@ -30,7 +30,7 @@ START_SECONDS, GRACE_SECONDS = 30.0, 10.0
 SEED_SECONDS = 90.0
 """A server that has not stored the items by then is measured with a tenth of them, which favours it."""
 PATIENCE_SECONDS = 60.0
-"""What a client process may take longer than its task says."""
+"""Seconds by which a client process may exceed the duration of its task."""
 
 CLIENTS = 2
 CONCURRENCY = 64
@@ -38,7 +38,7 @@ CONCURRENCY = 64
 
 BATCH = 100
 
-# Plain HTTP and connections that are kept favour it: its command offers HTTPS, and closes each connection.
+# Plain HTTP and persistent connections favour it: its command offers HTTPS, and closes each connection.
 SERVE = (
     'require("@vercel/cosmosdb-server").createHttpServer({keepAlive: true})'
     '.listen(Number(process.argv[1]), "127.0.0.1")'
@@ -227,7 +227,7 @@ async def _npm_server(data: Path) -> AsyncIterator[_Target]:
                 await _listens(child, port)
         except TimeoutError:
             raise StackError(f"it did not listen within {START_SECONDS:g} s") from None
-        # It takes any key.
+        # It accepts any key.
         key = base64.b64encode(secrets.token_bytes(64)).decode()
         yield _Target(OTHER, f"http://{HOST}:{port}/", key, child.pid)
     finally:

@@ -19,7 +19,7 @@ START_SECONDS = 30.0
 GRACE_SECONDS = 10.0
 
 METADATA = frozenset({"get_account", "get_dbs", "get_colls", "get_pkranges", "query_plan"})
-"""Operations that the SDK does on its own summary and that the service does not charge to a change."""
+"""Operations that the SDK does on its own and that the service does not charge to a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Server:
 async def running_server() -> AsyncIterator[Server]:
     """Start a server on an empty directory; stop it and remove the directory at the end.
 
-    One physical partition per container: what an summary of this throughput (up to 10,000 RU/s) has.
+    One physical partition per container, as in an account of this throughput (up to 10,000 RU/s).
 
     Raises
     ------

@@ -31,7 +31,7 @@ QUESTIONS_PER_SECOND = 23.7
 """The peak rate in the specification's example of ``daily_metrics``."""
 
 PER_TRANSACTION = 50
-"""Documents of one person written at once: 50 documents of some 3 KB are far below the limit of 2 MB."""
+"""Documents of one person per transaction: 50 documents of some 3 KB are far below the limit of 2 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Scale:
 def history_chunks(plan: TrafficPlan, size: int) -> Iterator[list[Document]]:
     """Yield the history in the order of its writes, at most ``size`` documents at a time.
 
-    Of a document that is written twice within a chunk, the later version stands, as in the change feed.
+    A document that is written twice within a chunk is in it once, in its later version, as in a change feed.
     """
     chunk: dict[str, Document] = {}
     for write in writes(plan):
