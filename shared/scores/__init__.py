@@ -24,12 +24,12 @@ from shared.scores.people import (
 )
 from shared.scores.samples import (
     CONFIDENCE_LEVEL,
+    bayesian_average_rating,
     calculation_confidence,
     data_completeness,
-    fair_rating,
     growth_rate,
     satisfaction,
-    sure_share,
+    wilson_lower_bound,
 )
 from shared.scores.service import health, health_status, resolution_efficiency
 
@@ -48,8 +48,8 @@ SCORES: tuple[Callable[..., float | str | None], ...] = (
     health_status,
     resolution_efficiency,
     satisfaction,
-    fair_rating,
-    sure_share,
+    bayesian_average_rating,
+    wilson_lower_bound,
     growth_rate,
     data_completeness,
     calculation_confidence,
@@ -59,6 +59,7 @@ SCORES: tuple[Callable[..., float | str | None], ...] = (
 __all__ = [
     "CONFIDENCE_LEVEL",
     "SCORES",
+    "bayesian_average_rating",
     "calculation_confidence",
     "churn_risk",
     "content_depth",
@@ -66,7 +67,6 @@ __all__ = [
     "efficiency",
     "engagement",
     "enhancement_priority",
-    "fair_rating",
     "growth_rate",
     "health",
     "health_status",
@@ -75,7 +75,7 @@ __all__ = [
     "resolution_efficiency",
     "response_effectiveness",
     "satisfaction",
-    "sure_share",
     "trending",
     "upgrade_propensity",
+    "wilson_lower_bound",
 ]

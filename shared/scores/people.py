@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.scores.samples import sure_share
+from shared.scores.samples import wilson_lower_bound
 from shared.scores.shapes import (
     Number,
     count,
@@ -271,7 +271,7 @@ def recommendation_confidence(*, in_interests: Number, interactions: Number) -> 
     The lower end of Wilson's score interval of the share of questions that did. For ``user_analytics``:
     ``predictions.content_recommendation_confidence``.
 
-    Formula: as ``sure_share``, of in_interests out of interactions.
+    Formula: as ``wilson_lower_bound``, of in_interests out of interactions.
 
     Parameters
     ----------
@@ -285,4 +285,4 @@ def recommendation_confidence(*, in_interests: Number, interactions: Number) -> 
     float | None
         0 to 1.
     """
-    return sure_share(hits=in_interests, total=interactions)
+    return wilson_lower_bound(hits=in_interests, total=interactions)

@@ -9,7 +9,7 @@ from shared.scores.shapes import Number, count, rounded, unit
 CONFIDENCE_LEVEL = 0.95
 """The usual level. The specification's sample of content_popularity uses it."""
 
-Z = 1.959964
+Z_95 = 1.959964
 """The two-sided normal quantile of the confidence level."""
 
 LOWEST_RATING = 1
@@ -25,13 +25,13 @@ NEUTRAL_RATINGS = 5
 """Weight of the assumption in ratings. A first rating of 5 then gives 3.33, not the top of a ranking."""
 
 
-def sure_share(*, hits: Number, total: Number) -> float | None:
+def wilson_lower_bound(*, hits: Number, total: Number) -> float | None:
     """Return the share that a small sample supports.
 
     The lower end of Wilson's score interval (Wilson 1927): 3 of 3 counts for less than 90 of 100.
     For rankings by a share: retention, completion, false positives.
 
-    Formula: (p + z²/2n − z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n), with p = hits / total, n = total, z = Z.
+    Formula: (p + z²/2n − z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n), with p = hits / total, n = total, z = Z_95.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def sure_share(*, hits: Number, total: Number) -> float | None:
     if hits is None or not total or total < 0:
         return None
     n, p = float(total), unit(hits / total)
-    spread = Z * sqrt(p * (1 - p) / n + (Z / (2 * n)) ** 2)
-    return rounded(unit((p + Z * Z / (2 * n) - spread) / (1 + Z * Z / n)))
+    spread = Z_95 * sqrt(p * (1 - p) / n + (Z_95 / (2 * n)) ** 2)
+    return rounded(unit((p + Z_95 * Z_95 / (2 * n) - spread) / (1 + Z_95 * Z_95 / n)))
 
 
-def fair_rating(*, rating_sum: Number, ratings: Number) -> float | None:
+def bayesian_average_rating(*, rating_sum: Number, ratings: Number) -> float | None:
     """Return the mean rating, drawn to the middle of the scale while there are few ratings.
 
     The Bayesian average. For rankings by rating and ``content_popularity``:
@@ -85,7 +85,7 @@ def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
     ``topic_analytics.primary_topics[].user_engagement``; ``content_popularity``:
     ``trending_content[].user_engagement``.
 
-    Formula: (fair_rating − LOWEST_RATING) / (HIGHEST_RATING − LOWEST_RATING).
+    Formula: (bayesian_average_rating − LOWEST_RATING) / (HIGHEST_RATING − LOWEST_RATING).
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def satisfaction(*, rating_sum: Number, ratings: Number) -> float | None:
     float | None
         0 to 1; 0.5 is neutral.
     """
-    rating = fair_rating(rating_sum=rating_sum, ratings=ratings)
+    rating = bayesian_average_rating(rating_sum=rating_sum, ratings=ratings)
     if rating is None:
         return None
     return rounded((rating - LOWEST_RATING) / (HIGHEST_RATING - LOWEST_RATING))
@@ -161,7 +161,7 @@ def calculation_confidence(*, sample_size: Number) -> float | None:
     One minus the width of Wilson's score interval (Wilson 1927) of a share of one half, where the interval is
     widest. For ``user_analytics``: ``quality_indicators.calculation_confidence``.
 
-    Formula: 1 − z / √(sample_size + z²), with z = Z.
+    Formula: 1 − z / √(sample_size + z²), with z = Z_95.
 
     Parameters
     ----------
@@ -175,4 +175,4 @@ def calculation_confidence(*, sample_size: Number) -> float | None:
     """
     if sample_size is None:
         return None
-    return rounded(unit(1 - Z / sqrt(count(sample_size) + Z * Z)))
+    return rounded(unit(1 - Z_95 / sqrt(count(sample_size) + Z_95 * Z_95)))

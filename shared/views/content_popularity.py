@@ -11,8 +11,8 @@ from shared.containers import container
 from shared.periods import Kind, Period, parse_period, period_of
 from shared.scores import (
     CONFIDENCE_LEVEL,
+    bayesian_average_rating,
     efficiency,
-    fair_rating,
     growth_rate,
     response_effectiveness,
     satisfaction,
@@ -126,7 +126,7 @@ def _topics(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
             "topic": topic,
             "growth_rate": growth_rate(recent=topics[topic], earlier=before.get(topic, 0)),
             "query_count": topics[topic],
-            "satisfaction_score": fair_rating(
+            "satisfaction_score": bayesian_average_rating(
                 rating_sum=state.counts("topic_rating").get(topic, 0),
                 ratings=state.counts("topic_rating#").get(topic, 0),
             ),

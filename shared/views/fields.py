@@ -215,7 +215,7 @@ CONTENT_POPULARITY = {
     "trending_topics[].topic": "query_category, highest trending score first",
     "trending_topics[].growth_rate": "query_count / that of the period before − 1; null if that was 0",
     "trending_topics[].query_count": "interactions of the category",
-    "trending_topics[].satisfaction_score": "score fair_rating, 1 to 5",
+    "trending_topics[].satisfaction_score": "score bayesian_average_rating, 1 to 5",
     "personality_rankings[].personality": "persona, most asked first",
     "personality_rankings[].interactions": "interactions it answered",
     "personality_rankings[].satisfaction": "mean user_rating, 1 to 5",

@@ -152,9 +152,16 @@ CASES = [
         ("incidents", "resolved", "avg_resolution_hours"),
     ),
     Case(scores.satisfaction, RATINGS, {"rating_sum": UP, "ratings": MIXED}, tuple(RATINGS)),
-    Case(scores.fair_rating, RATINGS, {"rating_sum": UP, "ratings": MIXED}, tuple(RATINGS), low=1, high=5),
     Case(
-        scores.sure_share,
+        scores.bayesian_average_rating,
+        RATINGS,
+        {"rating_sum": UP, "ratings": MIXED},
+        tuple(RATINGS),
+        low=1,
+        high=5,
+    ),
+    Case(
+        scores.wilson_lower_bound,
         {"hits": COUNTS, "total": st.integers(1, 10**15)},
         {"hits": UP, "total": MIXED},
         ("hits", "total"),
@@ -295,11 +302,11 @@ def test_weights_sum_to_one(weights: dict[str, float]) -> None:
         (scores.resolution_efficiency, (0, 0, 0), None),
         # Wilson, 8 of 10: the textbook's 0.4902
         (scores.recommendation_confidence, (8, 10), 0.4902),
-        (scores.sure_share, (8, 10), 0.4902),
+        (scores.wilson_lower_bound, (8, 10), 0.4902),
         # p = 0: exactly nothing is sure
-        (scores.sure_share, (0, 10), 0.0),
+        (scores.wilson_lower_bound, (0, 10), 0.0),
         # (15 + 5) / 6; a quarter of what is above 1
-        (scores.fair_rating, (5, 1), 3.3333),
+        (scores.bayesian_average_rating, (5, 1), 3.3333),
         (scores.satisfaction, (5, 1), 0.5833),
         (scores.growth_rate, (23, 20), 0.15),
         (scores.growth_rate, (1, 0), None),
@@ -337,7 +344,7 @@ def test_a_regular_is_told_from_a_passer_by_from_the_first_days_of_a_month() -> 
 
 
 def test_three_of_three_is_less_sure_than_ninety_of_a_hundred() -> None:
-    few, many = scores.sure_share(hits=3, total=3), scores.sure_share(hits=90, total=100)
+    few, many = scores.wilson_lower_bound(hits=3, total=3), scores.wilson_lower_bound(hits=90, total=100)
     assert few is not None
     assert many is not None
     assert few < many
@@ -346,7 +353,7 @@ def test_three_of_three_is_less_sure_than_ninety_of_a_hundred() -> None:
 @given(hits=COUNTS, total=st.integers(1, 10**15))
 def test_a_sure_share_is_no_more_than_the_share(hits: int, total: int) -> None:
     assume(hits <= total)
-    share = scores.sure_share(hits=hits, total=total)
+    share = scores.wilson_lower_bound(hits=hits, total=total)
     assert share is not None
     assert share <= round(hits / total, 4)
 
