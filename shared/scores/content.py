@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from shared.scores.shapes import Number, count, rounded, saturating, unit, weighted_mean
+from shared.scores.shapes import Number, clamp01, non_negative, rounded, saturating, weighted_mean
 
 STEADY_CITATIONS = 5
 """Citations added to both sides of a trend. One citation after none is no trend; fifty citations are."""
@@ -57,8 +57,8 @@ def trending(*, recent: Number, recent_hours: Number, earlier: Number, earlier_h
         return None
     if recent_hours < 0 or earlier_hours < 0:
         return None
-    now, expected = count(recent), count(earlier) * (recent_hours / earlier_hours)
-    return rounded(unit((now + STEADY_CITATIONS) / (now + expected + 2 * STEADY_CITATIONS)))
+    now, expected = non_negative(recent), non_negative(earlier) * (recent_hours / earlier_hours)
+    return rounded(clamp01((now + STEADY_CITATIONS) / (now + expected + 2 * STEADY_CITATIONS)))
 
 
 def response_effectiveness(
@@ -150,4 +150,4 @@ def enhancement_priority(*, citations: Number, effectiveness: Number) -> float |
     """
     if citations is None or effectiveness is None:
         return None
-    return rounded(sqrt(saturating(citations, HALF_PRIORITY_CITATIONS) * (1 - unit(effectiveness))))
+    return rounded(sqrt(saturating(citations, HALF_PRIORITY_CITATIONS) * (1 - clamp01(effectiveness))))

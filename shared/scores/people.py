@@ -7,11 +7,11 @@ from typing import NamedTuple
 from shared.scores.samples import wilson_lower_bound
 from shared.scores.shapes import (
     Number,
-    count,
+    clamp01,
     decaying,
+    non_negative,
     rounded,
     saturating,
-    unit,
     weighted_geometric_mean,
     weighted_mean,
 )
@@ -70,7 +70,7 @@ class _Rhythm(NamedTuple):
 
 
 def _rhythm(days_active: float, days_spanned: float) -> _Rhythm:
-    return _Rhythm(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + count(days_spanned))
+    return _Rhythm(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + non_negative(days_spanned))
 
 
 def _gone(rhythm: _Rhythm, days_silent: float) -> float:
@@ -191,7 +191,7 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
     """
     if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    return rounded(unit(_gone(_rhythm(days_active, days_spanned), count(days_silent))))
+    return rounded(clamp01(_gone(_rhythm(days_active, days_spanned), non_negative(days_silent))))
 
 
 def next_session_probability(
@@ -224,9 +224,9 @@ def next_session_probability(
     """
     if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    rhythm, silent = _rhythm(days_active, days_spanned), count(days_silent)
-    comes = 1 - rhythm.silence(count(horizon_days), already=silent)
-    return rounded(unit((1 - _gone(rhythm, silent)) * comes))
+    rhythm, silent = _rhythm(days_active, days_spanned), non_negative(days_silent)
+    comes = 1 - rhythm.silence(non_negative(horizon_days), already=silent)
+    return rounded(clamp01((1 - _gone(rhythm, silent)) * comes))
 
 
 def upgrade_propensity(

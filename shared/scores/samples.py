@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from shared.scores.shapes import Number, count, rounded, unit
+from shared.scores.shapes import Number, clamp01, non_negative, rounded
 
 CONFIDENCE_LEVEL = 0.95
 """The usual level. The specification's sample of content_popularity uses it."""
@@ -47,9 +47,9 @@ def wilson_lower_bound(*, hits: Number, total: Number) -> float | None:
     """
     if hits is None or not total or total < 0:
         return None
-    n, p = float(total), unit(hits / total)
+    n, p = float(total), clamp01(hits / total)
     spread = Z_95 * sqrt(p * (1 - p) / n + (Z_95 / (2 * n)) ** 2)
-    return rounded(unit((p + Z_95 * Z_95 / (2 * n) - spread) / (1 + Z_95 * Z_95 / n)))
+    return rounded(clamp01((p + Z_95 * Z_95 / (2 * n) - spread) / (1 + Z_95 * Z_95 / n)))
 
 
 def bayesian_average_rating(*, rating_sum: Number, ratings: Number) -> float | None:
@@ -127,7 +127,7 @@ def growth_rate(*, recent: Number, earlier: Number) -> float | None:
     """
     if recent is None or not earlier or earlier < 0:
         return None
-    return rounded(count(recent) / earlier - 1)
+    return rounded(non_negative(recent) / earlier - 1)
 
 
 def data_completeness(*, given: Number, expected: Number) -> float | None:
@@ -152,7 +152,7 @@ def data_completeness(*, given: Number, expected: Number) -> float | None:
     """
     if given is None or not expected or expected < 0:
         return None
-    return rounded(unit(given / expected))
+    return rounded(clamp01(given / expected))
 
 
 def calculation_confidence(*, sample_size: Number) -> float | None:
@@ -175,4 +175,4 @@ def calculation_confidence(*, sample_size: Number) -> float | None:
     """
     if sample_size is None:
         return None
-    return rounded(unit(1 - Z_95 / sqrt(count(sample_size) + Z_95 * Z_95)))
+    return rounded(clamp01(1 - Z_95 / sqrt(non_negative(sample_size) + Z_95 * Z_95)))

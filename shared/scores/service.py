@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from shared.scores.shapes import Number, count, decaying, rounded, saturating, unit, weighted_geometric_mean
+from shared.scores.shapes import (
+    Number,
+    clamp01,
+    decaying,
+    non_negative,
+    rounded,
+    saturating,
+    weighted_geometric_mean,
+)
 
 HALF_ERROR_RATE = 0.05
 """One request in twenty without an answer halves the part. Such a service is less than half healthy."""
@@ -67,7 +75,7 @@ def health(
         speed = TOLERABLE_P95_MS / max(TOLERABLE_P95_MS, p95_response_ms)
     weights = HEALTH_WEIGHTS
     mean = weighted_geometric_mean(
-        (weights["answering"], decaying(unit(error_rate), HALF_ERROR_RATE)),
+        (weights["answering"], decaying(clamp01(error_rate), HALF_ERROR_RATE)),
         (weights["speed"], speed),
         (weights["safety"], safety),
         (weights["content_accuracy"], content_accuracy),
@@ -94,7 +102,7 @@ def health_status(*, score: Number) -> str | None:
     """
     if score is None:
         return None
-    return next(word for least, word in HEALTH_STATUSES if unit(score) >= least)
+    return next(word for least, word in HEALTH_STATUSES if clamp01(score) >= least)
 
 
 def resolution_efficiency(
@@ -123,9 +131,9 @@ def resolution_efficiency(
     """
     if not incidents or incidents < 0 or resolved is None:
         return None
-    if count(resolved) == 0:
+    if non_negative(resolved) == 0:
         return 0.0
     if avg_resolution_hours is None:
         return None
     soon = 1 - saturating(avg_resolution_hours, HALF_RESOLUTION_HOURS)
-    return rounded(unit(resolved / incidents) * soon)
+    return rounded(clamp01(resolved / incidents) * soon)
