@@ -17,7 +17,7 @@ from shared.scores.shapes import (
 )
 
 RECENCY_HALF_LIFE_DAYS = 7
-"""A week without a visit halves a person's recency. A week is the rhythm of the calendar."""
+"""A week without a visit halves a person's recency. A week is the rate of the calendar."""
 
 PERIOD_START_DAYS = 7
 """Empty days added to the period, so that one visit on the first of a month is not a daily habit."""
@@ -45,7 +45,7 @@ PRIOR_VISITS = 4
 weekend is then not at risk (0.26); a person with a single visit a month ago is (0.67)."""
 
 PRIOR_DAYS = 28
-"""Four gaps of a week: the assumed rhythm."""
+"""Four gaps of a week: the assumed rate."""
 
 PRIOR_GONE = 0.1
 """Chance of having left on the day of the last visit. It shifts all risks and does not change their order."""
@@ -58,7 +58,7 @@ UPGRADE_WEIGHTS = {"engagement": 0.5, "staying": 0.3, "satisfaction": 0.2}
 they weigh least."""
 
 
-class _Rhythm(NamedTuple):
+class _VisitRate(NamedTuple):
     """The gamma posterior of a person's visits per day. Its mean is ``shape / days``."""
 
     shape: float
@@ -69,12 +69,12 @@ class _Rhythm(NamedTuple):
         return float(((self.days + already) / (self.days + already + days)) ** self.shape)
 
 
-def _rhythm(days_active: float, days_spanned: float) -> _Rhythm:
-    return _Rhythm(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + non_negative(days_spanned))
+def _visit_rate(days_active: float, days_spanned: float) -> _VisitRate:
+    return _VisitRate(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + non_negative(days_spanned))
 
 
-def _gone(rhythm: _Rhythm, days_silent: float) -> float:
-    return PRIOR_GONE / (PRIOR_GONE + (1 - PRIOR_GONE) * rhythm.silence(days_silent))
+def _gone(rate: _VisitRate, days_silent: float) -> float:
+    return PRIOR_GONE / (PRIOR_GONE + (1 - PRIOR_GONE) * rate.silence(days_silent))
 
 
 def engagement(
@@ -162,12 +162,12 @@ def content_depth(
 
 
 def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number) -> float | None:
-    """Return the chance that a person has left, from their inactivity compared with their own rhythm.
+    """Return the chance that a person has left, from their inactivity compared with their own rate.
 
     The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left. Visits
     occur at random at a rate with a gamma prior. Bayes' rule weighs "left" against "inactive". A daily
     visitor is at risk after a week; a monthly visitor is not. A longer span of days gives a better estimate
-    of the rhythm. For ``user_analytics``: ``predictions.churn_risk_score``, and averaged in
+    of the rate. For ``user_analytics``: ``predictions.churn_risk_score``, and averaged in
     ``engagement_summary``.
 
     Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance that a
@@ -191,7 +191,7 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
     """
     if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    return rounded(clamp01(_gone(_rhythm(days_active, days_spanned), non_negative(days_silent))))
+    return rounded(clamp01(_gone(_visit_rate(days_active, days_spanned), non_negative(days_silent))))
 
 
 def next_session_probability(
@@ -224,9 +224,9 @@ def next_session_probability(
     """
     if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    rhythm, silent = _rhythm(days_active, days_spanned), non_negative(days_silent)
-    comes = 1 - rhythm.silence(non_negative(horizon_days), already=silent)
-    return rounded(clamp01((1 - _gone(rhythm, silent)) * comes))
+    rate, silent = _visit_rate(days_active, days_spanned), non_negative(days_silent)
+    comes = 1 - rate.silence(non_negative(horizon_days), already=silent)
+    return rounded(clamp01((1 - _gone(rate, silent)) * comes))
 
 
 def upgrade_propensity(
