@@ -48,7 +48,7 @@ def quote(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-def _whole(value: object) -> object:
+def _integral(value: object) -> object:
     # Cosmos DB has one number type: 234.0 and 234 are the same value to the writer.
     if isinstance(value, bool):
         raise ValueError("is not a number")
@@ -111,7 +111,7 @@ def _moment(value: object) -> object:
     return moment
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_integral)]
 Number = Annotated[float, BeforeValidator(_number)]
 TokenCount = Annotated[Whole, Field(ge=0, le=10_000_000)]
 """Tokens of one call. The largest context window of any model is 2 million."""
@@ -130,7 +130,7 @@ MAX_IDENTIFIER_CHARACTERS = 255
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)]
 
 
-def first(most: int) -> Callable[[object], object]:
+def truncate_to(most: int) -> Callable[[object], object]:
     """Return a function that cuts a list to its first ``most`` entries. Further entries are not validated."""
     return lambda value: value[:most] if isinstance(value, list) else value
 
@@ -142,7 +142,7 @@ def identifier(value: object) -> str | None:
     return None if _HALF_PAIR.search(value) else value
 
 
-class Block(BaseModel):
+class SourceModel(BaseModel):
     """A document or a part of one. Unknown fields are ignored, and types are not converted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
@@ -202,7 +202,7 @@ def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]
         raise DocumentError(field, f"{moment.isoformat()!r} lies after the document was written")
 
 
-def reject(error: ValidationError) -> Never:
+def raise_document_error(error: ValidationError) -> Never:
     """Raise pydantic's first error as a :class:`DocumentError` that names field and value.
 
     Raises

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ValidationError
 
 from shared.documents.common import (
-    Block,
     Identifier,
     Label,
     Moment,
-    first,
-    reject,
+    SourceModel,
+    raise_document_error,
     require_not_after_write,
     require_object,
+    truncate_to,
 )
 from shared.documents.versions import ABUSE_INCIDENT, upcast
 from shared.errors import DocumentError
@@ -23,32 +23,32 @@ MAX_ACTIONS = 50
 """Maximum number of actions and of violation categories that count per incident."""
 
 
-class Flagged(Block):
+class Flagged(SourceModel):
     """The flagged content, without its text."""
 
-    violation_categories: Annotated[list[Label], BeforeValidator(first(MAX_ACTIONS))] | None = None
+    violation_categories: Annotated[list[Label], BeforeValidator(truncate_to(MAX_ACTIONS))] | None = None
 
 
-class Detection(Block):
+class Detection(SourceModel):
     """The detection of the incident."""
 
     detection_timestamp: Moment | None = None
 
 
-class Action(Block):
+class Action(SourceModel):
     """One action against the incident."""
 
     action_type: Label | None = None
 
 
-class Resolution(Block):
+class Resolution(SourceModel):
     """The resolution of the incident."""
 
     final_decision: Label | None = None
     resolution_timestamp: Moment | None = None
 
 
-class IncidentDocument(Block):
+class IncidentDocument(SourceModel):
     """One incident. Only ``id``, ``user_id`` and a time are required."""
 
     id: Identifier
@@ -60,7 +60,7 @@ class IncidentDocument(Block):
     auto_detected: bool | None = None
     flagged_content: Flagged | None = None
     detection_metadata: Detection | None = None
-    actions_taken: Annotated[list[Action], BeforeValidator(first(MAX_ACTIONS))] | None = None
+    actions_taken: Annotated[list[Action], BeforeValidator(truncate_to(MAX_ACTIONS))] | None = None
     review_status: Label | None = None
     review_decision: Label | None = None
     review_completed_at: Moment | None = None
@@ -80,7 +80,7 @@ def parse_incident(raw: object) -> IncidentDocument:
     try:
         incident = IncidentDocument.model_validate(document)
     except ValidationError as error:
-        reject(error)
+        raise_document_error(error)
     moment = incident.created_at or (incident.detection_metadata or Detection()).detection_timestamp
     if moment is None:
         raise DocumentError("created_at", "is missing, and so is detection_metadata.detection_timestamp")

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from shared.documents.common import (
-    Block,
     Count,
     Identifier,
     Label,
@@ -16,13 +15,14 @@ from shared.documents.common import (
     Numeral,
     Rating,
     Share,
+    SourceModel,
     Text,
     TokenCount,
     Whole,
-    first,
-    reject,
+    raise_document_error,
     require_not_after_write,
     require_object,
+    truncate_to,
 )
 from shared.documents.versions import USER_INTERACTION, upcast
 from shared.errors import DocumentError
@@ -32,20 +32,20 @@ MAX_CITATIONS = 50
 10 KB to the ledger, and at most this number of keys to the state of its day."""
 
 
-class Stages(Block):
+class Stages(SourceModel):
     """The parts of the response time."""
 
     content_retrieval_ms: Milliseconds | None = None
 
 
-class QueryMetadata(Block):
+class QueryMetadata(SourceModel):
     """The classification of the question."""
 
     query_complexity: Label | None = None
     query_category: Label | None = None
 
 
-class ResponseMetadata(Block):
+class ResponseMetadata(SourceModel):
     """The persona and the model of the answer."""
 
     personality_used: Label | None = None
@@ -59,7 +59,7 @@ TextName = Annotated[Label, AfterValidator(lambda label: label[:MAX_TEXT_NAME].r
 """A text's name, cut like every label, but shorter: the state of a day contains it ten times."""
 
 
-class Citation(Block):
+class Citation(SourceModel):
     """A cited passage. A whole text if chapter or verse is missing."""
 
     source: TextName | None = None
@@ -68,24 +68,24 @@ class Citation(Block):
     relevance_score: Share | None = None
 
 
-Citations = Annotated[list[Citation], BeforeValidator(first(MAX_CITATIONS))]
+Citations = Annotated[list[Citation], BeforeValidator(truncate_to(MAX_CITATIONS))]
 """The first :data:`MAX_CITATIONS` citations. Further ones are not validated."""
 
 
-class RagMetadata(Block):
+class RagMetadata(SourceModel):
     """The result of the retrieval."""
 
     chunks_retrieved: Count | None = None
     avg_relevance_score: Share | None = None
 
 
-class Feedback(Block):
+class Feedback(SourceModel):
     """The person's feedback on the answer, besides the rating."""
 
     accurate: bool | None = None
 
 
-class CostData(Block):
+class CostData(SourceModel):
     """Token counts that the model's provider reported."""
 
     input_tokens: TokenCount | None = None
@@ -93,7 +93,7 @@ class CostData(Block):
     model_used: Label | None = None
 
 
-class QualityMetrics(Block):
+class QualityMetrics(SourceModel):
     """The web application's scores of the answer, 0 to 1."""
 
     response_relevance: Share | None = None
@@ -101,7 +101,7 @@ class QualityMetrics(Block):
     safety_score: Share | None = None
 
 
-class InteractionDocument(Block):
+class InteractionDocument(SourceModel):
     """One interaction. Only ``id``, ``user_id`` and a time are required.
 
     The model has only fields that views read, so other fields cannot make a document invalid. The question's
@@ -140,7 +140,7 @@ def parse_interaction(raw: object) -> InteractionDocument:
     try:
         interaction = InteractionDocument.model_validate(document)
     except ValidationError as error:
-        reject(error)
+        raise_document_error(error)
     moment = interaction.timestamp or interaction.created_at
     if moment is None:
         raise DocumentError("timestamp", "is missing, and so is created_at")

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from shared.documents.common import (
-    Block,
     Count,
     Identifier,
     Label,
     Moment,
     Number,
     Share,
+    SourceModel,
     quote,
-    reject,
+    raise_document_error,
     require_not_after_write,
     require_object,
 )
@@ -26,7 +26,7 @@ Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
 Satisfaction = Annotated[Number, Field(ge=1, le=5)]
 
 
-class SessionDocument(Block):
+class SessionDocument(SourceModel):
     """One session. Only ``id``, ``user_id`` and a time are required."""
 
     id: Identifier
@@ -58,7 +58,7 @@ def parse_session(raw: object) -> SessionDocument:
     try:
         session = SessionDocument.model_validate(document)
     except ValidationError as error:
-        reject(error)
+        raise_document_error(error)
     start = session.start_time or session.created_at
     if start is None:
         raise DocumentError("start_time", "is missing, and so is created_at")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from shared.documents.common import Block, Identifier, Moment, reject, require_object
+from shared.documents.common import Identifier, Moment, SourceModel, raise_document_error, require_object
 from shared.documents.versions import USER, upcast
 
 
-class Privacy(Block):
+class Privacy(SourceModel):
     """The person's consent."""
 
     analytics_consent: bool | None = None
 
 
-class UserDocument(Block):
+class UserDocument(SourceModel):
     """One user's account. Only ``id`` and ``user_id`` are required."""
 
     id: Identifier
@@ -37,4 +37,4 @@ def parse_user(raw: object) -> UserDocument:
     try:
         return UserDocument.model_validate(document)
     except ValidationError as error:
-        reject(error)
+        raise_document_error(error)
