@@ -81,7 +81,7 @@ def _fill(document: dict[str, Any], values: Mapping[str, object]) -> None:
             document[name] = value
 
 
-def _opened(document: Mapping[str, Any], called: str, type_: str) -> dict[str, Any]:
+def _unwrap_envelope(document: Mapping[str, Any], called: str, type_: str) -> dict[str, Any]:
     """Return the envelope's own fields, with the current name of the document type."""
     opened = _without(document, *_ENVELOPE)
     if opened.get("document_type") == called:
@@ -89,7 +89,7 @@ def _opened(document: Mapping[str, Any], called: str, type_: str) -> dict[str, A
     return opened
 
 
-def _known(value: object) -> object:
+def _none_if_zero(value: object) -> object:
     # Releases before 1.0 wrote 0 for "not measured". No call has 0 tokens or a duration of 0.
     return None if value == 0 and not isinstance(value, bool) else value
 
@@ -115,7 +115,7 @@ def interaction_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
         ``interaction_data`` is no object.
     """
     data = _part(document, "interaction_data")
-    flat = _opened(document, "interaction", "user_interaction")
+    flat = _unwrap_envelope(document, "interaction", "user_interaction")
     _fill(flat, {name: _first(data, names) for name, names in _NAMES_IN_0_1.items()})
     _fill(flat, {"context_data": {name: _first(data, names) for name, names in _USAGE_IN_0_1.items()}})
     moved = {name for names in (*_NAMES_IN_0_1.values(), *_USAGE_IN_0_1.values()) for name in names}
@@ -135,9 +135,9 @@ def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     usage = _part(document, "context_data")
     renamed = _without(document, "context_data", "user_input", "ai_response", "personality_id")
-    model = _today(usage.get("model_used"))
+    model = _current_model_name(usage.get("model_used"))
     tokens = {name: usage.get(name) for name in ("input_tokens", "output_tokens")}
-    if all(_known(count) is None for count in tokens.values()):
+    if all(_none_if_zero(count) is None for count in tokens.values()):
         tokens = {}
     _fill(
         renamed,
@@ -149,7 +149,7 @@ def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
             "cost_data": {**tokens, "model_used": model, "timestamp": _moment(document)},
         },
     )
-    renamed["response_time_ms"] = _known(document.get("response_time_ms"))
+    renamed["response_time_ms"] = _none_if_zero(document.get("response_time_ms"))
     # 0.2 repeats the rating here. An object is the feedback of current documents.
     if not isinstance(document.get("user_feedback"), Mapping):
         rating = renamed.pop("user_feedback", None)
@@ -180,7 +180,7 @@ def _moment(document: Mapping[str, Any]) -> object:
     return _first(document, ("timestamp", "created_at"))
 
 
-def _today(model: object) -> object:
+def _current_model_name(model: object) -> object:
     return MODEL_NAMES.get(model, model) if isinstance(model, str) else model
 
 
@@ -204,7 +204,7 @@ def session_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
     DocumentError
         ``session_data`` is no object.
     """
-    flat = _opened(document, "session", "user_session")
+    flat = _unwrap_envelope(document, "session", "user_session")
     _fill(flat, _without(_part(document, "session_data"), *_OF_THE_DOCUMENT))
     _fill(flat, {"created_at": document.get("timestamp")})
     return flat
