@@ -20,13 +20,13 @@ ABSENT_SECONDS = 15.0
 persona tests it immediately. Not zero, because a front end that requests a removed persona would otherwise
 cause a query per request."""
 
-MOST = 256
+MAX_ENTRIES = 256
 """Maximum number of entries. The specification expects 50 personas and more, of a few KB each."""
 
 Value = TypeVar("Value")
 
 
-class _Kept(Generic[Value]):
+class _ExpiringLru(Generic[Value]):
     """Up to ``most`` entries, each with an expiry. Drops the least recently used entry first."""
 
     def __init__(self, most: int) -> None:
@@ -76,15 +76,15 @@ class PersonaCache:
         *,
         lifetime: float = LIFETIME_SECONDS,
         absent_lifetime: float = ABSENT_SECONDS,
-        most: int = MOST,
+        most: int = MAX_ENTRIES,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._load = load
         self._lifetime = lifetime
         self._absent_lifetime = absent_lifetime
         self._clock = clock
-        self._found = _Kept[Document](most)
-        self._absent = _Kept[bool](most)
+        self._found = _ExpiringLru[Document](most)
+        self._absent = _ExpiringLru[bool](most)
         self._flights: dict[str, asyncio.Task[Document | None]] = {}
 
     async def get(self, personality_id: str) -> Document | None:
@@ -99,7 +99,7 @@ class PersonaCache:
         if flight is None:
             flight = asyncio.create_task(self._read(personality_id))
             self._flights[personality_id] = flight
-            flight.add_done_callback(partial(self._landed, personality_id, now))
+            flight.add_done_callback(partial(self._store_result, personality_id, now))
         # Shielded, so that the cancellation of one caller does not cancel the read for the others.
         return deepcopy(await asyncio.shield(flight))
 
@@ -112,7 +112,7 @@ class PersonaCache:
     async def _read(self, personality_id: str) -> Document | None:
         return await self._load(personality_id)
 
-    def _landed(self, key: str, asked: float, flight: asyncio.Task[Document | None]) -> None:
+    def _store_result(self, key: str, asked: float, flight: asyncio.Task[Document | None]) -> None:
         current = self._flights.get(key) is flight
         if current:
             del self._flights[key]
