@@ -12,7 +12,7 @@ from shared.cosmos.retries import INVOCATION
 Handler = Callable[[func.DocumentList], Awaitable[None]]
 
 
-def follows(
+def change_feed_trigger(
     blueprint: func.Blueprint, name: str, container: str, *, prefix: str, poll_delay_ms: int
 ) -> Callable[[Handler], object]:
     """Return a decorator for a function that is called with every change of a container.

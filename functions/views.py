@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.change_feed import follows
+from functions.change_feed import change_feed_trigger
 from functions.runtime import fleet
 
 blueprint = func.Blueprint()
 
 
 # The feed has only the latest version of a partial, so a longer pause means fewer publications.
-@follows(blueprint, "publish_views", "view_state", prefix="publish", poll_delay_ms=2000)
+@change_feed_trigger(blueprint, "publish_views", "view_state", prefix="publish", poll_delay_ms=2000)
 async def publish_views(documents: func.DocumentList) -> None:
     """Publish the documents of all changed views."""
     await (await fleet()).publisher.publish([dict(document) for document in documents])
 
 
-@follows(blueprint, "refresh_health_with_days", "daily_metrics", prefix="health", poll_delay_ms=2000)
+@change_feed_trigger(
+    blueprint, "refresh_health_with_days", "daily_metrics", prefix="health", poll_delay_ms=2000
+)
 async def refresh_health_with_days(documents: func.DocumentList) -> None:
     """Bring the health of the last minutes up to date. What it writes is in no feed that anything follows."""
     # Days change all the time, and a window's health is read by people: twice a minute will do.

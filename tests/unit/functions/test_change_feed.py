@@ -9,7 +9,7 @@ import pytest
 from azure.functions.decorators.function_app import Function
 
 from functions import change_feed
-from functions.change_feed import follows
+from functions.change_feed import change_feed_trigger
 from shared.cosmos.retries import RetryPolicy
 from tests.unit.functions.registered import functions_of, handler_of, trigger_of
 
@@ -20,7 +20,7 @@ async def handler(documents: func.DocumentList) -> None:
 
 def registered() -> Function:
     blueprint = func.Blueprint()
-    follows(blueprint, "some_name", "some_container", prefix="some", poll_delay_ms=1500)(handler)
+    change_feed_trigger(blueprint, "some_name", "some_container", prefix="some", poll_delay_ms=1500)(handler)
     (function,) = functions_of(blueprint).values()
     return function
 
