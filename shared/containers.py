@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Order = Literal["ascending", "descending"]
+SortDirection = Literal["ascending", "descending"]
 
 DAY = 86_400
 YEAR = 365 * DAY
@@ -28,7 +28,7 @@ class Indexing:
 
     included: tuple[str, ...] = ("/*",)
     excluded: tuple[str, ...] = ()
-    composite: tuple[tuple[tuple[str, Order], ...], ...] = ()
+    composite: tuple[tuple[tuple[str, SortDirection], ...], ...] = ()
 
     def policy(self) -> dict[str, Any]:
         """Return the policy document that the service accepts."""
