@@ -10,6 +10,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
 from bench.feed import FeedReader
+from shared.containers import VIEW_STATE
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.client import connect
 from shared.cosmos.provisioning import apply_catalogue
@@ -62,7 +63,7 @@ class FleetContender:
         self.database = database
         self.source = database.get_container_client(USER_INTERACTIONS)
         self._changes = FeedReader(self.source)
-        self._state = FeedReader(database.get_container_client("view_state"))
+        self._state = FeedReader(database.get_container_client(VIEW_STATE))
 
     async def process_batch(self, batch: int) -> tuple[int, Cost]:
         """Fold the next page of changes and publish."""

@@ -6,12 +6,13 @@ import azure.functions as func
 
 from functions.change_feed import change_feed_trigger
 from functions.runtime import fleet
+from shared.containers import VIEW_STATE
 
 blueprint = func.Blueprint()
 
 
 # The feed has only the latest version of a partial, so a longer pause means fewer publications.
-@change_feed_trigger(blueprint, "publish_views", "view_state", prefix="publish", poll_delay_ms=2000)
+@change_feed_trigger(blueprint, "publish_views", VIEW_STATE, prefix="publish", poll_delay_ms=2000)
 async def publish_views(documents: func.DocumentList) -> None:
     """Publish the documents of all changed views."""
     await (await fleet()).publisher.publish([dict(document) for document in documents])

@@ -12,6 +12,15 @@ from typing import Any, Literal
 
 SortDirection = Literal["ascending", "descending"]
 
+VIEW_STATE = "view_state"
+"""The container of the fleet's state: ledger pages, partials, passage usage."""
+
+FLEET_STATE = "fleet_state"
+"""The container of control documents."""
+
+POISON_MESSAGES = "poison_messages"
+"""The container of poison rows."""
+
 DAY = 86_400
 YEAR = 365 * DAY
 
@@ -238,7 +247,7 @@ CATALOGUE: tuple[Container, ...] = (
         indexing=Indexing(included=("/id/?",)),
     ),
     Container(
-        name="poison_messages",
+        name=POISON_MESSAGES,
         partition_key="/partition_key",
         purpose="Documents that could not be processed, with their error",
         written_by=FLEET,
@@ -256,7 +265,7 @@ CATALOGUE: tuple[Container, ...] = (
         ),
     ),
     Container(
-        name="view_state",
+        name=VIEW_STATE,
         partition_key="/shard",
         purpose="Ledger pages and partials: what has been counted, and each shard's share of each view",
         written_by=FLEET,
@@ -267,7 +276,7 @@ CATALOGUE: tuple[Container, ...] = (
         indexing=Indexing(included=("/kind/?", "/ids/[]/?", "/aggregate/?", "/key/?", "/hour/?")),
     ),
     Container(
-        name="fleet_state",
+        name=FLEET_STATE,
         partition_key="/scope",
         purpose="The fleet's own small state: generations, audit cursors, price overrides",
         written_by=FLEET,

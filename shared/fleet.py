@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
 from shared.ledger.apply import ShardWriter
@@ -50,12 +51,12 @@ class Fleet:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         container = database.get_container_client
-        state, fleet_state = container("view_state"), container("fleet_state")
+        state, fleet_state = container(VIEW_STATE), container(FLEET_STATE)
         self.settings = settings
         self.database = database
         self.generations = Generations(fleet_state, settings, clock=clock)
         self.prices = PriceBook(fleet_state, clock=clock)
-        self.poison = PoisonStore(container("poison_messages"), clock=clock)
+        self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         shard_writer = ShardWriter(ShardStore(state, cache_bytes=settings.cache_bytes))
         self.ingest = Ingest(
             database=database, writer=shard_writer, prices=self.prices, poison=self.poison, settings=settings
@@ -83,7 +84,7 @@ class Fleet:
 
     def _wire_publishing(self, clock: Clock) -> None:
         settings, container = self.settings, self.database.get_container_client
-        state = container("view_state")
+        state = container(VIEW_STATE)
         existing = ExistingDocuments(self.database)
         writer = ViewWriter(self.database, existing)
         merger = StateMerger(state, settings)
@@ -105,7 +106,7 @@ class Fleet:
                 clock=clock,
             ),
             state=state,
-            progress=container("fleet_state"),
+            progress=container(FLEET_STATE),
             publisher=self.publisher,
             generations=self.generations,
             settings=settings,

@@ -24,6 +24,8 @@ Day = NewType("Day", str)
 Month = NewType("Month", str)
 """A UTC month, ``202508``: the form that the specification uses in ids."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 MICROS = 1_000_000
 NANOS_PER_USD = 1_000_000_000
 MILLIS_PER_MINUTE = 60_000
@@ -34,6 +36,11 @@ MILLIS_PER_DAY = 86_400_000
 def to_micro(value: float) -> Micro:
     """Return ``value`` as a fixed-point number, rounded half to even."""
     return Micro(round(value * MICROS))
+
+
+def to_millis(moment: datetime) -> Millis:
+    """Return a moment in milliseconds since the epoch, rounded down."""
+    return Millis((moment - _EPOCH) // timedelta(milliseconds=1))
 
 
 def usd(amount: int) -> float:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Never
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.errors import DocumentError
-from shared.units import Millis
 
 MAX_DOCUMENT_CHARACTERS = 1_048_576
 """Maximum characters in all fields together: half of the service's limit for an item. This leaves room for
@@ -146,11 +145,6 @@ class SourceModel(BaseModel):
     """A document or a part of one. Unknown fields are ignored, and types are not converted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-def millis(moment: datetime) -> Millis:
-    """Return a time in milliseconds since the epoch, rounded down."""
-    return Millis(int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)))
 
 
 def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shared.documents.common import millis
 from shared.documents.users import Privacy, UserDocument
 from shared.facts.base import Fact
-from shared.units import Millis
+from shared.units import Millis, to_millis
 
 USERS = "users"
 
@@ -32,6 +31,6 @@ def consent_fact(document: UserDocument) -> ConsentFact:
     consent = (document.privacy_settings or Privacy()).analytics_consent
     return ConsentFact(
         user_id=document.user_id,
-        at=millis(document.created_at) if document.created_at is not None else Millis(0),
+        at=to_millis(document.created_at) if document.created_at is not None else Millis(0),
         refused=(document.analytics_consent if consent is None else consent) is False,
     )

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from shared.documents.common import millis
 from shared.documents.incidents import Detection, Flagged, IncidentDocument, Resolution
 from shared.facts.base import UNKNOWN, Fact, Passage
-from shared.units import Millis
+from shared.units import Millis, to_millis
 
 ABUSE_INCIDENTS = "abuse_incidents"
 
@@ -98,14 +97,14 @@ def incident_fact(document: IncidentDocument) -> IncidentFact:
     flagged = document.flagged_content or Flagged()
     return IncidentFact(
         user_id=document.user_id,
-        at=millis(noticed),
+        at=to_millis(noticed),
         kind=document.incident_type if document.incident_type in TYPES else UNKNOWN,
         severity=document.severity if document.severity in SEVERITIES else UNKNOWN,
         interaction=interaction_reference(document.interaction_id) if document.interaction_id else None,
         automatic=document.auto_detected,
         review=document.review_status or None,
         decision=_decision(document.review_decision or resolution.final_decision),
-        resolved_ms=Millis(millis(ended) - millis(noticed))
+        resolved_ms=Millis(to_millis(ended) - to_millis(noticed))
         if ended is not None and ended >= noticed
         else None,
         actions=tuple(action.action_type for action in document.actions_taken or () if action.action_type),

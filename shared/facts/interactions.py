@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
-from shared.documents.common import millis
 from shared.documents.interactions import (
     CostData,
     Feedback,
@@ -19,7 +18,7 @@ from shared.documents.interactions import (
 )
 from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, rounded
 from shared.pricing.table import PriceTable
-from shared.units import Micro, NanoUSD
+from shared.units import Micro, NanoUSD, to_millis
 
 USER_INTERACTIONS = "user_interactions"
 
@@ -118,7 +117,7 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     """Reduce a checked document to its fact, priced by the table as of the interaction's own time."""
     moment = document.timestamp or document.created_at
     assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
-    at = millis(moment)
+    at = to_millis(moment)
     response = document.response_metadata or ResponseMetadata()
     token_usage = document.cost_data or CostData()
     rag = document.rag_metadata or RagMetadata()

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shared.documents.common import millis
 from shared.documents.sessions import SessionDocument
 from shared.facts.base import Fact, micro_or_none
-from shared.units import MILLIS_PER_DAY, Micro, Millis
+from shared.units import MILLIS_PER_DAY, Micro, Millis, to_millis
 
 USER_SESSIONS = "user_sessions"
 
@@ -60,13 +59,13 @@ def session_fact(document: SessionDocument) -> SessionFact:
     """Reduce a checked document to its fact."""
     start = document.start_time or document.created_at
     assert start is not None  # noqa: S101  parse_session refuses a document without a start
-    at = millis(start)
+    at = to_millis(start)
     outcome = document.status if document.status in OUTCOMES else None
     seconds = document.duration_seconds
     if seconds is None and outcome and document.end_time is not None:
         seconds = (document.end_time - start).total_seconds()
     end = document.end_time or document.last_activity
-    until = millis(end) if end is not None else None
+    until = to_millis(end) if end is not None else None
     if until is None and seconds is not None:
         until = Millis(at + round(seconds * 1000))
     return SessionFact(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shared.ledger.pages import Page
-from shared.ledger.partials import Partial
+from shared.ledger.pages import LEDGER, Page
+from shared.ledger.partials import PARTIAL, Partial
 
 StateDocument = Page | Partial
 
@@ -34,9 +34,9 @@ def decode_state(stored: Mapping[str, Any]) -> StateDocument:
         The document is of another kind.
     """
     match stored.get("kind"):
-        case "ledger":
+        case kind if kind == LEDGER:
             return Page.decode(stored)
-        case "partial":
+        case kind if kind == PARTIAL:
             return Partial.decode(stored)
         case kind:
             raise ValueError(f"view_state document {stored.get('id')!r} is of unknown kind {kind!r}")

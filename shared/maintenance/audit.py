@@ -15,6 +15,7 @@ import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import VIEW_STATE
 from shared.cosmos.charges import Cost, measured_cost, record_charge
 from shared.cosmos.control import ControlDocument, Scope
 from shared.ingest.batch import Ingest
@@ -27,7 +28,6 @@ PAGE_SIZE = 500
 BUDGET_SECONDS = 240.0
 """Longest duration of one run over all feeds, in seconds: less than the five minutes between two runs."""
 
-VIEW_STATE = "view_state"
 
 _log = structlog.get_logger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.containers import VIEW_STATE
 from shared.cosmos.items import find_item
 from shared.errors import GenerationIncompleteError, PoisonChangedError, ReplayError, UnknownViewError
 from shared.ingest.batch import Ingest
@@ -18,7 +19,7 @@ from shared.ledger.changes import Verdict
 from shared.poison.rows import Status
 from shared.poison.store import PoisonStore
 from shared.publishing.plan import DocumentKey
-from shared.publishing.publisher import VIEW_STATE, Publisher
+from shared.publishing.publisher import Publisher
 
 
 class Replayer:

@@ -12,6 +12,7 @@ from azure.cosmos.aio import DatabaseProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
+from shared.containers import FLEET_STATE, VIEW_STATE
 from shared.cosmos.control import ControlDocument, Scope
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardWriter
@@ -119,9 +120,9 @@ class Repricer:
         clock: Clock = SYSTEM_CLOCK,
         budget_seconds: float = BUDGET_SECONDS,
     ) -> None:
-        self._reader = StateReader(database.get_container_client("view_state"))
+        self._reader = StateReader(database.get_container_client(VIEW_STATE))
         self._document = ControlDocument(
-            database.get_container_client("fleet_state"), Scope.PRICING, f"applied-{settings.generation}"
+            database.get_container_client(FLEET_STATE), Scope.PRICING, f"applied-{settings.generation}"
         )
         self._writer = writer
         self._prices = prices

@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
+from shared.containers import VIEW_STATE
 from shared.cosmos.charges import measured_cost
 from shared.cosmos.retries import is_service_fault, retrying
 from shared.errors import TransientStaleReadError, UnknownViewError
@@ -60,8 +61,6 @@ from shared.views.base import Rendered, Schedule
 MAX_CONCURRENT_DOCUMENTS = 16
 """Documents that one instance publishes concurrently."""
 
-VIEW_STATE = "view_state"
-"""The container that documents are computed from: the source that poison rows of views name."""
 
 _log = structlog.get_logger(__name__)
 

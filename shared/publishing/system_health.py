@@ -26,7 +26,7 @@ from shared.publishing.decide import Candidate, Stale, decide, digest_of, stale_
 from shared.publishing.existing import Address, ExistingDocuments
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter
 from shared.settings import Settings
-from shared.units import Millis, event_hour
+from shared.units import Millis, event_hour, to_millis
 from shared.views.base import Stamp
 from shared.views.system_health import HISTORY, NAME, Window, render_health
 
@@ -121,7 +121,7 @@ class HealthPublisher:
         next.
         """
         windows = [current.before(back) for back in range(PUBLISHED_WINDOWS)]  # 1
-        start, end = _millis(windows[-1].before(HISTORY - 1).start), _millis(current.end)
+        start, end = to_millis(windows[-1].before(HISTORY - 1).start), to_millis(current.end)
         pages = await self._read_pages(start, end)  # 2
         facts = [fact for stored in pages for fact in stored.page.between(start, end)]
         written = 0
@@ -166,8 +166,4 @@ class HealthPublisher:
 
 def _hours(window: Window) -> tuple[str, str]:
     """Return the hour of a window and the hour in which its history begins."""
-    return event_hour(_millis(window.before(HISTORY - 1).start)), event_hour(_millis(window.start))
-
-
-def _millis(moment: datetime) -> Millis:
-    return Millis(round(moment.timestamp() * 1000))
+    return event_hour(to_millis(window.before(HISTORY - 1).start)), event_hour(to_millis(window.start))
