@@ -100,23 +100,6 @@ class Tally(CountSink):
         if not counts:
             del self._maps[name]
 
-    def add(self, name: str, amount: int) -> None:
-        """Add ``amount`` to the sum ``name``."""
-        # Inlines ``count`` to save the second call: half of the amounts that a fact adds are sums.
-        if not amount:
-            return
-        sums = self._maps.get(SUMS)
-        if sums is None:
-            self._maps[SUMS] = {name: amount}
-            return
-        total = sums.get(name, 0) + amount
-        if total:
-            sums[name] = total
-            return
-        del sums[name]
-        if not sums:
-            del self._maps[SUMS]
-
     def part_writer(self, part: str) -> CountSink:
         """Return a sink that counts into one part of this tally; :meth:`part` reads the part."""
         return _PartWriter(self, f"{part}{PART}")

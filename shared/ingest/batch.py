@@ -224,7 +224,7 @@ class Ingest:
         )
 
     async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
-        """Take back what an earlier version counted for: this version, which is current, counts for nothing.
+        """Subtract what an earlier version counted for: the current version counts for nothing.
 
         An error that is not the service's is logged and not raised: the row in poison must be written.
         """

@@ -47,7 +47,12 @@ class Source:
     """Checks a raw document and reduces it to its fact."""
 
     def to_change(self, raw: object, prices: PriceTable, live: bool) -> Change:
-        """Read a raw document; the flag says that it was read live rather than delivered.
+        """Parse a document and reduce it to its fact.
+
+        Parameters
+        ----------
+        live
+            The document was read from the source just now, rather than delivered by its feed.
 
         Raises
         ------
@@ -59,11 +64,10 @@ class Source:
         return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
     def to_uncounted(self, raw: object, live: bool) -> Change | None:
-        """Return the change that takes back what was counted of a document that cannot be read any more.
+        """Return the change that subtracts what an unreadable document's earlier version counted for.
 
-        Of an account it takes back consent, and never a refusal: until it can be read, its owner counts as
-        one who refuses. None if it does not say whose it is: then no version of it was ever counted, for the
-        user is the partition key.
+        The owner of an unreadable account counts as refusing until it can be read. None if the document does
+        not name its user: then no version of it was ever counted, since the user is the partition key.
         """
         if not isinstance(raw, Mapping):
             return None
@@ -71,8 +75,8 @@ class Source:
         if document_id is None or user_id is None:
             return None
         version = Version.of(raw)
-        taken_back = Uncounted(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
-        return Change(user_id, document_id, version, taken_back, live=live)
+        uncounted = Uncounted(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
+        return Change(user_id, document_id, version, uncounted, live=live)
 
 
 def _interaction(raw: object, prices: PriceTable) -> tuple[_Parsed, Fact]:
