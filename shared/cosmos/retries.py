@@ -7,6 +7,7 @@ platform runs a failed invocation again (:data:`INVOCATION`).
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,9 +107,13 @@ INVOCATION = RetryPolicy(attempts=None, first_pause=1.0, longest_pause=60.0)
 failure, and the batch is lost. Unlimited retries hold the lease until the service answers."""
 
 
-def document_policy(attempts: int, first_pause: float) -> RetryPolicy:
-    """Return the policy for a document that fails alone, from the settings. Afterwards it goes to poison."""
-    return RetryPolicy(attempts, first_pause, first_pause * 2.0**attempts)
+def document_pause(attempt: int, first_pause: float) -> float:
+    """Return the pause after an attempt at a document that fails alone, in seconds.
+
+    How often such a document is tried is a setting, and so is the first pause. It doubles with each attempt;
+    half to all of it is waited, at random.
+    """
+    return first_pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
 
 
 def retrying(

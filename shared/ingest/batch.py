@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 import traceback
 from collections import defaultdict
@@ -19,7 +18,7 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
-from shared.cosmos.retries import is_service_fault
+from shared.cosmos.retries import document_pause, is_service_fault
 from shared.errors import ConflictError, DocumentError
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
@@ -199,8 +198,7 @@ class Ingest:
         """Try one document alone; after the last attempt it goes to poison."""
         attempts, error = self._settings.document_attempts, failure.error
         for attempt in range(1, attempts):
-            pause = self._settings.document_backoff_seconds * 2 ** (attempt - 1)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            await asyncio.sleep(document_pause(attempt, self._settings.document_backoff_seconds))
             try:
                 change = source.to_change(failure.raw, await self._prices.table(), live)
                 await self._apply(source, change, report)

@@ -13,7 +13,13 @@ from azure.cosmos.exceptions import (
 
 from shared.cosmos import retries
 from shared.cosmos.items import find_item
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_service_fault, is_transient, retrying
+from shared.cosmos.retries import (
+    READ_SESSION_NOT_AVAILABLE,
+    document_pause,
+    is_service_fault,
+    is_transient,
+    retrying,
+)
 from tests.unit.shared.world import World, interaction
 
 
@@ -108,3 +114,9 @@ async def test_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
         await retrying()(work)
     assert raised.value is errors[-1]
     assert left == []
+
+
+def test_the_pause_after_a_bad_document_doubles_and_is_half_of_it_at_least() -> None:
+    for attempt, most in ((1, 0.2), (2, 0.4), (3, 0.8)):
+        pauses = [document_pause(attempt, 0.2) for _ in range(200)]
+        assert most / 2 <= min(pauses) < max(pauses) <= most
