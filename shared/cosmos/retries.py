@@ -113,7 +113,7 @@ def document_pause(attempt: int, first_pause: float) -> float:
     How often such a document is tried is a setting, and so is the first pause. It doubles with each attempt;
     half to all of it is waited, at random.
     """
-    return first_pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
+    return first_pause * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)
 
 
 def retrying(

@@ -58,7 +58,7 @@ class RepriceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class _Walk:
     """The progress of a walk over the ledger."""
 
     table: str
@@ -80,7 +80,7 @@ class _Pass:
         }
 
     @classmethod
-    def decode(cls, stored: Mapping[str, Any]) -> _Pass:
+    def decode(cls, stored: Mapping[str, Any]) -> _Walk:
         return cls(stored["table"], stored["began"], stored["hour"], stored["since"], tuple(stored["done"]))
 
 
@@ -100,7 +100,7 @@ class _Progress:
     """
 
     prices: Sequence[Mapping[str, Any]] | None = None
-    walk: _Pass | None = None
+    walk: _Walk | None = None
     grace_since: int | None = None
 
 
@@ -140,11 +140,9 @@ class Repricer:
         """
         table = PriceTable((*list_prices(), *await self._prices.overrides()))
         progress, report = await self._read(), RepriceReport()
-        if not self._plan(progress, table):
+        if not self._plan_walk(progress, table):
             if progress.grace_since is not None:
-                report.settles_in = max(
-                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
-                )
+                report.settles_in = self._seconds_left(progress.grace_since)
             return report
         report.changed = True
         walk = progress.walk
@@ -157,9 +155,7 @@ class Repricer:
             progress.prices = [price.model_dump(mode="json") for price in table.entries()]
             await self._write(progress)
             if progress.grace_since is not None:
-                report.settles_in = max(
-                    0, round(progress.grace_since + GRACE_SECONDS - self._clock.timestamp())
-                )
+                report.settles_in = self._seconds_left(progress.grace_since)
         _log.info(
             "prices_applied",
             shards=report.shards,
@@ -172,7 +168,7 @@ class Repricer:
     def _seconds_left(self, grace_since: int) -> int:
         return max(0, round(grace_since + GRACE_SECONDS - self._clock.timestamp()))
 
-    def _plan(self, progress: _Progress, table: PriceTable) -> bool:
+    def _plan_walk(self, progress: _Progress, table: PriceTable) -> bool:
         """Set the walk to start or to continue; return whether there is one."""
         now = int(self._clock.timestamp())
         if progress.walk is not None and progress.walk.table == table.fingerprint:
@@ -182,17 +178,17 @@ class Repricer:
             # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
             known = () if applied is None or progress.walk is not None else applied.entries()
             hour = event_hour(_first_difference(known, table))
-            progress.walk = _Pass(table.fingerprint, now, hour, 0)
+            progress.walk = _Walk(table.fingerprint, now, hour, 0)
             return True
         if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
-            progress.walk = _Pass(
+            progress.walk = _Walk(
                 table.fingerprint, now, event_hour(Millis(0)), progress.grace_since - OVERLAP_SECONDS
             )
             return True
         return False
 
     async def _resume(
-        self, walk: _Pass, table: PriceTable, progress: _Progress, report: RepriceReport
+        self, walk: _Walk, table: PriceTable, progress: _Progress, report: RepriceReport
     ) -> None:
         deadline = self._clock.monotonic() + self._budget
         written = asyncio.Lock()
@@ -215,7 +211,7 @@ class Repricer:
         )
 
     async def _reprice_shard(
-        self, shard: ShardId, walk: _Pass, table: PriceTable, report: RepriceReport
+        self, shard: ShardId, walk: _Walk, table: PriceTable, report: RepriceReport
     ) -> None:
         async for page in self._pages(shard, EventHour(walk.hour), walk.since):
             report.pages += 1
@@ -234,7 +230,7 @@ class Repricer:
         item = await self._document.read()
         if item is None:
             return _Progress()
-        walk = None if item["walk"] is None else _Pass.decode(item["walk"])
+        walk = None if item["walk"] is None else _Walk.decode(item["walk"])
         return _Progress(item["prices"], walk, item["settling"])
 
     async def _write(self, progress: _Progress) -> None:
