@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 
 from shared.fleet import Fleet, connected_fleet
 from shared.settings import current_settings
 
 _opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
-_lifetimes: dict[asyncio.AbstractEventLoop, AsyncGenerator[Fleet, None]] = {}
+_lifetimes: dict[asyncio.AbstractEventLoop, AbstractAsyncContextManager[Fleet]] = {}
 
 
 async def fleet() -> Fleet:
@@ -31,14 +31,10 @@ async def fleet() -> Fleet:
 
 
 async def _open(loop: asyncio.AbstractEventLoop) -> Fleet:
-    lifetime = _connected()
-    fleet = await anext(lifetime)
+    # Functions have no hook for the end of the process. An event loop that is shut down closes its
+    # asynchronous generators: that of ``connected_fleet``, which closes the connections. It must be the only
+    # one, since the loop closes all of them concurrently.
+    lifetime = connected_fleet(current_settings())
+    fleet = await lifetime.__aenter__()
     _lifetimes[loop] = lifetime
     return fleet
-
-
-async def _connected() -> AsyncGenerator[Fleet, None]:
-    # Functions have no hook for the end of the process. An event loop that is shut down closes its
-    # asynchronous generators, and with this one the connections.
-    async with connected_fleet(current_settings()) as connected:
-        yield connected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from azure.cosmos.aio import DatabaseProxy
 
@@ -143,8 +143,13 @@ async def connected_fleet(
     """
     client = connect(settings, user_agent=user_agent)
     audit_client = connect(settings, user_agent=f"{user_agent}-audit")
-    # Entering a client reads the account's regions; without that, every call goes to the global endpoint.
-    async with client, audit_client:
+    async with AsyncExitStack() as connections:
+        # Entering a client may fail, and then leaves it open.
+        connections.push_async_callback(client.close)
+        connections.push_async_callback(audit_client.close)
+        # Entering reads the account's regions; without them, every call goes to the global endpoint.
+        await client.__aenter__()
+        await audit_client.__aenter__()
         fleet = Fleet(
             settings,
             database=client.get_database_client(settings.cosmos_database),

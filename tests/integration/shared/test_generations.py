@@ -52,7 +52,7 @@ async def test_an_invocation_fails_until_the_settings_are_right(
     assert (await opened.generations.begin()).shards == settings.shards
     loop = asyncio.get_running_loop()
     del runtime._opening[loop]
-    await runtime._lifetimes.pop(loop).aclose()
+    await runtime._lifetimes.pop(loop).__aexit__(None, None, None)
 
 
 async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_counted_all(
