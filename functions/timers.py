@@ -26,7 +26,7 @@ async def apply_prices(timer: func.TimerRequest) -> None:
 @blueprint.function_name("refresh_health")
 @blueprint.timer_trigger(arg_name="timer", schedule="10 */5 * * * *", run_on_startup=False, use_monitor=True)
 async def refresh_health(timer: func.TimerRequest) -> None:
-    """Publish the health of the five minutes that are over."""
+    """Publish the health of the current five minutes and of the ten before."""
     await (await fleet()).health.publish_windows()
 
 

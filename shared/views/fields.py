@@ -13,7 +13,7 @@ _STATE = {
     "calculation_version": "version of the formulas; changes when one of them does",
     "state.generation": "generation of the state in view_state",
     "state.revision": "sum of the revisions of the merged partials; a lower one never overwrites a higher one",
-    "state.tick": "day as of which what depends on the clock was calculated; empty if nothing does",
+    "state.tick": "day, or half day, as of which what depends on the clock was calculated; empty if nothing does",
     "state.content": "hash of what the document says, apart from when it was calculated",
     "state.digest": "hash of the revisions of all shards: the same only for the same state",
     "_ttl": "seconds, for information; the container's default TTL is what expires documents",
