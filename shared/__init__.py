@@ -1,1 +1,17 @@
-"""The domain: documents, facts, ledger, views, pricing, poison. Knows nothing of Azure Functions."""
+"""The domain, laid out as the data flows. Knows nothing of Azure Functions.
+
+1. ``documents``: what the sources write: models, validation, schema versions, upcasters
+2. ``facts``: what is kept of a document, priced
+3. ``ingest``: a batch in: parse, group by shard, fold, isolate, poison
+4. ``ledger``: what has been counted: pages, partials, versions, shards, generations, the fold
+5. ``aggregates``: from facts to counts; ``scores``: formulas. Both pure
+6. ``views``: from counts to documents, one module per view. Pure
+7. ``publishing``: documents out: plan, inputs, decision, write; schedules, passage usage, system health
+8. ``maintenance``: audit, rebuild, reprice, replay
+9. ``queries``: reads for the web application and its dashboards
+
+Next to the flow: ``pricing`` (the price list and overrides), ``poison`` (documents that could not be
+processed), ``cosmos`` (the edge to the database: client, retries, costs, control documents), ``containers``
+(every container, described once), ``fleet`` (everything wired together), and modules for settings, clock,
+errors, logs, units, periods and concurrency.
+"""

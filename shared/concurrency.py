@@ -46,6 +46,6 @@ async def for_each(
             return await do(item)
 
     tasks: list[asyncio.Task[Result]] = []
-    for item in items:
+    for item in list(items):
         tasks.append(asyncio.create_task(one(item)))  # noqa: PERF401  a comprehension adds a stack frame
     return await finish_all(*tasks)

@@ -59,7 +59,12 @@ class Fleet:
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         shard_writer = ShardWriter(ShardStore(state, cache_bytes=settings.cache_bytes))
         self.ingest = Ingest(
-            database=database, writer=shard_writer, prices=self.prices, poison=self.poison, settings=settings
+            database=database,
+            writer=shard_writer,
+            prices=self.prices,
+            poison=self.poison,
+            settings=settings,
+            clock=clock,
         )
         self.readiness = ViewReadiness(fleet_state, settings, generations=self.generations, clock=clock)
         self._wire_publishing(clock)

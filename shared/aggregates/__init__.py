@@ -35,11 +35,11 @@ def contribute(fact: Fact | Uncounted, into: Contributions) -> None:
         aggregate.contribute(fact, into)
 
 
-def partials_counting(fact: Fact | Uncounted) -> set[PartialKey]:
+def partials_counting(fact: Fact | Uncounted) -> list[PartialKey]:
     """Return the partials that a fact contributes to."""
     recorder = KeyRecorder()
     contribute(fact, recorder)
-    return recorder.keys
+    return list(recorder.keys)
 
 
 def derive(change: PersonChange, into: Contributions) -> None:

@@ -69,9 +69,9 @@ class Contributions:
             found = self.deltas[target] = Tally()
         return found
 
-    def changed(self) -> set[PartialKey]:
-        """Return the partials whose counts change."""
-        return {target for target, delta in self.deltas.items() if delta}
+    def changed(self) -> list[PartialKey]:
+        """Return the partials whose counts change, in the order in which they were contributed to first."""
+        return [target for target, delta in self.deltas.items() if delta]
 
     def merge(self, other: Contributions, sign: int = 1) -> None:
         """Add other contributions, or subtract them with ``sign=-1``."""
@@ -86,11 +86,12 @@ class KeyRecorder(Contributions):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keys: set[PartialKey] = set()
+        self.keys: dict[PartialKey, None] = {}
+        """In the order in which they were contributed to first."""
 
     def partial(self, aggregate: str, key: str) -> Tally:
         """Record the partial; return a tally that discards every count."""
-        self.keys.add(PartialKey(aggregate, key))
+        self.keys[PartialKey(aggregate, key)] = None
         return _DISCARDED
 
 

@@ -1,7 +1,7 @@
 """The state of an aggregate: named maps of integer counts. Adding and then subtracting leaves no trace.
 
-A tally is an element of a commutative group. Addition is associative and independent of order, and every
-tally has an inverse. A count that reaches zero is dropped, so that equal states are equal documents.
+Additions may come in any order and grouping, and each can be subtracted again. A count that reaches zero is
+dropped, so that equal states are equal documents.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+from shared.clock import SYSTEM_CLOCK
 
 
 @dataclass(slots=True)
@@ -38,13 +39,13 @@ def measured_cost() -> Iterator[Cost]:
 
     Nested work also counts towards the work around it.
     """
-    cost, started = Cost(), time.monotonic()
+    cost, started = Cost(), SYSTEM_CLOCK.monotonic()
     token = _measured.set((*_measured.get(), cost))
     try:
         yield cost
     finally:
         _measured.reset(token)
-        cost.seconds = time.monotonic() - started
+        cost.seconds = SYSTEM_CLOCK.monotonic() - started
 
 
 def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:

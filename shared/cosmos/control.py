@@ -15,7 +15,7 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item
+from shared.cosmos.items import find_item, is_absent
 from shared.cosmos.retries import retrying
 
 Body = dict[str, Any]
@@ -81,9 +81,8 @@ class ControlDocument:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, or other instances changed the document, in all attempts.
         """
-        return await retrying(
-            CosmosAccessConditionFailedError, CosmosResourceExistsError, CosmosResourceNotFoundError
-        )(self._update, change)
+        conflicts = (CosmosAccessConditionFailedError, CosmosResourceExistsError)
+        return await retrying(*conflicts)(self._update, change)
 
     async def _update(self, change: Callable[[Body | None], Mapping[str, Any] | None]) -> Body:
         stored = await self.read()
@@ -93,17 +92,24 @@ class ControlDocument:
                 raise ValueError(f"{self._scope}/{self._id}: there is no document to leave as it is")
             return stored
         body = self._body(content)
-        if stored is None:
-            return dict(await self._container.create_item(body, response_hook=record_charge))
-        return dict(
-            await self._container.replace_item(
-                self._id,
-                body,
-                etag=stored["_etag"],
-                match_condition=MatchConditions.IfNotModified,
-                response_hook=record_charge,
+        try:
+            if stored is None:
+                return dict(await self._container.create_item(body, response_hook=record_charge))
+            return dict(
+                await self._container.replace_item(
+                    self._id,
+                    body,
+                    etag=stored["_etag"],
+                    match_condition=MatchConditions.IfNotModified,
+                    response_hook=record_charge,
+                )
             )
-        )
+        except CosmosResourceNotFoundError as error:
+            if not is_absent(error):
+                raise
+            raise CosmosAccessConditionFailedError(  # type: ignore[no-untyped-call]
+                status_code=412, message="deleted after it was read"
+            ) from error
 
     async def _upsert(self, content: Mapping[str, Any]) -> None:
         await self._container.upsert_item(self._body(content), response_hook=record_charge)

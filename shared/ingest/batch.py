@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import NamedTuple
 import structlog
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
@@ -84,8 +84,10 @@ class Ingest:
         prices: PriceBook,
         poison: PoisonStore,
         settings: Settings,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._database = database
+        self._clock = clock
         self._writer = writer
         self._prices = prices
         self._poison = poison
@@ -132,7 +134,7 @@ class Ingest:
             if live:
                 for document in parsed:
                     await self._fold_live(source, document.change, document.change.version.etag, report)
-        _log_batch(source, documents, report)
+        _log_batch(source, documents, report, self._clock.timestamp())
         return report
 
     async def _fold_shard(
@@ -144,7 +146,7 @@ class Ingest:
         try:
             await self._writer.apply(shard, source.name, [document.change for document in documents], result)
         except Exception as error:
-            if _may_pass(error):
+            if _is_not_its_own_fault(error):
                 raise
             failure = error
         finally:
@@ -204,7 +206,7 @@ class Ingest:
                 await self._apply(source, change, report)
                 return
             except Exception as again:
-                if _may_pass(again):
+                if _is_not_its_own_fault(again):
                     raise
                 error = again
         if isinstance(error, DocumentError):
@@ -231,7 +233,7 @@ class Ingest:
             if change is not None:
                 await self._apply(source, change, report)
         except Exception as error:
-            if _may_pass(error):
+            if _is_not_its_own_fault(error):
                 raise
             # Without the message, which may quote the document.
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -249,7 +251,7 @@ class Ingest:
         return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_not_its_own_fault(error: Exception) -> bool:
     """Return whether an error is not the document's: the service's, or that of contention."""
     return is_service_fault(error) or isinstance(error, ConflictError)
 
@@ -284,7 +286,7 @@ def parse_changes(
     return parsed, failures
 
 
-def _log_batch(source: Source, documents: Sequence[object], report: IngestReport) -> None:
+def _log_batch(source: Source, documents: Sequence[object], report: IngestReport, now: float) -> None:
     written = [
         raw["_ts"] for raw in documents if isinstance(raw, Mapping) and isinstance(raw.get("_ts"), int)
     ]
@@ -298,5 +300,5 @@ def _log_batch(source: Source, documents: Sequence[object], report: IngestReport
         conflicts=report.folded.conflicts,
         commits=report.folded.commits,
         **report.cost.log_fields(),
-        oldest_age_s=round(time.time() - min(written)) if written else None,
+        oldest_age_s=round(now - min(written)) if written else None,
     )

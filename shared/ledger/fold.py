@@ -87,7 +87,7 @@ def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Doc
         return result
 
 
-class Count:
+class CountedEntries:
     """The counts that entries add to partials, and the newest version behind each partial.
 
     Covers one fold, or the whole ledger of a shard.
@@ -106,22 +106,22 @@ class Count:
         They hold the same counts, of other entries. A rebuild that read some pages before and some after this
         fold would find other counts, and is stopped only if these partials are written.
         """
-        return self._moved - self.contributions.changed()
+        return self._moved.difference(self.contributions.changed())
 
-    def add(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
-        """Count an entry.
+    def add(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
+        """CountedEntries an entry.
 
         Parameters
         ----------
-        counting
+        counters
             The partials that count the entry's fact.
         """
-        self._track_newest_version(entry, counting)
+        self._track_newest_version(entry, counters)
         contribute(entry.fact, self.contributions)
 
-    def replace(self, before: Fact | Uncounted, entry: Entry, counting: Iterable[PartialKey]) -> None:
-        """Count an entry instead of an older fact of its document."""
-        self._track_newest_version(entry, counting)
+    def replace(self, before: Fact | Uncounted, entry: Entry, counters: Iterable[PartialKey]) -> None:
+        """CountedEntries an entry instead of an older fact of its document."""
+        self._track_newest_version(entry, counters)
         if before != entry.fact:
             change, taken_back = Contributions(), Contributions()
             contribute(entry.fact, change)
@@ -137,12 +137,12 @@ class Count:
             self._merge(derived)
 
     def _merge(self, change: Contributions) -> None:
-        self._moved |= change.changed()
+        self._moved.update(change.changed())
         self.contributions.merge(change)
 
-    def _track_newest_version(self, entry: Entry, counting: Iterable[PartialKey]) -> None:
+    def _track_newest_version(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
         """Record the entry's write time for the partials that count it. They must outlive its document."""
-        for target in counting:
+        for target in counters:
             self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
 
 
@@ -153,11 +153,11 @@ class ShardFold:
         self._shard = shard
         self._source = source
         self._changes = changes
-        self._counting = [partials_counting(change.fact) for change in changes]
+        self._counters = [partials_counting(change.fact) for change in changes]
         self._loaded: dict[str, Loaded] = {}
         self._pages = OpenPages(shard, {change.user_id for change in changes})
         self._passages = IncidentPassages(self._pages, self._person)
-        self._count = Count()
+        self._count = CountedEntries()
         self._etag_guards: set[PartialKey] = set()
         """Existing partials that are written even when unchanged."""
         self._people: set[str] = set()
@@ -179,7 +179,7 @@ class ShardFold:
     def ids_of_new_facts(self) -> set[str]:
         """Return the ids of the changes' pages, and of the partials that count the new facts."""
         pages = {page_id(self._source, change.fact.hour) for change in self._changes}
-        return pages.union(*(map(partial_id, counting) for counting in self._counting))
+        return pages.union(*(map(partial_id, counters) for counters in self._counters))
 
     def ids_of_last_parts(self) -> set[str]:
         """Return the ids of the last parts of hours that have more than one part."""
@@ -203,23 +203,23 @@ class ShardFold:
     def decide(self) -> list[tuple[Change, Verdict]]:
         """Compare each change with the ledger, update the pages and collect the changes of the partials."""
         decided: list[tuple[Change, Verdict]] = []
-        for original, counting in zip(self._changes, self._counting, strict=True):
+        for original, counters in zip(self._changes, self._counters, strict=True):
             change = self._passages.with_passage(original)
             if change is not original:
-                counting = partials_counting(change.fact)
-            decided.append((change, self._decide(change, counting)))
+                counters = partials_counting(change.fact)
+            decided.append((change, self._decide(change, counters)))
         for incident in list(self._passages.moved_by(change for change, _ in decided)):
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
-            counting = partials_counting(incident.after.fact)
-            self._count.replace(incident.at.entry.fact, incident.after, counting)
+            counters = partials_counting(incident.after.fact)
+            self._count.replace(incident.at.entry.fact, incident.after, counters)
         return decided
 
-    def _decide(self, change: Change, counting: set[PartialKey]) -> Verdict:
+    def _decide(self, change: Change, counters: list[PartialKey]) -> Verdict:
         found = self._find(change)
         if found is None:
             if change.reprices:
                 return Verdict.OLDER  # another version is counted by now, at current prices
-            return self._add(change, counting)
+            return self._add(change, counters)
         match self._order(change, found.entry):
             case VersionOrder.SAME:
                 return Verdict.SAME
@@ -228,28 +228,28 @@ class ShardFold:
             case VersionOrder.UNKNOWN:
                 return Verdict.UNKNOWN
             case VersionOrder.NEWER:
-                return self._replace(change, found, counting)
+                return self._replace(change, found, counters)
 
     def _order(self, change: Change, counted: Entry) -> VersionOrder:
         """Return the order of a change against the counted entry: by version, unless another rule decides."""
         order = change.version.order_against(counted.version)
-        if change.live and order is not VersionOrder.SAME:
-            return VersionOrder.NEWER  # just read from the source, so clocks do not matter
         if change.reprices:
             if order is not VersionOrder.SAME:
                 return VersionOrder.OLDER
             return VersionOrder.SAME if change.fact == counted.fact else VersionOrder.NEWER
+        if change.live and order is not VersionOrder.SAME:
+            return VersionOrder.NEWER  # just read from the source, so clocks do not matter
         if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and change.fact != counted.fact:
             return VersionOrder.NEWER  # this release reads a document that an earlier one could not
         return order
 
-    def _add(self, change: Change, counting: set[PartialKey]) -> Verdict:
+    def _add(self, change: Change, counters: list[PartialKey]) -> Verdict:
         entry = Entry(change.version, change.fact)
         self._append(change, entry)
-        self._count.add(entry, counting)
+        self._count.add(entry, counters)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.ADDED
 
-    def _replace(self, change: Change, found: Located, counting: set[PartialKey]) -> Verdict:
+    def _replace(self, change: Change, found: Located, counters: list[PartialKey]) -> Verdict:
         entry, before = Entry(change.version, change.fact), found.entry.fact
         # An uncounted entry has no hour of its own. It stays on the page of the entry that it replaces.
         stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
@@ -259,8 +259,8 @@ class ShardFold:
             self._pages.remove(found, change.user_id, change.document_id)
             self._append(change, entry)
             self._guard_counters(partials_counting(before))
-            self._guard_counters(counting)
-        self._count.replace(before, entry, counting)
+            self._guard_counters(counters)
+        self._count.replace(before, entry, counters)
         if cited_passage(before) != cited_passage(change.fact):
             self._people.add(change.user_id)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.REPLACED
@@ -269,13 +269,13 @@ class ShardFold:
         self._people.add(change.user_id)
         self._pages.append(self._source, change.user_id, change.document_id, entry)
 
-    def _guard_counters(self, counting: Iterable[PartialKey]) -> None:
+    def _guard_counters(self, counters: Iterable[PartialKey]) -> None:
         """Have partials written, with the months that follow from them, though their counts stay the same.
 
         A rebuild may read some pages before this fold and some after it. It would find an entry that moved on
         two pages, or on none, and only one of two changes that cancel out.
         """
-        for target in counting:
+        for target in counters:
             self._etag_guards.add(target)
             if target.aggregate == person_month.NAME:
                 month, _ = person_month.split_key(target.key)
@@ -284,7 +284,7 @@ class ShardFold:
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, or that are written as guards."""
         self._guard_counters(self._count.unchanged_in_sum())
-        return set(map(partial_id, self._count.contributions.changed() | self._etag_guards))
+        return set(map(partial_id, (*self._count.contributions.changed(), *self._etag_guards)))
 
     def ids_of_affected_months(self) -> set[str]:
         """Return the ids of people's months whose derived counts change with the person's state."""

@@ -97,10 +97,6 @@ class Page:
         fact: Mapping[str, Any] = self.entries[user_id][document_id]["f"]
         return fact
 
-    def documents(self, user_id: str) -> list[str]:
-        """Return the ids of a person's documents on this page."""
-        return list(self.entries.get(user_id, ()))
-
     def put(self, user_id: str, document_id: str, entry: Entry) -> None:
         """Set the entry of a document."""
         documents = self.entries.setdefault(user_id, {})

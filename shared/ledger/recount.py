@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from shared.aggregates import AGGREGATES, partials_counting, person, person_month
 from shared.aggregates.base import Changed, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
-from shared.ledger.fold import Count
+from shared.ledger.fold import CountedEntries
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
@@ -39,10 +39,10 @@ class Recount:
         self._shard = shard
         self._stored = stored
         self._today = today
-        self._count = Count()
+        self._count = CountedEntries()
 
     def add(self, page: Page) -> None:
-        """Count the entries of a page."""
+        """CountedEntries the entries of a page."""
         for _, _, entry in page:
             self._count.add(entry, partials_counting(entry.fact))
 

@@ -141,7 +141,7 @@ class PassageUsageWriter:
 
         await for_each(changed, one, max_concurrency=MAX_CONCURRENT_WRITES)
         report.groups = len(changed)
-        _log.info("usage_written", groups=report.groups, patched=report.patched, absent=report.absent)
+        _log.info("usage_written", shelves=report.groups, patched=report.patched, absent=report.absent)
         return report
 
     async def _groups_counting(self, day: Day) -> list[PassageGroup]:
