@@ -1,1 +1,1 @@
-"""A batch of documents in: parse, group by shard, fold, isolate what fails, poison."""
+"""A batch of documents in: parse, group by shard, fold, isolate the documents that fail, poison."""

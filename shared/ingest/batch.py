@@ -1,4 +1,4 @@
-"""Ingest a batch of documents: count each exactly once, and let a bad one fail alone."""
+"""Ingest a batch of documents. Each is counted exactly once; a bad document fails alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POISON_CONCURRENCY = 16
 """Bad documents of one batch that are retried, and written to poison, concurrently."""
 
 MASS_FAILURE_MINIMUM = 5
-"""Minimum number of fold failures before a batch whose majority failed is retried rather than poisoned."""
+"""Fold failures from which a batch is retried rather than poisoned, if most of its documents failed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -106,8 +106,8 @@ class Ingest:
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError, ConflictError
-            The service did not answer, through all retries. Parts of the batch may be counted; ingesting the
-            whole batch again counts nothing twice.
+            The service did not answer, or other instances wrote the same documents, through all retries.
+            Parts of the batch may be counted. Ingesting the whole batch again counts nothing twice.
         """
         report = IngestReport(documents=len(documents))
         source = SOURCES[source_name]
@@ -140,7 +140,10 @@ class Ingest:
     async def _fold_shard(
         self, source: Source, report: IngestReport, of_shard: tuple[ShardId, list[ParsedDocument]]
     ) -> list[_Failure]:
-        """Fold one shard's changes; if they fail through their own fault, find the documents that fail."""
+        """Fold one shard's changes. If they fail, fold each half alone, down to the documents that fail.
+
+        Limit: an error of the service or of contention is raised.
+        """
         shard, documents = of_shard
         result, failure = FoldResult(), None
         try:
@@ -169,13 +172,13 @@ class Ingest:
     ) -> None:
         """Read the live document, fold it, and repeat until its etag no longer changes.
 
-        A live document goes before everything that was counted. A version that another instance counted in
-        between must not stay overwritten by this older one.
+        A live document overrides every version that was counted. Another instance may have counted a newer
+        version since the read. The repetition counts that version again.
 
         Parameters
         ----------
         folded_etag
-            Etag of the version that was folded already.
+            Etag of the version that is folded already, None if there is none.
         """
         container = self._database.get_container_client(source.name)
         while (raw := await find_item(container, of.document_id, of.user_id)) is not None:
@@ -197,7 +200,7 @@ class Ingest:
     async def _retry_document(
         self, source: Source, live: bool, report: IngestReport, failure: _Failure
     ) -> None:
-        """Try one document alone; after the last attempt it goes to poison."""
+        """Retry one document alone. After the last attempt, write it to poison."""
         attempts, error = self._settings.document_attempts, failure.error
         for attempt in range(1, attempts):
             await asyncio.sleep(document_pause(attempt, self._settings.document_backoff_seconds))
@@ -224,9 +227,10 @@ class Ingest:
         )
 
     async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
-        """Subtract what an earlier version counted for: the current version counts for nothing.
+        """Subtract the earlier version of a document whose current version cannot be counted.
 
-        An error that is not the service's is logged and not raised: the row in poison must be written.
+        An error of the service or of contention is raised. Any other error is only logged, because the row in
+        poison must be written.
         """
         try:
             change = source.to_uncounted(raw, live)
@@ -257,10 +261,11 @@ def _is_not_its_own_fault(error: Exception) -> bool:
 
 
 def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:
-    """Raise the error that made most of a batch's readable documents fail: they do not all have a fault.
+    """Raise the first error if most of a batch's parsed documents failed.
 
-    The cause may be a container that differs from the catalogue, or an error of ours. The lease then stays
-    where it is and the lag is visible, instead of a whole feed in poison.
+    At least :data:`MASS_FAILURE_MINIMUM` of them must have failed. The documents are then unlikely to be the
+    cause. The cause may be a container that differs from the catalogue, or an error in this code. The lease
+    does not advance, so that the lag becomes visible and the whole feed does not go to poison.
     """
     if len(failures) >= MASS_FAILURE_MINIMUM and 2 * len(failures) > parsed:
         _log.error(
@@ -275,13 +280,13 @@ def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:
 def parse_changes(
     source: Source, documents: Sequence[object], prices: PriceTable, live: bool
 ) -> tuple[list[ParsedDocument], list[_Failure]]:
-    """Return the documents as changes, and those that cannot be parsed with their errors."""
+    """Return the documents that can be parsed as changes, and the others with their errors."""
     parsed: list[ParsedDocument] = []
     failures: list[_Failure] = []
     for raw in documents:
         try:
             parsed.append(ParsedDocument(raw, source.to_change(raw, prices, live)))
-        except Exception as error:  # noqa: BLE001  every error that a document causes is that document's
+        except Exception as error:  # noqa: BLE001  the document caused it, whichever type it has
             failures.append(_Failure(raw, error))
     return parsed, failures
 

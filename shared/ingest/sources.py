@@ -1,4 +1,4 @@
-"""The source containers: how a document of each becomes a change to fold."""
+"""The source containers, and how a document of each becomes a change to fold."""
 
 from __future__ import annotations
 
@@ -60,14 +60,16 @@ class Source:
             The document cannot be counted.
         """
         document, fact = self.read(raw, prices)
-        assert isinstance(raw, Mapping)  # noqa: S101  every parser refuses everything else
+        assert isinstance(raw, Mapping)  # noqa: S101  every parser rejects anything else
         return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
     def to_uncounted(self, raw: object, live: bool) -> Change | None:
-        """Return the change that subtracts what an unreadable document's earlier version counted for.
+        """Return the change that subtracts the earlier version of an unreadable document.
 
-        The owner of an unreadable account counts as refusing until it can be read. None if the document does
-        not name its user: then no version of it was ever counted, since the user is the partition key.
+        The owner of an unreadable account counts as refusing until the account can be read.
+
+        None if the document does not contain its id or its user. No version of a document without a user was
+        ever counted, because the user is the partition key.
         """
         if not isinstance(raw, Mapping):
             return None

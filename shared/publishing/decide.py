@@ -1,8 +1,8 @@
-"""Decide what to do with one document: a pure function of what is published and what is to be published.
+"""Decide what to do with one document: a pure function of the published document and the candidate.
 
 Every published document carries the state that it was computed from: generation, revision (the sum of the
 revisions of its inputs), a digest of those revisions, a tick (the part of the clock it depends on), and a
-hash of its content. The rules compare those, in this order:
+hash of its content. The rules compare these values, in this order:
 
 1. Nothing is published. A candidate without a body changes nothing. A candidate from delivered states is not
    created (:class:`NeedsRead`): the document may be absent because a newer state deleted it, so the state has
@@ -18,8 +18,9 @@ hash of its content. The rules compare those, in this order:
    read an older state may replace it until it is published the next time.
 7. Any other candidate replaces the document.
 
-So of two publications of one document, in any order, the one with the newer state wins. The writer executes a
-decision under the etag of the document it was made about; a concurrent write fails that etag check.
+Of two publications of one document, in any order, the one with the newer state wins. The writer executes a
+decision under the etag of the document that the decision is about. After a concurrent write, the etag differs
+and the write fails.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ LONG_TTL = 7 * DAY
 """Time to live, in seconds, from which a document is not rewritten for a new tick alone."""
 
 REPLICA_LAG_SECONDS = 60
-"""A replica may lack what was written less than this long ago, in seconds."""
+"""Age in seconds up to which a replica may lack a write."""
 
 
 class Origin(Enum):
@@ -60,14 +61,14 @@ class WriteWhen(Enum):
 
     STATE_CHANGED = auto()
     CONTENT_CHANGED = auto()
-    """For views of which one change of state concerns many documents and changes few of them."""
+    """For views in which one change of state affects many documents and changes the content of few."""
     ALWAYS = auto()
-    """Even the same state is written: a release may have rendered it wrongly."""
+    """The document is written even for the same state: a release may have rendered it wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingDocument:
-    """What the publisher knows of a document that is published."""
+    """The values of a published document that decisions need."""
 
     partition: str
     """The partition key value."""
@@ -78,11 +79,11 @@ class ExistingDocument:
     digest: str
     content: str
     as_of: datetime | None
-    """When the newest partial behind it was written; None if the document does not say."""
+    """When the newest partial behind it was written; None if the document does not state it."""
 
     @classmethod
     def decode(cls, item: Mapping[str, Any], *, partition: str, etag: str) -> ExistingDocument:
-        """Return what a stored document says of itself. Documents of other writers have no ``state``."""
+        """Decode a stored document. Documents of other writers have no ``state``."""
         state = item.get("state", {})
         return cls(
             partition,
@@ -98,7 +99,7 @@ class ExistingDocument:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rendered document, and the state it was computed from."""
+    """A rendered document, and the state that it was computed from."""
 
     rendered: Rendered
     """Without a body: the document must not exist."""
@@ -132,10 +133,10 @@ class Delete:
 
 
 class Reason(Enum):
-    """Why a document stays as it is."""
+    """Why a document is not written."""
 
     ABSENT = auto()
-    """There is none, and there must be none."""
+    """It does not exist, and it must not exist."""
     NEWER_GENERATION = auto()
     SAME_STATE = auto()
     SAME_CONTENT = auto()
@@ -155,19 +156,19 @@ class Stale:
     """The candidate's state is older than the published one."""
 
     existing: ExistingDocument
-    """What the candidate lost against."""
+    """The published document."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsRead:
-    """No document exists, and the candidate's states were delivered: they have to be read."""
+    """No document exists, and the candidate's states were delivered: the publisher has to read them."""
 
 
 Decision = Create | Replace | Delete | Unchanged | Stale | NeedsRead
 
 
 def decide(existing: ExistingDocument | None, candidate: Candidate) -> Decision:
-    """Return what to do with a document; the rules are in the module's docstring.
+    """Return what to do with a document, by the rules in the module's docstring.
 
     Parameters
     ----------
@@ -209,8 +210,8 @@ def content_hash(body: Mapping[str, Any]) -> str:
 def is_final(decision: Decision, candidate: Candidate) -> bool:
     """Return whether the published document now carries the candidate's state.
 
-    If it does not, a publisher that read an older state may still write the document: where the document is
-    absent, and where it was left with an older revision. It has to be checked at the next publication.
+    If it does not, a publisher that read an older state may still write the document. This is possible if the
+    document is absent, or if it carries an older revision. The next publication has to check the document.
     """
     if isinstance(decision, Unchanged) and decision.reason is Reason.SAME_CONTENT:
         return False
@@ -218,7 +219,7 @@ def is_final(decision: Decision, candidate: Candidate) -> bool:
 
 
 class Delivery(NamedTuple):
-    """What a document should have contained before this publication, because its change was delivered."""
+    """The state that a document should have carried before this publication: its change was delivered."""
 
     generation: int
     revision: int
@@ -228,9 +229,9 @@ class Delivery(NamedTuple):
 
 
 def was_missed(replaced: ExistingDocument | None, delivery: Delivery) -> bool:
-    """Return whether the document that was replaced lacked what was delivered.
+    """Return whether the document that was replaced lacked the delivered state.
 
-    Later writes do not count: their own delivery publishes them.
+    Later writes do not count, because their own delivery publishes them.
     """
     if replaced is None or replaced.generation < delivery.generation:
         return True
@@ -240,7 +241,7 @@ def was_missed(replaced: ExistingDocument | None, delivery: Delivery) -> bool:
 
 
 def is_transient(observed: Sequence[Stale], now: datetime) -> bool:
-    """Return whether stale reads, one or more, may pass by themselves.
+    """Return whether a later attempt may succeed, after one or more stale reads.
 
     ========================================  =====================================================
     observation                               meaning

@@ -1,4 +1,4 @@
-"""What is published already: single documents, sets of documents, and a bounded memory of both."""
+"""The documents that are published already: single ones, sets, and a bounded memory of single ones."""
 
 from __future__ import annotations
 
@@ -30,27 +30,24 @@ Existing = Mapping[str, ExistingDocument]
 
 
 class LruCache(Generic[Key, Value]):
-    """Up to ``size`` values by key. The least recently used one is dropped first."""
+    """Up to ``size`` values by key. Above ``size``, the cache drops the least recently used value."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
     def put(self, key: Key, value: Value) -> None:
-        """Store a value; drop another one if there are more than ``size``."""
         self._values[key] = value
         self._values.move_to_end(key)
         if len(self._values) > self._size:
             self._values.popitem(last=False)
 
     def get(self, key: Key) -> Value | None:
-        """Return the value of a key, None if there is none."""
         if key in self._values:
             self._values.move_to_end(key)
         return self._values.get(key)
 
     def pop(self, key: Key) -> Value | None:
-        """Remove the value of a key and return it, None if there is none."""
         return self._values.pop(key, None)
 
 
@@ -63,18 +60,18 @@ class Address(NamedTuple):
 
 
 class ExistingDocuments:
-    """Reads what is published. Remembers what was written or found last, with its etag."""
+    """Reads published documents. Remembers those that were written or found last, with their etags."""
 
     def __init__(self, database: DatabaseProxy) -> None:
         self._database = database
         self._memory = LruCache[Address, ExistingDocument](REMEMBERED_DOCUMENTS)
 
     def remember(self, address: Address, existing: ExistingDocument) -> None:
-        """Record that a document is published as given. Its etag fails a write if it is not any more."""
+        """Record a published document. If it changes, the recorded etag makes the next write fail."""
         self._memory.put(address, existing)
 
     def forget(self, address: Address) -> None:
-        """Drop what is remembered of a document: it was deleted, or another instance changed it."""
+        """Drop the record of a document that was deleted, or that may have changed."""
         self._memory.pop(address)
 
     async def read(
@@ -85,9 +82,9 @@ class ExistingDocuments:
         Parameters
         ----------
         in_set
-            The documents of its set, read a moment ago: answers what is not remembered, without a request.
+            The documents of its set, already read. They replace a read if the document is not remembered.
         use_memory
-            False where nothing may be written afterwards: only a write checks the etag of what is remembered.
+            False if the caller may write nothing afterwards: only a write checks a remembered etag.
 
         Raises
         ------
@@ -117,7 +114,7 @@ class ExistingDocuments:
         return found
 
     async def read_sets(self, documents: Iterable[DocumentKey]) -> dict[DocumentKey, Existing]:
-        """Return the sets of those documents that have one in a single partition: one query per partition.
+        """Return the sets that lie in a single partition, by document. One query reads a partition.
 
         Raises
         ------
@@ -130,7 +127,7 @@ class ExistingDocuments:
             try:
                 document_set = view.document_set(document.key)
             except ValueError:
-                continue  # a malformed key: publishing the document reports it
+                continue  # a malformed key: publishing the document reports the error
             if document_set is not None and document_set.partition is not None:
                 partitions[view.container, document_set.partition][document] = document_set
         found: dict[DocumentKey, Existing] = {}
@@ -158,7 +155,7 @@ class ExistingDocuments:
         ]
 
     def _query_sets(self, container: str, sets: Sequence[DocumentSet]) -> AsyncIterator[dict[str, Any]]:
-        """Query the documents of each kind between the first and the last that any set asks for."""
+        """Query the documents of each kind, from the first to the last start of a period in any set."""
         bounds: dict[str, tuple[str, str]] = {}
         for each in sets:
             first, last = bounds.get(each.kind, (each.first, each.last))

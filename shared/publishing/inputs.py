@@ -1,4 +1,4 @@
-"""Read what documents are computed from: the merged states of their inputs."""
+"""Read the merged states that documents are computed from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from shared.views.base import Stamp, States
 
 @dataclass(frozen=True, slots=True)
 class ViewInput:
-    """The merged states of a document's inputs at one moment, and where they come from."""
+    """The merged states of a document's inputs at one moment, and their origin."""
 
     merged: Mapping[PartialKey, MergedState]
     delivered: Sequence[StoredPartial]
-    """The changed partials that are the reason to publish; none if a timer or an operator is."""
+    """The changed partials that caused the publication. None if a timer or an operator caused it."""
     origin: Origin
 
     @property
@@ -30,7 +30,7 @@ class ViewInput:
         return not any(state.partials for state in self.merged.values())
 
     def stamp(self, generation: int, tick: str) -> Stamp:
-        """Return which state the document carries, to be stored in it."""
+        """Return the stamp that is stored in the document."""
         return Stamp(
             tick=tick,
             generation=generation,
@@ -43,26 +43,25 @@ class ViewInput:
         return digest_of((target, state.revisions()) for target, state in self.merged.items())
 
     def delivery(self, generation: int) -> Delivery:
-        """Return what the document should have contained before, because its change was delivered."""
+        """Return the state that the document should have carried before, because it was delivered."""
         until = max((stored.written for stored in self.delivered), default=0)
         revision = sum(state.revision_until(until) for state in self.merged.values())
         return Delivery(generation, revision, until)
 
     def states(self) -> States:
-        """Return the states to render."""
         return States({target: state.state() for target, state in self.merged.items()})
 
 
 @dataclass(slots=True)
 class BatchInputs:
-    """The states that a batch of documents is computed from. Each is read once for all documents."""
+    """The states that a batch of documents is computed from. Each state is read once for all documents."""
 
     delivered: Delivered = field(default_factory=dict)
     merged: dict[PartialKey, MergedState] = field(default_factory=dict)
 
 
 class InputReader:
-    """Reads the inputs of documents, for a batch at a time or for one document."""
+    """Reads the inputs of documents, for a batch or for one document."""
 
     def __init__(self, merger: StateMerger) -> None:
         self._merger = merger
@@ -95,7 +94,7 @@ class InputReader:
         return BatchInputs(delivered, merged)
 
     async def from_batch(self, inputs: Sequence[PartialKey], batch: BatchInputs) -> ViewInput:
-        """Return the inputs of one document from those of its batch. What the batch lacks is read.
+        """Return the inputs of one document from those of its batch. States that the batch lacks are read.
 
         Raises
         ------
@@ -110,7 +109,9 @@ class InputReader:
         return ViewInput({target: batch.merged[target] for target in inputs}, delivered, origin)
 
     async def read_again(self, inputs: Sequence[PartialKey], batch: BatchInputs) -> ViewInput:
-        """Read the inputs of one document for it alone, whatever its batch knows of them.
+        """Read the inputs of one document for it alone. The states that its batch read are not used.
+
+        Partials that the change feed delivered are used: the replica that is read may not have them yet.
 
         Raises
         ------
@@ -123,7 +124,7 @@ class InputReader:
         return ViewInput(merged, _delivered(inputs, batch), Origin.READ)
 
     def forget(self, inputs: Iterable[PartialKey]) -> None:
-        """Drop what is remembered of these states: the next read reads them completely."""
+        """Forget these states. The next read reads them completely."""
         for target in inputs:
             self._merger.forget(target)
 

@@ -1,4 +1,4 @@
-"""The state of a key, merged over all shards, and read again only as far as it changed."""
+"""The state of a key, merged over all shards. A later read reads only the partials that changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_CONCURRENT_QUERIES = 8
 
 
 def owner_of(target: PartialKey) -> str | None:
-    """Return the user id of the person whose state it is, None if all shards have a share of it."""
+    """Return the user id of the person that a state belongs to; None if all shards have a share of it."""
     return AGGREGATES[target.aggregate].owner_of(target.key)
 
 
@@ -42,19 +42,18 @@ class StoredPartial:
 
     @classmethod
     def decode(cls, item: Mapping[str, Any]) -> StoredPartial:
-        """Read a stored document."""
         return cls(Partial.decode(item), item["_ts"])
 
 
 @dataclass(slots=True)
 class MergedState:
-    """The partials of one key, by shard; of each shard the newest that was seen."""
+    """The partials of one key, by shard. Of each shard, the newest that was read or delivered."""
 
     partials: dict[ShardId, StoredPartial] = field(default_factory=dict)
     complete: bool = False
     """Whether all shards were read once."""
     read_at: int = 0
-    """The newest write that was known of when they were read last, in seconds since the epoch."""
+    """Time of the newest write that was known at the last read, in seconds since the epoch."""
 
     def add(self, stored: StoredPartial) -> None:
         """Add a partial, unless a newer one of its shard is known."""
@@ -92,7 +91,7 @@ class MergedState:
 
 
 class StateMerger:
-    """Reads the merged states of the current generation. Remembers those that all shards have a share of."""
+    """Reads the merged states of the current generation. Remembers those of which all shards have a share."""
 
     def __init__(self, container: ContainerProxy, settings: Settings) -> None:
         self._state = container
@@ -101,27 +100,27 @@ class StateMerger:
         self._merged: OrderedDict[PartialKey, MergedState] = OrderedDict()
         self._weights: dict[PartialKey, int] = {}
         self._newest = 0
-        """The newest write that was seen, of any partial."""
+        """Time of the newest write of any partial that was read or delivered, in seconds since the epoch."""
 
     def is_current(self, shard: ShardId) -> bool:
         """Return whether a shard belongs to the current generation."""
         return shard.startswith(f"{self._settings.generation}:")
 
     def forget(self, target: PartialKey) -> None:
-        """Drop what is remembered of a key: the next read reads all shards completely."""
+        """Forget a key. The next read reads all shards completely."""
         self._merged.pop(target, None)
         self._weights.pop(target, None)
 
     def add(self, state: MergedState, delivered: Iterable[StoredPartial]) -> None:
-        """Add partials that exist, although the replica that was read may not have them yet."""
+        """Add partials that exist. The replica that was read may not have them yet."""
         for stored in delivered:
             state.add(stored)
             self._newest = max(self._newest, stored.written)
 
     async def read_merged(self, targets: Iterable[PartialKey]) -> dict[PartialKey, MergedState]:
-        """Return the states of keys that all shards have a share of.
+        """Return the states of keys of which all shards have a share.
 
-        One query per :data:`KEYS_PER_QUERY` keys reads what changed since the last read. It starts
+        One query per :data:`KEYS_PER_QUERY` keys reads the changes since the last read. It starts
         :data:`REPLICA_LAG_SECONDS` earlier, because the last replica may have lagged. Keys that are not
         remembered are read completely.
 
@@ -177,7 +176,7 @@ class StateMerger:
         Parameters
         ----------
         delivered
-            Partials of the key that exist, although the replica that is read may not have them yet.
+            Partials of the key that exist. The replica that is read may not have them yet.
 
         Raises
         ------
@@ -200,7 +199,7 @@ class StateMerger:
         return self._merged.pop(target, None) or MergedState()
 
     def _remember(self, states: Mapping[PartialKey, MergedState]) -> None:
-        """Remember states as far as the memory allows, dropping those that were read longest ago."""
+        """Remember states, up to ``merge_bytes``. Those that were read longest ago are dropped first."""
         self._merged.update(states)
         self._weights.update((target, state.weight) for target, state in states.items())
         while sum(self._weights.values()) > self._settings.merge_bytes:
@@ -220,6 +219,6 @@ class StateMerger:
         """Query the partials of some keys, of all shards or of one."""
         async for item in self._reader.partials_by_key(targets, since=since, shard=shard):
             stored = StoredPartial.decode(item)
-            # The query matches any pair of the aggregates and the keys: some pairs were not asked for.
+            # The query matches every pair of the aggregates and the keys. Some pairs were not requested.
             if self.is_current(stored.partial.shard) and stored.partial.target in into:
                 self.add(into[stored.partial.target], [stored])

@@ -1,10 +1,10 @@
-"""Write ``usage_metrics`` into ``personality_vectors``: how often a persona cites each passage, and how well.
+"""Write ``usage_metrics`` into ``personality_vectors``: how often and how well a persona cites a passage.
 
 The figures are totals over all days, and a day may change long after it is over. Each day's share is
-therefore stored next to the total, per persona and text, in logical partitions of ``view_state``. A changed
-day replaces its share in the total, in one transaction. The vectors get the total, never an increment, so
-that a repeated write is harmless. Nothing else is written into them: the content pipeline owns the rest of
-the document.
+therefore stored with the total, per persona and text, in logical partitions of ``view_state``. A changed day
+replaces its share in the total, in one transaction. The writer sets the total in the vectors, never an
+increment, so that a repeated write is harmless. It writes no other field: the content pipeline owns the rest
+of the document.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ MAX_CONCURRENT_WRITES = 8
 """Passage groups, and documents of one group, that are written concurrently."""
 
 LAST_DAYS = 8
-"""Days of the last citations that are stored for each passage. The newest of them may be taken back."""
+"""Days of the last citations that are stored for each passage. A later change may remove the newest one."""
 
 PARTS_PER_TEXT = 8
-"""Totals that a text's passages are divided by. A passage takes up to 180 bytes, so 2 MB hold no more than
-11,000; the Bible has 31,000 verses, and answers cite some that no text has."""
+"""Totals over which the passages of a text are distributed. A passage needs up to 180 bytes, so 2 MB contain
+no more than 11,000. The Bible has 31,000 verses, and answers cite some that no text has."""
 
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Citations(NamedTuple):
     """Number of ratings."""
 
     def plus(self, other: Citations, sign: int = 1) -> Citations:
-        """Return the sum of both; with ``sign`` -1 the difference."""
+        """Return the sum of both, or with ``sign`` -1 the difference."""
         return Citations(*(one + sign * another for one, another in zip(self, other, strict=True)))
 
 
@@ -90,7 +90,7 @@ class PassageUsageReport:
     groups: int = 0
     patched: int = 0
     absent: int = 0
-    """Passages that are cited and that the content pipeline has no document for."""
+    """Cited passages for which the content pipeline has no document."""
 
 
 class PassageUsageWriter:
@@ -145,7 +145,7 @@ class PassageUsageWriter:
         return report
 
     async def _groups_counting(self, day: Day) -> list[PassageGroup]:
-        """Return the groups that have a share of a day stored. The day may have lost it since."""
+        """Return the groups with a stored share of a day. The changed day may no longer have this share."""
         start = f"{self._generation}:usage:"
         shards = await self._reader.passage_groups_of_day(f"usage|{day}", start)
         return [_decode_group(shard.removeprefix(start)) for shard in shards]
@@ -159,7 +159,7 @@ class PassageUsageWriter:
         if known is not None and known["revision"] >= revision:
             return
         before: Shares = _decode_shares(known["shares"]) if known else {}
-        # A share has to outlive the state of its day. Without the share the day would count a second time.
+        # A share has to outlive the state of its day. Without the share, the day would count a second time.
         renews = known is not None and self._clock.timestamp() - known["_ts"] > RENEWAL
         if before == shares and not renews:
             return

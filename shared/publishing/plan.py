@@ -1,4 +1,4 @@
-"""What to publish: the documents that changed states concern, in batches that fit into memory. No I/O."""
+"""Plan the documents that changed states affect, in batches that fit into memory. No I/O."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MAX_DOCUMENTS = 500
 
 MAX_STATES = 100
 """Days and months, merged over all shards, that one batch holds in memory. A text's month reads 64 of them,
-two consecutive months 95. A day takes about 2 MB at 1,000 interactions a day, and 9 MB at 10,000."""
+two consecutive months 95. A day needs about 2 MB at 1,000 interactions a day, and 9 MB at 10,000."""
 
 Delivered = Mapping[PartialKey, Sequence[StoredPartial]]
 """Changed partials, by key, as the change feed of ``view_state`` delivered them."""
 
 
 class DocumentKey(NamedTuple):
-    """A view and a key of it: the unit of publishing. For most views it is one document."""
+    """A view and one of its keys: the unit of publishing. In most views it is one document."""
 
     view: str
     key: str
@@ -42,7 +42,7 @@ def documents_affected_by(targets: Iterable[PartialKey], schedule: Schedule) -> 
 
 
 def documents_revoked_by(delivered: Delivered) -> list[DocumentKey]:
-    """Return the documents that changed states delete: those of a person who refuses analytics."""
+    """Return the documents that changed states delete: the documents of a person who refuses analytics."""
     return [
         DocumentKey(name, key)
         for target, changes in delivered.items()
@@ -53,7 +53,7 @@ def documents_revoked_by(delivered: Delivered) -> list[DocumentKey]:
 
 
 def documents_emptied_by(delivered: Delivered) -> list[DocumentKey]:
-    """Return the documents computed from a person's state that is empty now.
+    """Return the documents that are computed from a person's state that is now empty.
 
     An empty state records no refusal. These documents are deleted now, because a later refusal would not
     reach them.
@@ -94,7 +94,7 @@ def batches_within_memory(documents: Iterable[DocumentKey]) -> Iterator[list[Doc
 
 
 def person_of(document: DocumentKey) -> str | None:
-    """Return the user id of the person whose document it is, None if it is not about one person."""
+    """Return the user id of the person that a document is about; None if it is not about one person."""
     people = {owner_of(target) for target in inputs_of(document)}
     return people.pop() if len(people) == 1 else None
 

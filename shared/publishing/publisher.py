@@ -1,7 +1,7 @@
 """Publish the documents of views: plan, read inputs, render, decide, write.
 
 Publishing is a function of the state in ``view_state``. It may run any number of times, in any number of
-instances: every document carries the state that it was computed from, and the newer state wins (``decide``).
+instances. Every document carries the state that it was computed from, and the newer state wins (``decide``).
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Batch:
-    """Documents that are published together, and what was read for all of them."""
+    """Documents that are published together, and the states and documents that were read for them."""
 
     held: Collection[DocumentKey]
-    """Documents that may be deleted, and not written."""
+    """Documents that may be deleted, but not written."""
     inputs: BatchInputs
     existing: Mapping[DocumentKey, Existing] = field(default_factory=dict)
     always: bool = False
@@ -84,7 +84,7 @@ class _Work:
     document: DocumentKey
     batch: _Batch
     passes: int = 0
-    """The first pass uses what was read for the batch; the later ones read everything themselves."""
+    """The first pass uses the states that were read for the batch. Later passes read their own."""
     stale: list[Stale] = field(default_factory=list)
     """The stale reads so far."""
 
@@ -95,7 +95,7 @@ class Publisher:
     Parameters
     ----------
     clock
-        The time, for views whose documents depend on it.
+        The clock, for views whose documents depend on the time.
     """
 
     def __init__(
@@ -122,11 +122,12 @@ class Publisher:
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
-        """Publish every document of the live views that changed states concern; delete revoked documents.
+        """Publish every document of the live views that changed states affect. Delete revoked documents.
 
         An incomplete generation writes nothing, so that partial figures never replace those of an earlier
         generation. Once it is complete, the auditor publishes everything from the beginning of this feed on.
-        Documents of a person who refuses are deleted even then, and of views that are being rebuilt.
+        Documents of a person who refuses analytics are deleted even in an incomplete generation, and in views
+        that are being rebuilt.
 
         Parameters
         ----------
@@ -148,7 +149,7 @@ class Publisher:
         return await self._publish_batch(list(documents), delivered, revoked)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
-        """Publish documents from the current state, unless they carry it already.
+        """Publish documents from the current state. Documents that carry it already are not written.
 
         Raises
         ------
@@ -158,9 +159,9 @@ class Publisher:
         return await self._publish_batch(documents, {})
 
     async def publish_again(self, documents: Iterable[DocumentKey]) -> PublishReport:
-        """Publish documents from the current state, even if they carry it already.
+        """Publish documents from the current state, even if they already carry it.
 
-        For documents that no change of state would publish: they could not be published when their state
+        For documents that no change of state would publish. They could not be published when their state
         changed last, or an earlier release rendered them wrongly.
 
         Raises
@@ -208,7 +209,7 @@ class Publisher:
         return report
 
     async def _publish_document(self, document: DocumentKey, *, batch: _Batch, report: PublishReport) -> None:
-        """Publish one document key, with retries. An error of the document's own goes to poison."""
+        """Publish one document key, with retries. An error that is not the service's goes to poison."""
         work = _Work(document, batch)
         attempt = retrying(*WRITE_CONFLICTS, results=(Stale,))
         try:
@@ -216,7 +217,7 @@ class Publisher:
                 if batch.always:
                     self._forget(document)
                 outcome: Outcome | Stale | NeedsRead = await attempt(self._update_document, work)
-                if isinstance(outcome, NeedsRead):  # the second pass reads: no third is ever needed
+                if isinstance(outcome, NeedsRead):  # the second pass reads, so a third is never needed
                     outcome = await attempt(self._update_document, work)
         except Exception as error:
             if is_service_fault(error):
@@ -237,10 +238,11 @@ class Publisher:
         1. Plan: which states the documents are computed from.
         2. Read the inputs: those of the batch in the first pass, for this key alone in later ones.
         3. Render the documents. Documents of the key's set that are no longer rendered are to be deleted.
-        4. Decide what to do with each document, by what is published of it.
+        4. Decide what to do with each document, given what is published.
         5. Write it.
 
-        ``Stale`` and ``NeedsRead`` end a pass. What the pass wrote before is found unchanged by the next.
+        ``Stale`` and ``NeedsRead`` end a pass. The next pass decides on all documents again. Those that carry
+        its state already are not written, unless :attr:`WriteWhen.ALWAYS`.
         """
         document, batch, view = work.document, work.batch, VIEWS[work.document.view]
         work.passes += 1
@@ -252,7 +254,7 @@ class Publisher:
             view_input = await read(inputs, batch.inputs)
             if view_input.is_empty:
                 return Outcome.ABSENT
-            # 3. Render. Reads for other documents may add to these states: nothing awaits until it is done.
+            # 3. Render. Reads for other documents may add to these states, so rendering must not await.
             tick = view.tick(document.key, self._clock.now())
             stamp, digest = view_input.stamp(self._generation, tick), view_input.digest()
             if not batch.always and self._last_published.get(document) == (digest, tick):
@@ -287,7 +289,7 @@ class Publisher:
         return Outcome.of(results, delivery)
 
     async def _read_set(self, work: _Work) -> Existing | None:
-        """Return what is published of a key's set of documents, None if the key has no set."""
+        """Return the published documents of a key's set; None if the key has no set."""
         if work.passes == 1 and work.document in work.batch.existing:
             return work.batch.existing[work.document]
         view = VIEWS[work.document.view]
@@ -295,7 +297,7 @@ class Publisher:
         return None if document_set is None else await self._existing.read_set(view.container, document_set)
 
     def _forget(self, document: DocumentKey) -> None:
-        """Drop what is remembered of a document and of its inputs."""
+        """Forget a document's last publication and its inputs."""
         self._inputs.forget(inputs_of(document))
         self._last_published.pop(document)
 

@@ -1,4 +1,4 @@
-"""Which documents may be published: those of complete generations, and of views that count everything."""
+"""Which documents may be published: those of complete generations, in views that count everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.settings import Settings
 from shared.views import VIEWS
 
 REMEMBERED_SECONDS = 2.0
-"""How long an instance relies on what it read, in seconds. A rebuild waits longer before it begins."""
+"""How long an instance reuses a read, in seconds. A rebuild waits longer before it begins."""
 
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 class _State(NamedTuple):
     built: frozenset[str]
     unpublished: frozenset[str]
-    """Of those, the views some of whose documents may still be from before the rebuild."""
+    """Those of the built views that may still have documents from before the rebuild."""
 
     def without(self, views: frozenset[str]) -> _State:
         return _State(self.built - views, self.unpublished - views)
@@ -33,9 +33,9 @@ class _State(NamedTuple):
 class ViewReadiness:
     """The views of the current generation whose state counts everything.
 
-    The first release that asks finds the state it counted itself, and records all its views as ready. A view
-    that a later release adds is not recorded: its state begins with that release, and its documents are held
-    back until it is rebuilt.
+    The first release that reads the record has counted the state itself, and records all its views as ready.
+    A view that a later release adds is not recorded, because its state begins with that release. The
+    documents of that view are held back until it is rebuilt.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class ViewReadiness:
     async def held_back(self, documents: Sequence[DocumentKey]) -> frozenset[DocumentKey]:
         """Return the documents that may not be written now; they may be deleted.
 
-        All are held back while the generation is incomplete: partial figures never replace those of an
-        earlier generation. Later, those of views that are not ready.
+        While the generation is incomplete, all are held back: partial figures never replace those of an
+        earlier generation. Once it is complete, the documents of views that are not ready are held back.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class ViewReadiness:
         return unpublished
 
     async def hold_back(self, views: Iterable[str]) -> None:
-        """Record that views are not ready: a rebuild is about to change their state."""
+        """Record that views are not ready, because a rebuild is about to change their state."""
         names = frozenset(views)
         await self._change(lambda state: state.without(names))
 
@@ -120,7 +120,7 @@ class ViewReadiness:
     async def _read(self) -> _State:
         stored = await self._document.read()
         if stored is None:
-            # Recorded at the first read: a view that a later release adds is not among these.
+            # Recorded at the first read. The record does not contain a view that a later release adds.
             stored = await self._document.update(
                 lambda known: _encode(_decode(None)) if known is None else None
             )

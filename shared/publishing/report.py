@@ -1,4 +1,4 @@
-"""What publishing a batch of documents came to."""
+"""The outcome of publishing a batch of documents."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Outcome(Enum):
-    """What publishing one document key came to."""
+    """The outcome of publishing one document key."""
 
     PUBLISHED = auto()
     MISSED = auto()
-    """Published, and what it replaced lacked the delivered change."""
+    """Published. The replaced document lacked the delivered change."""
     CURRENT = auto()
     """The published documents carried this state already."""
     ABSENT = auto()
@@ -40,7 +40,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class PublishReport:
-    """How many documents of a batch had which outcome."""
+    """The numbers of documents in a batch, by outcome."""
 
     partials: int
     """Changed partials that were delivered."""
@@ -50,15 +50,14 @@ class PublishReport:
     current: int = 0
     """Documents that carried this state already."""
     held: int = 0
-    """Documents of views that are being rebuilt, or were never counted from the beginning."""
+    """Documents of views that are being rebuilt, or whose state does not count everything."""
     absent: int = 0
-    """Documents that were asked for and that nothing was counted for."""
+    """Requested documents for which nothing was counted."""
     poisoned: list[str] = field(default_factory=list)
     """Ids of the poison rows."""
     cost: Cost = field(default_factory=Cost)
 
     def add(self, outcome: Outcome) -> None:
-        """Count one document."""
         self.published += outcome in (Outcome.PUBLISHED, Outcome.MISSED)
         self.missed += outcome is Outcome.MISSED
         self.current += outcome is Outcome.CURRENT
@@ -66,7 +65,6 @@ class PublishReport:
         self.held += outcome is Outcome.HELD
 
     def log(self) -> None:
-        """Log the batch."""
         _log.info(
             "views_published",
             partials=self.partials,

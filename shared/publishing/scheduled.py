@@ -30,11 +30,11 @@ from shared.views import VIEWS
 from shared.views.base import Schedule
 
 REREAD_SECONDS = 600
-"""Each run starts this many seconds before the last one, because clocks differ and replicas lag. Documents
-that carry the state already are not written again."""
+"""Each run also reads the writes of this many seconds before the last run, because clocks differ and replicas
+lag. Documents that carry the state already are not written again."""
 
 DAYS_PER_BATCH = 50
-"""Days whose passage usage is in memory together."""
+"""Days whose passage usage one batch holds in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class ScheduledReport:
 
 
 class ScheduledPublisher:
-    """Publishes what the change feed of ``view_state`` does not publish, or not soon enough."""
+    """Publishes the documents that the change feed of ``view_state`` does not publish, or not soon enough."""
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class ScheduledPublisher:
         self._clock = clock
 
     async def publish_due(self, *, everything: bool = False) -> ScheduledReport:
-        """Publish the hourly views that changed since the last run, and in each half day also the rest.
+        """Publish the hourly views that changed since the last run, and once in each half day the rest.
 
-        The rest is what would cost too much hourly: weeks and quarters of people, documents that change with
-        time alone, and passage usage. A passage's usage is written into the document with its embeddings, and
+        The rest would cost too much hourly: weeks and quarters of people, documents that change with time
+        alone, and passage usage. A passage's usage is written into the document with its embeddings, and
         under load nearly every passage is cited within an hour.
 
         Concurrent and repeated runs are harmless. An incomplete generation publishes nothing, and publishes
@@ -98,15 +98,15 @@ class ScheduledPublisher:
         Parameters
         ----------
         everything
-            Publish the rest now, although this half day's run was done.
+            Publish the rest now, even if it was published in this half day.
 
         Raises
         ------
         TransientStaleReadError
             Other instances kept publishing a document, or a replica lagged, through all retries.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries. The next run repeats what was not finished: the
-            hourly part, or the part of the half day.
+            The service did not answer, through all retries. The next run repeats the part that was not
+            finished: the hourly part, or the part of the half day.
         """
         now = self._clock.now()
         report, half_day = ScheduledReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"

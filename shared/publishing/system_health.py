@@ -1,8 +1,8 @@
 """Publish ``system_health``: figures of five minutes, computed from ledger pages.
 
-There is no state of windows. A partial for each window would be written with every fold and be worthless a
-day later, while the pages of the last two hours are few, and are read once in five minutes. The documents go
-through the same steps as those of the other views: plan, read inputs, render, decide, write.
+``view_state`` has no partials of windows. A partial for each window would be written with every fold, and
+would be useless a day later. The pages of the last two hours are few, and are read once in five minutes. The
+documents go through the same steps as those of the other views: plan, read inputs, render, decide, write.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class HealthReport:
-    """What one run published."""
+    """The outcome of one run."""
 
     windows: int = 0
     published: int = 0
@@ -49,7 +49,7 @@ class HealthReport:
 class _StoredPage(NamedTuple):
     page: Page
     written: int
-    """In seconds since the epoch."""
+    """Time of the last write, in seconds since the epoch."""
 
 
 class HealthPublisher:
@@ -81,13 +81,13 @@ class HealthPublisher:
         Parameters
         ----------
         at_most_every
-            Do nothing if this process did so less than this many seconds ago.
+            Publish nothing if this process began to publish less than this many seconds ago.
 
         Raises
         ------
         StaleReadError
-            The pages that were read were older than what is published, through all retries. Its subclass
-            ``TransientStaleReadError``: a later run may succeed.
+            The pages that were read were older than the published documents, through all retries. After its
+            subclass ``TransientStaleReadError``, a later run may succeed.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, or other instances kept writing, through all retries.
         """
@@ -114,11 +114,11 @@ class HealthPublisher:
         1. Plan: the windows, and the hours of ledger pages that they are computed from.
         2. Read the pages.
         3. Render the documents of each window.
-        4. Decide what to do with each document, by what is published of it.
+        4. Decide what to do with each document, given what is published.
         5. Write it.
 
-        ``Stale`` ends a pass and is added to ``stale``. What the pass wrote before is found unchanged by the
-        next.
+        ``Stale`` ends a pass and is added to ``stale``. The next pass decides on all documents again. Those
+        that carry its state already are not written.
         """
         windows = [current.before(back) for back in range(PUBLISHED_WINDOWS)]  # 1
         start, end = to_millis(windows[-1].before(HISTORY - 1).start), to_millis(current.end)
@@ -137,10 +137,10 @@ class HealthPublisher:
     def _candidates(
         self, windows: Sequence[Window], pages: Sequence[_StoredPage], facts: Sequence[Fact]
     ) -> list[Candidate]:
-        """Return the documents of the windows. Windows without pages have none.
+        """Return the documents of the windows. A window without pages has none.
 
-        A window's stamp covers the pages of its own hours alone, so that it does not depend on which windows
-        are published together.
+        A window's stamp covers only the pages of its own hours. The stamp therefore does not depend on the
+        other windows of the run.
         """
         candidates = []
         for window in windows:

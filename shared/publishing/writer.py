@@ -1,4 +1,4 @@
-"""Execute the decision about one document, under the etag of the document it was made about."""
+"""Execute the decision about one document, under the etag of the document that it is about."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ WRITE_CONFLICTS = (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
-"""Another instance wrote or deleted the document since it was read: read the state again and decide again."""
+"""Another instance wrote or deleted the document since it was read. Read the state again and decide again."""
 
 
 class WriteResult(NamedTuple):
-    """Whether a document was written or deleted, and what it replaced."""
+    """Whether a document was written or deleted, and the document that it replaced."""
 
     written: bool
     replaced: ExistingDocument | None = None
 
 
 class ViewWriter:
-    """Writes the containers of all views, and records in :class:`ExistingDocuments` what it wrote."""
+    """Writes the containers of all views, and records the written documents in :class:`ExistingDocuments`."""
 
     def __init__(self, database: DatabaseProxy, existing: ExistingDocuments) -> None:
         self._database = database
         self._existing = existing
 
     async def write(self, address: Address, decision: Decision, *, remember: bool = True) -> WriteResult:
-        """Create, replace or delete the document at an address; other decisions write nothing.
+        """Create, replace or delete the document at an address. Other decisions write nothing.
 
         Parameters
         ----------
         remember
-            Record what is published afterwards. False for documents that are always read: see
+            Record the published document afterwards. False for documents that are always read: see
             :meth:`ExistingDocuments.read`.
 
         Raises
@@ -66,7 +66,7 @@ class ViewWriter:
         """
         published: ExistingDocument | None
         container = self._database.get_container_client(address.container)
-        self._existing.forget(address)  # a write whose outcome is unknown leaves no etag behind
+        self._existing.forget(address)  # after a write whose outcome is unknown, no etag is remembered
         match decision:
             case Create(body):
                 written = await container.create_item(

@@ -1,4 +1,4 @@
-"""The views, one module each: pure functions from state to the specification's documents."""
+"""The views, one module each: pure functions that turn state into the specification's documents."""
 
 from __future__ import annotations
 

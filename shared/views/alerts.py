@@ -15,7 +15,7 @@ class Threshold:
     severity: Literal["critical", "warning"]
     bound: float
     above: bool
-    """Whether the alert is for values above the bound, or below it."""
+    """True: values above the bound raise the alert. False: values below it do."""
 
 
 THRESHOLDS = (
@@ -23,13 +23,13 @@ THRESHOLDS = (
     Threshold("avg_response_time_ms", "performance", "critical", 3000, above=True),
     Threshold("user_satisfaction", "quality", "warning", 4.0, above=False),
 )
-"""The specification's thresholds ("Alert Thresholds") of those figures that the fleet knows."""
+"""The specification's thresholds ("Alert Thresholds"), for the figures that the fleet measures."""
 
 
 def alerts(**figures: float | None) -> list[dict[str, Any]]:
-    """Return an alert for each figure beyond its threshold; a figure that is not known raises none.
+    """Return an alert for each figure beyond its threshold. A figure that is None raises no alert.
 
-    Nothing says whether somebody saw to it: ``resolved`` and its time are not measured.
+    Limit: no source records whether an alert was handled. ``resolved`` and its time are not measured.
     """
     raised = []
     for threshold in THRESHOLDS:

@@ -1,4 +1,4 @@
-"""What a view is: which states its documents are computed from, and how."""
+"""The interface of a view: the states that its documents are computed from, and how it renders them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from shared.aggregates.tally import Tally
 from shared.units import iso
 
 CALCULATION_VERSION = "1.0"
-"""Changes when a formula changes, so that readers can tell figures of different formulas apart."""
+"""Changes when a formula changes, so that readers can distinguish figures of different formulas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Which state a published document was computed from."""
+    """The state that a published document was computed from."""
 
     generation: int
     revision: int
     """Sum of the revisions of the merged partials: every write to any of them increases it."""
     as_of: datetime
-    """When the latest of them was written. Not the clock: equal states give equal documents."""
+    """When the newest of them was written. It is not the clock, because equal states give equal documents."""
     tick: str = ""
     """The part of the clock that the document depends on: see :meth:`View.tick`."""
 
@@ -36,7 +36,7 @@ class States:
         self._states = states
 
     def of(self, aggregate: str, key: str) -> Tally:
-        """Return the state of one key of an aggregate, empty if nothing was counted."""
+        """Return the state of one key of an aggregate. It is empty if nothing was counted for the key."""
         found = self._states.get(PartialKey(aggregate, key))
         return Tally() if found is None else found
 
@@ -49,7 +49,7 @@ class Schedule(Enum):
     HOURLY = "hourly"
     """By a timer, if their states changed since its last run."""
     TWICE_A_DAY = "twice a day"
-    """By the same timer, once in each half of a UTC day: for periods that one day changes little."""
+    """By the same timer, once in each half of a UTC day. For periods that change little within one day."""
 
 
 class Rendered(NamedTuple):
@@ -70,7 +70,7 @@ class DocumentSet(NamedTuple):
     """
 
     partition: str | None
-    """The partition key value of all of them, None if each has its own."""
+    """The partition key value of all documents, None if each has its own."""
     kind: str
     """Their ``analysis_period``."""
     first: str
@@ -92,14 +92,14 @@ class View(Protocol):
     container: str
     schedule: Schedule
     skip_unchanged: bool
-    """Whether a document stays as it is where a newer state gives the same content: for views of which one
-    change of state concerns many documents and changes few of them."""
+    """Whether a document is not rewritten if a newer state gives the same content. For views in which one
+    change of state affects many documents and changes the content of few."""
 
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
-        """Return the keys to publish when a partial of ``target`` changes."""
+        """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""
 
     def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Return whether a changed state deletes documents. The publisher does not wait for a timer then."""
+        """Return whether a changed state deletes documents. The publisher then does not wait for a timer."""
 
     def inputs(self, key: str) -> Sequence[PartialKey]:
         """Return the states that the documents of a key are computed from.
@@ -111,49 +111,48 @@ class View(Protocol):
         """
 
     def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
-        """Return the documents that the specification describes for these states; for most views, one."""
+        """Return the documents that the specification describes for these states. Most views return one."""
 
     def document_set(self, key: str) -> DocumentSet | None:
-        """Return what selects every document of a key; None if all are rendered each time."""
+        """Return the set of all documents of a key; None if :meth:`render` returns all of them each time."""
 
     def tick(self, key: str, now: datetime) -> str:
-        """Return the part of the clock that the documents of a key depend on, ``""`` if none.
+        """Return the part of the clock that the documents of a key depend on; ``""`` if they depend on none.
 
         A later tick compares greater.
         """
 
     def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
-        """Return the states whose documents change between two times although the states do not."""
+        """Return the states whose documents change between two times, although the states do not change."""
 
 
 class ViewDefaults:
-    """Defaults of a view whose keys never lose a document."""
+    """Defaults of a view whose keys never lose a document.
+
+    No state deletes documents, and all documents of a key are rendered each time.
+    """
 
     skip_unchanged = False
 
     def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Return False: no state deletes documents."""
         return False
 
     def document_set(self, key: str) -> DocumentSet | None:
-        """Return None: all documents of a key are rendered each time."""
         return None
 
 
 class ClocklessView(ViewDefaults):
-    """Defaults of a view whose documents depend on states alone, and not on the clock."""
+    """Defaults of a view whose documents depend only on states, and not on the clock."""
 
     def tick(self, key: str, now: datetime) -> str:
-        """Return ``""``: no part of the clock."""
         return ""
 
     def keys_changed_by_time(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
-        """Return nothing: time alone changes no document."""
         return ()
 
 
 def stamp_fields(stamp: Stamp) -> dict[str, Any]:
-    """Return the fields in which every published document states what it was computed from."""
+    """Return the fields of a published document that identify the state it was computed from."""
     return {
         "calculated_at": iso(stamp.as_of),
         "calculation_version": CALCULATION_VERSION,

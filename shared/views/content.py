@@ -1,4 +1,4 @@
-"""What passages come to over some days, and comparisons: the common ground of the content views."""
+"""Figures of passages, and comparisons with an earlier period. The content views share them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.facts import Passage
 
 @dataclass(slots=True)
 class Cited:
-    """A passage, over all personas."""
+    """Figures of one cited passage, summed over all personas."""
 
     citations: int = 0
     relevance: int = 0
@@ -22,7 +22,7 @@ class Cited:
     topics: dict[str, int] = field(default_factory=dict)
 
     def add(self, state: Tally, name: str) -> None:
-        """Add what a persona's use of the passage comes to."""
+        """Add the figures of one persona's citations of the passage."""
         key = hash_key(name)
         self.citations += state.counts("passages")[name]
         self.relevance += state.counts("passage_relevance").get(key, 0)
@@ -32,7 +32,10 @@ class Cited:
 
 
 def passages(state: Tally) -> dict[Passage, Cited]:
-    """Return the passages that can be named, in order."""
+    """Return the figures of the passages whose name is stored, in the order of the stored names.
+
+    Limit: passages that are stored as a hash are left out.
+    """
     found: dict[Passage, Cited] = {}
     by_key: dict[str, Passage] = {}
     for name in sorted(state.counts("passages")):
@@ -49,19 +52,25 @@ def passages(state: Tally) -> dict[Passage, Cited]:
 
 
 def distinct_passages(state: Tally) -> int:
-    """Return how many passages were cited, whoever cited them."""
+    """Return the number of passages that were cited. A passage counts once for all personas."""
     return len({split_passage(name)[1] for name in state.counts("passages")})
 
 
 def percent_change(recent: float | None, earlier: float | None) -> float | None:
-    """Return the change since the period before in percent."""
+    """Return the change in percent. None if either figure is None, or if the earlier one is 0."""
     if recent is None or not earlier:
         return None
     return round(100 * (recent - earlier) / earlier, 2)
 
 
 def trend_word(recent: float | None, earlier: float | None, *, words: tuple[str, str, str]) -> str | None:
-    """Return the word for more, less or as much as before; a change of two per cent is none."""
+    """Return the word for an increase, a decrease or no change. A change of up to 2 % counts as none.
+
+    Parameters
+    ----------
+    words
+        The words for an increase, a decrease and no change, in this order.
+    """
     if recent is None or earlier is None:
         return None
     more, less, same = words

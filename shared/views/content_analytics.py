@@ -1,4 +1,4 @@
-"""``content_analytics``: one text's month (specification, 2.2)."""
+"""``content_analytics``: the figures of one text in one month (specification, 2.2)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from shared.views.fields import not_measured
 NAME = "content_analytics"
 
 CHAPTERS, VERSES, TOPICS = 20, 3, 10
-"""How many chapters of a text, verses of a chapter and topics of a text are shown, those used most."""
+"""Numbers of chapters of a text, verses of a chapter and topics of a text in a document: those used most."""
 
 MOST_TEXTS = 200
-"""How many texts of a month have a document, those cited most: documents make up the names."""
+"""Texts of a month that have a document: those cited most. Sources can contain any number of names."""
 
 
 class ContentAnalytics(ClocklessView):
-    """One document per text and month. Its key is the month, ``202508``: texts are compared."""
+    """One document per text and month. The key is the month, ``202508``, because texts are compared."""
 
     name = NAME
     container = NAME
@@ -41,7 +41,7 @@ class ContentAnalytics(ClocklessView):
     skip_unchanged = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the month a day or month is shown in, and the one after it, which compares."""
+        """Return the month of a changed state, and the next month, whose documents compare with it."""
         match target.aggregate:
             case day.NAME:
                 own = month_of(Day(target.key))
@@ -52,7 +52,7 @@ class ContentAnalytics(ClocklessView):
         return (own, month_after(own, 1))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the days of the month and of the one before, and what is counted by month."""
+        """Return the days of the month and of the month before, and the states that are counted by month."""
         months = (month_after(Month(key), -1), Month(key))
         return (
             *(PartialKey(day.NAME, d) for m in months for d in monthly(m).days()),
@@ -60,12 +60,11 @@ class ContentAnalytics(ClocklessView):
         )
 
     def document_set(self, key: str) -> DocumentSet:
-        """Return the texts of the month: one of them may have lost all its citations."""
+        """Return the documents of all texts in the month, because a text may have lost all its citations."""
         start = parse_period(key).fields()["period_start"]
         return DocumentSet(None, "monthly", start, start)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for each text of the month."""
         now = _Month(Month(key), states)
         before = _Month(month_after(Month(key), -1), states)
         return [
@@ -80,7 +79,7 @@ def document_id(source: str, key: str) -> str:
 
 
 class _Month:
-    """What a month comes to, over all texts."""
+    """The figures of one month, over all texts."""
 
     def __init__(self, label: Month, states: States) -> None:
         self.label = label
@@ -117,7 +116,7 @@ class _Month:
         )
 
     def rank(self, source: str, values: Mapping[str, float | None]) -> int | None:
-        """Return a text's place by a figure; texts without it have none, equal ones share the best."""
+        """Return a text's rank by a figure, None without it. Texts with equal figures share the best rank."""
         own = values[source]
         if own is None:
             return None
@@ -260,7 +259,10 @@ def _comparison(source: str, now: _Month, before: _Month) -> dict[str, Any]:
 
 
 def _completeness(source: str, state: Tally) -> float | None:
-    """Of what the document is made from: relevance of each citation, rating and accuracy of each answer."""
+    """Return the share of the document's inputs that the sources contain.
+
+    The inputs are the relevance of each citation, and the rating and the accuracy of each answer.
+    """
     citations = state.counts("texts").get(source, 0)
     answers = state.counts("text_interactions").get(source, 0)
     given = sum(

@@ -25,11 +25,11 @@ from shared.views.content import Cited, passages
 NAME = "content_popularity"
 
 RANKED = 10
-"""How many texts, passages, topics and personas a ranking shows."""
+"""Number of texts, passages, topics and personas in a ranking."""
 
 
 class ContentPopularity(ClocklessView):
-    """One document per day, ``20250805``, or ISO week, ``2025W32``; compared with the one before."""
+    """One document per day, ``20250805``, or ISO week, ``2025W32``. It compares with the period before."""
 
     container = NAME
     schedule = Schedule.HOURLY
@@ -40,19 +40,19 @@ class ContentPopularity(ClocklessView):
         self.name = f"{NAME}_{kind}"
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the periods that show a day: its own, and the one after it, which compares."""
+        """Return the period of a day, and the next period, whose document compares with it."""
         if target.aggregate != day.NAME:
             return ()
         own = period_of(self.kind, Day(target.key))
         return (own.label, own.after().label)
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the days of the period and of the one before."""
+        """Return the days of the period and of the period before."""
         period = parse_period(key)
         return tuple(PartialKey(day.NAME, d) for d in (*period.before().days(), *period.days()))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for the period; none if nothing happened in it."""
+        """Return the document of the period. A period without interactions has none."""
         period = parse_period(key)
         state = merged(states.of(day.NAME, d) for d in period.days())
         earlier = merged(states.of(day.NAME, d) for d in period.before().days())

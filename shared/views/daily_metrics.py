@@ -21,31 +21,28 @@ from shared.views.fields import not_measured
 NAME = "daily_metrics"
 
 PEAK_WINDOW_SECONDS = 60
-"""The peak rate is that of the busiest minute: 1,440 counters a day, where seconds would need 86,400."""
+"""The peak rate is the rate of the busiest minute. Minutes need 1,440 counters a day, seconds 86,400."""
 
 MOST_NAMED = 100
-"""Personas and models that a day names: documents make up the names, and a view has to stay a document."""
+"""Personas and models that a day names. Sources can contain any number of names; a view is one document."""
 
 AWAITING_REVIEW = ("pending_human_review", "under_investigation")
 
 
 class DailyMetrics(ClocklessView):
-    """One document per UTC day; its key is the day, ``2025-08-05``."""
+    """One document per UTC day. The key is the day, ``2025-08-05``."""
 
     name = NAME
     container = NAME
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the day that a partial belongs to."""
         return (target.key,) if target.aggregate == day.NAME else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the day's state."""
         return (PartialKey(day.NAME, key),)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for one day."""
         document = _document(key, states.of(day.NAME, key), stamp)
         return [Rendered(document["id"], key, document)]
 
@@ -165,13 +162,13 @@ def _business_metrics(state: Tally) -> dict[str, Any]:
 
 
 def _moderation_accuracy(state: Tally) -> float | None:
-    """Of the incidents found automatically and decided upon, the share that were no false positives."""
+    """Return the share of incidents, detected automatically and decided, that were no false positives."""
     decided = sum(state.counts("automatic_decisions").values())
     return ratio(decided - state.counts("automatic_decisions").get(FALSE_POSITIVE, 0), decided)
 
 
 def _peak(turns: Mapping[str, int]) -> int | None:
-    """Return the most sessions open at once; None if no session tells how long it was open."""
+    """Return the maximum of concurrently open sessions; None if no session states how long it was open."""
     if not turns:
         return None
     peak = now = 0
@@ -182,7 +179,10 @@ def _peak(turns: Mapping[str, int]) -> int | None:
 
 
 def _completeness(state: Tally) -> float | None:
-    """Of what the document is made from: time, tokens, answer and rating of each interaction."""
+    """Return the share of the document's inputs that the interactions contain.
+
+    The inputs are the time, the tokens, the answer and the rating of each interaction.
+    """
     interactions = state.total("interactions")
     unmeasured = sum(state.counts("model_unmeasured").values())
     given = (
@@ -196,7 +196,7 @@ def _completeness(state: Tally) -> float | None:
 
 
 def field_key(model: str) -> str:
-    """Return a model's name as the specification writes it as a field: ``gemini_2_5_flash``."""
+    """Return the name of a model's field in the specification's form: ``gemini_2_5_flash``."""
     return re.sub(r"[._\- ]+", "_", model)
 
 
@@ -251,7 +251,7 @@ def _priced(state: Tally) -> int:
 
 
 def _dollars(amount: int, priced: int) -> float | None:
-    """An amount with nothing priced behind it is not zero but unknown."""
+    """Return None if no interaction was priced: the amount is unknown then, and not 0."""
     return round(usd(NanoUSD(amount)), len(str(NANOS_PER_USD)) - 1) if priced else None
 
 

@@ -21,29 +21,32 @@ from shared.views.fields import not_measured
 NAME = "engagement_summary"
 
 PATTERNS = 3
-"""How many personas, times of day and categories are named."""
+"""Number of personas, of times of day and of categories in a document."""
 
 RETENTION = 0.75
-"""The specification's retention_rate_threshold of power users: reported, and asked of nobody."""
+"""The specification's retention_rate_threshold of power users. It is published; no tier requires it."""
 
 
 class EngagementSummary(ViewDefaults):
-    """One document per tier and month. Its key is the month, ``202508``: tiers are shares of a whole."""
+    """One document per tier and month. The key is the month, ``202508``: tiers are shares of a whole."""
 
     name = NAME
     container = NAME
     schedule = Schedule.HOURLY
-    """Ten documents that nearly every change concerns: live, all instances would write them all the time."""
+    """Nearly every change affects ten documents. If live, all instances would write them all the time."""
     skip_unchanged = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the month, and the one after it, which compares. Who fell silent follows by the clock."""
+        """Return the month, and the next month, whose documents compare with it.
+
+        Limit: inactive people change with the clock: see :meth:`keys_changed_by_time`.
+        """
         if target.aggregate != month.NAME:
             return ()
         return (target.key, month_after(Month(target.key), 1))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the month, the one before, and all who fell silent."""
+        """Return the month, the month before, and the inactivity of all years up to the month."""
         return (
             PartialKey(month.NAME, key),
             PartialKey(month.NAME, month_after(Month(key), -1)),
@@ -51,24 +54,24 @@ class EngagementSummary(ViewDefaults):
         )
 
     def tick(self, key: str, now: datetime) -> str:
-        """Return the day as of which people are silent: today, until the month is over.
+        """Return the half day as of which inactive people are counted; at most the month's last day.
 
-        The half of the day goes with it: these documents expire after a day, and are written more often.
+        The tick changes twice a day, because these documents expire after a day.
         """
         return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
 
     def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
-        """Return the current month, and the last one until it was shown as of its end."""
+        """Return the current month, and the previous one, until it is published as of its end."""
         own = month_of(day_text(now))
         yield KeyPrefix(month.NAME, own)
         yield KeyPrefix(month.NAME, month_after(own, -1))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for each tier of the month; none before the month begins."""
+        """Return the documents of all tiers of the month. There are none before the month begins."""
         own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
         today, before = Day(stamp.tick[:10]), monthly(Month(key)).before().last
         users = {tier: own.part(tier).total("users") for tier in TIERS}
-        # The month after the current one is asked for too, and a writer's clock may run ahead into it.
+        # The month after the current one is requested too, and a writer's clock may already be in it.
         has_begun = today > before or any(users.values())
         users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
         users[CHURNED] = _silent(states, today)

@@ -1,4 +1,4 @@
-"""Where every field of every published view comes from. ``docs/fields.md`` is written from this.
+"""The origin of every field of every published view. ``docs/fields.md`` is generated from this module.
 
 A path has ``*`` where a name is data (a persona, a model), and ``[]`` for the entries of a list.
 """
@@ -6,10 +6,10 @@ A path has ``*`` where a name is data (a persona, a model), and ``[]`` for the e
 from __future__ import annotations
 
 NOT_MEASURED = "not measured: null"
-"""Nothing the fleet reads supplies the field. It is never made up."""
+"""No source that the fleet reads contains the field. The fleet never invents a value."""
 
 _STATE = {
-    "calculated_at": "UTC time at which the state shown was last written",
+    "calculated_at": "UTC time at which the state behind the document was last written",
     "calculation_version": "version of the formulas; changes when one of them does",
     "state.generation": "generation of the state in view_state",
     "state.revision": "sum of the revisions of the merged partials; a lower one never overwrites a higher one",
@@ -40,7 +40,7 @@ DAILY_METRICS = {
     "ended (completed, abandoned or expired): duration_seconds, or else end_time − start_time; one longer than a "
     "day was left open, and is not measured",
     "usage_statistics.peak_concurrent_users": "most sessions open within one minute: from start_time to end_time, "
-    "or else last_activity, or else duration_seconds later; null if no session tells",
+    "or else last_activity, or else duration_seconds later; null if no session states it",
     "usage_statistics.peak_rps": "interactions per second in the busiest minute",
     "content_performance.total_citations": "entries of foundational_texts_used, the first 50 of each interaction",
     "content_performance.unique_texts_accessed": "distinct sources cited",
@@ -111,10 +111,10 @@ USER_ANALYTICS = {
     "analysis_period": "daily, weekly (ISO weeks), monthly or quarterly; users who refuse analytics_consent have no document",
     "period_start": "first second of the period, UTC",
     "period_end": "last second of the period, UTC",
-    "data_freshness": "UTC time at which the state shown was last written",
+    "data_freshness": "UTC time at which the state behind the document was last written",
     "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it",
     "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; inactivity counts to state.tick",
-    "user_profile.expertise_level": "third of content_depth_score as shown: beginner, intermediate, advanced",
+    "user_profile.expertise_level": "third of content_depth_score as published: beginner, intermediate, advanced",
     "user_profile.primary_interests": "the five most frequent query_category, most frequent first",
     "user_profile.personality_affinity": "the five personas asked most, most asked first",
     "session_metrics.total_sessions": "distinct session_id with an interaction, or the start of the session, in the period",
@@ -271,12 +271,12 @@ CONTENT_ANALYTICS = {
     "topic_analytics.trending_topics": "categories with more interactions than in the month before, most more first",
     "topic_analytics.seasonal_patterns": NOT_MEASURED,
     "comparative_metrics.vs_other_texts.usage_rank": "place by citations among the month's texts; equals share the best",
-    "comparative_metrics.vs_other_texts.satisfaction_rank": "place by mean user_rating as shown",
-    "comparative_metrics.vs_other_texts.citation_accuracy_rank": "place by mean citation_accuracy as shown",
+    "comparative_metrics.vs_other_texts.satisfaction_rank": "place by mean user_rating as published",
+    "comparative_metrics.vs_other_texts.citation_accuracy_rank": "place by mean citation_accuracy as published",
     "comparative_metrics.growth_trends.usage_growth_percent": "citations against the month before, in percent",
     "comparative_metrics.growth_trends.user_growth_percent": "people against the month before, in percent",
     "comparative_metrics.growth_trends.satisfaction_trend": "increasing, decreasing or stable (within 2 %): "
-    "user_satisfaction_avg as shown, against that of the month before",
+    "user_satisfaction_avg as published, against that of the month before",
     "content_recommendations.enhancement_areas": NOT_MEASURED,
     "content_recommendations.translation_improvements": NOT_MEASURED,
     "content_recommendations.new_content_suggestions": NOT_MEASURED,
@@ -326,7 +326,7 @@ SYSTEM_HEALTH = {
     "partition_key": "as metric_type",
     "metric_type": "performance, with everything; quality and safety, with their own figures",
     "document_type": "always system_health",
-    "timestamp": "start of the window, UTC; what is written or rated later than ten minutes after its end is not shown",
+    "timestamp": "start of the window, UTC; interactions and incidents written or rated later than ten minutes after its end are not included",
     "time_window_minutes": "always 5",
     "performance_metrics.avg_response_time_ms": "mean of response_time_ms",
     "performance_metrics.p95_response_time_ms": "95th percentile of response_time_ms, exact",
@@ -382,6 +382,6 @@ FIELDS: dict[str, dict[str, str]] = {
 
 
 def not_measured(view: str, block: str) -> dict[str, None]:
-    """Return the fields of a block, ``business_metrics``, that nothing measures: each is None."""
+    """Return the fields of a block, such as ``business_metrics``, that are not measured. Each is None."""
     paths = (path for path, meaning in FIELDS[view].items() if meaning == NOT_MEASURED)
     return {name: None for path in paths for above, _, name in [path.rpartition(".")] if above == block}

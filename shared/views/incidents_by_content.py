@@ -1,4 +1,4 @@
-"""``incidents_by_content``: one text's incidents of a month (specification, 3.3)."""
+"""``incidents_by_content``: the incidents of one text in one month (specification, 3.3)."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, 
 NAME = "incidents_by_content"
 
 FLAGGED = 5
-"""How many chapters, verses and patterns are named."""
+"""Number of chapters, of verses and of patterns in a document."""
 
 RESOLVED = ("resolved", "auto_resolved")
 
 
 class IncidentsByContent(ClocklessView):
-    """One document per text and month; its key is ``202508|bhagavad_gita``."""
+    """One document per text and month. The key is ``202508|bhagavad_gita``."""
 
     name = NAME
     container = NAME
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the text's month, and the one after it, which compares."""
+        """Return the text's month, and the next month, whose document compares with it."""
         if target.aggregate != incident_month.NAME:
             return ()
         month, source = split_text_key(target.key)
         return (target.key, text_key(month_after(month, 1), source))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the month's state, and that of the one before."""
+        """Return the states of the month and of the month before."""
         month, source = split_text_key(key)
         return (
             PartialKey(incident_month.NAME, key),
@@ -47,7 +47,7 @@ class IncidentsByContent(ClocklessView):
         )
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document; none of a month without incidents."""
+        """Return the document of the month. A month without incidents has none."""
         month, source = split_text_key(key)
         state = states.of(incident_month.NAME, key)
         earlier = states.of(incident_month.NAME, text_key(month_after(month, -1), source))

@@ -1,4 +1,4 @@
-"""``system_health``: a window of five minutes (specification, 3.3), from the facts themselves."""
+"""``system_health``: the figures of five minutes (specification, 3.3), computed from facts."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ NAME = "system_health"
 
 WINDOW = timedelta(minutes=5)
 HISTORY = 12
-"""Windows of one hour: alerts that were over within them are counted."""
+"""Windows in one hour. The view counts the alerts that ended within this hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Five minutes, from a multiple of five minutes on."""
+    """Five minutes that start at a multiple of five minutes."""
 
     start: datetime
 
     @classmethod
     def at(cls, moment: datetime) -> Window:
-        """Return the window a moment lies in."""
+        """Return the window that contains a moment."""
         moment = moment.astimezone(UTC)
         return cls(moment.replace(minute=moment.minute - moment.minute % 5, second=0, microsecond=0))
 
     @property
     def end(self) -> datetime:
-        """Its end, and the start of the next one."""
+        """The end of this window, which is the start of the next one."""
         return self.start + WINDOW
 
     def before(self, windows: int = 1) -> Window:
-        """Return an earlier window."""
+        """Return the window that is this number of windows earlier."""
         return Window(self.start - windows * WINDOW)
 
     def holds(self, moment: Millis) -> bool:
-        """Say whether a moment lies in it."""
+        """Return whether the window contains a moment. The end is exclusive."""
         return self.start.timestamp() * 1000 <= moment < self.end.timestamp() * 1000
 
 
 def render_health(window: Window, facts: Sequence[Fact], stamp: Stamp) -> list[Rendered]:
-    """Return a window's documents; none if no interaction and no incident lies in it.
+    """Return the documents of a window. A window without interactions and incidents has none.
 
     Parameters
     ----------
     facts
-        Those of the window and of the :data:`HISTORY` before its end.
+        The facts of :data:`HISTORY` windows, of which the window is the last.
     """
     now = _Figures([fact for fact in facts if window.holds(fact.at)])
     if not now.interactions and not now.incidents:
@@ -128,7 +128,7 @@ def _rendered(window: Window, kind: str, block: dict[str, Any], stamp: Stamp) ->
 
 
 class _Figures:
-    """What the facts of one window come to."""
+    """The figures of the facts of one window."""
 
     def __init__(self, facts: Sequence[Fact]) -> None:
         self.interactions = [fact for fact in facts if isinstance(fact, InteractionFact)]
@@ -158,7 +158,7 @@ def _mean(values: Sequence[int | None]) -> float | None:
 
 
 def _resolved(window: Window, facts: Sequence[Fact]) -> int:
-    """Count the alerts of the last hour that the next window with interactions no longer had."""
+    """Return the number of alerts in the last hour that the next window with interactions no longer had."""
     resolved, active = 0, set[str]()
     for back in reversed(range(HISTORY)):
         earlier = window.before(back)

@@ -1,4 +1,4 @@
-"""``user_analytics``: one person's day, week, month or quarter (specification, 2.1)."""
+"""``user_analytics``: the figures of one person in a day, week, month or quarter (specification, 2.1)."""
 
 from __future__ import annotations
 
@@ -33,34 +33,36 @@ from shared.views.fields import not_measured
 CONTAINER = "user_analytics"
 
 INTERESTS = 5
-"""How many categories and personas a profile names."""
+"""Number of categories, and of personas, in a profile."""
 
 TEXTS = 100
-"""How many texts a period names, those cited most."""
+"""Maximum number of texts in a document: those cited most."""
 
 SIGNIFICANT_SAMPLE = 30
-"""From this many interactions on, a mean is roughly normal (the usual rule of thumb)."""
+"""Interactions from which a mean is roughly normally distributed (the usual rule of thumb)."""
 
 EXPERTISE = ((1 / 3, "beginner"), (2 / 3, "intermediate"), (1.0, "advanced"))
-"""Thirds of the depth score."""
+"""Words for thirds of the depth score, each with the upper bound of its third."""
 
 LIFETIME = timedelta(seconds=container(CONTAINER).default_ttl or 0)
-"""What was not written for so long is gone."""
+"""A document that was not written for this time has expired."""
 
 HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_learner"))
-"""Shares of the days of the period on which the person was here, up to which each word goes."""
+"""Words for the share of days with activity among the days passed, each with its upper bound."""
 
 
 class UserAnalytics:
     """One document per person and period of a kind.
 
-    Its key is ``202508|<user id>``, of days the month's: all its days are published together.
+    The key is the period and the user id, ``202508|<user id>``. Days have the key of their month, because all
+    days of a month are published together.
 
     Parameters
     ----------
     schedule
-        Months are published with every change. Days, weeks and quarters of the same figures would cost as
-        much each: days follow within the hour, weeks and quarters within half a day.
+        Months are published with every change. Days, weeks and quarters contain the same figures, and each
+        would cost as much again. Days are therefore published within the hour, weeks and quarters within half
+        a day.
     """
 
     container = CONTAINER
@@ -72,7 +74,7 @@ class UserAnalytics:
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the person's periods that a month of theirs belongs to."""
+        """Return the periods of this kind that share a day with a changed month of the person."""
         if target.aggregate != person_month.NAME:
             return ()
         month, user_id = split_key(target.key)
@@ -83,19 +85,19 @@ class UserAnalytics:
         return tuple(f"{label}|{user_id}" for label in labels)
 
     def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Say whether the person refuses."""
+        """Return whether the person refuses analytics."""
         return target.aggregate == person_month.NAME and bool(state.total(person_month.REFUSED))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the months of the period."""
         label, user_id = split_key(key)
         months = parse_period(label).months()
         return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
 
     def document_set(self, key: str) -> DocumentSet | None:
-        """Return the days of a month, of which one may have lost everything; of weeks and quarters their own.
+        """Return the documents of all days of a month, or the one document of a week or quarter.
 
-        So one query per person tells all that may have to be written; most of it has not.
+        A day may have lost all its interactions. One query per person returns every document that may have to
+        be written, and most of them do not have to be.
         """
         if self.kind == "monthly":
             return None
@@ -105,14 +107,14 @@ class UserAnalytics:
         return DocumentSet(user_id, self.kind, day_start(first), day_start(last))
 
     def tick(self, key: str, now: datetime) -> str:
-        """Return the day as of which the scores are: today, until the period is over."""
+        """Return the day as of which the scores are calculated: today, or the last day of a past period."""
         return min(day_text(now), parse_period(split_key(key)[0]).last)
 
     def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
-        """Return the months of all periods with a day from the first time to the second.
+        """Return the months of all periods that contain a day from the first time to the second.
 
-        Somebody's scores sink until the end of the period, however long before they fell silent. What is
-        shown of a single day stays as it is.
+        The scores of an inactive person decrease until the end of the period. Limit: the document of a single
+        day does not change with time.
         """
         first, today = day_text(max(since, now - LIFETIME)), day_text(now)
         if self.kind == "daily" or first == today:
@@ -124,7 +126,7 @@ class UserAnalytics:
                 yield KeyPrefix(person_month.NAME, f"{month}|")
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the specification's document for each period of one person."""
+        """Return one document of the person per period: for days, the documents of a month."""
         label, user_id = split_key(key)
         whole = parse_period(label)
         months = {month: states.of(person_month.NAME, month_key(month, user_id)) for month in whole.months()}
@@ -134,8 +136,8 @@ class UserAnalytics:
         for period in periods:
             days = {day: parts[day] for day in period.days() if day in parts}
             refused = any(state.total(person_month.REFUSED) for state in months.values())
-            # Of a day on which nothing happened there is nothing to say; of a month from which everything
-            # was taken back, there is.
+            # A day without data needs no decision: if its document exists, the set contains it. A longer
+            # period without data is rendered without a body, so that its document is deleted.
             if days or self.kind != "daily":
                 shown = not refused and bool(days)
                 body = _document(user_id, period, days, months, stamp) if shown else None
@@ -146,7 +148,8 @@ class UserAnalytics:
 def document_id(user_id: str, period: Period) -> str:
     """Return the specification's id: the start of the user id and the period.
 
-    ``user_analytics_e45d45fe_202508``; unique because each person has a logical partition of their own.
+    For example ``user_analytics_e45d45fe_202508``. It is unique, because each person has their own logical
+    partition.
     """
     return f"{CONTAINER}_{re.sub(r'[^A-Za-z0-9_.-]', '_', user_id[:8])}_{period.label}"
 
@@ -164,7 +167,7 @@ def _document(
 ) -> dict[str, Any]:
     state = merged(days.values())
     active = [day for day, part in days.items() if part.total("interactions")]
-    # A writer's clock may run ahead: a day on which the person was here has begun.
+    # A writer's clock may be ahead: a day on which the person was active has begun.
     today = min(max([Day(stamp.tick), *active]), period.last)
     activity = _activity(active, today)
     score = engagement(
@@ -205,7 +208,7 @@ def _profile(state: Tally, months: Mapping[Month, Tally], score: float | None) -
 
 
 def _tier(months: Mapping[Month, Tally]) -> str | None:
-    """The tier of the latest month in which the person was here, as engagement_summary has it."""
+    """Return the tier of the latest month in which the person was active, as in engagement_summary."""
     for month, state in reversed(list(months.items())):
         scores = month_scores(month, by_day(state))
         if scores is not None:
@@ -313,7 +316,10 @@ def _quality(state: Tally) -> dict[str, Any]:
 
 
 def _completeness(state: Tally) -> float | None:
-    """Of what the document is made from: tokens, category, complexity and rating of each interaction."""
+    """Return the share of the document's inputs that the interactions contain.
+
+    The inputs are the tokens, the category, the complexity and the rating of each interaction.
+    """
     interactions = state.total("interactions")
     given = (
         interactions
