@@ -10,7 +10,8 @@ from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
 from shared.ledger.partials import PARTIAL
 from shared.publishing.decide import Delivery, Origin, digest_of
-from shared.publishing.merge import MergedState, StateMerger, StoredPartial, owner_of
+from shared.publishing.merge import StateMerger
+from shared.publishing.merged_state import MergedState, StoredPartial, owner_of
 from shared.publishing.plan import Delivered, DocumentKey, inputs_of
 from shared.views.base import Stamp, States
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.aggregates.base import PartialKey
-from shared.publishing.merge import StoredPartial, owner_of
+from shared.publishing.merged_state import StoredPartial, owner_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
 

@@ -33,6 +33,11 @@ PURE = (
     "shared/ledger/changes.py",
     "shared/ledger/document_version.py",
     "shared/ledger/shards.py",
+    "shared/ledger/open_pages.py",
+    "shared/ledger/recount.py",
+    "shared/publishing/decide.py",
+    "shared/publishing/plan.py",
+    "shared/publishing/merged_state.py",
 )
 """Folders and modules of pure functions: they neither await nor call a service."""
 

@@ -10,7 +10,8 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
-from shared.publishing.merge import MergedState, StateMerger, StoredPartial
+from shared.publishing.merge import StateMerger
+from shared.publishing.merged_state import MergedState, StoredPartial
 from shared.settings import Settings
 from tests.fakes import FakeContainer
 

@@ -6,7 +6,7 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
-from shared.publishing.merge import StoredPartial
+from shared.publishing.merged_state import StoredPartial
 from shared.publishing.plan import (
     MAX_DOCUMENTS,
     MAX_STATES,

@@ -12,7 +12,8 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from shared.aggregates.base import PartialKey
 from shared.cosmos import retries
 from shared.facts import USERS
-from shared.publishing.merge import MergedState, StateMerger
+from shared.publishing.merge import StateMerger
+from shared.publishing.merged_state import MergedState
 from shared.publishing.plan import MAX_STATES
 from shared.settings import Settings
 from shared.units import Day, day_after
