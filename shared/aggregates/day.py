@@ -45,8 +45,8 @@ class DayAggregate(Aggregate):
                 change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
                 into.partial(NAME, day).add("sessions", change_of_sessions)
                 texts_before, texts_after = (m.counts(f"{number}:texts") for m in (month_before, month_after))
-                for source in texts_before.keys() ^ texts_after.keys():
-                    into.partial(NAME, day).count("text_users", source, 1 if source in texts_after else -1)
+                for text in texts_before.keys() ^ texts_after.keys():
+                    into.partial(NAME, day).count("text_users", text, 1 if text in texts_after else -1)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
@@ -100,14 +100,14 @@ def _citations(fact: InteractionFact, day: Tally) -> None:
         day.count("passages", name)
         day.sample_by("passage_relevance", hash_key(name), citation.relevance)
     # Figures of the answer count once for each text and passage in it, however often the answer cites it.
-    for source in fact.texts:
-        day.count("text_interactions", source)
-        key = hash_key(source)
+    for text in fact.texts:
+        day.count("text_interactions", text)
+        key = hash_key(text)
         day.sample_by("text_rating", key, fact.rating)
         day.sample_by("text_accuracy", key, fact.citation_accuracy)
         day.sample_by("text_response", key, fact.relevance)
         if fact.category is not None:
-            topic = f"{source}|{fact.category}"
+            topic = f"{text}|{fact.category}"
             day.count("text_topics", topic)
             day.sample_by("text_topic_rating", hash_key(topic), fact.rating)
             day.sample_by("text_topic_relevance", hash_key(topic), fact.relevance)
@@ -162,8 +162,8 @@ def passage_of(counted: str) -> Passage | None:
     """Return the passage that is counted under a name, None if the name is a hash."""
     if counted.startswith(HASHED_PREFIX):
         return None
-    source, chapter, verse = counted.split("|")
-    return Passage(source, chapter or None, verse or None)
+    text, chapter, verse = counted.split("|")
+    return Passage(text, chapter or None, verse or None)
 
 
 def _sessions(month: Tally, number: str) -> int:

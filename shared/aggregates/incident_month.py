@@ -44,12 +44,12 @@ def _text(fact: IncidentFact) -> str:
     return UNATTRIBUTED if fact.passage is None else fact.passage.text
 
 
-def text_key(month: Month, source: str) -> str:
+def text_key(month: Month, text: str) -> str:
     """Return the key of a text's month."""
-    return f"{month}|{source}"
+    return f"{month}|{text}"
 
 
 def split_text_key(key: str) -> tuple[Month, str]:
     """Return the month and the text of a key."""
-    month, _, source = key.partition("|")
-    return Month(month), source
+    month, _, text = key.partition("|")
+    return Month(month), text

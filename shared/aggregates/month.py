@@ -38,12 +38,12 @@ class MonthAggregate(Aggregate):
 def _count_texts(month: Tally, into: Tally, sign: int) -> None:
     days: dict[str, int] = {}
     for day in month.parts():
-        for source in month.counts(f"{day}:texts"):
-            days[source] = days.get(source, 0) + 1
-    for source, count in days.items():
-        into.count("text_users", source, sign)
+        for text in month.counts(f"{day}:texts"):
+            days[text] = days.get(text, 0) + 1
+    for text, count in days.items():
+        into.count("text_users", text, sign)
         if count > 1:
-            into.count("text_users_again", source, sign)
+            into.count("text_users_again", text, sign)
 
 
 def _tier_counts(month: Month, state: Tally, of_person: Tally) -> Tally:

@@ -68,14 +68,14 @@ class ContentAnalytics(ClocklessView):
         now = _Month(Month(key), states)
         before = _Month(month_after(Month(key), -1), states)
         return [
-            Rendered(document_id(source, key), source, _document(source, now, before, stamp))
-            for source in now.texts
+            Rendered(document_id(text, key), text, _document(text, now, before, stamp))
+            for text in now.texts
         ]
 
 
-def document_id(source: str, key: str) -> str:
+def document_id(text: str, key: str) -> str:
     """Return the specification's id, ``content_analytics_bhagavad_gita_202508``."""
-    return f"{NAME}_{source}_{key}"
+    return f"{NAME}_{text}_{key}"
 
 
 class _Month:
@@ -90,23 +90,23 @@ class _Month:
         for passage, cited in passages(self.state).items():
             self.passages[passage.text][passage] = cited
 
-    def citations(self, source: str) -> int:
-        return self.state.counts("texts").get(source, 0)
+    def citations(self, text: str) -> int:
+        return self.state.counts("texts").get(text, 0)
 
-    def users(self, source: str) -> int:
-        return self.people.counts("text_users").get(source, 0)
+    def users(self, text: str) -> int:
+        return self.people.counts("text_users").get(text, 0)
 
-    def rating(self, source: str) -> float | None:
-        return self.state.mean_over("text_rating", [hash_key(source)], digits=2)
+    def rating(self, text: str) -> float | None:
+        return self.state.mean_over("text_rating", [hash_key(text)], digits=2)
 
-    def accuracy(self, source: str) -> float | None:
-        return self.state.mean_over("text_accuracy", [hash_key(source)], MICROS)
+    def accuracy(self, text: str) -> float | None:
+        return self.state.mean_over("text_accuracy", [hash_key(text)], MICROS)
 
-    def effectiveness(self, source: str) -> float | None:
+    def effectiveness(self, text: str) -> float | None:
         return response_effectiveness(
-            satisfaction_score=self.satisfaction("text_rating", source),
-            relevance=self.state.mean_over("text_response", [hash_key(source)], MICROS),
-            citation_accuracy=self.accuracy(source),
+            satisfaction_score=self.satisfaction("text_rating", text),
+            relevance=self.state.mean_over("text_response", [hash_key(text)], MICROS),
+            citation_accuracy=self.accuracy(text),
         )
 
     def satisfaction(self, name: str, key: str) -> float | None:
@@ -115,20 +115,20 @@ class _Month:
             ratings=self.state.sum_over(f"{name}#", [hash_key(key)]),
         )
 
-    def rank(self, source: str, values: Mapping[str, float | None]) -> int | None:
+    def rank(self, text: str, values: Mapping[str, float | None]) -> int | None:
         """Return a text's rank by a figure, None without it. Texts with equal figures share the best rank."""
-        own = values[source]
+        own = values[text]
         if own is None:
             return None
         return 1 + sum(1 for value in values.values() if value is not None and value > own)
 
 
-def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str, Any]:
-    users, effectiveness = now.users(source), now.effectiveness(source)
+def _document(text: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str, Any]:
+    users, effectiveness = now.users(text), now.effectiveness(text)
     return {
-        "id": document_id(source, now.label),
-        "partition_key": source,
-        "source": source,
+        "id": document_id(text, now.label),
+        "partition_key": text,
+        "source": text,
         "document_type": NAME,
         **parse_period(now.label).fields(),
         "content_overview": dict.fromkeys(
@@ -141,17 +141,17 @@ def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[st
             )
         ),
         "usage_metrics": {
-            "total_citations": now.citations(source),
+            "total_citations": now.citations(text),
             "unique_users_accessed": users,
-            "total_views": now.state.counts("text_interactions").get(source, 0),
+            "total_views": now.state.counts("text_interactions").get(text, 0),
             "avg_time_spent_seconds": None,
             "bounce_rate": None,
-            "return_access_rate": ratio(now.people.counts("text_users_again").get(source, 0), users),
+            "return_access_rate": ratio(now.people.counts("text_users_again").get(text, 0), users),
         },
         "performance_metrics": {
-            "avg_relevance_score": now.state.mean_over("text_relevance", [hash_key(source)], MICROS),
-            "citation_accuracy_rate": now.accuracy(source),
-            "user_satisfaction_avg": now.rating(source),
+            "avg_relevance_score": now.state.mean_over("text_relevance", [hash_key(text)], MICROS),
+            "citation_accuracy_rate": now.accuracy(text),
+            "user_satisfaction_avg": now.rating(text),
             "response_effectiveness": effectiveness,
             "search_ranking_position": None,
         },
@@ -164,25 +164,25 @@ def _document(source: str, now: _Month, before: _Month, stamp: Stamp) -> dict[st
                 "expert_validation_score",
             )
         ),
-        "chapter_analytics": _chapters(source, now),
-        "topic_analytics": _topics(source, now, before),
-        "comparative_metrics": _comparison(source, now, before),
+        "chapter_analytics": _chapters(text, now),
+        "topic_analytics": _topics(text, now, before),
+        "comparative_metrics": _comparison(text, now, before),
         "content_recommendations": {
             **not_measured(NAME, "content_recommendations"),
             "priority_score": enhancement_priority(
-                citations=now.citations(source), effectiveness=effectiveness
+                citations=now.citations(text), effectiveness=effectiveness
             ),
         },
-        "data_quality_score": _completeness(source, now.state),
-        "sample_size": now.citations(source),
+        "data_quality_score": _completeness(text, now.state),
+        "sample_size": now.citations(text),
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
 
 
-def _chapters(source: str, now: _Month) -> list[dict[str, Any]]:
+def _chapters(text: str, now: _Month) -> list[dict[str, Any]]:
     chapters: dict[str, list[tuple[Passage, Cited]]] = defaultdict(list)
-    for passage, cited in now.passages[source].items():
+    for passage, cited in now.passages[text].items():
         if passage.chapter is not None:
             chapters[passage.chapter].append((passage, cited))
     used = {chapter: sum(cited.citations for _, cited in cited_in) for chapter, cited_in in chapters.items()}
@@ -203,15 +203,15 @@ def _chapters(source: str, now: _Month) -> list[dict[str, Any]]:
                 sum(cited.ratings for _, cited in chapters[chapter]),
                 2,
             ),
-            "citation_frequency": ratio(used[chapter], now.citations(source)),
+            "citation_frequency": ratio(used[chapter], now.citations(text)),
         }
         for chapter in top(used, CHAPTERS)
     ]
 
 
-def _topics(source: str, now: _Month, before: _Month) -> dict[str, Any]:
-    counts, earlier = _topic_counts(source, now.state), _topic_counts(source, before.state)
-    total = now.state.counts("text_interactions").get(source, 0)
+def _topics(text: str, now: _Month, before: _Month) -> dict[str, Any]:
+    counts, earlier = _topic_counts(text, now.state), _topic_counts(text, before.state)
+    total = now.state.counts("text_interactions").get(text, 0)
     rising = {topic: count for topic, count in counts.items() if count > earlier.get(topic, 0)}
     return {
         "primary_topics": [
@@ -219,9 +219,9 @@ def _topics(source: str, now: _Month, before: _Month) -> dict[str, Any]:
                 "topic": topic,
                 "frequency": ratio(counts[topic], total),
                 "relevance_score": now.state.mean_over(
-                    "text_topic_relevance", [hash_key(f"{source}|{topic}")], MICROS
+                    "text_topic_relevance", [hash_key(f"{text}|{topic}")], MICROS
                 ),
-                "user_engagement": now.satisfaction("text_topic_rating", f"{source}|{topic}"),
+                "user_engagement": now.satisfaction("text_topic_rating", f"{text}|{topic}"),
             }
             for topic in top(counts, TOPICS)
         ],
@@ -232,8 +232,8 @@ def _topics(source: str, now: _Month, before: _Month) -> dict[str, Any]:
     }
 
 
-def _topic_counts(source: str, state: Tally) -> dict[str, int]:
-    start = f"{source}|"
+def _topic_counts(text: str, state: Tally) -> dict[str, int]:
+    start = f"{text}|"
     return {
         key.removeprefix(start): count
         for key, count in state.counts("text_topics").items()
@@ -241,32 +241,32 @@ def _topic_counts(source: str, state: Tally) -> dict[str, int]:
     }
 
 
-def _comparison(source: str, now: _Month, before: _Month) -> dict[str, Any]:
+def _comparison(text: str, now: _Month, before: _Month) -> dict[str, Any]:
     return {
         "vs_other_texts": {
-            "usage_rank": now.rank(source, {text: now.citations(text) for text in now.texts}),
-            "satisfaction_rank": now.rank(source, {text: now.rating(text) for text in now.texts}),
-            "citation_accuracy_rank": now.rank(source, {text: now.accuracy(text) for text in now.texts}),
+            "usage_rank": now.rank(text, {text: now.citations(text) for text in now.texts}),
+            "satisfaction_rank": now.rank(text, {text: now.rating(text) for text in now.texts}),
+            "citation_accuracy_rank": now.rank(text, {text: now.accuracy(text) for text in now.texts}),
         },
         "growth_trends": {
-            "usage_growth_percent": percent_change(now.citations(source), before.citations(source)),
-            "user_growth_percent": percent_change(now.users(source), before.users(source)),
+            "usage_growth_percent": percent_change(now.citations(text), before.citations(text)),
+            "user_growth_percent": percent_change(now.users(text), before.users(text)),
             "satisfaction_trend": trend_word(
-                now.rating(source), before.rating(source), words=("increasing", "decreasing", "stable")
+                now.rating(text), before.rating(text), words=("increasing", "decreasing", "stable")
             ),
         },
     }
 
 
-def _completeness(source: str, state: Tally) -> float | None:
+def _completeness(text: str, state: Tally) -> float | None:
     """Return the share of the document's inputs that the sources contain.
 
     The inputs are the relevance of each citation, and the rating and the accuracy of each answer.
     """
-    citations = state.counts("texts").get(source, 0)
-    answers = state.counts("text_interactions").get(source, 0)
+    citations = state.counts("texts").get(text, 0)
+    answers = state.counts("text_interactions").get(text, 0)
     given = sum(
-        state.sum_over(name, [hash_key(source)])
+        state.sum_over(name, [hash_key(text)])
         for name in ("text_relevance#", "text_rating#", "text_accuracy#")
     )
     return data_completeness(given=given, expected=citations + 2 * answers)

@@ -89,13 +89,13 @@ def _texts(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
     return [
         {
             "rank": rank,
-            "source": source,
-            "citations": texts[source],
-            "unique_users": state.counts("text_users").get(source, 0),
-            "avg_rating": state.mean_over("text_rating", [hash_key(source)], digits=2),
-            "trending_score": _trending_score(texts[source], earlier.counts("texts").get(source, 0)),
+            "source": text,
+            "citations": texts[text],
+            "unique_users": state.counts("text_users").get(text, 0),
+            "avg_rating": state.mean_over("text_rating", [hash_key(text)], digits=2),
+            "trending_score": _trending_score(texts[text], earlier.counts("texts").get(text, 0)),
         }
-        for rank, source in enumerate(top(texts, RANKED), 1)
+        for rank, text in enumerate(top(texts, RANKED), 1)
     ]
 
 

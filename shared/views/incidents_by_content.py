@@ -35,29 +35,29 @@ class IncidentsByContent(ClocklessView):
         """Return the text's month, and the next month, whose document compares with it."""
         if target.aggregate != incident_month.NAME:
             return ()
-        month, source = split_text_key(target.key)
-        return (target.key, text_key(month_after(month, 1), source))
+        month, text = split_text_key(target.key)
+        return (target.key, text_key(month_after(month, 1), text))
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
         """Return the states of the month and of the month before."""
-        month, source = split_text_key(key)
+        month, text = split_text_key(key)
         return (
             PartialKey(incident_month.NAME, key),
-            PartialKey(incident_month.NAME, text_key(month_after(month, -1), source)),
+            PartialKey(incident_month.NAME, text_key(month_after(month, -1), text)),
         )
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the document of the month. A month without incidents has none."""
-        month, source = split_text_key(key)
+        month, text = split_text_key(key)
         state = states.of(incident_month.NAME, key)
-        earlier = states.of(incident_month.NAME, text_key(month_after(month, -1), source))
-        document_id = f"incidents_{source}_{month}"
+        earlier = states.of(incident_month.NAME, text_key(month_after(month, -1), text))
+        document_id = f"incidents_{text}_{month}"
         body = _document(document_id, key, state, earlier, stamp) if state.total("incidents") else None
-        return [Rendered(document_id, source, body)]
+        return [Rendered(document_id, text, body)]
 
 
 def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: Stamp) -> dict[str, Any]:
-    month, source = split_text_key(key)
+    month, text = split_text_key(key)
     incidents, decisions, actions = (
         state.total("incidents"),
         state.counts("decisions"),
@@ -68,8 +68,8 @@ def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: S
     period = monthly(month).fields()
     return {
         "id": document_id,
-        "partition_key": source,
-        "source": source,
+        "partition_key": text,
+        "source": text,
         "document_type": NAME,
         "time_period": period["analysis_period"],
         "period_start": period["period_start"],
