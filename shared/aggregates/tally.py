@@ -238,10 +238,10 @@ def group_by_display_name(
     for key in sorted(counts):
         groups.setdefault(name_of(key), []).append(key)
     kept = top({name: sum(counts[key] for key in keys) for name, keys in groups.items()}, k)
-    shown = {name: groups.pop(name) for name in sorted(kept)}
+    displayed = {name: groups.pop(name) for name in sorted(kept)}
     if groups:
-        shown.setdefault(OTHER, []).extend(key for keys in groups.values() for key in keys)
-    return shown
+        displayed.setdefault(OTHER, []).extend(key for keys in groups.values() for key in keys)
+    return displayed
 
 
 def ratio(part: int, whole: int, digits: int = 4) -> float | None:

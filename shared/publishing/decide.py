@@ -240,7 +240,7 @@ def was_missed(replaced: ExistingDocument | None, delivery: Delivery) -> bool:
     return replaced.revision < delivery.revision
 
 
-def is_transient(observed: Sequence[Stale], now: datetime) -> bool:
+def is_contention_or_lag(observed: Sequence[Stale], now: datetime) -> bool:
     """Return whether a later attempt may succeed, after one or more stale reads.
 
     ========================================  =====================================================
@@ -259,10 +259,10 @@ def is_transient(observed: Sequence[Stale], now: datetime) -> bool:
 
 
 def stale_error(container: str, observed: Sequence[Stale], now: datetime) -> StaleReadError:
-    """Return the error for stale reads that remain after all retries: see :func:`is_transient`."""
+    """Return the error for stale reads that remain after all retries: see :func:`is_contention_or_lag`."""
     existing = observed[-1].existing
     message = f"{container}: {existing.generation, existing.revision} is published"
-    return (TransientStaleReadError if is_transient(observed, now) else StaleReadError)(message)
+    return (TransientStaleReadError if is_contention_or_lag(observed, now) else StaleReadError)(message)
 
 
 def _stored(body: Mapping[str, Any], candidate: Candidate) -> dict[str, Any]:

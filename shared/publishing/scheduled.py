@@ -114,19 +114,19 @@ class ScheduledPublisher:
             _log.info("refresh_held_back", generation=self._generation)
             return report
         with measured_cost() as report.cost:
-            done = await self._read_progress()
-            changed = await self._keys_written_since(done["since"])
+            progress = await self._read_progress()
+            changed = await self._keys_written_since(progress["since"])
             report.changed = len(changed)
             await self._publish(documents_affected_by(changed, Schedule.HOURLY), report)
-            done["since"] = int(now.timestamp())
-            await self._progress.save(done)
-            if everything or done["half"] != half_day:
-                changed = await self._keys_written_since(done["half_since"])
+            progress["since"] = int(now.timestamp())
+            await self._progress.save(progress)
+            if everything or progress["half"] != half_day:
+                changed = await self._keys_written_since(progress["half_since"])
                 await self._publish(documents_affected_by(changed, Schedule.TWICE_A_DAY), report)
-                since = datetime.fromtimestamp(done["half_since"], UTC)
+                since = datetime.fromtimestamp(progress["half_since"], UTC)
                 await self._publish(await self._documents_changed_by_time(since, now, report), report)
                 await self._write_usage(changed, report)
-                await self._progress.save(done | {"half": half_day, "half_since": done["since"]})
+                await self._progress.save(progress | {"half": half_day, "half_since": progress["since"]})
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -140,9 +140,9 @@ class ScheduledPublisher:
         return report
 
     async def _read_progress(self) -> dict[str, Any]:
-        nothing = {"since": REREAD_SECONDS, "half": "", "half_since": REREAD_SECONDS}
-        done = await self._progress.read() or {}
-        return {name: done.get(name, value) for name, value in nothing.items()}
+        beginning = {"since": REREAD_SECONDS, "half": "", "half_since": REREAD_SECONDS}
+        progress = await self._progress.read() or {}
+        return {name: progress.get(name, value) for name, value in beginning.items()}
 
     async def _write_usage(self, changed: Iterable[PartialKey], report: ScheduledReport) -> None:
         days = [target for target in changed if target.aggregate == day.NAME]

@@ -68,8 +68,7 @@ class ContentAnalytics(ClocklessView):
         now = _Month(Month(key), states)
         before = _Month(month_after(Month(key), -1), states)
         return [
-            Rendered(document_id(text, key), text, _document(text, now, before, stamp))
-            for text in now.texts
+            Rendered(document_id(text, key), text, _document(text, now, before, stamp)) for text in now.texts
         ]
 
 

@@ -139,8 +139,8 @@ class UserAnalytics:
             # A day without data needs no decision: if its document exists, the set contains it. A longer
             # period without data is rendered without a body, so that its document is deleted.
             if days or self.kind != "daily":
-                shown = not refused and bool(days)
-                body = _document(user_id, period, days, months, stamp) if shown else None
+                exists = not refused and bool(days)
+                body = _document(user_id, period, days, months, stamp) if exists else None
                 rendered.append(Rendered(document_id(user_id, period), user_id, body))
         return rendered
 

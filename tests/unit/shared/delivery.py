@@ -53,7 +53,7 @@ class Instance:
         self.generation = generation
         self.conflicts = 0
 
-    async def take(
+    async def ingest(
         self, batch: list[dict[str, Any]], source: Source = SOURCES[USER_INTERACTIONS]
     ) -> Counter[Verdict]:
         verdicts: Counter[Verdict] = Counter()
@@ -122,7 +122,7 @@ async def survive(
 ) -> None:
     while True:
         try:
-            await instance.take(batch, source)
+            await instance.ingest(batch, source)
         except Killed:
             instance = Instance(container, instance.live)
         else:

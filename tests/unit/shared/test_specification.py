@@ -44,7 +44,7 @@ async def published() -> World:
     world = World(now=datetime(2025, 8, 5, 14, 44, tzinfo=UTC))
     for document_type, sample in SAMPLES.items():
         assert sample["document_type"] == document_type
-        await world.take(sample, source=SOURCES[document_type])
+        await world.ingest(sample, source=SOURCES[document_type])
     await world.publish()
     await (await world.scheduled()).publish_due()
     await (await world.health()).publish_windows()

@@ -49,12 +49,12 @@ class World:
     def get_container_client(self, name: str) -> Any:
         return self.containers[name]
 
-    async def take(self, *documents: Document, source: str = USER_INTERACTIONS) -> None:
+    async def ingest(self, *documents: Document, source: str = USER_INTERACTIONS) -> None:
         """Write documents to a source and fold them."""
         for document in documents:
             self.writes += 1
             stamp = {"_ts": 1_790_000_000 + self.writes, "_lsn": self.writes, "_etag": f'"{self.writes}"'}
-            await self.folding.take([document | stamp], SOURCES[source])
+            await self.folding.ingest([document | stamp], SOURCES[source])
 
     async def publish(self, publisher: Publisher | None = None) -> None:
         """Deliver everything that view_state holds to the publisher."""

@@ -81,7 +81,7 @@ async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pyt
             raise errors.pop()
 
     world.state.fault = throttle
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     assert errors == []
     assert world.states()
 

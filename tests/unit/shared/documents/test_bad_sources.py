@@ -73,9 +73,9 @@ def test_odd_incidents_are_counted() -> None:
 
 async def test_an_incident_that_points_at_nobody_s_or_another_s_answer_is_unattributed() -> None:
     world = World()
-    await world.take(interaction(1, START, "bob"))
+    await world.ingest(interaction(1, START, "bob"))
     for number, target in enumerate([None, "", "interaction_9", "interaction_1"]):
-        await world.take(INCIDENT | {"id": f"n{number}", "interaction_id": target}, source=ABUSE_INCIDENTS)
+        await world.ingest(INCIDENT | {"id": f"n{number}", "interaction_id": target}, source=ABUSE_INCIDENTS)
     await world.publish()
     (shown,) = world.documents("incidents_by_content").values()
     assert (shown["source"], shown["sample_size"]) == ("unattributed", 4)
@@ -100,13 +100,13 @@ async def test_nobody_agrees_in_an_account_that_cannot_be_read(
 ) -> None:
     world = World()
     account = {"id": "user_ann", "user_id": "ann"}
-    await world.take(interaction(1, START))
+    await world.ingest(interaction(1, START))
     if before is not None:
-        await world.take(account | before, source=USERS)
-    await world.take(account | unreadable, source=USERS)
+        await world.ingest(account | before, source=USERS)
+    await world.ingest(account | unreadable, source=USERS)
     await world.publish()
     assert world.documents("user_analytics") == {}
-    await world.take(account | CONSENT, source=USERS)
+    await world.ingest(account | CONSENT, source=USERS)
     await world.publish()
     assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
 
@@ -116,7 +116,7 @@ async def test_a_refusal_in_its_old_place_counts_whatever_version_the_account_sa
     version: dict[str, Any],
 ) -> None:
     world = World()
-    await world.take(interaction(1, START))
-    await world.take({"id": "u", "user_id": "ann", "analytics_consent": False} | version, source=USERS)
+    await world.ingest(interaction(1, START))
+    await world.ingest({"id": "u", "user_id": "ann", "analytics_consent": False} | version, source=USERS)
     await world.publish()
     assert world.documents("user_analytics") == {}

@@ -130,7 +130,7 @@ class World:
         )
         return await self.state.upsert_item(partial.encode())
 
-    def shown(self) -> tuple[int, int]:
+    def published(self) -> tuple[int, int]:
         """Return the generation that is published, and its interactions."""
         (day,) = self.containers["daily_metrics"].items.values()
         return day["state"]["generation"], day["usage_statistics"]["total_interactions"]
@@ -188,7 +188,7 @@ async def test_a_range_whose_repair_fails_keeps_its_cursor_and_other_feeds_are_a
     with pytest.raises(ConnectionError, match="the fold does not work"):
         await world.auditor().audit_all()
     assert world.cursors(INTERACTIONS) is None
-    assert world.shown() == (1, 2)
+    assert world.published() == (1, 2)
     world.ledger.broken = False
     assert (await world.repaired())[INTERACTIONS] == 5
 
@@ -230,7 +230,7 @@ async def test_a_view_that_changed_again_meanwhile_was_not_missed(world: World) 
     await world.count(9, 1, shard=1)  # its publication is under way
     report = await world.publisher().publish([delivered])
     assert (report.published, report.missed) == (1, 0)
-    assert world.shown() == (1, 11)
+    assert world.published() == (1, 11)
 
 
 async def test_a_view_that_missed_an_older_change_than_it_shows_is_told_by_its_revision(
@@ -252,7 +252,7 @@ async def test_a_new_generation_publishes_nothing_until_its_auditor_has_caught_u
 ) -> None:
     await world.count(7, 1)
     await world.auditor().audit_all()
-    assert world.shown() == (1, 7)
+    assert world.published() == (1, 7)
 
     partial = await world.count(3, 1, generation=2)
     slow = world.auditor(2, Timer(step=audit.BUDGET_SECONDS))
@@ -263,12 +263,12 @@ async def test_a_new_generation_publishes_nothing_until_its_auditor_has_caught_u
     assert (held.published, held.poisoned) == (0, [])
     with pytest.raises(Exception, match=r"^Generation 2 has not counted everything yet: .*\.$"):
         await publisher.publish_again([DocumentKey("daily_metrics", "2025-08-05")])
-    assert world.shown() == (1, 7)
+    assert world.published() == (1, 7)
 
     await world.count(8, 2, generation=2)
     reports = await world.auditor(2).audit_all()
     assert all(report.caught_up for report in reports)
-    assert world.shown() == (2, 8)
+    assert world.published() == (2, 8)
     assert (await publisher.publish([partial])).current == 1
     assert feed.read_from[:2] == [(0, 0), (0, 0)]  # each generation reads from the start
 

@@ -29,14 +29,14 @@ HOUR = "2025-09-12T10:{:02d}:00Z"
 
 async def counted_world() -> World:
     world = World()
-    await world.take(*(interaction(n, HOUR.format(n), f"user{n % 5}") for n in range(30)))
-    await world.take(interaction(90, "2025-08-20T10:00:00Z", "user1"))
+    await world.ingest(*(interaction(n, HOUR.format(n), f"user{n % 5}") for n in range(30)))
+    await world.ingest(interaction(90, "2025-08-20T10:00:00Z", "user1"))
     session = {"id": "s", "user_id": "user1", "start_time": HOUR.format(1), "end_time": HOUR.format(9)}
-    await world.take(session, source=USER_SESSIONS)
+    await world.ingest(session, source=USER_SESSIONS)
     incident = {"id": "n", "user_id": "user2", "created_at": HOUR.format(1), "interaction_id": "2"}
-    await world.take(incident, source=ABUSE_INCIDENTS)
+    await world.ingest(incident, source=ABUSE_INCIDENTS)
     refusal = {"id": "u", "user_id": "user3", "privacy_settings": {"analytics_consent": False}}
-    await world.take(refusal, source=USERS)
+    await world.ingest(refusal, source=USERS)
     return world
 
 
@@ -75,7 +75,7 @@ async def test_the_feeds_may_go_on_meanwhile() -> None:
 
     async def traffic() -> None:
         for n in range(30, 60):
-            await world.take(interaction(n, HOUR.format(n), f"user{n % 7}"))
+            await world.ingest(interaction(n, HOUR.format(n), f"user{n % 7}"))
 
     report, _ = await asyncio.gather(rebuilder.rebuild([]), traffic())
     assert report.unfinished == []
@@ -119,11 +119,11 @@ async def test_what_goes_to_another_page_meanwhile_is_counted_once(first: str, c
     others = [
         {"id": f"o{hour}", "user_id": "ann", "created_at": f"2025-09-12T{hour}:00:00Z"} for hour in (10, 12)
     ]
-    await world.take(moving, *others, source=ABUSE_INCIDENTS)
+    await world.ingest(moving, *others, source=ABUSE_INCIDENTS)
     sound = world.states()
 
     async def correct() -> None:
-        await world.take(moving | {"created_at": f"2025-09-12T{corrected}:00:00Z"}, source=ABUSE_INCIDENTS)
+        await world.ingest(moving | {"created_at": f"2025-09-12T{corrected}:00:00Z"}, source=ABUSE_INCIDENTS)
 
     world.state.meanwhile = correct
     await (await world.rebuilder()).rebuild([])
@@ -136,16 +136,16 @@ async def test_who_comes_back_while_partials_are_read_is_counted_as_they_are() -
     container = world.state = world.containers["view_state"] = MovingContainer()
     container.one_by_one = ("partials_of_shard", "persons_of_shard")
     world.folding = Instance(container)
-    await world.take(interaction(1, "2025-07-01T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-07-01T10:00:00Z"))
 
     async def come_back() -> None:
-        await world.take(interaction(2, "2025-09-12T10:00:00Z"))
+        await world.ingest(interaction(2, "2025-09-12T10:00:00Z"))
 
     container.meanwhile = come_back
     await (await world.rebuilder()).rebuild([])
     assert container.meanwhile is None
     expected = World()
-    await expected.take(interaction(1, "2025-07-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await expected.ingest(interaction(1, "2025-07-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
     assert world.states() == expected.states()
 
 
@@ -197,7 +197,7 @@ async def test_what_changes_while_a_rebuild_publishes_is_held_back_by_nobody(
 
     async def and_then_it_changes(documents: Iterable[DocumentKey]) -> PublishReport:
         report = await publish_again(documents)
-        await world.take(interaction(31, HOUR.format(31)))
+        await world.ingest(interaction(31, HOUR.format(31)))
         await world.publish(other)
         return report
 
@@ -292,12 +292,12 @@ async def test_a_view_that_a_later_release_adds_is_held_back_until_it_is_built(
     await world.publish()  # the release before: it knows its own views
     monkeypatch.setitem(aggregates.AGGREGATES, PersonaMonth.name, PersonaMonth())
     monkeypatch.setitem(views.VIEWS, PersonaReport.name, PersonaReport())
-    await world.take(interaction(99, HOUR.format(59)))
+    await world.ingest(interaction(99, HOUR.format(59)))
     await world.publish()
     report_id = "report_202509_krishna"
     assert report_id not in world.documents("daily_metrics")
     await (await world.rebuilder()).rebuild(["persona_report"])
     assert world.documents("daily_metrics")[report_id]["interactions"] == 31
-    await world.take(interaction(100, HOUR.format(58)))
+    await world.ingest(interaction(100, HOUR.format(58)))
     await world.publish()
     assert world.documents("daily_metrics")[report_id]["interactions"] == 32

@@ -57,7 +57,7 @@ class Office(World):
 
 async def test_what_was_counted_follows_a_new_price() -> None:
     office = Office()
-    await office.take(*(question(n) for n in range(30)))
+    await office.ingest(*(question(n) for n in range(30)))
     assert (await office.repricer().apply()).repriced == 0
     assert office.cost() is None
     await office.book.put(priced(7))
@@ -71,12 +71,12 @@ async def test_what_was_counted_follows_a_new_price() -> None:
 
 async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_once_more() -> None:
     office = Office()
-    await office.take(question(1))
+    await office.ingest(question(1))
     await office.book.put(priced(7))
     first = await office.repricer().apply()
     assert first.settles_in == pytest.approx(GRACE_SECONDS, abs=1)
     # The instance that folds in this test never learns of the override: its table is as old as can be.
-    await office.take(question(2))
+    await office.ingest(question(2))
     assert not (await office.repricer().apply()).changed
     assert office.cost() == 100 * 7
     office.now = datetime.fromtimestamp(office.now.timestamp() + GRACE_SECONDS + 1, UTC)
@@ -87,7 +87,7 @@ async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_
 
 async def test_a_long_history_takes_several_runs_each_going_on_where_the_last_one_ended() -> None:
     office = Office()
-    await office.take(*(question(n) for n in range(30)))
+    await office.ingest(*(question(n) for n in range(30)))
     await office.repricer().apply()
     await office.book.put(priced(7))
     reports = [await office.repricer(budget=0.0).apply()]
@@ -102,7 +102,7 @@ async def test_a_long_history_takes_several_runs_each_going_on_where_the_last_on
 
 async def test_prices_that_change_during_a_walk_start_it_anew() -> None:
     office = Office()
-    await office.take(*(question(n) for n in range(10)))
+    await office.ingest(*(question(n) for n in range(10)))
     await office.repricer().apply()
     await office.book.put(priced(7))
     await office.repricer(budget=0.0).apply()
@@ -113,7 +113,7 @@ async def test_prices_that_change_during_a_walk_start_it_anew() -> None:
 
 async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
     office = Office()
-    await office.take(*(question(n) for n in range(30)))
+    await office.ingest(*(question(n) for n in range(30)))
     await office.repricer().apply()
     await office.book.put(priced(7))
     reports = await asyncio.gather(*(office.repricer().apply() for _ in range(3)))
@@ -127,7 +127,7 @@ async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
 )
 async def test_every_name_that_interactions_give_can_be_priced(written: str, counted: str) -> None:
     office = Office()
-    await office.take(question(1, written))
+    await office.ingest(question(1, written))
     await office.book.put(priced(7, written))
     assert (await office.repricer().apply()).repriced == 1
     day = next(item for item in office.state.items.values() if item.get("aggregate") == "day")

@@ -135,7 +135,7 @@ async def deliver(
         for source in SOURCES.values():
             documents = [document for name, document in batch if name == source.name]
             try:
-                await instances[who].take(documents, source)
+                await instances[who].ingest(documents, source)
             except Killed:
                 instances[who] = Instance(container)
                 await survive(Instance(container), documents, container, source)
@@ -156,7 +156,7 @@ async def deliver(
     for source in (USERS, USER_INTERACTIONS, USER_SESSIONS, ABUSE_INCIDENTS):
         for name, document in final.values():
             if name == source:
-                await Instance(fresh).take([document], SOURCES[source])
+                await Instance(fresh).ingest([document], SOURCES[source])
     assert counted(container) == counted(fresh)
     assert ledger(container) == ledger(fresh)
 
@@ -215,12 +215,12 @@ async def test_an_incident_follows_its_interaction_whichever_comes_first() -> No
     )
     seen = []
     for source, document in (incident, other, first, second):
-        await Instance(container).take([document], SOURCES[source])
+        await Instance(container).ingest([document], SOURCES[source])
         seen.append(incidents_by_text(container))
     unattributed = {"202508|unattributed": 1}
     assert seen == [unattributed, unattributed, {"202508|gita": 1}, {"202508|upanishads": 1}]
     malformed = second[1] | {"user_rating": 9, "_etag": '"9"', "_lsn": 9}
-    await Instance(container).take([malformed])
+    await Instance(container).ingest([malformed])
     assert incidents_by_text(container) == unattributed
 
 
@@ -228,9 +228,9 @@ async def test_an_incident_that_meets_a_correction_of_its_interaction_is_about_w
     container = FakeContainer()
     first, incident, second = versions(interaction(0, "gita"), INCIDENT, interaction(0, "upanishads"))
     one, two = Instance(container), Instance(container)
-    await one.take([first[1]])
-    await two.take([first[1]])
-    await asyncio.gather(one.take([incident[1]], SOURCES[ABUSE_INCIDENTS]), two.take([second[1]]))
+    await one.ingest([first[1]])
+    await two.ingest([first[1]])
+    await asyncio.gather(one.ingest([incident[1]], SOURCES[ABUSE_INCIDENTS]), two.ingest([second[1]]))
     assert one.conflicts + two.conflicts > 0
     assert incidents_by_text(container) == {"202508|upanishads": 1}
 
@@ -240,7 +240,7 @@ async def test_who_was_here_in_the_month_before_came_back_whenever_that_is_learn
     august, september, october = 0, 40 * 24, 75 * 24
     for number, hours in enumerate((august, october, september)):
         [(_, document)] = versions(interaction(hours, number=number))
-        await Instance(container).take([document | {"_etag": f'"x{number}"'}])
+        await Instance(container).ingest([document | {"_etag": f'"x{number}"'}])
     returned = {
         item["key"]: sum(sums.get("returned", 0) for name, sums in item["state"].items() if ":" in name)
         for item in container.items.values()
@@ -259,8 +259,8 @@ async def test_an_instance_that_remembers_a_person_as_they_were_counts_nothing_w
     container, fresh = FakeContainer(), FakeContainer()
     one, two = Instance(container), Instance(container)
     for instance, (source, document) in ((one, first), (two, incident), (one, refusal), (two, rated)):
-        await instance.take([document], SOURCES[source])
-        await Instance(fresh).take([document], SOURCES[source])
+        await instance.ingest([document], SOURCES[source])
+        await Instance(fresh).ingest([document], SOURCES[source])
     assert counted(container) == counted(fresh)
 
 
@@ -270,12 +270,12 @@ async def test_a_change_of_consent_after_many_years_concerns_the_months_that_are
     refusal = (USERS, {"id": "u", "user_id": "ann", "privacy_settings": {"analytics_consent": False}})
     *visits, (_, document) = versions(*(interaction(h, number=n) for n, h in enumerate(hours)), refusal)
     for start in range(0, len(visits), 30):
-        await Instance(container).take([visit for _, visit in visits[start : start + 30]])
+        await Instance(container).ingest([visit for _, visit in visits[start : start + 30]])
     kept = [key for key, item in container.items.items() if item.get("aggregate") == "person_month"][1:16]
     for key, item in list(container.items.items()):
         if item.get("aggregate") == "person_month" and key not in kept:
             del container.items[key]  # expired
-    await Instance(container).take([document], SOURCES[USERS])
+    await Instance(container).ingest([document], SOURCES[USERS])
     months = {
         key: item["state"]["sums"]
         for key, item in container.items.items()

@@ -168,7 +168,7 @@ async def deliver(
         for source in SOURCES.values():
             documents = [document for name, document in batch if name == source.name]
             try:
-                await world.folding.take(documents, source)
+                await world.folding.ingest(documents, source)
             except Killed:
                 world.folding = Instance(world.state)
                 await survive(Instance(world.state), documents, world.state, source)

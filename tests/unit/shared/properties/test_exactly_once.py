@@ -168,7 +168,7 @@ async def deliver(
 
     async def hand_over(who: int, batch: list[Document]) -> None:
         try:
-            await instances[who].take(batch)
+            await instances[who].ingest(batch)
         except Killed:
             # Its caches are gone; the batch comes again, elsewhere.
             instances[who] = Instance(container, final)
@@ -183,13 +183,13 @@ async def deliver(
         await asyncio.gather(hand_over(who, one), *(hand_over(1 - who, batch) for batch in other))
     # The auditor reads the feed from the start: the final version of every document, once.
     container.fault = Faults([])
-    await instances[0].take(list(final.values()))
+    await instances[0].ingest(list(final.values()))
     counted = [document for document in final.values() if document["timestamp"] != "never"]
     assert_counted_once(container, counted)
     # Nothing changes any more. An instance that remembers an older page may have to ask the live document.
-    assert set(await instances[1].take(list(final.values()))) <= {Verdict.SAME, Verdict.UNKNOWN}
+    assert set(await instances[1].ingest(list(final.values()))) <= {Verdict.SAME, Verdict.UNKNOWN}
     assert_counted_once(container, counted)
-    assert set(await Instance(container, final).take(list(final.values()))) <= {Verdict.SAME}
+    assert set(await Instance(container, final).ingest(list(final.values()))) <= {Verdict.SAME}
 
 
 PLAIN = {
@@ -202,25 +202,25 @@ async def test_a_document_that_turns_malformed_is_taken_back_until_it_can_be_rea
     container = FakeContainer()
     instance = Instance(container)
     good, bad = written(PLAIN, 1, 1), written(PLAIN | {"malformed": True}, 2, 2)
-    assert await instance.take([good]) == {Verdict.ADDED: 1}
-    assert await instance.take([bad]) == {Verdict.UNCOUNTED: 1}
+    assert await instance.ingest([good]) == {Verdict.ADDED: 1}
+    assert await instance.ingest([bad]) == {Verdict.UNCOUNTED: 1}
     assert_counted_once(container, [])
-    assert await Instance(container).take([good]) == {Verdict.OLDER: 1}
+    assert await Instance(container).ingest([good]) == {Verdict.OLDER: 1}
     assert_counted_once(container, [])
     # A later release reads the very same version.
     readable = bad | {"timestamp": good["timestamp"]}
-    assert await instance.take([readable]) == {Verdict.REPLACED: 1}
+    assert await instance.ingest([readable]) == {Verdict.REPLACED: 1}
     assert_counted_once(container, [readable])
     # And the release before it, still running elsewhere, does not take it back.
-    assert await Instance(container).take([bad]) == {Verdict.SAME: 1}
+    assert await Instance(container).ingest([bad]) == {Verdict.SAME: 1}
     assert_counted_once(container, [readable])
 
 
 async def test_a_good_version_that_comes_after_a_newer_malformed_one_is_not_counted() -> None:
     container = FakeContainer()
     good, bad = written(PLAIN, 1, 1), written(PLAIN | {"malformed": True}, 2, 2)
-    assert await Instance(container).take([bad]) == {Verdict.UNCOUNTED: 1}
-    assert await Instance(container).take([good]) == {Verdict.OLDER: 1}
+    assert await Instance(container).ingest([bad]) == {Verdict.UNCOUNTED: 1}
+    assert await Instance(container).ingest([good]) == {Verdict.OLDER: 1}
     assert_counted_once(container, [])
 
 
@@ -230,10 +230,10 @@ async def test_a_page_that_another_instance_wrote_to_hides_nothing(change: dict[
     one, two = Instance(container), Instance(container)
     person, other = (u for u in ("ann", "bob", "cid") if shard_of(u, shards=2, generation=1) == "1:0001")
     neighbour = written(PLAIN | {"user_id": other}, 1, 1)
-    await one.take([neighbour])  # now it has the page of the hour in its cache
-    await two.take([written(PLAIN | {"user_id": person}, 2, 2)])
+    await one.ingest([neighbour])  # now it has the page of the hour in its cache
+    await two.ingest([written(PLAIN | {"user_id": person}, 2, 2)])
     final = written(PLAIN | {"user_id": person} | change, 3, 3)
-    await one.take([final])
+    await one.ingest([final])
     assert_counted_once(container, [neighbour] if "malformed" in change else [neighbour, final])
 
 
@@ -251,7 +251,11 @@ async def test_two_instances_fold_into_one_shard_at_the_same_time() -> None:
     ]  # fmt: skip
     one, two = Instance(container), Instance(container)
     await asyncio.gather(
-        *(instance.take(history[start : start + 10]) for start in range(0, 60, 10) for instance in (one, two))
+        *(
+            instance.ingest(history[start : start + 10])
+            for start in range(0, 60, 10)
+            for instance in (one, two)
+        )
     )
     assert_counted_once(container, history)
     assert one.conflicts + two.conflicts > 0
@@ -264,9 +268,9 @@ async def test_an_hour_with_many_documents_goes_on_in_further_parts() -> None:
         "tokens": 1, "rating": None, "text": None, "malformed": False,
     }  # fmt: skip
     first = [written(spec | {"id": f"i{n}"}, n, n) for n in range(400)]
-    await Instance(container).take(first)
+    await Instance(container).ingest(first)
     rated = [written(spec | {"id": f"i{n}", "rating": 4}, 1000 + n, 1000 + n) for n in range(0, 400, 7)]
-    await Instance(container).take(rated)
+    await Instance(container).ingest(rated)
     final = {document["id"]: document for document in first + rated}
     assert_counted_once(container, list(final.values()))
     parts = [item for item in container.items.values() if item["kind"] == "ledger"]
@@ -287,6 +291,6 @@ async def test_too_many_people_for_one_transaction_are_folded_in_several() -> No
         )
         for n in range(300)
     ]  # fmt: skip
-    await Instance(container).take(history)
+    await Instance(container).ingest(history)
     assert container.requests.count("batch") > 2
     assert_counted_once(container, history)

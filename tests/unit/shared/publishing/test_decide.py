@@ -32,8 +32,8 @@ from shared.publishing.decide import (
     content_hash,
     decide,
     digest_of,
+    is_contention_or_lag,
     is_final,
-    is_transient,
     stale_error,
     was_missed,
 )
@@ -263,7 +263,7 @@ def stale(etag: str, age: float | None) -> Stale:
 def test_a_stale_read_passes_under_contention_and_where_a_replica_lags(
     observed: list[Stale], expected: bool
 ) -> None:
-    assert is_transient(observed, NOW) is expected
+    assert is_contention_or_lag(observed, NOW) is expected
 
 
 STATES = st.tuples(st.integers(1, 3), st.integers(1, 5))

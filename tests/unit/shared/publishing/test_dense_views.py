@@ -167,7 +167,7 @@ async def published_after(history: History, now: datetime) -> Published:
     while deliveries:
         batch, deliveries = deliveries[:200], deliveries[200:]
         for source in SOURCES.values():
-            await world.folding.take([d for name, d in batch if name == source.name], source)
+            await world.folding.ingest([d for name, d in batch if name == source.name], source)
     await world.publish()
     await (await world.scheduled()).publish_due()
     assert not world.containers["poison_messages"].items

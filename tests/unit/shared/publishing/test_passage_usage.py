@@ -36,7 +36,7 @@ def vector(world: World) -> dict[str, Any]:
 async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
     world = with_vectors()
     scheduled = await world.scheduled()
-    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
+    await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
     report = await scheduled.publish_due(everything=True)
     assert report.usage == 1
     assert vector(world)["embeddings"] == [0.1, 0.2]
@@ -58,7 +58,7 @@ async def test_vectors_are_written_twice_a_day_and_not_with_every_citation() -> 
     citations = []
     for hour in range(24):
         world.now = datetime(2025, 9, 15, hour, tzinfo=UTC)
-        await world.take(interaction(hour, f"2025-09-15T{hour:02d}:00:00Z"))
+        await world.ingest(interaction(hour, f"2025-09-15T{hour:02d}:00:00Z"))
         await scheduled.publish_due()
         citations.append(vector(world)["usage_metrics"].get("citation_count"))
     assert citations == [1] * 12 + [13] * 12
@@ -67,13 +67,13 @@ async def test_vectors_are_written_twice_a_day_and_not_with_every_citation() -> 
 async def test_a_corrected_interaction_takes_its_citation_back() -> None:
     world = with_vectors()
     scheduled = await world.scheduled()
-    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
+    await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY))
     await scheduled.publish_due(everything=True)
-    await world.take(interaction(2, TUESDAY, foundational_texts_used=None))
+    await world.ingest(interaction(2, TUESDAY, foundational_texts_used=None))
     await scheduled.publish_due(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"]) == (1, "2025-09-01T00:00:00Z")
-    await world.take(interaction(1, MONDAY, foundational_texts_used=None))
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=None))
     await scheduled.publish_due(everything=True)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
@@ -84,7 +84,7 @@ async def test_a_share_is_renewed_with_the_state_of_its_day() -> None:
     scheduled = await world.scheduled()
 
     async def share_after(number: int, **change: Any) -> Any:
-        await world.take(interaction(number, MONDAY, **change))
+        await world.ingest(interaction(number, MONDAY, **change))
         await scheduled.publish_due(everything=True)
         (share,) = (item for item in world.state.items.values() if item["id"] == "usage|2025-09-01")
         return share
@@ -101,7 +101,7 @@ async def test_a_share_is_renewed_with_the_state_of_its_day() -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: str) -> None:
     world = with_vectors()
-    await world.take(interaction(1, MONDAY), interaction(2, TUESDAY))
+    await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY))
     for container in (world.state, world.containers["personality_vectors"]):
         calls = iter([(operation, when)])
 
@@ -128,7 +128,7 @@ def test_the_reference_names_what_is_written() -> None:
 async def test_a_passage_without_a_document_waits_for_nothing() -> None:
     world = with_vectors()
     other = {"source": "gita", "chapter": "9", "verse": "9"}
-    await world.take(interaction(1, MONDAY, foundational_texts_used=[other]))
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=[other]))
     report = await (await world.scheduled()).publish_due(everything=True)
     assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
 
@@ -143,7 +143,7 @@ async def test_long_names_are_written_as_well(persona: str, source: str) -> None
     world.containers["personality_vectors"]._store({"id": document_id, "partition_key": partition})
     cited = [{"source": source, "chapter": "18", "verse": "66"}]
     personality = {"personality_used": persona}
-    await world.take(interaction(1, MONDAY, foundational_texts_used=cited, response_metadata=personality))
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited, response_metadata=personality))
     assert (await (await world.scheduled()).publish_due()).usage == 1
     stored = world.containers["personality_vectors"].items[partition, document_id]
     assert stored["usage_metrics"]["citation_count"] == 1

@@ -101,7 +101,7 @@ class Database:
         partial = Partial(ShardId(shard), key, revision, state)
         return await self.get_container_client("view_state").upsert_item(partial.encode())
 
-    def shown(self) -> int:
+    def published(self) -> int:
         (document,) = self.containers["daily_metrics"].items.values()
         total: int = document["usage_statistics"]["total_interactions"]
         return total
@@ -124,7 +124,7 @@ async def test_shards_are_merged_and_a_repetition_writes_nothing() -> None:
     changes = [await database.count("1:0000", 2, 1), await database.count("1:0001", 3, 1)]
     publisher = database.publisher()
     assert (await publisher.publish(changes)).published == 1
-    assert database.shown() == 5
+    assert database.published() == 5
     assert (await publisher.publish(changes)).current == 1
     assert (await database.publisher().publish(changes)).current == 1
 
@@ -135,7 +135,7 @@ async def test_an_older_state_never_overwrites_a_newer_one() -> None:
     second = await database.count("1:0000", 9, 2)
     await database.publisher().publish([second])
     await database.publisher().publish([first])
-    assert database.shown() == 9
+    assert database.published() == 9
 
 
 async def test_two_instances_that_each_saw_one_shard_show_both() -> None:
@@ -145,7 +145,7 @@ async def test_two_instances_that_each_saw_one_shard_show_both() -> None:
     await two.publish([await database.count("1:0001", 1, 1)])
     await one.publish([await database.count("1:0000", 5, 2)])
     await two.publish([await database.count("1:0001", 6, 2)])
-    assert database.shown() == 11
+    assert database.published() == 11
 
 
 async def test_a_delivered_partial_counts_even_if_the_query_does_not_see_it_yet() -> None:
@@ -153,7 +153,7 @@ async def test_a_delivered_partial_counts_even_if_the_query_does_not_see_it_yet(
     delivered = await database.count("1:0000", 4, 3)
     database.containers["view_state"].items.clear()
     await database.publisher().publish([delivered])
-    assert database.shown() == 4
+    assert database.published() == 4
 
 
 async def test_other_generations_ledger_pages_and_unpublished_views_are_passed_over() -> None:
@@ -213,7 +213,7 @@ async def test_a_replica_that_lags_brings_nothing_into_poison() -> None:
     assert database.containers["poison_messages"].items == {}
     await database.count("1:0000", 9, 7)
     await database.publisher().publish([other])
-    assert database.shown() == 10
+    assert database.published() == 10
 
 
 async def test_others_who_publish_all_the_time_bring_nothing_into_poison() -> None:
@@ -247,7 +247,7 @@ async def test_a_view_in_poison_is_replayed_from_the_state_as_it_is_now(
     assert (row["source_partition_key"], row["attempts"]) == (None, 1)
     await database.count("1:0001", 4, 2)
     settled = await database.replayer().replay(row["id"], by="me")
-    assert (settled["status"], database.shown()) == ("replayed", 6)
+    assert (settled["status"], database.published()) == ("replayed", 6)
 
 
 async def test_a_view_that_fails_again_is_not_called_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,14 +278,14 @@ async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None
     wrong["usage_statistics"]["total_interactions"] = 99
     key = DocumentKey("daily_metrics", "2025-08-05")
     report = await publisher.publish_again([key, DocumentKey("daily_metrics", "2025-08-06")])
-    assert (report.published, report.absent, database.shown()) == (1, 1, 2)
+    assert (report.published, report.absent, database.published()) == (1, 1, 2)
     with pytest.raises(UnknownViewError, match="'monthly' is not a view: daily_metrics"):
         await publisher.publish_again([DocumentKey("monthly", "2025")])
 
 
 async def test_what_a_replica_has_not_seen_yet_is_not_taken_for_an_absence() -> None:
     world = World()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
     publisher = await world.publisher()
     world.state.fault = Faults(["lags"])
@@ -366,7 +366,7 @@ async def test_a_conflict_is_decided_again_from_what_is_published_now() -> None:
     days.requests.clear()
     assert (await publisher.publish([await database.count("1:0000", 4, 2)])).published == 1
     assert days.requests == ["replace", "read", "replace"]  # the remembered etag failed
-    assert database.shown() == 7
+    assert database.published() == 7
 
 
 async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_is_looked_at_again() -> None:

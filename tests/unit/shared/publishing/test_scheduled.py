@@ -29,7 +29,7 @@ def consent(given: bool) -> dict[str, object]:
 
 async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day() -> None:
     world = World()
-    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T11:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T11:00:00Z"))
     await world.publish()
     assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
     scheduled = await world.scheduled()
@@ -50,7 +50,7 @@ async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day(
 
     before = {name: document["_etag"] for name, document in shown.items()}
     assert (await scheduled.publish_due()).published == 0
-    await world.take(interaction(3, "2025-09-12T12:00:00Z"))
+    await world.ingest(interaction(3, "2025-09-12T12:00:00Z"))
     await scheduled.publish_due()
 
     def changed() -> set[str]:
@@ -66,7 +66,7 @@ async def test_days_follow_within_the_hour_weeks_and_quarters_within_half_a_day(
 async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() -> None:
     world = World()
     publisher, scheduled = await world.publisher(), await world.scheduled()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
 
     async def bring_up_to_date() -> tuple[set[str], int]:
         await world.publish(publisher)
@@ -76,18 +76,18 @@ async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() ->
         return people, summary["user_count"]
 
     assert await bring_up_to_date() == ({"ann", "bob"}, 2)
-    await world.take(consent(False), source=USERS)
+    await world.ingest(consent(False), source=USERS)
     await world.publish(publisher)  # what must go goes at once, whatever the timers bring later
     assert {document["user_id"] for document in world.documents("user_analytics").values()} == {"bob"}
     assert await bring_up_to_date() == ({"bob"}, 1)
     assert world.documents("daily_metrics")["daily_metrics_20250912"]["usage_statistics"]["active_users"] == 2
-    await world.take(consent(True), source=USERS)
+    await world.ingest(consent(True), source=USERS)
     assert await bring_up_to_date() == ({"ann", "bob"}, 2)
 
 
 async def shown_to_all() -> World:
     world = World()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
     await (await world.scheduled()).publish_due(everything=True)
     assert len(world.documents("user_analytics")) == 4
@@ -97,9 +97,9 @@ async def shown_to_all() -> World:
 async def test_nothing_is_left_of_who_refuses_after_a_month_lost_everything() -> None:
     world = await shown_to_all()
     publisher = await world.publisher()
-    await world.take(interaction(1, "2025-06-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-06-12T10:00:00Z"))
     await world.publish(publisher)
-    await world.take(consent(False), source=USERS)
+    await world.ingest(consent(False), source=USERS)
     await world.publish(publisher)
     assert world.documents("user_analytics") == {}
 
@@ -109,15 +109,15 @@ async def test_who_refuses_has_no_document_though_its_view_is_held_back() -> Non
     readiness = await world.readiness()
     await readiness.hold_back(name for name in VIEWS if name.startswith("user_analytics"))
     publisher = await world.publisher()
-    await world.take(interaction(2, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(2, "2025-09-12T10:00:00Z"))
     await world.publish(publisher)
     month = world.documents("user_analytics")["user_analytics_ann_202509"]
     assert month["interaction_metrics"]["total_interactions"] == 1
-    await world.take(consent(False), source=USERS)
+    await world.ingest(consent(False), source=USERS)
     refused = list(world.state.items.values())
     await world.publish(publisher)
     assert world.documents("user_analytics") == {}
-    await world.take(consent(True), source=USERS)
+    await world.ingest(consent(True), source=USERS)
     await publisher.publish(refused)  # an old delivery
     await world.publish(publisher)
     assert world.documents("user_analytics") == {}
@@ -129,11 +129,11 @@ async def test_who_refuses_has_no_document_though_a_new_generation_is_not_comple
     world.state.items.clear()
     world.folding = Instance(world.state, generation=2)
     publisher = await world.publisher()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
     await world.publish(publisher)
     month = world.documents("user_analytics")["user_analytics_ann_202509"]
     assert month["interaction_metrics"]["total_interactions"] == 1
-    await world.take(consent(False), source=USERS)
+    await world.ingest(consent(False), source=USERS)
     await world.publish(publisher)
     assert world.documents("user_analytics") == {}
 
@@ -141,12 +141,12 @@ async def test_who_refuses_has_no_document_though_a_new_generation_is_not_comple
 async def test_documents_that_another_instance_took_away_come_back_with_the_same_figures() -> None:
     world = World()
     publisher, scheduled = await world.publisher(), await world.scheduled()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish(publisher)
     await scheduled.publish_due(everything=True)
     shown = world.documents("user_analytics").keys()
     for given in (False, True):
-        await world.take(consent(given), source=USERS)
+        await world.ingest(consent(given), source=USERS)
         await world.publish(publisher)
     await scheduled.publish_due(everything=True)
     assert world.documents("user_analytics").keys() == shown
@@ -162,7 +162,7 @@ async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_o
     one, two = await world.scheduled(), await world.scheduled()
     shown = []
     for rating, scheduled in ((5, one), (3, two), (5, one)):
-        await world.take(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
+        await world.ingest(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
         await scheduled.publish_due(everything=True)
         documents = world.documents(container).items()
         shown.append({name: document["state"]["content"] for name, document in documents})
@@ -171,7 +171,7 @@ async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_o
 
 async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
     world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
-    await world.take(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
+    await world.ingest(interaction(1, "2025-09-15T10:00:00Z"), interaction(2, "2025-09-01T10:00:00Z", "bob"))
     await world.publish()
     scheduled = await world.scheduled()
 
@@ -182,12 +182,12 @@ async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
     assert await churned("202509") == 0
     world.now += timedelta(days=15)  # bob was here 29 days ago
     assert await churned("202509") == 0
-    await world.take(interaction(3, "2025-10-01T10:00:00Z"))
+    await world.ingest(interaction(3, "2025-10-01T10:00:00Z"))
     world.now += timedelta(days=1)
     assert await churned("202509") == 0  # the end of its month is not thirty days after his day
     await world.publish()
     assert await churned("202510") == 1
-    await world.take(interaction(4, "2025-10-02T10:00:00Z", "bob"))
+    await world.ingest(interaction(4, "2025-10-02T10:00:00Z", "bob"))
     await world.publish()
     world.now += timedelta(days=1)
     assert await churned("202510") == 0
@@ -196,12 +196,12 @@ async def test_a_person_who_falls_silent_churns_without_any_event() -> None:
 async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_over() -> None:
     world = World(now=datetime(2025, 9, 14, 12, tzinfo=UTC))
     scheduled = await world.scheduled()
-    await world.take(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
+    await world.ingest(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
     await scheduled.publish_due()
     world.now += timedelta(hours=1)
     world.state._clock = count(int(world.now.timestamp()))
     await scheduled.publish_due()
-    await world.take(interaction(1, "2025-06-30T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-06-30T10:00:00Z"))
     world.now += timedelta(hours=12)
     await scheduled.publish_due()
     summaries = world.documents("engagement_summary")
@@ -210,7 +210,7 @@ async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_o
 
 async def test_scores_sink_with_the_days() -> None:
     world = World(now=datetime(2025, 9, 15, 12, tzinfo=UTC))
-    await world.take(interaction(1, "2025-09-15T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-15T10:00:00Z"))
     await world.publish()
     scheduled = await world.scheduled()
     risks = []
@@ -225,7 +225,7 @@ async def test_scores_sink_with_the_days() -> None:
 
 async def test_the_scores_of_a_quarter_sink_after_the_month_of_the_last_visit() -> None:
     world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
-    await world.take(interaction(1, "2025-07-10T10:00:00Z"), interaction(2, "2025-07-14T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-07-10T10:00:00Z"), interaction(2, "2025-07-14T10:00:00Z"))
     await world.publish()
     scheduled = await world.scheduled()
     risks = []
@@ -254,7 +254,7 @@ async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then
     period: str, last: str, after: datetime
 ) -> None:
     world = World(now=datetime(2025, 7, 15, 12, tzinfo=UTC))
-    await world.take(interaction(1, "2025-07-14T10:00:00Z"), interaction(2, "2025-07-29T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-07-14T10:00:00Z"), interaction(2, "2025-07-29T10:00:00Z"))
     await world.publish()
     scheduled = await world.scheduled()
     for now in (world.now, world.now + timedelta(days=1), after):  # since the second nothing is written
@@ -267,11 +267,11 @@ async def test_a_period_is_shown_as_of_its_end_though_the_clock_stood_still_then
 async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> None:
     world = World()
     scheduled = await world.scheduled()
-    await world.take(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
     await scheduled.publish_due()
     assert "user_analytics_ann_20250901" in world.documents("user_analytics")
     upanishads = [{"source": "upanishads", "chapter": "1", "verse": "1"}]
-    await world.take(
+    await world.ingest(
         interaction(1, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
         interaction(2, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
     )
@@ -282,7 +282,7 @@ async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> No
 
 async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> None:
     world = World(datetime(2025, 9, 1, 0, 30, tzinfo=UTC))
-    await world.take(interaction(1, "2025-09-01T00:10:00Z"), interaction(2, "2025-09-02T00:10:00Z"))
+    await world.ingest(interaction(1, "2025-09-01T00:10:00Z"), interaction(2, "2025-09-02T00:10:00Z"))
     await world.publish()
     await (await world.scheduled()).publish_due()
     assert world.documents("poison_messages") == {}
@@ -294,7 +294,7 @@ async def test_a_clock_that_runs_ahead_keeps_nobody_from_being_published() -> No
 
 async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
     world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
-    await world.take(interaction(1, "2025-09-30T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-30T10:00:00Z"))
     scheduled = await world.scheduled()
 
     async def months() -> set[str]:
@@ -309,7 +309,7 @@ async def test_a_month_is_shown_when_it_begins_and_not_before() -> None:
 
 async def test_a_clock_that_runs_ahead_begins_a_month() -> None:
     world = World(now=datetime(2025, 9, 30, 23, 50, tzinfo=UTC))
-    await world.take(interaction(1, "2025-10-01T00:10:00Z"))
+    await world.ingest(interaction(1, "2025-10-01T00:10:00Z"))
     await (await world.scheduled()).publish_due()
     assert world.documents("engagement_summary")["engagement_summary_new_202510"]["user_count"] == 1
 
@@ -325,7 +325,7 @@ async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: 
 
     vectors.fault = busy
     scheduled = await world.scheduled()
-    await world.take(interaction(1, "2025-09-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
     for _ in range(2):
         world.now += timedelta(days=1)
@@ -350,7 +350,7 @@ async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(StateMerger, "read_merged", read_merged)
     for n in range(0, 400, 2):
-        await world.take(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
+        await world.ingest(interaction(n, f"{day_after(Day('2024-08-11'), n)}T10:00:00Z"))
     await world.publish()
     await (await world.scheduled()).publish_due()
     assert max(together) <= MAX_STATES

@@ -15,13 +15,13 @@ from tests.unit.shared.world import World, interaction
 
 async def test_windows_show_what_happened_in_them() -> None:
     world = World(now=datetime(2025, 9, 15, 15, 1, tzinfo=UTC))
-    await world.take(
+    await world.ingest(
         interaction(1, "2025-09-15T14:54:59Z"),
         interaction(2, "2025-09-15T14:55:00Z", response_text="", user_rating=1, response_time_ms=9000),
         interaction(3, "2025-09-15T14:59:59Z", user_rating=1),
         interaction(4, "2025-09-15T15:00:00Z"),
     )
-    await world.take(
+    await world.ingest(
         {"id": "n", "user_id": "ann", "created_at": "2025-09-15T14:55:00Z", "severity": "critical"},
         source=ABUSE_INCIDENTS,
     )
@@ -48,7 +48,7 @@ async def test_windows_show_what_happened_in_them() -> None:
 
     assert (await publisher.publish_windows()).published == 0
     assert (await (await world.health()).publish_windows()).published == 0
-    await world.take(interaction(5, "2025-09-15T14:52:00Z"))
+    await world.ingest(interaction(5, "2025-09-15T14:52:00Z"))
     await (await world.health()).publish_windows()
     late = world.documents("system_health")["system_health_performance_20250915_1450"]
     assert late["performance_metrics"]["requests_per_second"] == round(2 / 300, 4)
@@ -73,7 +73,7 @@ async def test_a_second_call_soon_after_may_do_nothing() -> None:
 async def test_pages_that_went_back_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
     world = World()
-    await world.take(interaction(1, "2025-09-15T14:46:00Z"))
+    await world.ingest(interaction(1, "2025-09-15T14:46:00Z"))
     await (await world.health()).publish_windows()
     for page in (item for item in world.state.items.values() if item["kind"] == "ledger"):
         page["revision"] -= 1
