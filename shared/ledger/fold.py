@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from shared.aggregates import AGGREGATES, contribute, derive, partials_counting, person, person_month
-from shared.aggregates.base import RENEWAL, Changed, Contributions, PartialKey, PersonChange
+from shared.aggregates import AGGREGATES, partials_counting, person, person_month
+from shared.aggregates.base import RENEWAL, PartialKey
 from shared.aggregates.month import NAME as MONTH
 from shared.aggregates.tally import Tally
-from shared.facts import Fact, Uncounted
+from shared.facts import Uncounted
 from shared.ledger.changes import Change, Verdict
+from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
 from shared.ledger.incident_passages import IncidentPassages, cited_passage
 from shared.ledger.open_pages import Located, OpenPages
@@ -27,7 +28,6 @@ from shared.ledger.pages import Entry, Page, fingerprint, page_id
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, StateDocument, Write
-from shared.units import Month
 
 
 class DocumentsById(NamedTuple):
@@ -85,65 +85,6 @@ def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Doc
     except StopIteration as end:
         result: Result = end.value
         return result
-
-
-class CountedEntries:
-    """The counts that entries add to partials, and the newest version behind each partial.
-
-    Covers one fold, or the whole ledger of a shard.
-    """
-
-    def __init__(self) -> None:
-        self.contributions = Contributions()
-        self.newest: dict[PartialKey, int] = {}
-        """When the newest version behind each partial was written, in seconds since the epoch."""
-        self._moved: set[PartialKey] = set()
-        """Partials that one entry, or one person, changes; others may change them back."""
-
-    def unchanged_in_sum(self) -> set[PartialKey]:
-        """Return the partials in which several changes cancel out.
-
-        They hold the same counts, of other entries. A rebuild that read some pages before and some after this
-        fold would find other counts, and is stopped only if these partials are written.
-        """
-        return self._moved.difference(self.contributions.changed())
-
-    def add(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
-        """CountedEntries an entry.
-
-        Parameters
-        ----------
-        counters
-            The partials that count the entry's fact.
-        """
-        self._track_newest_version(entry, counters)
-        contribute(entry.fact, self.contributions)
-
-    def replace(self, before: Fact | Uncounted, entry: Entry, counters: Iterable[PartialKey]) -> None:
-        """CountedEntries an entry instead of an older fact of its document."""
-        self._track_newest_version(entry, counters)
-        if before != entry.fact:
-            change, taken_back = Contributions(), Contributions()
-            contribute(entry.fact, change)
-            contribute(before, taken_back)
-            change.merge(taken_back, -1)
-            self._merge(change)
-
-    def derive(self, people: Iterable[PersonChange]) -> None:
-        """Add what the changes of people's own state mean."""
-        for change in people:
-            derived = Contributions()
-            derive(change, derived)
-            self._merge(derived)
-
-    def _merge(self, change: Contributions) -> None:
-        self._moved.update(change.changed())
-        self.contributions.merge(change)
-
-    def _track_newest_version(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
-        """Record the entry's write time for the partials that count it. They must outlive its document."""
-        for target in counters:
-            self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
 
 
 class ShardFold:
@@ -292,7 +233,7 @@ class ShardFold:
             partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
             for target in self._count.contributions.changed()
             if target.aggregate == person.NAME
-            for month in person.months_affected(*self._change_of(target))
+            for month in person.months_affected(*self._count.change_of(target, self._state))
         }
 
     def derive(self) -> None:
@@ -300,7 +241,7 @@ class ShardFold:
 
         The partials that they are derived from are guarded, because another instance may have changed one.
         """
-        people = self._people_changed()
+        people = self._count.people_changed(self._state)
         for change in people:
             self._etag_guards.add(PartialKey(person.NAME, change.user_id))
             self._etag_guards.update(
@@ -308,22 +249,6 @@ class ShardFold:
                 for month in change.months
             )
         self._count.derive(people)
-
-    def _people_changed(self) -> list[PersonChange]:
-        months: dict[str, dict[Month, Changed]] = {}
-        for target in self._count.contributions.changed():
-            if target.aggregate == person.NAME:
-                of_person = months.setdefault(target.key, {})
-                for month in person.months_affected(*self._change_of(target)):
-                    key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
-                    of_person[month] = self._change_of(key)
-            elif target.aggregate == person_month.NAME:
-                month, user_id = person_month.split_key(target.key)
-                months.setdefault(user_id, {})[month] = self._change_of(target)
-        return [
-            PersonChange(user_id, self._change_of(PartialKey(person.NAME, user_id)), changed)
-            for user_id, changed in months.items()
-        ]
 
     def writes(self) -> list[Write]:
         """Return the documents to write, each with its next revision and its guarding etag."""
@@ -353,15 +278,6 @@ class ShardFold:
     def _is_due_for_renewal(self, target: PartialKey) -> bool:
         current = self._partial(target)
         return current is not None and self._count.newest[target] - current.newest > RENEWAL
-
-    def _change_of(self, target: PartialKey) -> Changed:
-        before = self._state(target)
-        delta = self._count.contributions.deltas.get(target)
-        if not delta:
-            return Changed(before, before)
-        after = before.copy()
-        after.merge(delta)
-        return Changed(before, after)
 
     def _find(self, change: Change) -> Located | None:
         return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)

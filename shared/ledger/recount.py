@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.aggregates import AGGREGATES, partials_counting, person, person_month
-from shared.aggregates.base import Changed, PartialKey, PersonChange
+from shared.aggregates import AGGREGATES, partials_counting, person
+from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
-from shared.ledger.fold import CountedEntries
+from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
-from shared.units import Day, Month, day_after
+from shared.units import Day, day_after
 
 RETAINED_DAYS, COUNTED_DAYS = 90, 365
 """A recount does not change state of a period that began more than 90 days ago, because sessions and their
@@ -42,13 +42,22 @@ class Recount:
         self._count = CountedEntries()
 
     def add(self, page: Page) -> None:
-        """CountedEntries the entries of a page."""
+        """Count the entries of a page."""
         for _, _, entry in page:
             self._count.add(entry, partials_counting(entry.fact))
 
     def derive(self) -> None:
-        """Add the counts derived from people's state. Call it after all pages are added."""
-        self._count.derive(self._people())
+        """Add the counts derived from people. Call it after all pages are added.
+
+        The people are those of the stored ``person`` partials, not those that the pages count.
+        """
+        deltas = self._count.contributions.deltas
+        for target in self.targets():
+            if target.aggregate == person.NAME:
+                stored = self._partial(target)
+                deltas[target] = Tally() if stored is None else stored.state.copy()
+        # Nothing is counted before a recount: every person and month changes from an empty state.
+        self._count.derive(self._count.people_changed(lambda _: Tally()))
 
     def targets(self) -> set[PartialKey]:
         """Return all partials that are counted or stored."""
@@ -84,21 +93,6 @@ class Recount:
     def _is_past(self, target: PartialKey, days: int) -> bool:
         first = AGGREGATES[target.aggregate].first_day(target.key)
         return first is not None and first < day_after(self._today, -days)
-
-    def _people(self) -> Iterable[PersonChange]:
-        """Yield every person as a change from empty months, with the person's own state unchanged."""
-        months: dict[str, dict[Month, Changed]] = {}
-        for target, state in self._count.contributions.deltas.items():
-            if target.aggregate == person_month.NAME and state:
-                month, user_id = person_month.split_key(target.key)
-                months.setdefault(user_id, {})[month] = Changed(Tally(), state)
-            elif target.aggregate == person.NAME:
-                months.setdefault(target.key, {})
-        known = {target.key for target in self._stored if target.aggregate == person.NAME}
-        for user_id in sorted(known | months.keys()):
-            stored = self._partial(PartialKey(person.NAME, user_id))
-            state = stored.state if stored is not None else Tally()
-            yield PersonChange(user_id, Changed(Tally(), state), months.get(user_id, {}))
 
     def _partial(self, target: PartialKey) -> Partial | None:
         stored = self._stored.get(target)

@@ -35,6 +35,7 @@ PURE = (
     "shared/ledger/shards.py",
     "shared/ledger/open_pages.py",
     "shared/ledger/recount.py",
+    "shared/ledger/counted_entries.py",
     "shared/publishing/decide.py",
     "shared/publishing/plan.py",
     "shared/publishing/merged_state.py",

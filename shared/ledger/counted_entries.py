@@ -1,0 +1,106 @@
+"""What entries of the ledger count for: the one arithmetic of folds and rebuilds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from shared.aggregates import contribute, derive, person, person_month
+from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
+from shared.aggregates.tally import Tally
+from shared.facts import Fact, Uncounted
+from shared.ledger.pages import Entry
+from shared.units import Month
+
+StateOf = Callable[[PartialKey], Tally]
+
+
+class CountedEntries:
+    """The counts that entries add to partials, and the newest version behind each partial.
+
+    Covers one fold, or the whole ledger of a shard.
+    """
+
+    def __init__(self) -> None:
+        self.contributions = Contributions()
+        self.newest: dict[PartialKey, int] = {}
+        """When the newest version behind each partial was written, in seconds since the epoch."""
+        self._moved: set[PartialKey] = set()
+        """Partials that one entry, or one person, changes; others may change them back."""
+
+    def unchanged_in_sum(self) -> set[PartialKey]:
+        """Return the partials in which several changes cancel out.
+
+        They hold the same counts, of other entries. A rebuild that read some pages before and some after this
+        fold would find other counts, and is stopped only if these partials are written.
+        """
+        return self._moved.difference(self.contributions.changed())
+
+    def add(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
+        """Count an entry.
+
+        Parameters
+        ----------
+        counters
+            The partials that count the entry's fact.
+        """
+        self._track_newest_version(entry, counters)
+        contribute(entry.fact, self.contributions)
+
+    def replace(self, before: Fact | Uncounted, entry: Entry, counters: Iterable[PartialKey]) -> None:
+        """Count an entry instead of an older fact of its document."""
+        self._track_newest_version(entry, counters)
+        if before != entry.fact:
+            change, taken_back = Contributions(), Contributions()
+            contribute(entry.fact, change)
+            contribute(before, taken_back)
+            change.merge(taken_back, -1)
+            self._merge(change)
+
+    def change_of(self, target: PartialKey, state_of: StateOf) -> Changed:
+        """Return the state of a partial before and after the entries are counted.
+
+        Parameters
+        ----------
+        state_of
+            Returns the state of a partial before.
+        """
+        before = state_of(target)
+        delta = self.contributions.deltas.get(target)
+        if not delta:
+            return Changed(before, before)
+        after = before.copy()
+        after.merge(delta)
+        return Changed(before, after)
+
+    def people_changed(self, state_of: StateOf) -> list[PersonChange]:
+        """Return the people whose own state changes, with those of their months that the change concerns."""
+        months: dict[str, dict[Month, Changed]] = {}
+        for target in self.contributions.changed():
+            if target.aggregate == person.NAME:
+                of_person = months.setdefault(target.key, {})
+                for month in person.months_affected(*self.change_of(target, state_of)):
+                    key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
+                    of_person[month] = self.change_of(key, state_of)
+            elif target.aggregate == person_month.NAME:
+                month, user_id = person_month.split_key(target.key)
+                months.setdefault(user_id, {})[month] = self.change_of(target, state_of)
+        return [
+            PersonChange(user_id, self.change_of(PartialKey(person.NAME, user_id), state_of), changed)
+            for user_id, changed in months.items()
+        ]
+
+    def derive(self, people: Iterable[PersonChange]) -> None:
+        """Add what the changes of people's own state mean."""
+        for change in people:
+            derived = Contributions()
+            derive(change, derived)
+            self._merge(derived)
+
+    def _merge(self, change: Contributions) -> None:
+        self._moved.update(change.changed())
+        self.contributions.merge(change)
+
+    def _track_newest_version(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
+        """Record the entry's write time for the partials that count it. They must outlive its document."""
+        for target in counters:
+            self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)
