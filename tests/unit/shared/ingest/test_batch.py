@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import structlog.testing
+from azure.core.exceptions import ServiceResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from shared.errors import TooLargeError
+from shared.errors import ConflictError, TooLargeError
 from shared.ingest.batch import MASS_FAILURE_MINIMUM, Ingest
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
+from shared.ledger.pages import Page
 from shared.ledger.shards import ShardId
 from shared.ledger.store import ShardStore
 from shared.poison.store import PoisonStore
@@ -21,7 +24,21 @@ from tests.fakes import FakeContainer
 
 
 class Prices:
+    """The list prices.
+
+    Parameters
+    ----------
+    outages
+        What each request raises, in order; None, and every later request, is answered.
+    """
+
+    def __init__(self, *outages: Exception | None) -> None:
+        self.outages = list(outages)
+
     async def table(self) -> PriceTable:
+        outage = self.outages.pop(0) if self.outages else None
+        if outage is not None:
+            raise outage
         return PriceTable(list_prices())
 
 
@@ -41,6 +58,21 @@ class FailingWriter(ShardWriter):
         return await super().apply(shard, source, changes, result)
 
 
+class FailingInTurn(ShardWriter):
+    """Raises the given errors, one in each call, and then folds into a fake."""
+
+    def __init__(self, container: FakeContainer, *errors: Exception) -> None:
+        super().__init__(ShardStore(container, cache_bytes=1_000_000))  # type: ignore[arg-type]
+        self.errors = list(errors)
+
+    async def apply(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
+    ) -> FoldResult:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().apply(shard, source, changes, result)
+
+
 class Database:
     def __init__(self) -> None:
         self.containers = {
@@ -56,13 +88,27 @@ class Database:
     def poison(self) -> list[dict[str, Any]]:
         return list(self.containers["poison_messages"].items.values())
 
-    def ingest(self, fails_for: set[str], error: Exception) -> Ingest:
+    def counted(self) -> set[str]:
+        """Return the ids of the documents in the ledger."""
+        state = self.containers["view_state"].items.values()
+        pages = [Page.decode(item) for item in state if item["kind"] == "ledger"]
+        return {document_id for page in pages for _, document_id, _ in page}
+
+    def ingest(
+        self,
+        fails_for: set[str],
+        error: Exception,
+        *,
+        writer: ShardWriter | None = None,
+        prices: Prices | None = None,
+        backoff: float = 0.0,
+    ) -> Ingest:
         return Ingest(
             database=self,  # type: ignore[arg-type]
-            writer=FailingWriter(self.containers["view_state"], fails_for, error),
-            prices=Prices(),  # type: ignore[arg-type]
+            writer=writer or FailingWriter(self.containers["view_state"], fails_for, error),
+            prices=prices or Prices(),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
-            settings=Settings(document_backoff_seconds=0.0, shards=4),
+            settings=Settings(document_backoff_seconds=backoff, shards=4),
         )
 
 
@@ -131,3 +177,38 @@ async def test_what_was_committed_before_an_error_is_reported() -> None:
     report = await ingest.ingest_batch("user_interactions", batch)
     assert report.folded.verdicts == {Verdict.ADDED: 2, Verdict.SAME: 1}
     assert report.poisoned == []
+
+
+def unavailable() -> CosmosHttpResponseError:
+    return CosmosHttpResponseError(status_code=503, message="try later")
+
+
+@pytest.mark.parametrize("outage", [unavailable(), ServiceResponseError("reset"), ConflictError("changed")])
+async def test_an_outage_while_a_document_is_retried_is_raised_and_poisons_nothing(outage: Exception) -> None:
+    database, batch = Database(), [interaction(1)]
+    writer = FailingInTurn(database.containers["view_state"], ValueError("no"), outage)
+    ingest = database.ingest(set(), ValueError(), writer=writer)
+    with pytest.raises(type(outage)):
+        await ingest.ingest_batch("user_interactions", batch)
+    assert database.poison == []
+    report = await ingest.ingest_batch("user_interactions", batch)
+    assert (report.counted, report.poisoned) == (1, [])
+
+
+async def test_an_outage_of_the_fold_is_raised_when_the_other_documents_are_in_poison() -> None:
+    database = Database()
+    batch = [interaction(1), interaction(2, timestamp="never"), interaction(3, timestamp="never")]
+    ingest = database.ingest({"person-1"}, unavailable(), backoff=0.01)
+    with pytest.raises(CosmosHttpResponseError):
+        await ingest.ingest_batch("user_interactions", [*batch])
+    assert {row["document_id"] for row in database.poison} == {"i2", "i3"}
+
+
+async def test_an_outage_of_a_retry_is_raised_when_the_other_documents_are_counted() -> None:
+    database = Database()
+    batch = [interaction(1), interaction(2), interaction(3, timestamp="never")]
+    ingest = database.ingest(set(), ValueError(), prices=Prices(None, unavailable()))
+    with pytest.raises(CosmosHttpResponseError):
+        await ingest.ingest_batch("user_interactions", batch)
+    assert database.counted() == {"i1", "i2"}
+    assert database.poison == []
