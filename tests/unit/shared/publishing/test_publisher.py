@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import count
 from typing import Any, TypeVar
 
 import pytest
+import structlog.testing
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
-from shared.errors import ReplayError, TransientStaleReadError, UnknownViewError
+from shared.errors import GenerationIncompleteError, ReplayError, TransientStaleReadError, UnknownViewError
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
@@ -69,16 +71,19 @@ class Database:
         return self.make(Publisher)
 
     def make(self, kind: type[P]) -> P:
-        settings, fleet_state = Settings(), self.get_container_client("fleet_state")
-        existing = ExistingDocuments(self)  # type: ignore[arg-type]
+        settings, existing = Settings(), ExistingDocuments(self)  # type: ignore[arg-type]
         return kind(
             merger=StateMerger(self.containers["view_state"], settings),  # type: ignore[arg-type]
             existing=existing,
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
-            readiness=ViewReadiness(fleet_state, settings, generations=Generations(fleet_state, settings)),
+            readiness=self.readiness(),
             settings=settings,
         )
+
+    def readiness(self) -> ViewReadiness:
+        settings, fleet_state = Settings(), self.get_container_client("fleet_state")
+        return ViewReadiness(fleet_state, settings, generations=Generations(fleet_state, settings))
 
     def replayer(self) -> Replayer:
         poison = PoisonStore(self.get_container_client("poison_messages"))
@@ -379,3 +384,56 @@ async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_i
     shown |= before  # by an instance that read the state before the refusal, and wrote after it
     assert (await publisher.publish([refused])).missed == 1
     assert shown == {}
+
+
+async def test_a_stale_state_is_read_again_completely() -> None:
+    database = Database()
+    state, publisher = database.containers["view_state"], database.publisher()
+    await database.count("1:0001", 3, 2)
+    behind = dict(state.items)
+    state.items.clear()  # a replica that lags has nothing yet
+    state._clock = count(1000)
+    await publisher.publish([await database.count("1:0000", 9, 1, PartialKey("day", "2025-08-06"))])
+    key = DocumentKey("daily_metrics", "2025-08-05")
+    assert (await publisher.publish_documents([key])).absent == 1
+    state.items |= behind
+    await database.publisher().publish_documents([key])  # another instance, and another replica
+    report = await publisher.publish([await database.count("1:0000", 4, 1)])
+    assert (report.published, report.poisoned) == (1, [])
+    published = database.containers["daily_metrics"].items["2025-08-05", "daily_metrics_20250805"]
+    assert published["usage_statistics"]["total_interactions"] == 7
+
+
+async def test_documents_that_are_held_back_are_counted_and_not_logged_as_published() -> None:
+    database = Database()
+    await database.readiness().hold_back(["daily_metrics"])
+    day = await database.count("1:0000", 2, 1)
+    with structlog.testing.capture_logs() as logged:
+        report = await database.publisher().publish([day])
+    assert (report.held, report.published) == (1, 0)
+    assert logged == []
+    report = await database.publisher().publish([day, await _month_of_ann(database, 1, refused=False)])
+    assert (report.held, report.published) == (1, 1)
+    assert database.containers["daily_metrics"].items == {}
+
+
+async def test_a_document_that_was_to_be_deleted_and_may_not_be_written_counts_as_held_back() -> None:
+    database = Database()
+    await database.readiness().hold_back(["user_analytics"])
+    refused = await _month_of_ann(database, 1, refused=True)
+    await _month_of_ann(database, 2, refused=False)
+    report = await database.publisher().publish([refused, await _month_of_ann(database, 3, refused=False)])
+    assert (report.held, report.published) == (1, 0)
+    assert database.containers["user_analytics"].items == {}
+
+
+async def test_nothing_is_published_again_while_the_generation_is_incomplete() -> None:
+    database = Database()
+    await database.count("1:0000", 2, 1)
+    fleet_state = database.containers["fleet_state"]
+    (record,) = fleet_state.items.values()
+    record["generations"]["1"]["complete"] = False
+    with pytest.raises(GenerationIncompleteError, match="Generation 1 has not counted everything yet"):
+        await database.publisher().publish_again([DocumentKey("daily_metrics", "2025-08-05")])
+    assert database.containers["daily_metrics"].items == {}
+    assert (await database.publisher().publish_again([])).published == 0
