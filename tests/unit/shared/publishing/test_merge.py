@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -54,6 +55,20 @@ async def test_a_state_is_read_once_completely_and_then_as_far_as_it_changed() -
         container.requests.clear()
     await merger.read_merged(DAYS[:2])  # one that is remembered, and one that is not
     assert container.requests == ["query", "query"]
+
+
+@pytest.mark.parametrize("lag", [0, 1, REPLICA_LAG_SECONDS])
+async def test_what_a_replica_that_lagged_had_not_seen_is_read_the_next_time(lag: int) -> None:
+    container: Any = FakeContainer(began=1000)
+    merger = StateMerger(container, Settings())
+    await _count(container, DAYS[0], 1)
+    key, unseen = container.items.popitem()
+    container._clock = count(unseen["_ts"] + lag)
+    await container.upsert_item(Partial(ShardId("1:0000"), DAYS[1], 1, Tally()).encode())
+    for target, revision in ((DAYS[1], 1), (DAYS[0], 3)):  # the newest known write is that of the first
+        assert (await merger.read_merged([target]))[target].revision == revision
+    container.items[key] = unseen
+    assert (await merger.read_merged(DAYS[:1]))[DAYS[0]].revision == 4
 
 
 async def test_an_older_partial_never_replaces_a_newer_one() -> None:

@@ -357,3 +357,29 @@ async def test_a_year_is_published_a_part_at_a_time(monkeypatch: pytest.MonkeyPa
     assert len(world.documents("daily_metrics")) == 200
     shown = world.documents("content_popularity")
     assert sum(name.startswith("content_popularity_daily") for name in shown) == 200
+
+
+def at(world: World, now: datetime) -> None:
+    """Set the time, of the fleet and of what is written to its state."""
+    world.now = now
+    world.state._clock = count(int(now.timestamp()))
+
+
+async def test_a_half_day_looks_at_what_changed_since_the_last_and_misses_nothing_after_an_outage() -> None:
+    world = World()
+    began = world.now
+    scheduled = await world.scheduled()
+    await world.take(interaction(1, "2025-03-12T10:00:00Z"))
+    at(world, began + timedelta(hours=1))
+    assert (await scheduled.publish_due()).published > 0
+    at(world, began + timedelta(hours=13))
+    report = await scheduled.publish_due()
+    assert (report.changed, report.aged, report.published, report.current) == (0, 0, 0, 0)
+    at(world, began + timedelta(hours=14))
+    await world.take(interaction(2, "2025-03-12T11:00:00Z"))
+    at(world, began + timedelta(days=4))  # and nothing ran in between
+    report = await scheduled.publish_due()
+    published = world.documents("user_analytics")
+    for period in ("20250312", "2025W11", "2025Q1"):
+        interactions = published[f"user_analytics_ann_{period}"]["interaction_metrics"]["total_interactions"]
+        assert interactions == 2, period
