@@ -266,6 +266,15 @@ class TestCorrectedTime:
         assert {name: shard.state(name) for name in days} == days
         assert {DAY, "partial|day|2025-08-06"} <= set(shard.written)
 
+    def test_the_day_and_the_month_that_an_entry_leaves_are_written_though_their_counts_stay(self) -> None:
+        shard = MemoryShard()
+        shard.fold(change(interaction(session_id="s"), "i1", 1))
+        shard.fold(change(session(), "s", number=2), source=USER_SESSIONS)
+        before = shard.states()
+        shard.fold(change(session("2025-07-31T23:30:00"), "s", number=3), source=USER_SESSIONS)
+        assert [shard.state(name) for name in (DAY, AUGUST)] == [before[name] for name in (DAY, AUGUST)]
+        assert {DAY, AUGUST} <= set(shard.written)
+
     def test_a_guard_that_is_not_stored_is_not_created(self) -> None:
         shard = MemoryShard()
         shard.fold(change(session(), "s", number=1), source=USER_SESSIONS)
