@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -10,14 +11,20 @@ from azure.cosmos.exceptions import (
     CosmosHttpResponseError,
     CosmosResourceNotFoundError,
 )
+from tenacity import AsyncRetrying, RetryCallState
 
 from shared.cosmos import retries
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import (
+    FOLD,
+    OPERATION,
     READ_SESSION_NOT_AVAILABLE,
+    REQUEST_TIMEOUT_SECONDS,
+    RetryPolicy,
     document_pause,
     is_service_fault,
     is_transient,
+    jittered_pause,
     retrying,
 )
 from tests.unit.shared.world import World, interaction
@@ -120,3 +127,41 @@ def test_the_pause_after_a_bad_document_doubles_and_is_half_of_it_at_least() -> 
     for attempt, most in ((1, 0.2), (2, 0.4), (3, 0.8)):
         pauses = [document_pause(attempt, 0.2) for _ in range(200)]
         assert most / 2 <= min(pauses) < max(pauses) <= most
+
+
+def after_attempt(number: int, error: BaseException | None = None) -> RetryCallState:
+    """Return the state of a call whose ``number``-th attempt has failed."""
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = number
+    error = error or ConnectionError()
+    state.set_exception((type(error), error, None))
+    return state
+
+
+@pytest.mark.parametrize(("policy", "longest"), [(OPERATION, 1.6), (FOLD, 26.4)])
+def test_the_bound_of_a_pause_doubles_from_a_twentieth_of_a_second_up_to_five(
+    policy: RetryPolicy, longest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    bounds = [jittered_pause(policy, after_attempt(number)) for number in range(1, 12)]
+    assert bounds == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+    assert policy.attempts is not None
+    assert sum(bounds[: policy.attempts - 1]) <= longest
+
+
+def test_a_pause_is_random_down_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, _: low)
+    assert [jittered_pause(OPERATION, after_attempt(number)) for number in (1, 5)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("requested", "pause"),
+    [("1500", 1.5), ("20", 0.4), (None, 0.4), ("soon", 0.4), ("999999", REQUEST_TIMEOUT_SECONDS)],
+)
+def test_a_pause_is_as_long_as_the_service_asks_for_or_longer(
+    requested: str | None, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high)
+    error = CosmosHttpResponseError(status_code=429, message="try later")
+    error.headers = {} if requested is None else {"x-ms-retry-after-ms": requested}
+    assert retrying().wait(after_attempt(4, error)) == pause
