@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from shared import aggregates, views
 from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PartialKey
 from shared.cosmos.queries import Query
+from shared.cosmos.retries import REBUILD_PASSES
 from shared.errors import UnknownViewError
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
 from shared.maintenance.rebuild import RebuildReport
@@ -147,6 +149,64 @@ async def test_who_comes_back_while_partials_are_read_is_counted_as_they_are() -
     expected = World()
     await expected.ingest(interaction(1, "2025-07-01T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z"))
     assert world.states() == expected.states()
+
+
+def damage(world: World) -> None:
+    """Empty the counts of all days, and what the feeds remember of them."""
+    for item in world.state.items.values():
+        if item["kind"] == "partial" and item["aggregate"] == "day":
+            item["state"] = {}
+    world.folding = Instance(world.state)
+
+
+async def test_a_shard_that_changes_once_during_a_pass_is_finished_by_the_next() -> None:
+    world = World()
+    container = world.state = world.containers["view_state"] = MovingContainer()
+    world.folding = Instance(container)
+    await world.take(interaction(1, HOUR.format(1)))
+    damage(world)
+
+    async def one_more() -> None:
+        await world.take(interaction(2, HOUR.format(2)))
+
+    container.meanwhile = one_more
+    report = await (await world.rebuilder()).rebuild([])
+    assert container.meanwhile is None
+    assert (report.unfinished, report.shards, report.corrected) == ([], 2, 1)
+    day = world.documents("daily_metrics")["daily_metrics_20250912"]
+    assert day["usage_statistics"]["total_interactions"] == 2
+
+
+class BusyContainer(FakeContainer):
+    """Has every partial of a shard written again as soon as a rebuild has read the shard's pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: Counter[str] = Counter()
+
+    async def query_items(self, query: Query, **options: Any) -> AsyncIterator[Any]:
+        async for item in super().query_items(query, **options):
+            yield item
+        if query.name == "pages_of_shard":
+            shard = options["partition_key"]
+            self.passes[shard] += 1
+            for (of_shard, _), item in list(self.items.items()):
+                if of_shard == shard and item["kind"] == "partial":
+                    self._store(item)
+
+
+async def test_a_shard_that_always_changes_is_reported_and_its_views_stay_held_back() -> None:
+    world = World()
+    container = world.state = world.containers["view_state"] = BusyContainer()
+    world.folding = Instance(container)
+    await world.take(interaction(1, HOUR.format(1)))
+    damage(world)
+    (shard,) = {shard for shard, _ in container.items}
+    report = await (await world.rebuilder()).rebuild(["daily_metrics"])
+    assert (report.unfinished, report.shards, report.corrected) == ([shard], 1, 0)
+    assert container.passes[shard] == REBUILD_PASSES > 1
+    assert world.documents("daily_metrics") == {}
+    assert "daily_metrics" not in await (await world.readiness()).ready()
 
 
 async def test_readers_keep_the_old_figures_until_the_new_ones_are_complete() -> None:
