@@ -152,3 +152,19 @@ async def test_a_waiting_item_starts_when_a_running_one_is_done() -> None:
     async with asyncio.timeout(5):
         await for_each(range(6), work, max_concurrency=2)
     assert done == [1, 2, 3, 4, 5, 0]
+
+
+async def test_no_item_is_started_when_the_items_cannot_all_be_read() -> None:
+    started: list[int] = []
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise KeyError("unreadable")
+
+    async def work(item: int) -> None:
+        started.append(item)
+
+    with pytest.raises(KeyError, match="unreadable"):
+        await for_each(items(), work, max_concurrency=2)
+    await after(5, "done")
+    assert started == []

@@ -7,9 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosHttpResponseError,
+    CosmosResourceNotFoundError,
+)
 
 from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import no_pauses
 
@@ -133,6 +138,45 @@ async def test_an_update_is_made_again_if_another_instance_removed_the_document(
     once(container, "replace", container.items.clear)
     await document_in(container).update(add("a"))
     assert content(container)["names"] == ["a"]
+
+
+def not_found(sub_status: int) -> Callable[[], None]:
+    def act() -> None:
+        raise CosmosResourceNotFoundError(status_code=404, sub_status=sub_status, message="no")
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("operation", "exists", "requests"),
+    [
+        ("read", True, ["read"]),
+        ("create", False, ["read", "create"]),
+        ("replace", True, ["read", "replace"]),
+    ],
+)
+async def test_an_update_without_a_container_is_not_retried(
+    container: FakeContainer, operation: str, exists: bool, requests: list[str]
+) -> None:
+    if exists:
+        put(container, {"names": []})
+
+    def missing(now: str, when: str) -> None:
+        if (now, when) == (operation, "before"):
+            not_found(1003)()
+
+    container.fault = missing
+    with pytest.raises(CosmosResourceNotFoundError):
+        await document_in(container).update(add("a"))
+    assert container.requests == requests
+
+
+async def test_an_update_is_retried_while_a_replica_lags(container: FakeContainer) -> None:
+    put(container, {"names": ["a"]})
+    once(container, "read", not_found(READ_SESSION_NOT_AVAILABLE))
+    await document_in(container).update(add("b"))
+    assert content(container)["names"] == ["a", "b"]
+    assert container.requests == ["read", "read", "replace"]
 
 
 def put(container: FakeContainer, body: dict[str, Any]) -> None:
