@@ -163,11 +163,11 @@ async def test_a_shard_that_changes_once_during_a_pass_is_finished_by_the_next()
     world = World()
     container = world.state = world.containers["view_state"] = MovingContainer()
     world.folding = Instance(container)
-    await world.take(interaction(1, HOUR.format(1)))
+    await world.ingest(interaction(1, HOUR.format(1)))
     damage(world)
 
     async def one_more() -> None:
-        await world.take(interaction(2, HOUR.format(2)))
+        await world.ingest(interaction(2, HOUR.format(2)))
 
     container.meanwhile = one_more
     report = await (await world.rebuilder()).rebuild([])
@@ -199,7 +199,7 @@ async def test_a_shard_that_always_changes_is_reported_and_its_views_stay_held_b
     world = World()
     container = world.state = world.containers["view_state"] = BusyContainer()
     world.folding = Instance(container)
-    await world.take(interaction(1, HOUR.format(1)))
+    await world.ingest(interaction(1, HOUR.format(1)))
     damage(world)
     (shard,) = {shard for shard, _ in container.items}
     report = await (await world.rebuilder()).rebuild(["daily_metrics"])

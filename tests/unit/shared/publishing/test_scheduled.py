@@ -369,14 +369,14 @@ async def test_a_half_day_looks_at_what_changed_since_the_last_and_misses_nothin
     world = World()
     began = world.now
     scheduled = await world.scheduled()
-    await world.take(interaction(1, "2025-03-12T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-03-12T10:00:00Z"))
     at(world, began + timedelta(hours=1))
     assert (await scheduled.publish_due()).published > 0
     at(world, began + timedelta(hours=13))
     report = await scheduled.publish_due()
     assert (report.changed, report.aged, report.published, report.current) == (0, 0, 0, 0)
     at(world, began + timedelta(hours=14))
-    await world.take(interaction(2, "2025-03-12T11:00:00Z"))
+    await world.ingest(interaction(2, "2025-03-12T11:00:00Z"))
     at(world, began + timedelta(days=4))  # and nothing ran in between
     report = await scheduled.publish_due()
     published = world.documents("user_analytics")
