@@ -286,7 +286,7 @@ class Publisher:
             raise
         if carries_state:
             self._last_published.put(document, (digest, tick))
-        return Outcome.of(results, delivery)
+        return Outcome.of(results, delivery, view.schedule)
 
     async def _read_set(self, work: _Work) -> Existing | None:
         """Return the published documents of a key's set; None if the key has no set."""

@@ -11,6 +11,7 @@ import structlog
 from shared.cosmos.charges import Cost
 from shared.publishing.decide import Delivery, was_missed
 from shared.publishing.writer import WriteResult
+from shared.views.base import Schedule
 
 _log = structlog.get_logger(__name__)
 
@@ -29,12 +30,19 @@ class Outcome(Enum):
     """Its view is not ready, and there was nothing to delete."""
 
     @classmethod
-    def of(cls, results: Iterable[WriteResult], delivery: Delivery) -> Outcome:
-        """Return the outcome of a key whose documents were all decided on and written."""
-        replaced = [result.replaced for result in results if result.written]
-        if not replaced:
+    def of(cls, results: Iterable[WriteResult], delivery: Delivery, schedule: Schedule) -> Outcome:
+        """Return the outcome of a key whose documents were all decided on and written.
+
+        A document that a timer publishes may lag behind the delivered change. The feed only has to delete it.
+        """
+        written = [result for result in results if result.written]
+        if not written:
             return cls.CURRENT
-        missed = any(was_missed(existing, delivery) for existing in replaced)
+        missed = any(
+            was_missed(result.replaced, delivery)
+            for result in written
+            if schedule is Schedule.LIVE or result.deleted
+        )
         return cls.MISSED if missed else cls.PUBLISHED
 
 

@@ -35,10 +35,12 @@ WRITE_CONFLICTS = (
 
 
 class WriteResult(NamedTuple):
-    """Whether a document was written or deleted, and the document that it replaced."""
+    """What was done to a document, and the document that was there before."""
 
     written: bool
+    """Created, replaced or deleted."""
     replaced: ExistingDocument | None = None
+    deleted: bool = False
 
 
 class ViewWriter:
@@ -91,7 +93,7 @@ class ViewWriter:
                     match_condition=MatchConditions.IfNotModified,
                     response_hook=record_charge,
                 )
-                published, result = None, WriteResult(True, existing)
+                published, result = None, WriteResult(True, existing, deleted=True)
             case Unchanged(_, existing):
                 published, result = existing, WriteResult(written=False)
             case Stale() | NeedsRead():

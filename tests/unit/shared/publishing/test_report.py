@@ -10,6 +10,7 @@ import structlog.testing
 from shared.publishing.decide import Delivery, ExistingDocument
 from shared.publishing.report import Outcome, PublishReport
 from shared.publishing.writer import WriteResult
+from shared.views.base import Schedule
 
 NOTHING_DELIVERED = Delivery(generation=1, revision=0, until=0)
 DELIVERED = Delivery(generation=1, revision=7, until=1_000)
@@ -29,19 +30,26 @@ UNCHANGED = WriteResult(written=False)
 
 @pytest.mark.parametrize("results", [[], [UNCHANGED], [UNCHANGED, UNCHANGED]])
 def test_a_key_of_which_nothing_was_written_was_current(results: list[WriteResult]) -> None:
-    assert Outcome.of(results, DELIVERED) is Outcome.CURRENT
+    assert Outcome.of(results, DELIVERED, Schedule.LIVE) is Outcome.CURRENT
 
 
 def test_a_key_is_published_if_one_of_its_documents_was_written() -> None:
-    assert Outcome.of([UNCHANGED, written(existing(7))], DELIVERED) is Outcome.PUBLISHED
-    assert Outcome.of([written(existing(0, 0))], NOTHING_DELIVERED) is Outcome.PUBLISHED
+    assert Outcome.of([UNCHANGED, written(existing(7))], DELIVERED, Schedule.LIVE) is Outcome.PUBLISHED
+    assert Outcome.of([written(existing(0, 0))], NOTHING_DELIVERED, Schedule.LIVE) is Outcome.PUBLISHED
 
 
 @pytest.mark.parametrize("replaced", [None, existing(6), existing(7, written=999), existing(9, generation=0)])
 def test_a_key_is_missed_if_one_of_the_replaced_documents_lacked_what_was_delivered(
     replaced: ExistingDocument | None,
 ) -> None:
-    assert Outcome.of([written(existing(7)), written(replaced)], DELIVERED) is Outcome.MISSED
+    assert Outcome.of([written(existing(7)), written(replaced)], DELIVERED, Schedule.LIVE) is Outcome.MISSED
+
+
+@pytest.mark.parametrize("schedule", [Schedule.HOURLY, Schedule.TWICE_A_DAY])
+def test_of_a_scheduled_view_only_a_deletion_is_missed(schedule: Schedule) -> None:
+    deleted = WriteResult(written=True, replaced=existing(6), deleted=True)
+    assert Outcome.of([written(None), written(existing(6))], DELIVERED, schedule) is Outcome.PUBLISHED
+    assert Outcome.of([deleted], DELIVERED, schedule) is Outcome.MISSED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -383,3 +384,18 @@ async def test_a_half_day_looks_at_what_changed_since_the_last_and_misses_nothin
     for period in ("20250312", "2025W11", "2025Q1"):
         interactions = published[f"user_analytics_ann_{period}"]["interaction_metrics"]["total_interactions"]
         assert interactions == 2, period
+
+
+async def test_an_audit_does_not_call_missed_what_a_timer_has_yet_to_publish() -> None:
+    world = World()
+    await world.ingest(interaction(1, "2025-07-10T10:00:00Z"))
+    await world.ingest(interaction(1, "2025-07-10T10:00:00Z", user_rating="bad"))  # empties July
+    publisher = await world.publisher()
+    await world.publish(publisher)
+    before = copy.deepcopy(world.state.items)
+    await world.ingest(interaction(2, "2025-08-10T10:00:00Z"))  # the quarter waits for the timer
+    await publisher.publish([item for key, item in world.state.items.items() if item != before.get(key)])
+    assert "user_analytics_ann_2025Q3" not in world.documents("user_analytics")
+    audited = await (await world.publisher()).publish(list(world.state.items.values()))
+    assert "user_analytics_ann_2025Q3" in world.documents("user_analytics")
+    assert audited.missed == 0

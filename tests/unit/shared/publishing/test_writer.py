@@ -78,7 +78,7 @@ async def test_a_replaced_document_is_returned() -> None:
 async def test_a_deleted_document_is_forgotten() -> None:
     database = Database()
     before = await database.publish()
-    assert await database.writer.write(ADDRESS, Delete(before)) == WriteResult(True, before)
+    assert await database.writer.write(ADDRESS, Delete(before)) == WriteResult(True, before, deleted=True)
     assert database.stored is None
     assert await database.remembered() is None
 
