@@ -58,7 +58,7 @@ def month_scores(month: Month, days: dict[str, Tally]) -> MonthScores | None:
     score = engagement(
         days_active=sum(1 for day in days.values() if day.total("interactions")),
         interactions=interactions,
-        days_silent=0,
+        days_inactive=0,
         period_days=month_bounds(month)[1].day,
     )
     assert score is not None  # noqa: S101  every input is known

@@ -81,7 +81,7 @@ def _count_patterns(whole: Tally, tier: CountSink) -> None:
 def _risk(month: Month, active: list[str]) -> int | None:
     first, last = int(active[0]), int(active[-1])
     risk = churn_risk(
-        days_silent=month_bounds(month)[1].day - last, days_active=len(active), days_spanned=last - first
+        days_inactive=month_bounds(month)[1].day - last, days_active=len(active), days_spanned=last - first
     )
     return None if risk is None else to_micro(risk)
 

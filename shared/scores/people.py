@@ -64,7 +64,7 @@ class _VisitRate(NamedTuple):
     shape: float
     days: float
 
-    def silence(self, days: float, already: float = 0) -> float:
+    def probability_of_inactivity(self, days: float, already: float = 0) -> float:
         """Return the chance that a person who has not left is inactive for ``days`` more days."""
         return float(((self.days + already) / (self.days + already + days)) ** self.shape)
 
@@ -73,19 +73,19 @@ def _visit_rate(days_active: float, days_spanned: float) -> _VisitRate:
     return _VisitRate(PRIOR_VISITS + days_active - 1, PRIOR_DAYS + non_negative(days_spanned))
 
 
-def _gone(rate: _VisitRate, days_silent: float) -> float:
-    return PRIOR_GONE / (PRIOR_GONE + (1 - PRIOR_GONE) * rate.silence(days_silent))
+def _gone(rate: _VisitRate, days_inactive: float) -> float:
+    return PRIOR_GONE / (PRIOR_GONE + (1 - PRIOR_GONE) * rate.probability_of_inactivity(days_inactive))
 
 
 def engagement(
-    *, days_active: Number, interactions: Number, days_silent: Number, period_days: Number
+    *, days_active: Number, interactions: Number, days_inactive: Number, period_days: Number
 ) -> float | None:
     """Return how strong a person's habit of using the product is.
 
     RFM (recency, frequency, and the volume of questions instead of money), each on a saturating curve. For
     ``user_analytics``: ``user_profile.engagement_score``, and averaged in ``engagement_summary``.
 
-    Formula: the mean, weighted by ENGAGEMENT_WEIGHTS, of recency = 2^(−days_silent /
+    Formula: the mean, weighted by ENGAGEMENT_WEIGHTS, of recency = 2^(−days_inactive /
     RECENCY_HALF_LIFE_DAYS), frequency = a / (a + HALF_ACTIVE_SHARE) with a = days_active / (period_days +
     PERIOD_START_DAYS), and volume = v / (v + HALF_INTERACTIONS_A_DAY) with v = interactions / (period_days +
     PERIOD_START_DAYS).
@@ -96,7 +96,7 @@ def engagement(
         Days of the period with an interaction.
     interactions
         Interactions of the period.
-    days_silent
+    days_inactive
         Days from the last interaction to the time of the score: the refresh, or the end of a period that is
         over. The score decreases with it, so the view must be refreshed.
     period_days
@@ -107,10 +107,10 @@ def engagement(
     float | None
         0 to 1; None where an input is not known.
     """
-    if days_active is None or interactions is None or days_silent is None or period_days is None:
+    if days_active is None or interactions is None or days_inactive is None or period_days is None:
         return None
     days = max(1.0, float(period_days)) + PERIOD_START_DAYS
-    recency = decaying(days_silent, RECENCY_HALF_LIFE_DAYS)
+    recency = decaying(days_inactive, RECENCY_HALF_LIFE_DAYS)
     frequency = saturating(days_active / days, HALF_ACTIVE_SHARE)
     volume = saturating(interactions / days, HALF_INTERACTIONS_A_DAY)
     weights = ENGAGEMENT_WEIGHTS
@@ -161,7 +161,7 @@ def content_depth(
     return None if mean is None else rounded(mean)
 
 
-def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number) -> float | None:
+def churn_risk(*, days_inactive: Number, days_active: Number, days_spanned: Number) -> float | None:
     """Return the chance that a person has left, from their inactivity compared with their own rate.
 
     The idea of Pareto/NBD (Schmittlein, Morrison and Colombo 1987) with a fixed chance of having left. Visits
@@ -170,13 +170,13 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
     of the rate. For ``user_analytics``: ``predictions.churn_risk_score``, and averaged in
     ``engagement_summary``.
 
-    Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_silent))^v the chance that a
+    Formula: g / (g + (1 − g) × s), with g = PRIOR_GONE and s = (d / (d + days_inactive))^v the chance that a
     person who has not left is inactive for that long, v = PRIOR_VISITS + days_active − 1, d = PRIOR_DAYS +
     days_spanned.
 
     Parameters
     ----------
-    days_silent
+    days_inactive
         Days from the last interaction to the time of the score. It grows without new events, so the view must
         be refreshed.
     days_active
@@ -189,25 +189,29 @@ def churn_risk(*, days_silent: Number, days_active: Number, days_spanned: Number
     float | None
         PRIOR_GONE (on the day of a visit) to 1; lower is better.
     """
-    if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
+    if days_inactive is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    return rounded(clamp01(_gone(_visit_rate(days_active, days_spanned), non_negative(days_silent))))
+    return rounded(clamp01(_gone(_visit_rate(days_active, days_spanned), non_negative(days_inactive))))
 
 
 def next_session_probability(
-    *, days_silent: Number, days_active: Number, days_spanned: Number, horizon_days: float = NEXT_SESSION_DAYS
+    *,
+    days_inactive: Number,
+    days_active: Number,
+    days_spanned: Number,
+    horizon_days: float = NEXT_SESSION_DAYS,
 ) -> float | None:
     """Return the chance of a visit within the next days, by the same model as the churn risk.
 
     The expectation of Pareto/NBD, over the gamma posterior of the visits' rate. For ``user_analytics``:
     ``predictions.next_session_probability``.
 
-    Formula: (1 − churn risk) × (1 − ((d + days_silent) / (d + days_silent + horizon_days))^v), with v and d
-    as in the churn risk.
+    Formula: (1 − churn risk) × (1 − ((d + days_inactive) / (d + days_inactive + horizon_days))^v), with v
+    and d as in the churn risk.
 
     Parameters
     ----------
-    days_silent
+    days_inactive
         Days from the last interaction to the time of the score. It grows without new events, so the view must
         be refreshed.
     days_active
@@ -222,11 +226,11 @@ def next_session_probability(
     float | None
         0 to 1 − PRIOR_GONE.
     """
-    if days_silent is None or days_active is None or days_spanned is None or days_active < 1:
+    if days_inactive is None or days_active is None or days_spanned is None or days_active < 1:
         return None
-    rate, silent = _visit_rate(days_active, days_spanned), non_negative(days_silent)
-    comes = 1 - rate.silence(non_negative(horizon_days), already=silent)
-    return rounded(clamp01((1 - _gone(rate, silent)) * comes))
+    rate, inactive = _visit_rate(days_active, days_spanned), non_negative(days_inactive)
+    comes = 1 - rate.probability_of_inactivity(non_negative(horizon_days), already=inactive)
+    return rounded(clamp01((1 - _gone(rate, inactive)) * comes))
 
 
 def upgrade_propensity(

@@ -74,8 +74,8 @@ class EngagementSummary(ViewDefaults):
         # The month after the current one is requested too, and a writer's clock may already be in it.
         has_begun = today > before or any(users.values())
         users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
-        users[CHURNED] = _silent(states, today)
-        users_before[CHURNED] = _silent(states, before)
+        users[CHURNED] = _inactive(states, today)
+        users_before[CHURNED] = _inactive(states, before)
         return [
             Rendered(
                 f"{NAME}_{tier}_{key}",
@@ -88,7 +88,7 @@ class EngagementSummary(ViewDefaults):
         ]
 
 
-def _silent(states: States, day: Day) -> int:
+def _inactive(states: States, day: Day) -> int:
     return inactivity.inactive_on(day, (states.of(inactivity.NAME, year) for year in inactivity.years(day)))
 
 

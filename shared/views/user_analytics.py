@@ -173,7 +173,7 @@ def _document(
     score = engagement(
         days_active=len(active),
         interactions=state.total("interactions"),
-        days_silent=activity["days_silent"],
+        days_inactive=activity["days_inactive"],
         period_days=period.days_passed(today),
     )
     return {
@@ -217,16 +217,16 @@ def _tier(months: Mapping[Month, Tally]) -> str | None:
 
 
 class _Activity(TypedDict):
-    days_silent: int | None
+    days_inactive: int | None
     days_active: int | None
     days_spanned: int | None
 
 
 def _activity(active: Sequence[Day], today: Day) -> _Activity:
     if not active:
-        return {"days_silent": None, "days_active": None, "days_spanned": None}
+        return {"days_inactive": None, "days_active": None, "days_spanned": None}
     return {
-        "days_silent": max(0, days_between(active[-1], today)),
+        "days_inactive": max(0, days_between(active[-1], today)),
         "days_active": len(active),
         "days_spanned": days_between(active[0], active[-1]),
     }

@@ -44,15 +44,19 @@ class Case:
         return self.score.__name__
 
 
-RHYTHM = {"days_silent": TIMES, "days_active": st.integers(1, 40_000), "days_spanned": st.integers(0, 40_000)}
+RHYTHM = {
+    "days_inactive": TIMES,
+    "days_active": st.integers(1, 40_000),
+    "days_spanned": st.integers(0, 40_000),
+}
 RATINGS = {"rating_sum": COUNTS, "ratings": st.integers(1, 10**15)}
 
 CASES = [
     Case(
         scores.engagement,
-        {"days_active": COUNTS, "interactions": COUNTS, "days_silent": TIMES, "period_days": COUNTS},
-        {"days_active": UP, "interactions": UP, "days_silent": DOWN, "period_days": DOWN},
-        ("days_active", "interactions", "days_silent", "period_days"),
+        {"days_active": COUNTS, "interactions": COUNTS, "days_inactive": TIMES, "period_days": COUNTS},
+        {"days_active": UP, "interactions": UP, "days_inactive": DOWN, "period_days": DOWN},
+        ("days_active", "interactions", "days_inactive", "period_days"),
     ),
     Case(
         scores.content_depth,
@@ -69,14 +73,14 @@ CASES = [
     Case(
         scores.churn_risk,
         RHYTHM,
-        {"days_silent": UP, "days_active": UP, "days_spanned": DOWN},
+        {"days_inactive": UP, "days_active": UP, "days_spanned": DOWN},
         tuple(RHYTHM),
         low=people.PRIOR_GONE,
     ),
     Case(
         scores.next_session_probability,
         {**RHYTHM, "horizon_days": TIMES},
-        {"days_silent": DOWN, "horizon_days": UP, "days_active": MIXED, "days_spanned": MIXED},
+        {"days_inactive": DOWN, "horizon_days": UP, "days_active": MIXED, "days_spanned": MIXED},
         tuple(RHYTHM),
         high=1 - people.PRIOR_GONE,
     ),
@@ -324,8 +328,8 @@ def test_examples_worked_by_hand(
 
 
 def test_the_same_silence_means_more_of_somebody_who_came_daily() -> None:
-    daily = scores.churn_risk(days_silent=7, days_active=29, days_spanned=28)
-    weekly = scores.churn_risk(days_silent=7, days_active=5, days_spanned=28)
+    daily = scores.churn_risk(days_inactive=7, days_active=29, days_spanned=28)
+    weekly = scores.churn_risk(days_inactive=7, days_active=5, days_spanned=28)
     assert daily is not None
     assert weekly is not None
     assert daily > 0.8
@@ -333,9 +337,9 @@ def test_the_same_silence_means_more_of_somebody_who_came_daily() -> None:
 
 
 def test_a_regular_is_told_from_a_passer_by_from_the_first_days_of_a_month() -> None:
-    early = scores.engagement(days_active=5, interactions=12, days_silent=0, period_days=6)
-    once = scores.engagement(days_active=1, interactions=2, days_silent=0, period_days=1)
-    full = scores.engagement(days_active=20, interactions=60, days_silent=0, period_days=30)
+    early = scores.engagement(days_active=5, interactions=12, days_inactive=0, period_days=6)
+    once = scores.engagement(days_active=1, interactions=2, days_inactive=0, period_days=1)
+    full = scores.engagement(days_active=20, interactions=60, days_inactive=0, period_days=30)
     assert once is not None
     assert early is not None
     assert full is not None

@@ -228,7 +228,7 @@ def test_user_analytics_of_a_month() -> None:
     assert month["content_metrics"]["content_discovery_rate"] == 0.5
     assert month["behavioral_insights"]["peak_engagement_time"] == "afternoon"
     assert month["predictions"]["churn_risk_score"] == churn_risk(
-        days_silent=0, days_active=2, days_spanned=10
+        days_inactive=0, days_active=2, days_spanned=10
     )
 
 
