@@ -16,11 +16,11 @@ from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
 from local.seed.writer import SeedSummary, Written, account_for
 from local.summary import Check, Outcome, Summary, checks, models
+from shared.aggregates import contribute
 from shared.aggregates.base import Contributions
 from shared.documents.interactions import parse_interaction
 from shared.errors import DocumentError
 from shared.facts import interaction_fact
-from shared.ledger.fold import contribute
 from shared.pricing.table import PriceTable, list_prices
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
