@@ -117,7 +117,7 @@ def test_modules_and_functions_are_short(folder: str) -> None:
 
 
 def function(lines: int, indent: str = "", start: str = "def") -> str:
-    """Return the source of a function of so many lines."""
+    """Return the source of a function with this number of lines."""
     return f"{indent}{start} long():\n" + f"{indent}    pass\n" * (lines - 1)
 
 

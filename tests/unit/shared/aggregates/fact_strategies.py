@@ -1,4 +1,4 @@
-"""Hypothesis strategies for facts of every kind, and what the tests of all aggregates do with them."""
+"""Hypothesis strategies for facts of every kind, and what they add to an aggregate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from shared.aggregates import partials_counting
 from shared.aggregates.base import Aggregate, Contributions
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import MILLIS_PER_DAY, Micro, Millis, NanoUSD
@@ -107,17 +106,3 @@ def contributions(aggregate: Aggregate, facts: Iterable[Fact]) -> Contributions:
     for fact in facts:
         aggregate.contribute(fact, into)
     return into
-
-
-def assert_nothing_is_left(aggregate: Aggregate, added: list[Fact], retracted: list[Fact]) -> None:
-    """Add facts, retract the same facts in another order, and check that no count remains."""
-    into = contributions(aggregate, added)
-    for fact in retracted:
-        into.merge(contributions(aggregate, [fact]), -1)
-    assert [target for target, delta in into.deltas.items() if delta.encode()] == []
-
-
-def assert_the_partials_that_count_a_fact_are_found(aggregate: Aggregate, fact: Fact) -> None:
-    """Check that the partials of an aggregate that count a fact are those that it adds to, and no other."""
-    added = contributions(aggregate, [fact]).deltas.keys()
-    assert {target for target in partials_counting(fact) if target.aggregate == aggregate.name} == added

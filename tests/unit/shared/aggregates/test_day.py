@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
 
 from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, hash_key
 from shared.aggregates.day import DayAggregate, passage_name, passage_of, split_passage
@@ -11,25 +10,11 @@ from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import Micro, Month, NanoUSD
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_nothing_is_left,
-    assert_the_partials_that_count_a_fact_are_found,
     contributions,
-    facts,
-    facts_in_two_orders,
     millis,
 )
 
 AGGREGATE = DayAggregate()
-
-
-@given(facts_in_two_orders)
-def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[Fact], list[Fact]]) -> None:
-    assert_nothing_is_left(AGGREGATE, *orders)
-
-
-@given(facts)
-def test_the_keys_of_a_fact_are_those_it_counts_under(fact: Fact) -> None:
-    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 def counted(fact: Fact) -> dict[str, dict[str, dict[str, int]]]:

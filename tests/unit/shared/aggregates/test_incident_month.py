@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
 
 from shared.aggregates.incident_month import IncidentMonth, split_text_key, text_key
 from shared.containers import DAY
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage
 from shared.units import Millis, Month
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_nothing_is_left,
-    assert_the_partials_that_count_a_fact_are_found,
     contributions,
-    facts,
-    facts_in_two_orders,
     millis,
 )
 
 AGGREGATE = IncidentMonth()
 AT = millis("2025-08-31T23:59:59")
-
-
-@given(facts_in_two_orders)
-def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[Fact], list[Fact]]) -> None:
-    assert_nothing_is_left(AGGREGATE, *orders)
-
-
-@given(facts)
-def test_the_key_of_a_fact_is_the_one_it_counts_under(fact: Fact) -> None:
-    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 def counted(fact: Fact) -> dict[str, dict[str, dict[str, int]]]:

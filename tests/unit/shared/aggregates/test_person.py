@@ -12,26 +12,13 @@ from shared.aggregates.tally import Tally
 from shared.facts import ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
 from shared.facts.base import Uncounted
 from tests.unit.shared.aggregates.fact_strategies import (
-    assert_nothing_is_left,
-    assert_the_partials_that_count_a_fact_are_found,
     contributions,
     facts,
-    facts_in_two_orders,
     millis,
 )
 
 AGGREGATE = Person()
 AT = millis("2025-08-05T14:00:00")
-
-
-@given(facts_in_two_orders)
-def test_facts_that_are_retracted_in_any_order_leave_nothing(orders: tuple[list[Fact], list[Fact]]) -> None:
-    assert_nothing_is_left(AGGREGATE, *orders)
-
-
-@given(facts)
-def test_the_key_of_a_fact_is_the_one_it_counts_under(fact: Fact) -> None:
-    assert_the_partials_that_count_a_fact_are_found(AGGREGATE, fact)
 
 
 @given(facts)

@@ -279,7 +279,7 @@ class TestCorrectedTime:
         shard = MemoryShard()
         shard.fold(change(session(), "s", number=1), source=USER_SESSIONS)
         shard.fold(change(session("2025-08-05T11:00:00"), "s", number=2), source=USER_SESSIONS)
-        assert AUGUST not in shard.documents  # the month counts nobody who only had a session
+        assert AUGUST not in shard.documents  # a person who only had a session does not count in the month
 
     def test_the_moved_document_is_found_by_its_fingerprint(self) -> None:
         shard = MemoryShard()

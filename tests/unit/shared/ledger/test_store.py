@@ -386,7 +386,7 @@ class TestCommit:
 
 
 def large(size: int) -> Page:
-    """Return a page that says that its entries take so many bytes."""
+    """Return a page that records this size, in bytes."""
     return Page(SHARD, USER_INTERACTIONS, HOUR, size=size)
 
 
