@@ -16,9 +16,10 @@ from typing import NamedTuple, TypeVar
 
 from shared.aggregates import AGGREGATES, partials_counting, person, person_month
 from shared.aggregates.base import RENEWAL, PartialKey
+from shared.aggregates.day import NAME as DAY
 from shared.aggregates.month import NAME as MONTH
 from shared.aggregates.tally import Tally
-from shared.facts import Uncounted
+from shared.facts import USERS, Uncounted
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
@@ -223,9 +224,18 @@ class ShardFold:
                 self._etag_guards.add(PartialKey(MONTH, month))
 
     def ids_of_changed_partials(self) -> set[str]:
-        """Return the ids of the partials that change, or that are written as guards."""
+        """Return the ids of the partials that change, that list changed pages, or that are guards."""
         self._guard_counters(self._count.unchanged_in_sum())
-        return set(map(partial_id, (*self._count.contributions.changed(), *self._etag_guards)))
+        targets = (*self._count.contributions.changed(), *self._etag_guards, *self._changed_pages())
+        return set(map(partial_id, targets))
+
+    def _changed_pages(self) -> dict[PartialKey, list[Page]]:
+        """Return the changed pages by the partial that lists them. Accounts have no day."""
+        changed: dict[PartialKey, list[Page]] = {}
+        for page in self._pages.edited():
+            if page.source != USERS:
+                changed.setdefault(PartialKey(DAY, page.hour[:10]), []).append(page)
+        return changed
 
     def ids_of_affected_months(self) -> set[str]:
         """Return the ids of people's months whose derived counts change with the person's state."""
@@ -256,7 +266,12 @@ class ShardFold:
         written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._people))
         written |= dict.fromkeys(target for target in sorted(self._etag_guards) if self._partial(target))
         written |= dict.fromkeys(target for target in self._count.newest if self._is_due_for_renewal(target))
-        documents: list[StateDocument] = [*self._pages.edited(), *map(self._next, written)]
+        changed_pages = self._changed_pages()
+        written |= dict.fromkeys(changed_pages)
+        partials = {target: self._next(target) for target in written}
+        for target, pages in changed_pages.items():
+            partials[target].pages |= {page.name: page.revision for page in pages}
+        documents: list[StateDocument] = [*self._pages.edited(), *partials.values()]
         return [
             Write(document, self._loaded[document.id].etag if document.id in self._loaded else None)
             for document in documents

@@ -85,6 +85,11 @@ class Page:
         """The id of the stored document."""
         return page_id(self.source, self.hour, self.part)
 
+    @property
+    def name(self) -> str:
+        """The id without the prefix that all pages share."""
+        return self.id.removeprefix(f"{LEDGER}|")
+
     def get(self, user_id: str, document_id: str) -> Entry | None:
         """Return the entry of a document, None if it is not on this page."""
         stored = self.entries.get(user_id, {}).get(document_id)

@@ -17,6 +17,9 @@ from shared.ledger.sizes import ENVELOPE_BYTES
 PARTIAL = "partial"
 """``kind`` of a stored partial."""
 
+LISTED_PAGE_BYTES = 50
+"""Bytes of one page in the list of a day's pages: its id, its revision and quotes."""
+
 _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 
@@ -39,6 +42,9 @@ class Partial:
     ttl: int = STATE_TTL
     newest: int = 0
     """Write time of the newest version that changed or renewed it, in seconds since the epoch."""
+    pages: dict[str, int] = field(default_factory=dict)
+    """Revisions of the ledger pages of its day, by page id. Only partials of ``day`` list them: what is built
+    from a day's pages is up to date as long as none of these revisions differs."""
 
     @property
     def id(self) -> str:
@@ -48,11 +54,11 @@ class Partial:
     @property
     def weight(self) -> int:
         """Estimated bytes of the stored document."""
-        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight
+        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight + LISTED_PAGE_BYTES * len(self.pages)
 
     def copy(self) -> Partial:
         """Return an independent copy of the partial."""
-        return replace(self, state=self.state.copy())
+        return replace(self, state=self.state.copy(), pages=dict(self.pages))
 
     def encode(self) -> dict[str, Any]:
         """Return the stored document."""
@@ -66,6 +72,7 @@ class Partial:
             "state": self.state.encode(),
             "newest": self.newest,
             "ttl": self.ttl,
+            **({"pages": self.pages} if self.pages else {}),
         }
 
     @classmethod
@@ -78,4 +85,5 @@ class Partial:
             Tally(stored["state"]),
             stored["ttl"],
             stored["newest"],
+            stored.get("pages", {}),
         )
