@@ -271,9 +271,9 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=FLEET,
         autoscale_max=4_000,
         default_ttl=NO_EXPIRY_UNLESS_ITEM_SAYS_SO,
-        # /ids finds the page of a document whose time was corrected. /aggregate and /key find the partials
-        # that a publication merges. The state itself is never queried, so it is not indexed.
-        indexing=Indexing(included=("/kind/?", "/ids/[]/?", "/aggregate/?", "/key/?", "/hour/?")),
+        # Documents are found by their ids, which the service always indexes. Only what is rare is indexed besides:
+        # people whose change of consent is pending, and people who refuse.
+        indexing=Indexing(included=("/record/pending/?", "/record/refused/?")),
     ),
     Container(
         name=FLEET_STATE,

@@ -7,6 +7,7 @@
     ├── DocumentError               a source document is invalid; names the field
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
+    ├── FullError                   a state accepts no more documents; names the state
     ├── StaleReadError              the state that was read is older than the published document
     │   └── TransientStaleReadError other instances publish it too, or a replica lags: a later try may succeed
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
@@ -54,6 +55,19 @@ class ConflictError(FleetError):
 
 class TooLargeError(FleetError):
     """The changes write more than one transactional batch may hold. Fold fewer changes."""
+
+
+class FullError(FleetError):
+    """A state accepts no more documents, so some are not counted. The message says which state.
+
+    Parameters
+    ----------
+    what
+        The state, ``the person's month 202508``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has no room for more documents; what was counted before stays counted")
 
 
 class StaleReadError(FleetError):

@@ -11,6 +11,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
+from shared.ingest.new_people import NewPeople
 from shared.ledger.apply import ShardWriter
 from shared.ledger.generations import Generations
 from shared.ledger.store import ShardStore
@@ -20,6 +21,7 @@ from shared.maintenance.replay import Replayer
 from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.passage_usage import PassageUsageWriter
@@ -57,7 +59,11 @@ class Fleet:
         self.generations = Generations(fleet_state, settings, clock=clock)
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
-        shard_writer = ShardWriter(ShardStore(state, cache_bytes=settings.cache_bytes))
+        shard_writer = ShardWriter(
+            ShardStore(state, cache_bytes=settings.cache_bytes),
+            NewPeople(database).read_records,
+            clock=clock,
+        )
         self.ingest = Ingest(
             database=database,
             writer=shard_writer,
@@ -99,6 +105,7 @@ class Fleet:
             writer=writer,
             poison=self.poison,
             readiness=self.readiness,
+            consent=ConsentKeeper(self.database, settings),
             settings=settings,
             clock=clock,
         )

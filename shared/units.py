@@ -26,6 +26,7 @@ Month = NewType("Month", str)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+KILOBYTE = 1_024
 MICROS = 1_000_000
 NANOS_PER_USD = 1_000_000_000
 MILLIS_PER_MINUTE = 60_000

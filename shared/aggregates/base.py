@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from xxhash import xxh3_64_digest
 
-from shared.aggregates.tally import CountSink, Tally
+from shared.aggregates.tally import Tally
 from shared.containers import DAY, container
 from shared.facts import USER_INTERACTIONS, Fact
 from shared.units import Day, Month
@@ -79,40 +79,6 @@ class Contributions:
             self.partial(*target).merge(delta, sign)
 
 
-class KeyRecorder(Contributions):
-    """Records the partials that receive contributions, and discards the contributions."""
-
-    __slots__ = ("keys",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.keys: dict[PartialKey, None] = {}
-        """In the order in which they were contributed to first."""
-
-    def partial(self, aggregate: str, key: str) -> Tally:
-        """Record the partial; return a tally that discards every count."""
-        self.keys[PartialKey(aggregate, key)] = None
-        return _DISCARDED
-
-
-class _Discarded(Tally):
-    """A tally that ignores everything added to it."""
-
-    __slots__ = ()
-
-    def count(self, name: str, key: str, amount: int = 1) -> None: ...
-    def add(self, name: str, amount: int) -> None: ...
-    def observe(self, name: str, value: float, times: int = 1) -> None: ...
-    def sample(self, name: str, value: int | None) -> None: ...
-    def sample_by(self, name: str, key: str, value: int | None) -> None: ...
-
-    def part_writer(self, part: str) -> CountSink:
-        return self
-
-
-_DISCARDED = _Discarded()
-
-
 class Changed(NamedTuple):
     """A state before and after a fold."""
 
@@ -128,12 +94,15 @@ class PersonChange:
     ----------
     person
         The state of ``person``, before and after.
+    first_known
+        The person's first active day in an earlier generation, None if none is known.
     months
         The states of ``person_month`` that change, by month.
     """
 
     user_id: str
     person: Changed
+    first_known: Day | None
     months: Mapping[Month, Changed]
 
 
@@ -142,13 +111,15 @@ class Aggregate:
 
     :meth:`contribute` adds the counts of one fact. :meth:`derive` adds the counts that follow from a person's
     own state before and after; they are committed in the same transaction. No state is derived from derived
-    state. Both methods are pure.
+    state. Both methods are pure. The keys that a fact concerns are those that :meth:`contribute` asks for.
     """
 
     name: ClassVar[str]
     ttl: ClassVar[int]
-    """TTL of a partial in seconds, -1 for none. Derived aggregates and ``person`` never expire: nothing
-    renews the former, and the latter must not be missing."""
+    """TTL of a partial in seconds, -1 for none. ``person`` never expires: it must not be missing."""
+    max_bytes: ClassVar[int]
+    """Size up to which a partial accepts new documents. What one document touches then fits into one
+    transaction: :mod:`shared.ledger.sizes`."""
 
     def owner_of(self, key: str) -> str | None:
         """Return the person who owns a key. The whole state of the key is then in that person's shard.

@@ -6,7 +6,7 @@ from shared.aggregates import person
 from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
 from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
-from shared.units import Day, Millis, Month, event_hour, minute_of_day
+from shared.units import KILOBYTE, Day, Millis, Month, event_hour, minute_of_day
 
 NAME = "day"
 
@@ -24,29 +24,26 @@ class DayAggregate(Aggregate):
 
     name = NAME
     ttl = STATE_TTL
+    max_bytes = 160 * KILOBYTE
+    """Counts by persona, model, text and minute: in normal use at most 60 KB."""
 
     def first_day(self, key: str) -> Day:
         return Day(key)
 
     def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Count a person on each active day, as new on the first, and for each text. Count the sessions."""
-        before, after = person.days(change.person.before), person.days(change.person.after)
+        """Count a person on each active day, and as new on the first one. Count the sessions."""
+        before, after = person.active_days(change.person.before), person.active_days(change.person.after)
         for day in before ^ after:
             into.partial(NAME, day).add("active_users", (day in after) - (day in before))
-        first, first_after = min(before, default=None), min(after, default=None)
-        if first != first_after:
-            if first is not None:
-                into.partial(NAME, first).add("new_users", -1)
-            if first_after is not None:
-                into.partial(NAME, first_after).add("new_users", 1)
-        for month, (month_before, month_after) in change.months.items():
-            for number in month_before.parts() | month_after.parts():
-                day = _day(month, number)
-                change_of_sessions = _sessions(month_after, number) - _sessions(month_before, number)
-                into.partial(NAME, day).add("sessions", change_of_sessions)
-                texts_before, texts_after = (m.counts(f"{number}:texts") for m in (month_before, month_after))
-                for text in texts_before.keys() ^ texts_after.keys():
-                    into.partial(NAME, day).count("text_users", text, 1 if text in texts_after else -1)
+        for days, sign in ((before, -1), (after, 1)):
+            first = min(days, default=None)
+            if first is not None and (change.first_known is None or first <= change.first_known):
+                into.partial(NAME, first).add("new_users", sign)
+        for month, states in change.months.items():
+            parts_before, parts_after = states.before.parts(), states.after.parts()
+            for number in parts_before.keys() | parts_after.keys():
+                sessions = _sessions(parts_after.get(number)) - _sessions(parts_before.get(number))
+                into.partial(NAME, _day(month, number)).add("sessions", sessions)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
@@ -166,8 +163,8 @@ def passage_of(counted: str) -> Passage | None:
     return Passage(text, chapter or None, verse or None)
 
 
-def _sessions(month: Tally, number: str) -> int:
-    return len(month.counts(f"{number}:sessions"))
+def _sessions(part: Tally | None) -> int:
+    return 0 if part is None else len(part.counts("sessions"))
 
 
 def _day(month: Month, number: str) -> Day:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.aggregates.tally import Tally, merged
-from shared.scores import content_depth, engagement
-from shared.units import MICROS, Month, month_bounds
+from shared.aggregates.person import active_months
+from shared.aggregates.person_record import MonthSummary, PersonRecord
+from shared.aggregates.tally import Tally
+from shared.scores import engagement
+from shared.units import MICROS, Day, Month, days_between, month_bounds, month_of
 
 NEW = "new"
 CASUAL = "casual"
 ENGAGED = "engaged"
 POWER_USER = "power_user"
 CHURNED = "churned"
+
+CHURNED_AFTER_DAYS = 30
+"""Days of inactivity after which a user counts as churned, until the user returns."""
 
 TIERS = (NEW, CASUAL, ENGAGED, POWER_USER, CHURNED)
 """The specification's tiers."""
@@ -45,36 +51,26 @@ class MonthScores:
     depth: float | None
 
 
-def month_scores(month: Month, days: dict[str, Tally]) -> MonthScores | None:
-    """Return the scores of a person's month, from its parts by day; None if the month has no active day.
+def month_scores(month: Month, interactions: Sequence[int], summary: MonthSummary) -> MonthScores:
+    """Return the scores of a month in which a person was active.
 
     The scores do not depend on the time of the computation: inactivity after the last active day does not
     count, and the month always has its full length.
+
+    Parameters
+    ----------
+    interactions
+        The person's interactions on each active day of the month; at least one.
     """
-    state = merged(days.values())
-    interactions = state.total("interactions")
-    if not interactions:
-        return None
     score = engagement(
-        days_active=sum(1 for day in days.values() if day.total("interactions")),
-        interactions=interactions,
+        days_active=len(interactions),
+        interactions=sum(interactions),
         days_inactive=0,
         period_days=month_bounds(month)[1].day,
     )
     assert score is not None  # noqa: S101  every input is known
-    return MonthScores(len(state.counts("sessions")), score, depth_of(state))
-
-
-def depth_of(state: Tally) -> float | None:
-    """Return the content depth score of a person, from the sum of any of their days."""
-    passages = state.counts("passages")
-    return content_depth(
-        interactions=state.total("interactions"),
-        citations=sum(passages.values()),
-        passages=len(passages),
-        texts=len(state.counts("texts")),
-        complexity=state.mean("complexity", MICROS),
-    )
+    depth = None if summary.depth is None else summary.depth / MICROS
+    return MonthScores(summary.sessions, score, depth)
 
 
 def tier_of(scores: MonthScores, *, is_first_month: bool) -> str:
@@ -89,3 +85,25 @@ def tier_of(scores: MonthScores, *, is_first_month: bool) -> str:
         ):
             return tier
     return CASUAL
+
+
+def tier_in(month: Month, person: Tally, record: PersonRecord) -> str | None:
+    """Return the tier of a person in a month, None if the person was not active in it."""
+    summary = record.months.get(month)
+    if summary is None:
+        return None
+    interactions = list(person.parts()[month].counts("days").values())
+    return tier_of(month_scores(month, interactions, summary), is_first_month=month == first_month(person, record))
+
+
+def first_month(person: Tally, record: PersonRecord) -> Month | None:
+    """Return the first month in which a person was active, in this generation or in an earlier one."""
+    known = active_months(person)
+    if record.first_known is not None:
+        known.add(month_of(record.first_known))
+    return min(known, default=None)
+
+
+def is_churned(last_active: Day, as_of: Day) -> bool:
+    """Return whether a person who was active last on a day counts as churned on a later one."""
+    return days_between(last_active, as_of) >= CHURNED_AFTER_DAYS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.aggregates.base import Aggregate, Contributions, state_ttl
 from shared.facts import ABUSE_INCIDENTS, Fact, IncidentFact
-from shared.units import Month
+from shared.units import KILOBYTE, Month
 
 NAME = "incident_month"
 
@@ -17,6 +17,7 @@ class IncidentMonth(Aggregate):
 
     name = NAME
     ttl = state_ttl(ABUSE_INCIDENTS)
+    max_bytes = 64 * KILOBYTE
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         if not isinstance(fact, IncidentFact):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, hash_key
-from shared.aggregates.tally import Tally
+from collections import Counter
+from collections.abc import Mapping
+
+from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, hash_key
+from shared.aggregates.person_record import MonthSummary
+from shared.aggregates.tally import Tally, merged, top
 from shared.facts import Fact, InteractionFact, SessionFact
-from shared.units import Day, Month, days_of_month, to_micro
+from shared.scores import content_depth
+from shared.units import KILOBYTE, MICROS, Day, Month, days_of_month, to_micro
 
 NAME = "person_month"
 
@@ -16,42 +20,22 @@ COMPLEXITY = {"low": 0.0, "medium": 0.5, "high": 1.0}
 SHORT_SESSION, LONG_SESSION = 5 * 60, 15 * 60
 """Bounds in seconds, from the specification: a session below the first is short, above the second long."""
 
-REFUSED = "refused"
-"""Set in every month of a person who refuses user-level analytics."""
-
-FIRST = "first"
-"""Set in the first month in which a person was active."""
+DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
+"""UTC hours of each part of the day. All other hours are night."""
 
 
 class PersonMonth(Aggregate):
-    """One partial per person and month, with a part per day; its key is ``202508|<user id>``.
-
-    Besides the parts it holds two flags. :data:`REFUSED`: the person refuses user-level analytics, so no view
-    may show the month. :data:`FIRST`: it is the person's first active month.
-    """
+    """One partial per person and month, with a part per day; its key is ``202508|<user id>``."""
 
     name = NAME
     ttl = STATE_TTL
+    max_bytes = 256 * KILOBYTE
 
     def owner_of(self, key: str) -> str:
         return split_key(key)[1]
 
     def first_day(self, key: str) -> Day:
         return days_of_month(split_key(key)[0])[0]
-
-    def derive(self, change: PersonChange, into: Contributions) -> None:
-        """Mark the months of a person who refuses user-level analytics, and the first active month.
-
-        Months whose state has expired are skipped, so that a change of consent creates no state.
-        """
-        for of_person, sign in ((change.person.before, -1), (change.person.after, 1)):
-            if person.refused(of_person):
-                for month, states in change.months.items():
-                    if (states.before if sign < 0 else states.after).parts():
-                        into.partial(NAME, month_key(month, change.user_id)).add(REFUSED, sign)
-            first = person.first_month(of_person)
-            if first is not None:
-                into.partial(NAME, month_key(first, change.user_id)).add(FIRST, sign)
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         """Count one fact on its day."""
@@ -65,7 +49,7 @@ class PersonMonth(Aggregate):
 
 
 def _interaction(fact: InteractionFact, month: Tally) -> None:
-    day = month.part_writer(fact.day[8:])
+    day = month.part(fact.day[8:])
     day.add("interactions", 1)
     day.add("cited", int(bool(fact.citations)))
     day.count("hours", fact.hour[11:])
@@ -86,7 +70,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
 
 
 def _session(fact: SessionFact, month: Tally) -> None:
-    day = month.part_writer(fact.day[8:])
+    day = month.part(fact.day[8:])
     day.count("sessions", hash_key(fact.session_id))
     day.sample("session_seconds", fact.seconds)
     day.sample("depth", fact.depth)
@@ -115,4 +99,45 @@ def split_key(key: str) -> tuple[Month, str]:
 
 def by_day(state: Tally) -> dict[str, Tally]:
     """Return the parts of a month by day, ``"05"``, in order of the days."""
-    return {day: state.part(day) for day in sorted(state.parts())}
+    return dict(sorted(state.parts().items()))
+
+
+def summary_of(state: Tally) -> MonthSummary | None:
+    """Return the summary of a person's month, None if the person was not active in it."""
+    whole = merged(state.parts().values())
+    if not whole.total("interactions"):
+        return None
+    daytimes: Counter[str] = Counter()
+    for hour, count in whole.counts("hours").items():
+        daytimes[daytime(hour)] += count
+    depth = depth_of(whole)
+    return MonthSummary(
+        sessions=len(whole.counts("sessions")),
+        depth=None if depth is None else to_micro(depth),
+        session_seconds=whole.mean_of("session_seconds"),
+        rating=whole.mean_of("rating"),
+        persona=_favourite(whole.counts("personas")),
+        category=_favourite(whole.counts("categories")),
+        daytime=_favourite(daytimes),
+    )
+
+
+def depth_of(state: Tally) -> float | None:
+    """Return the content depth score of a person, from the sum of any of their days."""
+    passages = state.counts("passages")
+    return content_depth(
+        interactions=state.total("interactions"),
+        citations=sum(passages.values()),
+        passages=len(passages),
+        texts=len(state.counts("texts")),
+        complexity=state.mean("complexity", MICROS),
+    )
+
+
+def daytime(hour: str) -> str:
+    """Return the part of the day that a UTC hour, ``"14"``, lies in."""
+    return next((name for start, end, name in DAYTIMES if start <= int(hour) < end), "night")
+
+
+def _favourite(counts: Mapping[str, int]) -> str | None:
+    return top(counts, 1)[0] if counts else None

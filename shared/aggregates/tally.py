@@ -1,4 +1,4 @@
-"""The state of an aggregate: named maps of integer counts. Adding and then subtracting leaves no trace.
+"""The state of an aggregate: typed integer counters. Adding and then subtracting leaves no trace.
 
 Additions may come in any order and grouping, and each can be subtracted again. A count that reaches zero is
 dropped, so that equal states are equal documents.
@@ -6,15 +6,9 @@ dropped, so that equal states are equal documents.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil, log
-
-SUMS = "sums"
-"""Name of the map that holds plain sums. All other maps hold counts by key."""
-
-PART = ":"
-"""Separates the name of a part from the name of a map in it."""
+from typing import Any, NamedTuple, Self
 
 OTHER = "other"
 """Replaces all keys that are not shown by name."""
@@ -28,160 +22,237 @@ quantile, and histograms merge by adding counts. The range from 1 ms to 1 hour h
 uses some dozens of them.
 """
 
-_MAP_BYTES, _COUNT_BYTES = 24, 10
-"""JSON bytes of a map and of a count, without the count's key: quotes, colon, comma and digits."""
+_BYTES_OF_TALLY, _MAP_BYTES, _COUNT_BYTES, _MEAN_BYTES = 60, 24, 10, 18
+"""JSON bytes of a tally, of a map, of a count and of a mean, without the keys of the latter two."""
+
+_STORED = ("sums", "means", "counts", "means_by", "parts")
 
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GAMMA = log(_GAMMA)
 
 
-class CountSink(ABC):
-    """The interface for counting amounts: a tally, or one part of it."""
+class Mean(NamedTuple):
+    """The total of measured values and their number."""
 
-    __slots__ = ()
+    total: int
+    samples: int
 
-    @abstractmethod
-    def count(self, name: str, key: str, amount: int = 1) -> None:
-        """Add ``amount`` to the count of ``key`` in the map ``name``."""
+    def value(self, unit: int = 1, digits: int = 4) -> float | None:
+        """Return the mean in ``unit``s, None without samples."""
+        return ratio(self.total, self.samples * unit, digits)
+
+
+NO_SAMPLES = Mean(0, 0)
+
+
+class Tally:
+    """Sums, means, counts by key, means by key, and parts, which are tallies again. All integers.
+
+    The empty tally is falsy. Entries that reach zero are dropped.
+    """
+
+    __slots__ = ("_counts", "_means", "_means_by", "_parts", "_sums")
+
+    def __init__(self) -> None:
+        self._sums: dict[str, int] = {}
+        self._means: dict[str, Mean] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+        self._means_by: dict[str, dict[str, Mean]] = {}
+        self._parts: dict[str, Tally] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and self.encode() == other.encode()
+
+    __hash__ = None  # type: ignore[assignment]  # a tally changes
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._sums or self._means or self._counts or self._means_by or any(self._parts.values())
+        )
+
+    def __repr__(self) -> str:
+        return f"Tally({self.encode()!r})"
 
     def add(self, name: str, amount: int) -> None:
         """Add ``amount`` to the sum ``name``."""
-        self.count(SUMS, name, amount)
+        if amount:
+            _add(self._sums, name, amount)
+
+    def count(self, name: str, key: str, amount: int = 1) -> None:
+        """Add ``amount`` to the count of ``key`` in the group ``name``."""
+        if not amount:
+            return
+        counts = self._counts.get(name)
+        if counts is None:
+            self._counts[name] = {key: amount}
+            return
+        _add(counts, key, amount)
+        if not counts:
+            del self._counts[name]
 
     def observe(self, name: str, value: float, times: int = 1) -> None:
         """Count ``value``, which is not negative, in the histogram ``name``."""
         self.count(name, bucket_of(value), times)
 
     def sample(self, name: str, value: int | None) -> None:
-        """Add a measured value to a mean; None means that it was not measured."""
+        """Add a measured value to the mean ``name``; None means that it was not measured."""
         if value is not None:
-            self.add(name, value)
-            self.add(f"{name}#", 1)
+            _add_mean(self._means, name, Mean(value, 1))
 
     def sample_by(self, name: str, key: str, value: int | None) -> None:
-        """Add a measured value to the mean of ``key``; None means that it was not measured."""
+        """Add a measured value to the mean of ``key`` in ``name``; None means that it was not measured."""
         if value is not None:
-            self.count(name, key, value)
-            self.count(f"{name}#", key)
+            self.merge_mean_by(name, key, Mean(value, 1))
 
+    def merge_mean(self, name: str, mean: Mean) -> None:
+        """Add the values of a mean to the mean ``name``."""
+        _add_mean(self._means, name, mean)
 
-class Tally(CountSink):
-    """Sums, counts by key and histograms, all of them integers."""
+    def merge_mean_by(self, name: str, key: str, mean: Mean) -> None:
+        """Add the values of a mean to the mean of ``key`` in ``name``."""
+        means = self._means_by.setdefault(name, {})
+        _add_mean(means, key, mean)
+        if not means:
+            del self._means_by[name]
 
-    __slots__ = ("_maps",)
+    def part(self, name: str) -> Tally:
+        """Return a part, to count into it. A part that stays empty does not count as an entry."""
+        found = self._parts.get(name)
+        if found is None:
+            found = self._parts[name] = Tally()
+        return found
 
-    def __init__(self, maps: Mapping[str, Mapping[str, int]] | None = None) -> None:
-        self._maps: dict[str, dict[str, int]] = {name: dict(m) for name, m in (maps or {}).items()}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tally) and self._maps == other._maps
-
-    __hash__ = None  # type: ignore[assignment]  # a tally changes
-
-    def __bool__(self) -> bool:
-        return bool(self._maps)
-
-    def __repr__(self) -> str:
-        return f"Tally({self._maps!r})"
-
-    def count(self, name: str, key: str, amount: int = 1) -> None:
-        """Add ``amount`` to the count of ``key`` in the map ``name``."""
-        if not amount:
-            return
-        counts = self._maps.get(name)
-        if counts is None:
-            self._maps[name] = {key: amount}
-            return
-        total = counts.get(key, 0) + amount
-        if total:
-            counts[key] = total
-            return
-        del counts[key]
-        if not counts:
-            del self._maps[name]
-
-    def part_writer(self, part: str) -> CountSink:
-        """Return a sink that counts into one part of this tally; :meth:`part` reads the part."""
-        return _PartWriter(self, f"{part}{PART}")
-
-    def parts(self) -> set[str]:
-        """Return the names of the parts that are not empty."""
-        return {name.partition(PART)[0] for name in self._maps if PART in name}
-
-    def part(self, part: str) -> Tally:
-        """Return a copy of one part as a tally, empty if there is no such part."""
-        start = f"{part}{PART}"
-        return Tally({n.removeprefix(start): m for n, m in self._maps.items() if n.startswith(start)})
+    def parts(self) -> dict[str, Tally]:
+        """Return the parts that are not empty, by name."""
+        return {name: part for name, part in self._parts.items() if part}
 
     def merge(self, other: Tally, sign: int = 1) -> None:
         """Add ``other``, or subtract it with ``sign=-1``."""
-        for name, counts in other._maps.items():
-            mine = self._maps.get(name)
-            if mine is None:
-                self._maps[name] = {key: sign * amount for key, amount in counts.items()}
-                continue
+        for name, amount in other._sums.items():
+            _add(self._sums, name, sign * amount)
+        for name, mean in other._means.items():
+            _add_mean(self._means, name, mean, sign)
+        for name, counts in other._counts.items():
+            mine = self._counts.setdefault(name, {})
             for key, amount in counts.items():
-                total = mine.get(key, 0) + sign * amount
-                if total:
-                    mine[key] = total
-                else:
-                    del mine[key]
+                _add(mine, key, sign * amount)
             if not mine:
-                del self._maps[name]
+                del self._counts[name]
+        for name, means in other._means_by.items():
+            own = self._means_by.setdefault(name, {})
+            for key, mean in means.items():
+                _add_mean(own, key, mean, sign)
+            if not own:
+                del self._means_by[name]
+        for name, part in other._parts.items():
+            self.part(name).merge(part, sign)
 
     def copy(self) -> Tally:
-        """Return an independent tally with the same counts."""
-        return Tally(self._maps)
+        """Return an independent tally with the same entries."""
+        copied = Tally()
+        copied._sums = self._sums.copy()
+        copied._means = self._means.copy()
+        copied._counts = {name: counts.copy() for name, counts in self._counts.items()}
+        copied._means_by = {name: means.copy() for name, means in self._means_by.items()}
+        copied._parts = {name: part.copy() for name, part in self._parts.items() if part}
+        return copied
 
     def total(self, name: str) -> int:
-        """Return the sum ``name``, 0 if there is none."""
-        return self._maps.get(SUMS, {}).get(name, 0)
+        """Return the sum ``name``, or the total of the mean ``name``; 0 without an entry."""
+        mean = self._means.get(name)
+        return self._sums.get(name, 0) if mean is None else mean.total
+
+    def samples(self, name: str) -> int:
+        """Return the number of values in the mean ``name``."""
+        return self._means.get(name, NO_SAMPLES).samples
+
+    def mean_of(self, name: str) -> Mean:
+        """Return what :meth:`sample` added to ``name``."""
+        return self._means.get(name, NO_SAMPLES)
 
     def counts(self, name: str) -> Mapping[str, int]:
-        """Return the map ``name``, empty if there is none."""
-        return self._maps.get(name, {})
+        """Return the counts of the group ``name``, empty if there is none."""
+        return self._counts.get(name, {})
+
+    def means_by(self, name: str) -> Mapping[str, Mean]:
+        """Return the means by key of ``name``, empty if there are none."""
+        return self._means_by.get(name, {})
 
     def mean(self, name: str, unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
-        return ratio(self.total(name), self.total(f"{name}#") * unit, digits)
+        return self._means.get(name, NO_SAMPLES).value(unit, digits)
 
     def sum_over(self, name: str, keys: Iterable[str]) -> int:
-        """Return the sum of the counts of some keys in the map ``name``."""
+        """Return the sum of the counts of some keys in the group ``name``."""
         counts = self.counts(name)
         return sum(counts.get(key, 0) for key in keys)
 
-    def mean_over(self, name: str, keys: Sequence[str], unit: int = 1, digits: int = 4) -> float | None:
+    def over(self, name: str, keys: Iterable[str]) -> Mean:
+        """Return the sum of the means of some keys in ``name``."""
+        means = self.means_by(name)
+        found = [means[key] for key in keys if key in means]
+        return Mean(sum(mean.total for mean in found), sum(mean.samples for mean in found))
+
+    def mean_over(self, name: str, keys: Iterable[str], unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample_by` added for some keys, None if there was no sample."""
-        return ratio(self.sum_over(name, keys), self.sum_over(f"{name}#", keys) * unit, digits)
+        return self.over(name, keys).value(unit, digits)
 
     @property
     def weight(self) -> int:
         """Size of its JSON in bytes, estimated."""
-        return sum(
-            _MAP_BYTES + _bytes_of(counts) + _COUNT_BYTES * len(counts) for counts in self._maps.values()
-        )
+        size = _BYTES_OF_TALLY
+        for entries, each in ((self._sums, _COUNT_BYTES), (self._means, _MEAN_BYTES)):
+            if entries:
+                size += _bytes_of(entries) + each * len(entries)
+        for groups, each in ((self._counts, _COUNT_BYTES), (self._means_by, _MEAN_BYTES)):
+            for keys in groups.values():
+                size += _MAP_BYTES + _bytes_of(keys) + each * len(keys)
+        return size + sum(_MAP_BYTES + part.weight for part in self._parts.values() if part)
 
-    def encode(self) -> dict[str, dict[str, int]]:
-        """Return the form in which a partial stores it."""
-        return self._maps
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which a partial stores it. Shares the tally's dictionaries."""
+        parts = {name: part.encode() for name, part in self._parts.items() if part}
+        whole = zip(_STORED, (self._sums, self._means, self._counts, self._means_by, parts), strict=True)
+        return {name: entries for name, entries in whole if entries}
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`encode` wrote. Takes over the stored dictionaries of sums and counts."""
+        tally = cls()
+        tally._sums = stored.get("sums", {})
+        tally._means = {name: Mean(*mean) for name, mean in stored.get("means", {}).items()}
+        tally._counts = stored.get("counts", {})
+        tally._means_by = {
+            name: {key: Mean(*mean) for key, mean in means.items()}
+            for name, means in stored.get("means_by", {}).items()
+        }
+        tally._parts = {name: cls.decode(part) for name, part in stored.get("parts", {}).items()}
+        return tally
+
+
+def _add(counts: dict[str, int], key: str, amount: int) -> None:
+    total = counts.get(key, 0) + amount
+    if total:
+        counts[key] = total
+    else:
+        counts.pop(key, None)
+
+
+def _add_mean(means: dict[str, Mean], key: str, mean: Mean, sign: int = 1) -> None:
+    known = means.get(key)
+    if known is None:
+        total, samples = sign * mean.total, sign * mean.samples
+    else:
+        total, samples = known.total + sign * mean.total, known.samples + sign * mean.samples
+    if total or samples:
+        means[key] = Mean(total, samples)
+    else:
+        means.pop(key, None)
 
 
 def _bytes_of(keys: Iterable[str]) -> int:
     text = "".join(keys)
     return len(text) if text.isascii() else len(text.encode())
-
-
-class _PartWriter(CountSink):
-    """Counts into one part of a tally: the maps whose names have the part's prefix."""
-
-    __slots__ = ("_start", "_whole")
-
-    def __init__(self, whole: Tally, start: str) -> None:
-        self._whole = whole
-        self._start = start
-
-    def count(self, name: str, key: str, amount: int = 1) -> None:
-        self._whole.count(f"{self._start}{name}", key, amount)
 
 
 def merged(tallies: Iterable[Tally]) -> Tally:

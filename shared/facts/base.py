@@ -44,6 +44,11 @@ class Fact:
     """Short key of the field that refers to a document of another source, None without such a field."""
 
     @property
+    def reference(self) -> str | None:
+        """The referenced document of another source, None if the fact refers to none."""
+        return None
+
+    @property
     def hour(self) -> EventHour:
         """The UTC hour of the event. It decides the ledger page."""
         return event_hour(self.at)
@@ -103,6 +108,11 @@ class Uncounted:
     user_id: str
     at: Millis
     refused: bool = False
+
+    @property
+    def reference(self) -> None:
+        """None: whatever the document refers to cannot be read."""
+        return
 
     @property
     def hour(self) -> EventHour:

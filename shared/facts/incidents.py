@@ -69,6 +69,11 @@ class IncidentFact(Fact):
 
     REFERENCE_KEY: ClassVar[str | None] = "i"
 
+    @property
+    def reference(self) -> str | None:
+        """The interaction that the incident refers to."""
+        return self.interaction
+
     @classmethod
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`encode` wrote on the page of ``user_id``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import document_pause, is_service_fault
-from shared.errors import ConflictError, DocumentError
+from shared.errors import ConflictError, DocumentError, FullError
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
@@ -134,6 +134,7 @@ class Ingest:
             if live:
                 for document in parsed:
                     await self._fold_live(source, document.change, document.change.version.etag, report)
+            await self._poison_refused(source, report)
         _log_batch(source, documents, report, self._clock.timestamp())
         return report
 
@@ -225,6 +226,29 @@ class Ingest:
             error_type=type(error).__name__,
             field=error.field if isinstance(error, DocumentError) else None,
         )
+
+    async def _poison_refused(self, source: Source, report: IngestReport) -> None:
+        """Record the documents for which a state has no room: one row per person and month, with a count.
+
+        A document for which a shared state has no room has a row of its own.
+        """
+        rows: Counter[tuple[str, str, str]] = Counter()
+        for change, verdict in report.folded.refused:
+            month = change.fact.hour[:7].replace("-", "")
+            if verdict is Verdict.FULL:
+                rows[f"the person's month {month}", f"full|{month}", change.user_id] += 1
+            else:
+                rows[f"a state of the month {month}", change.document_id, change.user_id] += 1
+        for (what, document_id, user_id), count in rows.items():
+            row_id = await self._poison.record(
+                source=source.name,
+                handler=source.handler,
+                document={"id": document_id, "user_id": user_id},
+                error=FullError(what),
+                attempts=count,
+            )
+            report.poisoned.append(row_id)
+            _log.error("document_poisoned", source=source.name, poison_id=row_id, error_type="FullError", field=None)
 
     async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
         """Subtract the earlier version of a document whose current version cannot be counted.

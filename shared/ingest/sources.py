@@ -23,6 +23,7 @@ from shared.facts import (
     interaction_fact,
     session_fact,
 )
+from shared.ledger.accounts import unreadable_account
 from shared.ledger.changes import Change
 from shared.ledger.document_version import Version
 from shared.pricing.table import PriceTable
@@ -77,7 +78,10 @@ class Source:
         if document_id is None or user_id is None:
             return None
         version = Version.of(raw)
-        uncounted = Uncounted(user_id, Millis(version.ts * 1000), refused=self.name == USERS)
+        if self.name == USERS:
+            uncounted = unreadable_account(user_id, version)
+        else:
+            uncounted = Uncounted(user_id, Millis(version.ts * 1000))
         return Change(user_id, document_id, version, uncounted, live=live)
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.aggregates.person_record import PersonRecord
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.retries import FOLD, retrying
 from shared.errors import ConflictError, TooLargeError
+from shared.facts import USERS
+from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import Folded, fold_changes
+from shared.ledger.fold import DocumentsById, Folded, RecordsOf, fold_changes
 from shared.ledger.shards import ShardId
+from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.store import ShardStore
+from shared.units import Millis
 
 
 @dataclass(slots=True)
@@ -21,29 +27,48 @@ class FoldResult:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     unknown: list[Change] = field(default_factory=list)
     """Changes whose order only the live document can decide."""
+    refused: list[tuple[Change, Verdict]] = field(default_factory=list)
+    """Changes that were not counted, because a state has no room."""
     conflicts: int = 0
     """Attempts that failed because another instance committed first."""
     commits: int = 0
 
-    def add(self, folded: Folded) -> None:
-        """Add the outcome of a committed fold."""
-        self.verdicts.update(verdict for _, verdict in folded.verdicts)
-        self.unknown.extend(change for change, verdict in folded.verdicts if verdict is Verdict.UNKNOWN)
+    def add(self, folded: Folded, *, counts_verdicts: bool = True) -> None:
+        """Add the outcome of a committed fold. A repetition for incidents has no verdicts of its own."""
         self.commits += bool(folded.writes)
+        if counts_verdicts:
+            self.verdicts.update(verdict for _, verdict in folded.verdicts)
+            self.unknown.extend(change for change, verdict in folded.verdicts if verdict is Verdict.UNKNOWN)
+            self.refused.extend(one for one in folded.verdicts if one[1] in (Verdict.FULL, Verdict.CROWDED))
 
     def merge(self, other: FoldResult) -> None:
         """Add the outcome for other changes."""
         self.verdicts.update(other.verdicts)
         self.unknown.extend(other.unknown)
+        self.refused.extend(other.refused)
         self.conflicts += other.conflicts
         self.commits += other.commits
 
 
-class ShardWriter:
-    """Applies changes to shards of ``view_state``, each exactly once."""
+ReadRecords = Callable[[Collection[str]], Awaitable[Mapping[str, PersonRecord]]]
+"""Returns the records of people who have no state yet, by user id."""
 
-    def __init__(self, store: ShardStore) -> None:
+
+class ShardWriter:
+    """Applies changes to shards of ``view_state``, each exactly once.
+
+    Parameters
+    ----------
+    read_records
+        Reads what is known of people who have no state yet: their accounts, and their first visit.
+    """
+
+    def __init__(
+        self, store: ShardStore, read_records: ReadRecords, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._store = store
+        self._read_records = read_records
+        self._clock = clock
 
     async def apply(
         self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
@@ -61,7 +86,7 @@ class ShardWriter:
         ------
         TooLargeError
             A single change does not fit into one transaction.
-        CosmosHttpResponseError, ConflictError
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError, ConflictError
             The service failed, or other instances committed first, in all attempts. Committed parts stay
             counted. Applying the same changes again counts nothing twice.
         """
@@ -71,8 +96,7 @@ class ShardWriter:
             while parts:
                 part = parts.pop()
                 try:
-                    attempt = retrying(ConflictError, policy=FOLD)
-                    await attempt(self._fold_and_commit, shard, source, part, result)
+                    await self._apply_part(shard, source, part, result)
                 except TooLargeError:
                     if len(part) == 1:
                         raise
@@ -82,11 +106,36 @@ class ShardWriter:
                     parts += [part[middle:], part[:middle]]
         return result
 
-    async def _fold_and_commit(
+    async def _apply_part(
         self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult
     ) -> None:
+        """Fold and commit, again as long as incidents have to follow their interactions.
+
+        The incidents of one interaction may not fit into the transaction that counts it. They follow in later
+        ones. If the process dies in between, the next delivery of the interaction moves the rest.
+        """
+        moves, is_first = MAX_MOVED_INCIDENTS, True
+        while True:
+            attempt = retrying(ConflictError, policy=FOLD)
+            try:
+                folded: Folded = await attempt(
+                    self._fold_and_commit, shard, source, changes, result, moves
+                )
+            except TooLargeError:
+                if len(changes) > 1 or not moves:
+                    raise
+                moves = 0
+                continue
+            result.add(folded, counts_verdicts=is_first)
+            if not folded.unfinished:
+                return
+            is_first, moves = False, MAX_MOVED_INCIDENTS
+
+    async def _fold_and_commit(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult, moves: int
+    ) -> Folded:
         try:
-            folded = await self._fold(shard, source, changes)
+            folded = await self._fold(shard, source, changes, moves)
             if folded.writes:
                 await self._store.commit(shard, folded.writes)
         except TooLargeError:
@@ -97,15 +146,23 @@ class ShardWriter:
             result.conflicts += isinstance(error, ConflictError)
             self._store.forget(shard)
             raise
-        result.add(folded)
+        return folded
 
-    async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change]) -> Folded:
-        """Run the fold with documents from the store."""
-        fold = fold_changes(shard, source, changes)
+    async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change], moves: int) -> Folded:
+        """Run the fold with documents from the store, and records of new people from their sources."""
+        now = Millis(round(self._clock.timestamp() * 1000))
+        if source == USERS:
+            fold = fold_accounts(shard, changes, now)
+        else:
+            fold = fold_changes(shard, source, changes, now, moves=moves)
         try:
             need = next(fold)
             while True:
-                need = fold.send(await self._store.answer(shard, need))
+                match need:
+                    case DocumentsById(ids, stored):
+                        need = fold.send(await self._store.load(shard, ids, stored=stored))
+                    case RecordsOf(users):
+                        need = fold.send(await self._read_records(users))
         except StopIteration as end:
             folded: Folded = end.value
             return folded

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.facts import Fact, Uncounted
-from shared.ledger.document_version import Version
+from shared.ledger.document_version import Version, VersionOrder
+from shared.ledger.pages import Entry
 
 
 class Verdict(Enum):
@@ -22,6 +23,10 @@ class Verdict(Enum):
     """A newer version was counted before."""
     UNKNOWN = "unknown"
     """Only the live document can decide which version is newer."""
+    FULL = "full"
+    """Not counted: the state of the person, or of their month, has no room."""
+    CROWDED = "crowded"
+    """Not counted: a state that people share, such as the shard's day, has no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +41,16 @@ class Change:
     """The version was just read from the source, not delivered. It is newer than every counted version."""
     reprices: bool = False
     """The change counts the same version differently, for example at new prices. Replaces only the fact."""
+
+    def order_against(self, counted: Entry) -> VersionOrder:
+        """Return the order against the counted entry: by version, unless another rule decides."""
+        order = self.version.order_against(counted.version)
+        if self.reprices:
+            if order is not VersionOrder.SAME:
+                return VersionOrder.OLDER
+            return VersionOrder.SAME if self.fact == counted.fact else VersionOrder.NEWER
+        if self.live and order is not VersionOrder.SAME:
+            return VersionOrder.NEWER  # just read from the source, so clocks do not matter
+        if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and self.fact != counted.fact:
+            return VersionOrder.NEWER  # this release reads a document that an earlier one could not
+        return order

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shared.aggregates import contribute, derive, person, person_month
+from shared.aggregates import derive, person, person_month
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
-from shared.facts import Fact, Uncounted
 from shared.ledger.pages import Entry
-from shared.units import Month
+from shared.units import Day, Month
 
 StateOf = Callable[[PartialKey], Tally]
+FirstKnownOf = Callable[[str], Day | None]
 
 
 class CountedEntries:
@@ -35,26 +35,18 @@ class CountedEntries:
         """
         return self._moved.difference(self.contributions.changed())
 
-    def add(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
-        """Count an entry.
+    def add(self, entry: Entry, contributed: Contributions) -> None:
+        """Count an entry, whose fact contributes to some partials."""
+        self._track_newest_version(entry, contributed)
+        self.contributions.merge(contributed)
 
-        Parameters
-        ----------
-        counters
-            The partials that count the entry's fact.
-        """
-        self._track_newest_version(entry, counters)
-        contribute(entry.fact, self.contributions)
-
-    def replace(self, before: Fact | Uncounted, entry: Entry, counters: Iterable[PartialKey]) -> None:
+    def replace(self, before: Contributions, entry: Entry, contributed: Contributions) -> None:
         """Count an entry instead of an older fact of its document."""
-        self._track_newest_version(entry, counters)
-        if before != entry.fact:
-            change, taken_back = Contributions(), Contributions()
-            contribute(entry.fact, change)
-            contribute(before, taken_back)
-            change.merge(taken_back, -1)
-            self._merge(change)
+        self._track_newest_version(entry, contributed)
+        change = Contributions()
+        change.merge(contributed)
+        change.merge(before, -1)
+        self._merge(change)
 
     def change_of(self, target: PartialKey, state_of: StateOf) -> Changed:
         """Return the state of a partial before and after the entries are counted.
@@ -72,20 +64,22 @@ class CountedEntries:
         after.merge(delta)
         return Changed(before, after)
 
-    def people_changed(self, state_of: StateOf) -> list[PersonChange]:
-        """Return the people whose own state changes, with those of their months that the change concerns."""
+    def people_changed(self, state_of: StateOf, first_known_of: FirstKnownOf) -> list[PersonChange]:
+        """Return the people whose own state changes, with those of their months that change."""
         months: dict[str, dict[Month, Changed]] = {}
         for target in self.contributions.changed():
             if target.aggregate == person.NAME:
-                of_person = months.setdefault(target.key, {})
-                for month in person.months_affected(*self.change_of(target, state_of)):
-                    key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
-                    of_person[month] = self.change_of(key, state_of)
+                months.setdefault(target.key, {})
             elif target.aggregate == person_month.NAME:
                 month, user_id = person_month.split_key(target.key)
                 months.setdefault(user_id, {})[month] = self.change_of(target, state_of)
         return [
-            PersonChange(user_id, self.change_of(PartialKey(person.NAME, user_id), state_of), changed)
+            PersonChange(
+                user_id,
+                self.change_of(PartialKey(person.NAME, user_id), state_of),
+                first_known_of(user_id),
+                changed,
+            )
             for user_id, changed in months.items()
         ]
 
@@ -100,7 +94,7 @@ class CountedEntries:
         self._moved.update(change.changed())
         self.contributions.merge(change)
 
-    def _track_newest_version(self, entry: Entry, counters: Iterable[PartialKey]) -> None:
+    def _track_newest_version(self, entry: Entry, contributed: Contributions) -> None:
         """Record the entry's write time for the partials that count it. They must outlive its document."""
-        for target in counters:
+        for target in contributed.deltas:
             self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)

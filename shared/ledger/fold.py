@@ -11,40 +11,52 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from shared.aggregates import AGGREGATES, partials_counting, person, person_month
-from shared.aggregates.base import RENEWAL, PartialKey
+from shared.aggregates import AGGREGATES, contributions, person, person_month
+from shared.aggregates.base import RENEWAL, Contributions, PartialKey
 from shared.aggregates.day import NAME as DAY
-from shared.aggregates.month import NAME as MONTH
+from shared.aggregates.document_index import document_hash
+from shared.aggregates.engagement_tiers import first_month
+from shared.aggregates.person_month import summary_of
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
-from shared.facts import USERS, Uncounted
+from shared.errors import TooLargeError
+from shared.facts import Uncounted
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
 from shared.ledger.incident_passages import IncidentPassages, cited_passage
 from shared.ledger.open_pages import Located, OpenPages
-from shared.ledger.pages import Entry, Page, fingerprint, page_id
+from shared.ledger.pages import Entry, Page, page_id
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId
+from shared.ledger.sizes import MAX_MOVED_INCIDENTS, RESERVE_BYTES
 from shared.ledger.state import Loaded, StateDocument, Write
+from shared.units import EventHour, Millis
 
 
 class DocumentsById(NamedTuple):
-    """The fold needs these documents of the shard. The driver sends missing documents as absent."""
+    """The fold needs these documents of the shard. The driver sends missing documents as absent.
+
+    ``stored`` requests the stored versions, because a cached one may lack an entry that the fold looks for.
+    """
 
     ids: frozenset[str]
+    stored: bool = False
 
 
-class PagesByFingerprint(NamedTuple):
-    """The fold needs the stored version of every ledger page that indexes any of these fingerprints."""
+class RecordsOf(NamedTuple):
+    """The fold needs new records of people who have no state: their accounts and their first visit."""
 
-    fingerprints: tuple[str, ...]
+    users: frozenset[str]
 
 
-Need = DocumentsById | PagesByFingerprint
-Documents = Mapping[str, Loaded]
+Need = DocumentsById | RecordsOf
+Answer = Mapping[str, Any]
+"""Documents (:class:`Loaded`) by id, or records (:class:`PersonRecord`) by user id."""
+
 Result = TypeVar("Result")
 
 
@@ -53,31 +65,57 @@ class Folded(NamedTuple):
 
     verdicts: list[tuple[Change, Verdict]]
     writes: list[Write]
+    unfinished: bool = False
+    """Whether the same changes have to be folded again, because more incidents follow them."""
+
+
+Fold = Generator[Need, Answer, Folded]
 
 
 def fold_changes(
-    shard: ShardId, source: str, changes: Sequence[Change]
-) -> Generator[Need, Documents, Folded]:
-    """Fold changes of one source into a shard. Yields what it needs, and receives the documents by id.
+    shard: ShardId, source: str, changes: Sequence[Change], now: Millis, *, moves: int = MAX_MOVED_INCIDENTS
+) -> Fold:
+    """Fold changes of one source into a shard. Yields what it needs, and receives it by id or by user.
 
     The driver sends stored documents, or cached ones with their etags. It then commits all writes in one
     transaction. If the commit fails because an etag differs, the driver starts again with a new generator.
+
+    Parameters
+    ----------
+    now
+        The current time. New documents take their first revision from it, so that revisions never repeat.
+    moves
+        Incidents that may follow their interactions to another text in this transaction.
+
+    Raises
+    ------
+    TooLargeError
+        Several changes together outgrow a state or the transaction. A single one has a verdict instead.
     """
-    fold = ShardFold(shard, source, changes)
+    fold = ShardFold(shard, source, changes, now)
     yield from fold.need_documents(fold.ids_of_new_facts())
+    newcomers = fold.people_without_state()
+    if newcomers:
+        fold.add_records((yield RecordsOf(newcomers)))
     yield from fold.need_documents(fold.ids_of_last_parts())
-    fingerprints = fold.fingerprints_to_find()
-    if fingerprints:
-        fold.add_loaded((yield PagesByFingerprint(tuple(sorted(fingerprints)))))
-    verdicts = fold.decide()
+    yield from fold.need_documents(fold.ids_of_other_hours(), stored=True)
+    yield from fold.need_documents(fold.ids_of_other_parts(), stored=True)
+    verdicts, unfinished = fold.decide(moves)
     yield from fold.need_documents(fold.ids_of_changed_partials())
-    yield from fold.need_documents(fold.ids_of_affected_months())
     fold.derive()
     yield from fold.need_documents(fold.ids_of_changed_partials())
-    return Folded(verdicts, fold.writes())
+    writes = fold.writes()
+    outgrown = fold.outgrown(writes)
+    if outgrown:
+        if len(changes) > 1:
+            raise TooLargeError("a state would outgrow its limit")
+        return Folded([(changes[0], _refusal(outgrown))], [])
+    return Folded(verdicts, writes, unfinished)
 
 
-def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Documents]) -> Result:
+def drive(
+    fold: Generator[Need, Answer, Result], answer: Callable[[Need], Answer]
+) -> Result:
     """Run a fold on state that needs no ``await``, such as a dictionary."""
     try:
         need = next(fold)
@@ -91,14 +129,18 @@ def drive(fold: Generator[Need, Documents, Result], answer: Callable[[Need], Doc
 class ShardFold:
     """The state of one shard during a fold. :func:`fold_changes` defines the order of calls."""
 
-    def __init__(self, shard: ShardId, source: str, changes: Sequence[Change]) -> None:
+    def __init__(self, shard: ShardId, source: str, changes: Sequence[Change], now: Millis) -> None:
         self._shard = shard
         self._source = source
         self._changes = changes
-        self._counters = [partials_counting(change.fact) for change in changes]
+        self._now = now
+        self._contributions = [contributions(change.fact) for change in changes]
         self._loaded: dict[str, Loaded] = {}
-        self._pages = OpenPages(shard, {change.user_id for change in changes})
-        self._passages = IncidentPassages(self._pages, self._person)
+        self._stored: set[str] = set()
+        """Ids of the documents whose stored version was requested."""
+        self._new_records: dict[str, PersonRecord] = {}
+        self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
+        self._passages = IncidentPassages(self._pages, self._hours_of)
         self._count = CountedEntries()
         self._etag_guards: set[PartialKey] = set()
         """Existing partials that are written even when unchanged."""
@@ -107,62 +149,90 @@ class ShardFold:
         ``person`` is written. Two instances that add one document to two pages therefore conflict on its
         etag."""
 
-    def add_loaded(self, documents: Documents) -> None:
-        """Add loaded documents."""
-        self._loaded.update(documents)
-        self._pages.add(loaded.document for loaded in documents.values() if isinstance(loaded.document, Page))
-
-    def need_documents(self, ids: Iterable[str]) -> Generator[Need, Documents, None]:
+    def need_documents(self, ids: Iterable[str], *, stored: bool = False) -> Generator[Need, Answer, None]:
         """Request the documents that are not loaded yet, if any."""
-        missing = frozenset(ids) - self._loaded.keys()
+        missing = frozenset(ids) - (self._stored if stored else self._loaded.keys())
         if missing:
-            self.add_loaded((yield DocumentsById(missing)))
+            documents = yield DocumentsById(missing, stored)
+            self._loaded.update(documents)
+            if stored:
+                self._stored |= missing
+            self._pages.add(
+                loaded.document for loaded in documents.values() if isinstance(loaded.document, Page)
+            )
+
+    def add_records(self, records: Mapping[str, PersonRecord]) -> None:
+        """Add the records of people who have no state."""
+        self._new_records.update(records)
 
     def ids_of_new_facts(self) -> set[str]:
-        """Return the ids of the changes' pages, and of the partials that count the new facts."""
+        """Return the ids of the changes' pages, of the partials that count the new facts, and of the people."""
         pages = {page_id(self._source, change.fact.hour) for change in self._changes}
-        return pages.union(*(map(partial_id, counters) for counters in self._counters))
+        people = {partial_id(PartialKey(person.NAME, change.user_id)) for change in self._changes}
+        return pages.union(people, *(map(partial_id, each.deltas) for each in self._contributions))
+
+    def people_without_state(self) -> frozenset[str]:
+        """Return the people whose first document this is, as far as the state knows."""
+        return frozenset(
+            change.user_id for change in self._changes if self._partial(_person_key(change)) is None
+        )
 
     def ids_of_last_parts(self) -> set[str]:
         """Return the ids of the last parts of hours that have more than one part."""
         hours = {change.fact.hour for change in self._changes}
         return {page_id(self._source, hour, self._pages.last_part(self._source, hour)) for hour in hours}
 
-    def fingerprints_to_find(self) -> set[str]:
-        """Return the fingerprints of documents whose entry may be on a page that is not loaded.
+    def ids_of_other_hours(self) -> set[str]:
+        """Return the ids of the first pages of :meth:`_other_hours`."""
+        return {page_id(source, hour) for source, hour in self._other_hours()}
 
-        A document is normally new, or on the page of its hour. If its time was corrected, or its hour has
-        several parts, the index finds its page. A person without state has no entries. The result includes
-        incidents and the interactions that they refer to.
+    def ids_of_other_parts(self) -> set[str]:
+        """Return the ids of the remaining pages of :meth:`_other_hours`."""
+        return {name for source, hour in self._other_hours() for name in self._pages.parts(source, hour)}
+
+    def _other_hours(self) -> set[tuple[str, EventHour]]:
+        """Return the sources and hours whose pages have to be searched.
+
+        A document is normally new, or on a page of its hour that is loaded. If its time was corrected, or its
+        hour has several parts, the person's index names the hours that may have it. The result includes the
+        hours of incidents, and of the interactions that they refer to.
         """
-        unlocated = {
-            fingerprint(self._source, change.user_id, change.document_id)
-            for change in self._changes
-            if self._find(change) is None and self._person(change.user_id)
-        }
-        return unlocated | self._passages.fingerprints_needed(self._changes)
+        hours: set[tuple[str, EventHour]] = set()
+        for change in self._changes:
+            if self._find(change) is None:
+                hashed = document_hash(self._source, change.document_id)
+                hours.update((self._source, hour) for hour in self._hours_of(change.user_id, hashed))
+            hours.update(self._passages.hours_needed(change))
+        return hours
 
-    def decide(self) -> list[tuple[Change, Verdict]]:
-        """Compare each change with the ledger, update the pages and collect the changes of the partials."""
+    def decide(self, moves: int) -> tuple[list[tuple[Change, Verdict]], bool]:
+        """Compare each change with the ledger, update the pages and collect the changes of the partials.
+
+        Returns
+        -------
+        tuple
+            The verdicts, and whether more than ``moves`` incidents follow their interactions.
+        """
         decided: list[tuple[Change, Verdict]] = []
-        for original, counters in zip(self._changes, self._counters, strict=True):
+        for original, contributed in zip(self._changes, self._contributions, strict=True):
             change = self._passages.with_passage(original)
             if change is not original:
-                counters = partials_counting(change.fact)
-            decided.append((change, self._decide(change, counters)))
-        for incident in list(self._passages.moved_by(change for change, _ in decided)):
+                contributed = contributions(change.fact)
+            decided.append((change, self._decide(change, contributed)))
+        moved = list(self._passages.moved_by(change for change, _ in decided))
+        for incident in moved[:moves]:
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
-            counters = partials_counting(incident.after.fact)
-            self._count.replace(incident.at.entry.fact, incident.after, counters)
-        return decided
+            before, after = contributions(incident.at.entry.fact), contributions(incident.after.fact)
+            self._count.replace(before, incident.after, after)
+        return decided, len(moved) > moves
 
-    def _decide(self, change: Change, counters: list[PartialKey]) -> Verdict:
+    def _decide(self, change: Change, contributed: Contributions) -> Verdict:
         found = self._find(change)
         if found is None:
             if change.reprices:
                 return Verdict.OLDER  # another version is counted by now, at current prices
-            return self._add(change, counters)
-        match self._order(change, found.entry):
+            return self._add(change, contributed)
+        match change.order_against(found.entry):
             case VersionOrder.SAME:
                 return Verdict.SAME
             case VersionOrder.OLDER:
@@ -170,117 +240,133 @@ class ShardFold:
             case VersionOrder.UNKNOWN:
                 return Verdict.UNKNOWN
             case VersionOrder.NEWER:
-                return self._replace(change, found, counters)
+                return self._replace(change, found, contributed)
 
-    def _order(self, change: Change, counted: Entry) -> VersionOrder:
-        """Return the order of a change against the counted entry: by version, unless another rule decides."""
-        order = change.version.order_against(counted.version)
-        if change.reprices:
-            if order is not VersionOrder.SAME:
-                return VersionOrder.OLDER
-            return VersionOrder.SAME if change.fact == counted.fact else VersionOrder.NEWER
-        if change.live and order is not VersionOrder.SAME:
-            return VersionOrder.NEWER  # just read from the source, so clocks do not matter
-        if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and change.fact != counted.fact:
-            return VersionOrder.NEWER  # this release reads a document that an earlier one could not
-        return order
-
-    def _add(self, change: Change, counters: list[PartialKey]) -> Verdict:
+    def _add(self, change: Change, contributed: Contributions) -> Verdict:
+        if isinstance(change.fact, Uncounted):
+            self._append(change, Entry(change.version, change.fact))
+            return Verdict.UNCOUNTED
+        full = self._full([_person_key(change), *contributed.deltas])
+        if full:
+            return _refusal(full)
         entry = Entry(change.version, change.fact)
         self._append(change, entry)
-        self._count.add(entry, counters)
-        return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.ADDED
+        self._count.add(entry, contributed)
+        return Verdict.ADDED
 
-    def _replace(self, change: Change, found: Located, counters: list[PartialKey]) -> Verdict:
+    def _replace(self, change: Change, found: Located, contributed: Contributions) -> Verdict:
         entry, before = Entry(change.version, change.fact), found.entry.fact
+        counted_before = contributions(before)
         # An uncounted entry has no hour of its own. It stays on the page of the entry that it replaces.
         stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
         if stays and self._pages.has_room_for(entry, found):
             self._pages.replace(found, change.user_id, change.document_id, entry)
         else:
             self._pages.remove(found, change.user_id, change.document_id)
-            self._append(change, entry)
-            self._guard_counters(partials_counting(before))
-            self._guard_counters(counters)
-        self._count.replace(before, entry, counters)
+            self._append(change, entry, found.hour if stays else None)
+            self._etag_guards.update(counted_before.deltas)
+            self._etag_guards.update(contributed.deltas)
+        self._count.replace(counted_before, entry, contributed)
         if cited_passage(before) != cited_passage(change.fact):
             self._people.add(change.user_id)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.REPLACED
 
-    def _append(self, change: Change, entry: Entry) -> None:
+    def _append(self, change: Change, entry: Entry, hour: EventHour | None = None) -> None:
         self._people.add(change.user_id)
-        self._pages.append(self._source, change.user_id, change.document_id, entry)
+        self._pages.append(self._source, change.user_id, change.document_id, hour or entry.fact.hour, entry)
 
-    def _guard_counters(self, counters: Iterable[PartialKey]) -> None:
-        """Have partials written, with the months that follow from them, though their counts stay the same.
+    def _full(self, targets: Iterable[PartialKey]) -> list[PartialKey]:
+        """Return the states that have no room for one more document."""
+        return [
+            target
+            for target in targets
+            if (partial := self._partial(target)) is not None
+            and partial.weight > AGGREGATES[target.aggregate].max_bytes - RESERVE_BYTES
+        ]
 
-        A rebuild may read some pages before this fold and some after it. It would find an entry that moved on
-        two pages, or on none, and only one of two changes that cancel out.
-        """
-        for target in counters:
-            self._etag_guards.add(target)
-            if target.aggregate == person_month.NAME:
-                month, _ = person_month.split_key(target.key)
-                self._etag_guards.add(PartialKey(MONTH, month))
+    def outgrown(self, writes: Iterable[Write]) -> list[PartialKey]:
+        """Return the states that would grow beyond their limits."""
+        return [
+            document.target
+            for document, _ in writes
+            if isinstance(document, Partial)
+            and document.weight > AGGREGATES[document.target.aggregate].max_bytes
+            and document.weight > self._weight_before(document)
+        ]
+
+    def _weight_before(self, partial: Partial) -> int:
+        before = self._partial(partial.target)
+        return 0 if before is None else before.weight
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, that list changed pages, or that are guards."""
-        self._guard_counters(self._count.unchanged_in_sum())
+        self._etag_guards |= self._count.unchanged_in_sum()
         targets = (*self._count.contributions.changed(), *self._etag_guards, *self._changed_pages())
         return set(map(partial_id, targets))
 
     def _changed_pages(self) -> dict[PartialKey, list[Page]]:
-        """Return the changed pages by the partial that lists them. Accounts have no day."""
+        """Return the changed pages by the partial that lists them."""
         changed: dict[PartialKey, list[Page]] = {}
         for page in self._pages.edited():
-            if page.source != USERS:
-                changed.setdefault(PartialKey(DAY, page.hour[:10]), []).append(page)
+            changed.setdefault(PartialKey(DAY, page.hour[:10]), []).append(page)
         return changed
 
-    def ids_of_affected_months(self) -> set[str]:
-        """Return the ids of people's months whose derived counts change with the person's state."""
-        return {
-            partial_id(PartialKey(person_month.NAME, person_month.month_key(month, target.key)))
-            for target in self._count.contributions.changed()
-            if target.aggregate == person.NAME
-            for month in person.months_affected(*self._count.change_of(target, self._state))
-        }
-
     def derive(self) -> None:
-        """Add the counts derived from each person's change, for the person's months and for all people.
-
-        The partials that they are derived from are guarded, because another instance may have changed one.
-        """
-        people = self._count.people_changed(self._state)
-        for change in people:
-            self._etag_guards.add(PartialKey(person.NAME, change.user_id))
-            self._etag_guards.update(
-                PartialKey(person_month.NAME, person_month.month_key(month, change.user_id))
-                for month in change.months
-            )
+        """Add the counts derived from each person's change. The people's own partials guard them."""
+        people = self._count.people_changed(self._state, lambda user_id: self._record(user_id).first_known)
+        self._etag_guards.update(PartialKey(person.NAME, change.user_id) for change in people)
         self._count.derive(people)
 
     def writes(self) -> list[Write]:
         """Return the documents to write, each with its next revision and its guarding etag."""
-        written = dict.fromkeys(self._count.contributions.changed())
-        written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(self._people))
+        changed, pages, records = self._count.contributions.changed(), self._changed_pages(), self._records()
+        written = dict.fromkeys(changed)
+        written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(records))
         written |= dict.fromkeys(target for target in sorted(self._etag_guards) if self._partial(target))
         written |= dict.fromkeys(target for target in self._count.newest if self._is_due_for_renewal(target))
-        changed_pages = self._changed_pages()
-        written |= dict.fromkeys(changed_pages)
+        written |= dict.fromkeys(pages)
         partials = {target: self._next(target) for target in written}
-        for target, pages in changed_pages.items():
-            partials[target].pages |= {page.name: page.revision for page in pages}
+        for target, listed in pages.items():
+            partials[target].pages |= {page.name: page.revision for page in listed}
+        for user_id, record in records.items():
+            partials[PartialKey(person.NAME, user_id)].record = record
         documents: list[StateDocument] = [*self._pages.edited(), *partials.values()]
         return [
             Write(document, self._loaded[document.id].etag if document.id in self._loaded else None)
             for document in documents
         ]
 
+    def _records(self) -> dict[str, PersonRecord]:
+        """Return the records of the people whose entries or months change."""
+        records = {user_id: self._record(user_id).copy() for user_id in self._people}
+        for change in self._pages.index_changes:
+            index = records.setdefault(change.user_id, self._record(change.user_id).copy()).index
+            (index.add if change.is_added else index.discard)(change.hashed, change.hour)
+        for target in self._count.contributions.changed():
+            if target.aggregate == person_month.NAME:
+                month, user_id = person_month.split_key(target.key)
+                record = records.setdefault(user_id, self._record(user_id).copy())
+                summary = summary_of(self._count.change_of(target, self._state).after)
+                if summary is None:
+                    record.months.pop(month, None)
+                else:
+                    record.months[month] = summary
+        for user_id, record in records.items():
+            record.pending |= self._has_other_first_month(user_id)
+        return records
+
+    def _has_other_first_month(self, user_id: str) -> bool:
+        """Return whether the first month of a person who was active before changes. Later months show it."""
+        record = self._record(user_id)
+        states = self._count.change_of(PartialKey(person.NAME, user_id), self._state)
+        before, after = (first_month(state, record) for state in states)
+        return before is not None and before != after
+
     def _next(self, target: PartialKey) -> Partial:
         current = self._partial(target)
         if current is None:
-            partial = Partial(self._shard, target, ttl=AGGREGATES[target.aggregate].ttl)
+            ttl = AGGREGATES[target.aggregate].ttl
+            partial = Partial(self._shard, target, revision=self._now, ttl=ttl)
         else:
             partial = current.copy()
         delta = self._count.contributions.deltas.get(target)
@@ -297,8 +383,15 @@ class ShardFold:
     def _find(self, change: Change) -> Located | None:
         return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)
 
-    def _person(self, user_id: str) -> Tally:
-        return self._state(PartialKey(person.NAME, user_id))
+    def _hours_of(self, user_id: str, hashed: str) -> Collection[EventHour]:
+        return set(self._record(user_id).index.hours_of(hashed))
+
+    def _record(self, user_id: str) -> PersonRecord:
+        """Return a person's record before the fold."""
+        partial = self._partial(PartialKey(person.NAME, user_id))
+        if partial is not None and partial.record is not None:
+            return partial.record
+        return self._new_records.get(user_id) or PersonRecord()
 
     def _state(self, target: PartialKey) -> Tally:
         current = self._partial(target)
@@ -307,3 +400,13 @@ class ShardFold:
     def _partial(self, target: PartialKey) -> Partial | None:
         found = self._loaded.get(partial_id(target))
         return found.document if found and isinstance(found.document, Partial) else None
+
+
+def _person_key(change: Change) -> PartialKey:
+    return PartialKey(person.NAME, change.user_id)
+
+
+def _refusal(full: Iterable[PartialKey]) -> Verdict:
+    """Return the verdict on a change for which states have no room."""
+    are_owned = all(AGGREGATES[target.aggregate].owner_of(target.key) is not None for target in full)
+    return Verdict.FULL if are_owned else Verdict.CROWDED

@@ -1,18 +1,17 @@
 """The passage of an incident: the most relevant citation of the interaction that it refers to. Pure.
 
 The ledger of one shard has both documents, on pages of their own sources. Either may arrive first or change
-later. The fold of one therefore looks for the other. The person's state names the interactions that incidents
-refer to; the index of the pages finds the interactions and their incidents.
+later. The fold of one therefore looks for the other. The document index of the person's record knows the
+pages of the interactions, and of the incidents that refer to each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from shared.aggregates import person
-from shared.aggregates.tally import Tally
+from shared.aggregates.document_index import document_hash, reference_hash
 from shared.facts import (
     ABUSE_INCIDENTS,
     USER_INTERACTIONS,
@@ -25,7 +24,8 @@ from shared.facts import (
 from shared.facts.incidents import INTERACTION_ID_PREFIX, interaction_reference
 from shared.ledger.changes import Change
 from shared.ledger.open_pages import Located, OpenPages
-from shared.ledger.pages import Entry, fingerprint, reference_fingerprint
+from shared.ledger.pages import Entry
+from shared.units import EventHour
 
 
 class MovedIncident(NamedTuple):
@@ -47,28 +47,26 @@ class IncidentPassages:
 
     Parameters
     ----------
-    person_state
-        Returns a person's own state.
+    hours_of
+        Returns the hours whose pages may have the documents of a person with a hash.
     """
 
-    def __init__(self, pages: OpenPages, person_state: Callable[[str], Tally]) -> None:
+    def __init__(self, pages: OpenPages, hours_of: Callable[[str, str], Collection[EventHour]]) -> None:
         self._pages = pages
-        self._person_state = person_state
+        self._hours_of = hours_of
 
-    def fingerprints_needed(self, changes: Iterable[Change]) -> set[str]:
-        """Return the fingerprints of interactions that incidents refer to, or of the incidents."""
-        needed: set[str] = set()
-        for change in changes:
-            match change.fact:
-                case IncidentFact(interaction=str(target)):
-                    needed.update(
-                        fingerprint(USER_INTERACTIONS, change.user_id, document_id)
-                        for document_id in _possible_ids(target)
-                    )
-                case _ if self._is_pointed_at(change):
-                    reference = interaction_reference(change.document_id)
-                    needed.add(reference_fingerprint(ABUSE_INCIDENTS, change.user_id, reference))
-        return needed
+    def hours_needed(self, change: Change) -> Iterator[tuple[str, EventHour]]:
+        """Yield the sources and hours with the interaction that an incident refers to, or the incidents."""
+        match change.fact:
+            case IncidentFact(interaction=str(target)):
+                for document_id in _possible_ids(target):
+                    hashed = document_hash(USER_INTERACTIONS, document_id)
+                    for hour in self._hours_of(change.user_id, hashed):
+                        yield USER_INTERACTIONS, hour
+            case InteractionFact() | Uncounted():
+                # An uncounted entry does not record its source. If it is no interaction, nothing is found.
+                for hour in self._hours_of_incidents(change):
+                    yield ABUSE_INCIDENTS, hour
 
     def with_passage(self, change: Change) -> Change:
         """Return the change of an incident with its passage. Other changes are returned unchanged.
@@ -96,7 +94,7 @@ class IncidentPassages:
         targets = {
             (change.user_id, interaction_reference(change.document_id))
             for change in changes
-            if self._is_pointed_at(change)
+            if isinstance(change.fact, InteractionFact | Uncounted) and self._hours_of_incidents(change)
         }
         for user_id, target in sorted(targets):
             interaction = self._interaction(user_id, target)
@@ -115,12 +113,9 @@ class IncidentPassages:
                     after = Entry(found.entry.version, replace(fact, passage=passage))
                     yield MovedIncident(user_id, document_id, found, after)
 
-    def _is_pointed_at(self, change: Change) -> bool:
-        # An uncounted entry does not record its source. If it is not an interaction, nothing is found.
-        if not isinstance(change.fact, InteractionFact | Uncounted):
-            return False
-        state = self._person_state(change.user_id)
-        return person.is_flagged(state, interaction_reference(change.document_id))
+    def _hours_of_incidents(self, change: Change) -> Collection[EventHour]:
+        hashed = reference_hash(ABUSE_INCIDENTS, interaction_reference(change.document_id))
+        return self._hours_of(change.user_id, hashed)
 
     def _interaction(self, user_id: str, target: str) -> Fact | Uncounted | None:
         for document_id in _possible_ids(target):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from shared.aggregates.document_index import document_hash, reference_hash
 from shared.facts import FACTS
 from shared.ledger.pages import Entry, Page, page_id
 from shared.ledger.shards import ShardId
@@ -21,19 +22,36 @@ class Located(NamedTuple):
     entry: Entry
 
 
+class IndexChange(NamedTuple):
+    """An addition to a person's document index, or a removal."""
+
+    user_id: str
+    hashed: str
+    hour: EventHour
+    is_added: bool
+
+
 class OpenPages:
     """Pages of one shard. A loaded page is never changed. The first edit copies it.
 
     Adding a page indexes the entries of the given people, so that :meth:`find` is a lookup.
 
+    Attributes
+    ----------
+    index_changes
+        What the edits change in the document indexes of people's records.
+
     Parameters
     ----------
     users
         The people whose entries can be found.
+    first_revision
+        The revision before the first one of a new page.
     """
 
-    def __init__(self, shard: ShardId, users: Collection[str]) -> None:
+    def __init__(self, shard: ShardId, users: Collection[str], first_revision: int) -> None:
         self._shard = shard
+        self._first_revision = first_revision
         self._users = frozenset(users)
         self._pages: dict[str, Page] = {}
         self._edited: set[str] = set()
@@ -41,6 +59,7 @@ class OpenPages:
         """Page ids by source, user and document id. Two, if a stale cached page has the entry as well."""
         self._referring: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
         """Ids of the referring documents, by source, user and referenced document of another source."""
+        self.index_changes: list[IndexChange] = []
 
     def add(self, pages: Iterable[Page]) -> None:
         """Add loaded pages."""
@@ -77,6 +96,10 @@ class OpenPages:
         """Return the documents of a source that refer to a document of another source, in order."""
         return sorted(self._referring.get((source, user_id, reference), ()))
 
+    def parts(self, source: str, hour: EventHour) -> list[str]:
+        """Return the ids of all parts of an hour, as far as its first part is loaded."""
+        return [page_id(source, hour, part) for part in range(self.last_part(source, hour) + 1)]
+
     def last_part(self, source: str, hour: EventHour) -> int:
         """Return the number of an hour's last part, which receives new entries, as far as it is loaded."""
         first = self._pages.get(page_id(source, hour))
@@ -89,6 +112,10 @@ class OpenPages:
     def replace(self, at: Located, user_id: str, document_id: str, entry: Entry) -> None:
         """Replace an older version by an entry."""
         page = self._edit(at.page_id)
+        before, after = at.entry.fact.reference, entry.fact.reference
+        if before != after:
+            self._change_index(page, user_id, before, is_added=False)
+            self._change_index(page, user_id, after, is_added=True)
         page.put(user_id, document_id, entry)
         self._index(page, at.page_id, user_id, document_id)
 
@@ -96,10 +123,12 @@ class OpenPages:
         """Drop an entry."""
         page = self._edit(at.page_id)
         page.remove(user_id, document_id)
+        hashed = document_hash(page.source, document_id)
+        self.index_changes.append(IndexChange(user_id, hashed, page.hour, is_added=False))
+        self._change_index(page, user_id, at.entry.fact.reference, is_added=False)
 
-    def append(self, source: str, user_id: str, document_id: str, entry: Entry) -> None:
-        """Add a new entry to the last part of its hour. If that part is full, a new part starts."""
-        hour = entry.fact.hour
+    def append(self, source: str, user_id: str, document_id: str, hour: EventHour, entry: Entry) -> None:
+        """Add a new entry to the last part of an hour. If that part is full, a new part starts."""
         part = self.last_part(source, hour)
         page = self._edit_part(source, hour, part)
         if page.full:
@@ -108,6 +137,14 @@ class OpenPages:
             page = self._edit_part(source, hour, part)
         page.put(user_id, document_id, entry)
         self._index(page, page.id, user_id, document_id)
+        hashed = document_hash(source, document_id)
+        self.index_changes.append(IndexChange(user_id, hashed, hour, is_added=True))
+        self._change_index(page, user_id, entry.fact.reference, is_added=True)
+
+    def _change_index(self, page: Page, user_id: str, reference: str | None, *, is_added: bool) -> None:
+        if reference is not None:
+            hashed = reference_hash(page.source, reference)
+            self.index_changes.append(IndexChange(user_id, hashed, page.hour, is_added))
 
     def edited(self) -> list[Page]:
         """Return the changed pages, each with its next revision, in order of their ids."""
@@ -116,7 +153,7 @@ class OpenPages:
     def _edit_part(self, source: str, hour: EventHour, part: int) -> Page:
         document_id = page_id(source, hour, part)
         if document_id not in self._pages:
-            self._pages[document_id] = Page(self._shard, source, hour, part)
+            self._pages[document_id] = Page(self._shard, source, hour, part, revision=self._first_revision)
         return self._edit(document_id)
 
     def _edit(self, document_id: str) -> Page:

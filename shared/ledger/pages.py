@@ -1,8 +1,8 @@
 """Ledger pages: the record of counted documents in ``view_state``.
 
 A page holds the facts of one source, shard and hour, by user and document id. If a page is full, the hour
-continues in another part. The ``ids`` of a page are indexed. They find the page of a document whose time was
-corrected after it was counted.
+continues in another part. The person's record knows the hours of their documents
+(:mod:`shared.aggregates.document_index`), so that the page of a document whose time was corrected is found.
 """
 
 from __future__ import annotations
@@ -12,29 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from xxhash import xxh3_64_hexdigest
-
 from shared.aggregates.base import state_ttl
 from shared.facts import FACTS, Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
-from shared.ledger.sizes import ENVELOPE_BYTES
+from shared.ledger.sizes import ENVELOPE_BYTES, MAX_PAGE_BYTES, PAGE_BYTES
 from shared.units import EventHour, Millis
 
 LEDGER = "ledger"
 
-PAGE_ENTRIES = 160
-PAGE_BYTES = 96 * 1024
-"""Size at which a page is full. Every batch with a document of its hour rewrites the whole page. 160 facts of
-some 400 bytes are 64 KB; replacing them costs an estimated 67 RU, plus the index of the ids. With 64 shards
-that is 10,000 documents an hour. More documents start further parts instead of more expensive writes. Facts
-with many citations fill a page sooner."""
-
-MAX_PAGE_BYTES = 512 * 1024
-"""Size up to which a page may grow when its entries become larger. Beyond it they move to another part."""
-
-_ENTRY_OVERHEAD = 60
-"""Bytes of an entry besides its ids, version and fact: a fingerprint among the ``ids``, quotes, commas."""
+_ENTRY_OVERHEAD = 24
+"""Bytes of an entry besides its ids, version and fact: quotes, commas and braces."""
 
 
 class Entry(NamedTuple):
@@ -43,20 +31,14 @@ class Entry(NamedTuple):
     version: Version
     fact: Fact | Uncounted
 
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which it is stored."""
+        return {"v": self.version.encode(), "f": self.fact.encode()}
+
 
 def page_id(source: str, hour: EventHour, part: int = 0) -> str:
     """Return the id of a ledger page."""
     return f"{LEDGER}|{source}|{hour}" + (f"|{part}" if part else "")
-
-
-def fingerprint(source: str, user_id: str, document_id: str) -> str:
-    """Return the 64-bit index key of a document. A collision costs one extra read and changes no count."""
-    return xxh3_64_hexdigest(f"{source}\0{user_id}\0{document_id}".encode())
-
-
-def reference_fingerprint(source: str, user_id: str, reference: str) -> str:
-    """Return the 64-bit index key of a source's documents that refer to one document of another source."""
-    return fingerprint(f"{source} to", user_id, reference)
 
 
 def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
@@ -105,7 +87,7 @@ class Page:
     def put(self, user_id: str, document_id: str, entry: Entry) -> None:
         """Set the entry of a document."""
         documents = self.entries.setdefault(user_id, {})
-        stored = {"v": entry.version.encode(), "f": entry.fact.encode()}
+        stored = entry.encode()
         if document_id in documents:
             self.size -= entry_size(user_id, document_id, documents[document_id])
         self.size += entry_size(user_id, document_id, stored)
@@ -143,7 +125,7 @@ class Page:
     @property
     def full(self) -> bool:
         """Whether new entries must go to the next part."""
-        return self.size >= PAGE_BYTES or sum(map(len, self.entries.values())) >= PAGE_ENTRIES
+        return self.size >= PAGE_BYTES
 
     def has_room_for(self, entry: Entry) -> bool:
         """Return whether an entry fits on this page instead of its older version."""
@@ -178,21 +160,10 @@ class Page:
             "part": self.part,
             "parts": self.parts,
             "revision": self.revision,
-            "ids": sorted(self._fingerprints()),
             "size": self.size,
             "entries": self.entries,
             "ttl": state_ttl(self.source),
         }
-
-    def _fingerprints(self) -> set[str]:
-        refers = FACTS[self.source].REFERENCE_KEY
-        found: set[str] = set()
-        for user_id, documents in self.entries.items():
-            for document_id, stored in documents.items():
-                found.add(fingerprint(self.source, user_id, document_id))
-                if refers in stored["f"]:
-                    found.add(reference_fingerprint(self.source, user_id, stored["f"][refers]))
-        return found
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> Self:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from shared.aggregates.base import STATE_TTL, PartialKey
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES
@@ -25,10 +26,17 @@ _SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 
 @lru_cache(maxsize=65_536)  # a fold needs the id of each of its partials several times
 def partial_id(target: PartialKey) -> str:
-    """Return the id of a partial. A key with characters that an id may not contain is hashed."""
-    key = target.key
-    safe = key if _SAFE_KEY.fullmatch(key) else f"~{sha256(key.encode()).hexdigest()}"
-    return f"{PARTIAL}|{target.aggregate}|{safe}"
+    """Return the id of a partial. What an id may not contain is hashed, after the key's first separator."""
+    return f"{PARTIAL}|{target.aggregate}|{_safe(target.key)}"
+
+
+def _safe(key: str) -> str:
+    if _SAFE_KEY.fullmatch(key):
+        return key
+    head, separator, tail = key.partition("|")
+    if separator and _SAFE_KEY.fullmatch(head):
+        return f"{head}|~{sha256(tail.encode()).hexdigest()}"
+    return f"~{sha256(key.encode()).hexdigest()}"
 
 
 @dataclass(slots=True)
@@ -42,6 +50,8 @@ class Partial:
     ttl: int = STATE_TTL
     newest: int = 0
     """Write time of the newest version that changed or renewed it, in seconds since the epoch."""
+    record: PersonRecord | None = None
+    """What is known of the person. Only partials of ``person`` have it."""
     pages: dict[str, int] = field(default_factory=dict)
     """Revisions of the ledger pages of its day, by page id. Only partials of ``day`` list them: what is built
     from a day's pages is up to date as long as none of these revisions differs."""
@@ -54,15 +64,18 @@ class Partial:
     @property
     def weight(self) -> int:
         """Estimated bytes of the stored document."""
-        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight + LISTED_PAGE_BYTES * len(self.pages)
+        listed = LISTED_PAGE_BYTES * len(self.pages)
+        record = 0 if self.record is None else self.record.weight
+        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight + listed + record
 
     def copy(self) -> Partial:
         """Return an independent copy of the partial."""
-        return replace(self, state=self.state.copy(), pages=dict(self.pages))
+        record = None if self.record is None else self.record.copy()
+        return replace(self, state=self.state.copy(), record=record, pages=dict(self.pages))
 
     def encode(self) -> dict[str, Any]:
         """Return the stored document."""
-        return {
+        stored = {
             "id": self.id,
             "shard": self.shard,
             "kind": PARTIAL,
@@ -72,8 +85,12 @@ class Partial:
             "state": self.state.encode(),
             "newest": self.newest,
             "ttl": self.ttl,
-            **({"pages": self.pages} if self.pages else {}),
         }
+        if self.record is not None:
+            stored["record"] = self.record.encode()
+        if self.pages:
+            stored["pages"] = self.pages
+        return stored
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> Self:
@@ -82,8 +99,9 @@ class Partial:
             ShardId(stored["shard"]),
             PartialKey(stored["aggregate"], stored["key"]),
             stored["revision"],
-            Tally(stored["state"]),
+            Tally.decode(stored["state"]),
             stored["ttl"],
             stored["newest"],
+            PersonRecord.decode(stored["record"]) if "record" in stored else None,
             stored.get("pages", {}),
         )

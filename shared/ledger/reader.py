@@ -13,8 +13,8 @@ from azure.cosmos.aio import ContainerProxy
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
 from shared.cosmos.queries import Query, in_list, numbered, run_query
-from shared.ledger.pages import LEDGER
-from shared.ledger.partials import PARTIAL
+from shared.ledger.pages import LEDGER, page_id
+from shared.ledger.partials import PARTIAL, partial_id
 from shared.ledger.shards import ShardId
 from shared.units import EventHour
 
@@ -23,30 +23,41 @@ Item = Mapping[str, Any]
 
 PAGES_IN_HOURS = Query(
     "pages_in_hours",
-    f"SELECT * FROM c WHERE c.kind = '{LEDGER}' AND c.hour >= @first AND c.hour <= @last"
-    " AND (c.source = @source0 OR c.source = @source1) AND STARTSWITH(c.shard, @generation)",
+    "SELECT * FROM c WHERE ((c.id >= @first0 AND c.id < @after0) OR (c.id >= @first1 AND c.id < @after1))"
+    " AND STARTSWITH(c.shard, @generation)",
 )
 PAGES_WRITTEN_SINCE = Query(
-    "pages_written_since",
-    f"SELECT * FROM c WHERE c.kind = '{LEDGER}' AND c.hour >= @hour AND c._ts >= @since",
+    "pages_written_since", "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since"
 )
-PAGES_OF_SHARD = Query("pages_of_shard", f"SELECT * FROM c WHERE c.kind = '{LEDGER}'")
+PAGES_OF_SHARD = Query("pages_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{LEDGER}|')")
 PERSONS_OF_SHARD = Query(
-    "persons_of_shard", f"SELECT * FROM c WHERE c.kind = '{PARTIAL}' AND c.aggregate = @person"
+    "persons_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
 )
 PARTIALS_OF_SHARD = Query(
-    "partials_of_shard", f"SELECT * FROM c WHERE c.kind = '{PARTIAL}' AND c.aggregate != @person"
+    "partials_of_shard",
+    f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|') AND NOT STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')",
 )
 
-_KEYS = f"SELECT c.aggregate, c.key FROM c WHERE c.kind = '{PARTIAL}' AND STARTSWITH(c.shard, @generation)"
+_KEYS = f"SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|') AND STARTSWITH(c.shard, @generation)"
 ALL_KEYS = Query("all_keys", _KEYS)
 KEYS_WRITTEN_SINCE = Query("keys_written_since", f"{_KEYS} AND c._ts >= @since")
 KEYS_WITH_PREFIX = Query(
-    "keys_with_prefix", f"{_KEYS} AND c.aggregate = @aggregate AND STARTSWITH(c.key, @prefix)"
+    "keys_with_prefix",
+    "SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, @start) AND STARTSWITH(c.shard, @generation)",
 )
-PASSAGE_GROUPS_OF_DAY = Query(
-    "passage_groups_of_day",
-    "SELECT c.shard FROM c WHERE c.kind = 'usage' AND c.id = @id AND STARTSWITH(c.shard, @start)",
+TIERS_OF_PEOPLE = Query(
+    "tiers_of_people",
+    "SELECT c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
+    f" 'refused': c.record.refused}} AS record FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
+    " AND STARTSWITH(c.shard, @generation)",
+)
+PENDING_PEOPLE = Query(
+    "pending_people",
+    "SELECT c.key FROM c WHERE c.record.pending = true AND STARTSWITH(c.shard, @generation)",
+)
+REFUSING_PEOPLE = Query(
+    "refusing_people",
+    "SELECT c.key FROM c WHERE c.record.refused = true AND STARTSWITH(c.shard, @generation)",
 )
 
 
@@ -54,19 +65,15 @@ def _documents_by_id(ids: Sequence[str]) -> Query:
     return Query("documents_by_id", f"SELECT * FROM c WHERE c.id IN ({in_list('id', ids)})")
 
 
-def _pages_by_fingerprint(fingerprints: Sequence[str]) -> Query:
-    any_of = " OR ".join(f"ARRAY_CONTAINS(c.ids, @{name})" for name in numbered("fingerprint", fingerprints))
+def _partials_by_key(ids: Sequence[str]) -> Query:
     return Query(
-        "pages_by_fingerprint", f"SELECT c.id, c._etag FROM c WHERE c.kind = '{LEDGER}' AND ({any_of})"
+        "partials_by_key", f"SELECT * FROM c WHERE c.id IN ({in_list('id', ids)}) AND c._ts >= @since"
     )
 
 
-def _partials_by_key(aggregates: Sequence[str], keys: Sequence[str]) -> Query:
-    return Query(
-        "partials_by_key",
-        f"SELECT * FROM c WHERE c.aggregate IN ({in_list('aggregate', aggregates)})"
-        f" AND c.key IN ({in_list('key', keys)}) AND c._ts >= @since",
-    )
+def _after(hour: EventHour, source: str) -> str:
+    """Return the first id after all parts of an hour."""
+    return f"{page_id(source, hour)}~"
 
 
 class StateReader:
@@ -79,24 +86,15 @@ class StateReader:
         """Yield a shard's documents with these ids. Missing documents are skipped."""
         return self._in_shard(_documents_by_id(ids), shard, numbered("id", ids))
 
-    def pages_by_fingerprint(self, shard: ShardId, fingerprints: Sequence[str]) -> AsyncIterator[Item]:
-        """Yield ``id`` and ``_etag`` of a shard's ledger pages that index any of the fingerprints."""
-        return self._in_shard(
-            _pages_by_fingerprint(fingerprints), shard, numbered("fingerprint", fingerprints)
-        )
-
     def partials_by_key(
         self, targets: Sequence[PartialKey], *, since: int, shard: ShardId | None = None
     ) -> AsyncIterator[Item]:
-        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all shards.
-
-        Aggregates and keys are matched separately. The rows may contain pairs that were not requested.
-        """
-        aggregates, keys = sorted({t.aggregate for t in targets}), sorted({t.key for t in targets})
+        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all shards."""
+        ids = [partial_id(target) for target in targets]
         return run_query(
             self._container,
-            _partials_by_key(aggregates, keys),
-            {"since": since} | numbered("aggregate", aggregates) | numbered("key", keys),
+            _partials_by_key(ids),
+            {"since": since} | numbered("id", ids),
             partition_key=shard,
         )
 
@@ -104,12 +102,18 @@ class StateReader:
         self, generation: int, first: EventHour, last: EventHour, sources: tuple[str, str]
     ) -> AsyncIterator[Item]:
         """Yield the ledger pages of two sources in all shards, from one hour to another, both included."""
-        values = {"first": first, "last": last} | numbered("source", sources)
+        values = numbered("first", [page_id(source, first) for source in sources])
+        values |= numbered("after", [_after(last, source) for source in sources])
         return self._of_generation(PAGES_IN_HOURS, generation, values)
 
-    def pages_written_since(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Item]:
+    def pages_written_since(
+        self, shard: ShardId, source: str, hour: EventHour, since: int
+    ) -> AsyncIterator[Item]:
         """Yield a shard's ledger pages of an hour and later that were written since a time (``_ts``)."""
-        return self._in_shard(PAGES_WRITTEN_SINCE, shard, {"hour": hour, "since": since})
+        first, after = page_id(source, hour), f"{LEDGER}|{source}~"
+        return self._in_shard(
+            PAGES_WRITTEN_SINCE, shard, {"first": first, "after": after, "since": since}
+        )
 
     def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield all ledger pages of a shard."""
@@ -117,11 +121,11 @@ class StateReader:
 
     def persons_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield the ``person`` partials of a shard."""
-        return self._in_shard(PERSONS_OF_SHARD, shard, {"person": person.NAME})
+        return self._in_shard(PERSONS_OF_SHARD, shard, {})
 
     def partials_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield all partials of a shard except the ``person`` partials."""
-        return self._in_shard(PARTIALS_OF_SHARD, shard, {"person": person.NAME})
+        return self._in_shard(PARTIALS_OF_SHARD, shard, {})
 
     def all_keys(self, generation: int) -> AsyncIterator[PartialKey]:
         """Yield the keys of all partials of a generation, without duplicates."""
@@ -133,13 +137,20 @@ class StateReader:
 
     def keys_with_prefix(self, generation: int, aggregate: str, prefix: str) -> AsyncIterator[PartialKey]:
         """Yield the keys of an aggregate that begin with a prefix, of all partials of a generation."""
-        values = {"aggregate": aggregate, "prefix": prefix}
+        values = {"start": f"{PARTIAL}|{aggregate}|{prefix}"}
         return _distinct(self._of_generation(KEYS_WITH_PREFIX, generation, values))
 
-    async def passage_groups_of_day(self, document_id: str, start: str) -> list[str]:
-        """Return the partitions that begin with a prefix and hold the passage usage of a day."""
-        rows = run_query(self._container, PASSAGE_GROUPS_OF_DAY, {"id": document_id, "start": start})
-        return [str(row["shard"]) async for row in rows]
+    def tiers_of_people(self, generation: int) -> AsyncIterator[Item]:
+        """Yield ``state`` and ``record`` of every person, without what their tiers do not need."""
+        return self._of_generation(TIERS_OF_PEOPLE, generation, {})
+
+    def pending_people(self, generation: int) -> AsyncIterator[str]:
+        """Yield the user ids of people whose change of consent is not yet applied to what is published."""
+        return _keys(self._of_generation(PENDING_PEOPLE, generation, {}))
+
+    def refusing_people(self, generation: int) -> AsyncIterator[str]:
+        """Yield the user ids of people who refuse user-level analytics."""
+        return _keys(self._of_generation(REFUSING_PEOPLE, generation, {}))
 
     def _in_shard(self, query: Query, shard: ShardId, values: Mapping[str, Any]) -> AsyncIterator[Item]:
         return run_query(self._container, query, values, partition_key=shard)
@@ -155,3 +166,8 @@ async def _distinct(rows: AsyncIterator[Item]) -> AsyncIterator[PartialKey]:
         if target not in seen:
             seen.add(target)
             yield target
+
+
+async def _keys(rows: AsyncIterator[Item]) -> AsyncIterator[str]:
+    async for row in rows:
+        yield row["key"]

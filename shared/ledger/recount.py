@@ -1,22 +1,23 @@
 """Recount the partials of a shard from its ledger alone. Pure: a rebuild loads and commits.
 
-Stored ``person`` partials are trusted, because they outlive the ledger. All state about people is derived
-from them.
+The active days in stored ``person`` partials are trusted, because they outlive the ledger. All state about
+people is derived from them. The summaries of people's months in their records are made again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.aggregates import AGGREGATES, partials_counting, person
+from shared.aggregates import AGGREGATES, contributions, person, person_month
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_month import summary_of
 from shared.aggregates.tally import Tally
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
-from shared.units import Day, day_after
+from shared.units import Day, Millis, day_after, event_hour
 
 RETAINED_DAYS, COUNTED_DAYS = 90, 365
 """A recount does not change state of a period that began more than 90 days ago, because sessions and their
@@ -31,20 +32,21 @@ class Recount:
     ----------
     stored
         Every partial of the shard with its etag. ``person`` partials are at least as new as the others.
-    today
-        The current UTC day.
+    now
+        The current time.
     """
 
-    def __init__(self, shard: ShardId, stored: Mapping[PartialKey, Loaded], today: Day) -> None:
+    def __init__(self, shard: ShardId, stored: Mapping[PartialKey, Loaded], now: Millis) -> None:
         self._shard = shard
         self._stored = stored
-        self._today = today
+        self._now = now
+        self._today = Day(event_hour(now)[:10])
         self._count = CountedEntries()
 
     def add(self, page: Page) -> None:
         """Count the entries of a page."""
         for _, _, entry in page:
-            self._count.add(entry, partials_counting(entry.fact))
+            self._count.add(entry, contributions(entry.fact))
 
     def derive(self) -> None:
         """Add the counts derived from people. Call it after all pages are added.
@@ -57,7 +59,11 @@ class Recount:
                 stored = self._partial(target)
                 deltas[target] = Tally() if stored is None else stored.state.copy()
         # Nothing is counted before a recount: every person and month changes from an empty state.
-        self._count.derive(self._count.people_changed(lambda _: Tally()))
+        self._count.derive(self._count.people_changed(lambda _: Tally(), self._first_known))
+
+    def _first_known(self, user_id: str) -> Day | None:
+        stored = self._partial(PartialKey(person.NAME, user_id))
+        return None if stored is None or stored.record is None else stored.record.first_known
 
     def targets(self) -> set[PartialKey]:
         """Return all partials that are counted or stored."""
@@ -75,19 +81,37 @@ class Recount:
     def _corrected(self, target: PartialKey) -> Partial | None:
         """Return a corrected partial, None if it is correct or the facts behind it have expired."""
         current = self._partial(target)
-        if target.aggregate == person.NAME or self._is_past(
-            target, COUNTED_DAYS if current is None else RETAINED_DAYS
-        ):
+        if target.aggregate == person.NAME:
+            return self._with_summaries(target, current)
+        if self._is_past(target, COUNTED_DAYS if current is None else RETAINED_DAYS):
             return None
         state = self._count.contributions.deltas.get(target, Tally())
         if current is None:
-            partial = Partial(self._shard, target, ttl=AGGREGATES[target.aggregate].ttl) if state else None
+            ttl = AGGREGATES[target.aggregate].ttl
+            partial = Partial(self._shard, target, revision=self._now, ttl=ttl) if state else None
         else:
             partial = current.copy() if current.state != state else None
         if partial is not None:
             partial.state = state
             partial.revision += 1
             partial.newest = max(partial.newest, self._count.newest.get(target, 0))
+        return partial
+
+    def _with_summaries(self, target: PartialKey, current: Partial | None) -> Partial | None:
+        """Return a person's partial with other summaries of months, None if they are right."""
+        if current is None or current.record is None:
+            return None
+        record = current.record.copy()
+        for month in person.active_months(current.state):
+            key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
+            summary = summary_of(self._count.contributions.deltas.get(key, Tally()))
+            if summary is not None and not self._is_past(key, RETAINED_DAYS):
+                record.months[month] = summary
+        if record == current.record:
+            return None
+        partial = current.copy()
+        partial.record = record
+        partial.revision += 1
         return partial
 
     def _is_past(self, target: PartialKey, days: int) -> bool:

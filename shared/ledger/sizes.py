@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from shared.units import KILOBYTE
+
 ENVELOPE_BYTES = 400
 """Estimated bytes of a stored document besides its entries or counts: ids, names, system properties."""
+
+PAGE_BYTES = 80 * KILOBYTE
+"""Size at which a page is full. Every batch with a document of its hour rewrites the whole page. 160 facts of
+some 400 bytes are 64 KB; replacing them costs an estimated 67 RU. More documents start further parts instead
+of more expensive writes."""
+
+MAX_PAGE_BYTES = 112 * KILOBYTE
+"""Size up to which a page may grow when its entries become larger. Beyond it they move to another part."""
+
+RESERVE_BYTES = 4 * KILOBYTE
+"""Room that a state is taken to need for one more document, so that a full state refuses it without a try."""
+
+MAX_MOVED_INCIDENTS = 4
+"""Incidents that follow an interaction to its text in one transaction."""
 
 MEMORY_PER_JSON_BYTE = 4
 """A decoded document needs about 3.7 times the bytes of its JSON: 100 pages of 96 KB needed 35 MB."""

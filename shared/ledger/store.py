@@ -18,7 +18,6 @@ from shared.concurrency import batched
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.errors import TooLargeError
-from shared.ledger.fold import DocumentsById, Need, PagesByFingerprint
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
@@ -107,53 +106,34 @@ class ShardStore:
         """Drop a shard from the cache. Called after a conflict, or after a commit with an unknown outcome."""
         self._cache.forget(shard)
 
-    async def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
-        """Return the documents that a fold needs, by id, from the cache or from the container.
+    async def load(
+        self, shard: ShardId, ids: Collection[str], *, stored: bool = False
+    ) -> dict[str, Loaded]:
+        """Return the documents with these ids, from the cache or from the container.
+
+        Parameters
+        ----------
+        stored
+            Read the container even if the documents are cached.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        match need:
-            case DocumentsById(ids):
-                return await self.load(shard, ids)
-            case PagesByFingerprint(fingerprints):
-                # A page that was cached before a document was added to it would hide the document.
-                etags = await self._find_pages(shard, fingerprints)
-                return await self.load(shard, etags, etags)
-
-    async def load(
-        self, shard: ShardId, ids: Collection[str], etags: Mapping[str, str] | None = None
-    ) -> dict[str, Loaded]:
-        """Return the documents with these ids, from the cache or from the container.
-
-        Parameters
-        ----------
-        etags
-            The stored etags. A document that is cached with a different etag is read again.
-        """
         known: dict[str, Loaded] = {}
         absent: list[str] = []
         for document_id in ids:
-            cached = self._cache.get(shard, document_id)
-            if cached is None or (etags and cached.loaded.etag != etags.get(document_id)):
+            cached = None if stored else self._cache.get(shard, document_id)
+            if cached is None:
                 absent.append(document_id)
             else:
                 known[document_id] = cached.loaded
-        for document_id, stored in (await self._read(shard, absent)).items():
-            read = _decoded(stored)
+        for document_id, item in (await self._read(shard, absent)).items():
+            read = _decoded(item)
             self._cache.put(shard, document_id, read)
             known[document_id] = read.loaded
         return known
-
-    async def _find_pages(self, shard: ShardId, fingerprints: Sequence[str]) -> dict[str, str]:
-        """Return the ids and etags of the ledger pages that index any of the fingerprints."""
-        found: dict[str, str] = {}
-        for chunk in batched(fingerprints, IDS_PER_QUERY):
-            async for page in self._reader.pages_by_fingerprint(shard, chunk):
-                found[page["id"]] = page["_etag"]
-        return found
 
     async def commit(self, shard: ShardId, writes: Iterable[Write]) -> None:
         """Write the documents in one transaction, each only if its guard still holds.

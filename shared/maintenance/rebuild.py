@@ -23,11 +23,11 @@ from shared.ledger.recount import Recount
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
-from shared.periods import day_text
 from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
+from shared.units import to_millis
 from shared.views import VIEWS
 
 WRITES_PER_TRANSACTION = 50
@@ -146,7 +146,7 @@ class Rebuilder:
     async def _recount(self, shard: ShardId, report: RebuildReport) -> Recount:
         # Partials are read first, so that the etag of one that changes afterwards stops the commit.
         stored = await self._partials(shard)
-        recount = Recount(shard, stored, day_text(self._clock.now()))
+        recount = Recount(shard, stored, to_millis(self._clock.now()))
         async for item in self._reader.pages_of_shard(shard):
             report.pages += 1
             recount.add(Page.decode(item))

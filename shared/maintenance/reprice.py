@@ -222,9 +222,8 @@ class Repricer:
 
     async def _pages(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Page]:
         """Yield a shard's stored pages, without using or changing the cache."""
-        async for item in self._reader.pages_written_since(shard, hour, since):
-            if item["source"] == USER_INTERACTIONS:
-                yield Page.decode(item)
+        async for item in self._reader.pages_written_since(shard, USER_INTERACTIONS, hour, since):
+            yield Page.decode(item)
 
     async def _read(self) -> _Progress:
         item = await self._document.read()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.aggregates import AGGREGATES
+from shared.aggregates import AGGREGATES, person
 from shared.aggregates.base import PartialKey
 from shared.ledger.partials import PARTIAL
 from shared.publishing.decide import Delivery, Origin, digest_of
@@ -27,8 +27,10 @@ class ViewInput:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever counted for the document."""
-        return not any(state.partials for state in self.merged.values())
+        """Whether nothing was ever counted for the document. A person's record alone is not a count."""
+        return not any(
+            state.partials for target, state in self.merged.items() if target.aggregate != person.NAME
+        )
 
     def stamp(self, generation: int, tick: str) -> Stamp:
         """Return the stamp that is stored in the document."""
@@ -50,7 +52,11 @@ class ViewInput:
         return Delivery(generation, revision, until)
 
     def states(self) -> States:
-        return States({target: state.state() for target, state in self.merged.items()})
+        records = {target.key: state.record() for target, state in self.merged.items()}
+        return States(
+            {target: state.state() for target, state in self.merged.items()},
+            {user_id: record for user_id, record in records.items() if record is not None},
+        )
 
 
 @dataclass(slots=True)

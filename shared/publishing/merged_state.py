@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally, merged
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
@@ -71,6 +72,10 @@ class MergedState:
     def revisions(self) -> list[tuple[ShardId, int]]:
         """Return the revision of each shard, sorted: equal only for equal states."""
         return sorted((shard, stored.partial.revision) for shard, stored in self.partials.items())
+
+    def record(self) -> PersonRecord | None:
+        """Return the record of the person that the state belongs to, None if it has none."""
+        return next((s.partial.record for s in self.partials.values() if s.partial.record is not None), None)
 
     def state(self) -> Tally:
         """Return the sum over all shards."""

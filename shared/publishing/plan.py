@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from shared.aggregates import person_month
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_record import PersonRecord
 from shared.publishing.merged_state import StoredPartial, owner_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
@@ -41,29 +43,25 @@ def documents_affected_by(targets: Iterable[PartialKey], schedule: Schedule) -> 
     )
 
 
-def documents_revoked_by(delivered: Delivered) -> list[DocumentKey]:
-    """Return the documents that changed states delete: the documents of a person who refuses analytics."""
+def documents_of_person(user_id: str, record: PersonRecord) -> list[DocumentKey]:
+    """Return every document about a person, in all views and of all months with activity."""
+    months = [
+        PartialKey(person_month.NAME, person_month.month_key(month, user_id))
+        for month in sorted(record.index.months())
+    ]
     return [
-        DocumentKey(name, key)
-        for target, changes in delivered.items()
-        for name, view in VIEWS.items()
-        if any(view.revokes(target, stored.partial.state) for stored in changes)
-        for key in view.keys_affected_by(target)
+        document
+        for schedule in Schedule
+        for document in documents_affected_by(months, schedule)
     ]
 
 
-def documents_emptied_by(delivered: Delivered) -> list[DocumentKey]:
-    """Return the documents that are computed from a person's state that is now empty.
-
-    An empty state records no refusal. These documents are deleted now, because a later refusal would not
-    reach them.
-    """
+def people_pending(delivered: Delivered) -> list[str]:
+    """Return the people whose published documents have to follow a change of their record."""
     return [
-        DocumentKey(name, key)
+        target.key
         for target, changes in delivered.items()
-        if owner_of(target) is not None and not all(stored.partial.state for stored in changes)
-        for name, view in VIEWS.items()
-        for key in view.keys_affected_by(target)
+        if any(stored.partial.record is not None and stored.partial.record.pending for stored in changes)
     ]
 
 

@@ -7,7 +7,7 @@ instances. Every document carries the state that it was computed from, and the n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from shared.cosmos.charges import measured_cost
 from shared.cosmos.retries import is_service_fault, retrying
 from shared.errors import TransientStaleReadError, UnknownViewError
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.decide import (
     Candidate,
     NeedsRead,
@@ -46,9 +47,9 @@ from shared.publishing.plan import (
     DocumentKey,
     batches_within_memory,
     documents_affected_by,
-    documents_emptied_by,
-    documents_revoked_by,
+    documents_of_person,
     inputs_of,
+    people_pending,
     person_of,
 )
 from shared.publishing.readiness import ViewReadiness
@@ -69,8 +70,6 @@ _log = structlog.get_logger(__name__)
 class _Batch:
     """Documents that are published together, and the states and documents that were read for them."""
 
-    held: Collection[DocumentKey]
-    """Documents that may be deleted, but not written."""
     inputs: BatchInputs
     existing: Mapping[DocumentKey, Existing] = field(default_factory=dict)
     always: bool = False
@@ -106,9 +105,11 @@ class Publisher:
         writer: ViewWriter,
         poison: PoisonStore,
         readiness: ViewReadiness,
+        consent: ConsentKeeper,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._consent = consent
         self._inputs = InputReader(merger)
         self._existing = existing
         self._writer = writer
@@ -122,12 +123,10 @@ class Publisher:
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()
 
     async def publish(self, changes: Sequence[Mapping[str, Any]]) -> PublishReport:
-        """Publish every document of the live views that changed states affect. Delete revoked documents.
+        """Publish every document of the live views that changed states affect, and follow people's consent.
 
         An incomplete generation writes nothing, so that partial figures never replace those of an earlier
         generation. Once it is complete, the auditor publishes everything from the beginning of this feed on.
-        Documents of a person who refuses analytics are deleted even in an incomplete generation, and in views
-        that are being rebuilt.
 
         Parameters
         ----------
@@ -143,10 +142,31 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         delivered = self._inputs.parse(changes)
-        revoked = dict.fromkeys(documents_revoked_by(delivered))
-        affected = documents_affected_by(delivered, Schedule.LIVE)
-        documents = dict.fromkeys([*affected, *revoked, *documents_emptied_by(delivered)])
-        return await self._publish_batch(list(documents), delivered, revoked)
+        documents = documents_affected_by(delivered, Schedule.LIVE)
+        report = await self._publish_batch(documents, delivered)
+        for user_id in people_pending(delivered):
+            await self.follow_record(user_id)
+        return report
+
+    async def follow_record(self, user_id: str) -> None:
+        """Bring everything that is published about a person up to date with their record.
+
+        The record of a person who refuses deletes all of it, even while views are held back. Otherwise all of
+        it is published anew. A record that changes meanwhile stays pending.
+
+        Raises
+        ------
+        TransientStaleReadError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            As :meth:`publish`.
+        """
+        record, etag = await self._consent.read(user_id)
+        if etag is None or not record.pending:
+            return
+        if record.refused:
+            await self._consent.purge(user_id)
+        else:
+            await self.publish_documents(documents_of_person(user_id, record))
+        await self._consent.settle(user_id, etag)
 
     async def publish_documents(self, documents: Sequence[DocumentKey]) -> PublishReport:
         """Publish documents from the current state. Documents that carry it already are not written.
@@ -185,7 +205,6 @@ class Publisher:
         self,
         documents: Sequence[DocumentKey],
         delivered: Delivered,
-        revoked: Collection[DocumentKey] = (),
         *,
         always: bool = False,
     ) -> PublishReport:
@@ -193,9 +212,9 @@ class Publisher:
         with measured_cost() as report.cost:
             for part in batches_within_memory(documents):
                 held = await self._readiness.held_back(part)
-                publishable = [each for each in part if each not in held or each in revoked]
+                publishable = [each for each in part if each not in held]
                 report.held += len(part) - len(publishable)
-                batch = _Batch(held, BatchInputs(delivered), always=always)
+                batch = _Batch(BatchInputs(delivered), always=always)
                 if not always:  # then each document is read alone, and completely
                     batch.inputs = await self._inputs.read_batch(publishable, delivered)
                     batch.existing = await self._existing.read_sets(publishable)
@@ -261,8 +280,6 @@ class Publisher:
                 return Outcome.CURRENT
             rendered = list(view.render(document.key, view_input.states(), stamp))
             delivery = view_input.delivery(self._generation)
-            if document in batch.held and any(each.body is not None for each in rendered):
-                return Outcome.HELD
             in_set = await self._read_set(work)
             results, carries_state = list[WriteResult](), True
             for each in (*rendered, *_no_longer_rendered(rendered, in_set or {})):
@@ -286,7 +303,16 @@ class Publisher:
             raise
         if carries_state:
             self._last_published.put(document, (digest, tick))
+        user_id = person_of(document)
+        if user_id is not None and any(each.written and not each.deleted for each in results):
+            await self._heed_refusal(user_id)
         return Outcome.of(results, delivery, view.schedule)
+
+    async def _heed_refusal(self, user_id: str) -> None:
+        """Delete what is published about a person who has refused since the state was read."""
+        record, _ = await self._consent.read(user_id)
+        if record.refused:
+            await self._consent.purge(user_id)
 
     async def _read_set(self, work: _Work) -> Existing | None:
         """Return the published documents of a key's set; None if the key has no set."""

@@ -6,7 +6,6 @@ from shared.views.base import Schedule, View
 from shared.views.content_analytics import ContentAnalytics
 from shared.views.content_popularity import ContentPopularity
 from shared.views.daily_metrics import DailyMetrics
-from shared.views.engagement_summary import EngagementSummary
 from shared.views.incidents_by_content import IncidentsByContent
 from shared.views.user_analytics import UserAnalytics
 
@@ -16,7 +15,6 @@ _ALL: tuple[View, ...] = (
     UserAnalytics("daily", Schedule.HOURLY),
     UserAnalytics("weekly", Schedule.TWICE_A_DAY),
     UserAnalytics("quarterly", Schedule.TWICE_A_DAY),
-    EngagementSummary(),
     ContentPopularity("daily"),
     ContentPopularity("weekly"),
     ContentAnalytics(),

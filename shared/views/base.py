@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.units import iso
 
@@ -32,13 +33,20 @@ class Stamp:
 class States:
     """The merged states that a document is computed from."""
 
-    def __init__(self, states: Mapping[PartialKey, Tally]) -> None:
+    def __init__(
+        self, states: Mapping[PartialKey, Tally], records: Mapping[str, PersonRecord] | None = None
+    ) -> None:
         self._states = states
+        self._records = records or {}
 
     def of(self, aggregate: str, key: str) -> Tally:
         """Return the state of one key of an aggregate. It is empty if nothing was counted for the key."""
         found = self._states.get(PartialKey(aggregate, key))
         return Tally() if found is None else found
+
+    def record_of(self, user_id: str) -> PersonRecord:
+        """Return the record of a person. It is empty if the person has no state."""
+        return self._records.get(user_id) or PersonRecord()
 
 
 class Schedule(Enum):
@@ -98,9 +106,6 @@ class View(Protocol):
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""
 
-    def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Return whether a changed state deletes documents. The publisher then does not wait for a timer."""
-
     def inputs(self, key: str) -> Sequence[PartialKey]:
         """Return the states that the documents of a key are computed from.
 
@@ -127,15 +132,9 @@ class View(Protocol):
 
 
 class ViewDefaults:
-    """Defaults of a view whose keys never lose a document.
-
-    No state deletes documents, and all documents of a key are rendered each time.
-    """
+    """Defaults of a view of which all documents of a key are rendered each time."""
 
     skip_unchanged = False
-
-    def revokes(self, target: PartialKey, state: Tally) -> bool:
-        return False
 
     def document_set(self, key: str) -> DocumentSet | None:
         return None

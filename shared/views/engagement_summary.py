@@ -2,108 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-from shared.aggregates import inactivity, month
-from shared.aggregates.base import PartialKey
 from shared.aggregates.engagement_tiers import CHURNED, CRITERIA, TIERS
 from shared.aggregates.tally import Tally, ratio, top
+from shared.aggregates.tier_counts import TierKey
 from shared.containers import container
-from shared.periods import day_text, monthly
+from shared.periods import monthly
 from shared.scores import growth_rate
-from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import KeyPrefix, Rendered, Schedule, Stamp, States, ViewDefaults, stamp_fields
+from shared.units import MICROS
+from shared.views.base import Rendered, Stamp, stamp_fields
 from shared.views.content import trend_word
 from shared.views.fields import not_measured
 
 NAME = "engagement_summary"
 
 PATTERNS = 3
-"""Number of personas, of times of day and of categories in a document."""
+"""Number of personas, of times of day and of categories in a document: the favourites of most people."""
+
+FRESHNESS = "hourly"
+"""How often the documents are computed."""
 
 RETENTION = 0.75
 """The specification's retention_rate_threshold of power users. It is published; no tier requires it."""
 
 
-class EngagementSummary(ViewDefaults):
-    """One document per tier and month. The key is the month, ``202508``: tiers are shares of a whole."""
+def render_tiers(key: TierKey, own: Tally, earlier: Tally, stamp: Stamp) -> list[Rendered]:
+    """Return the documents of all tiers of a month.
 
-    name = NAME
-    container = NAME
-    schedule = Schedule.HOURLY
-    """Nearly every change affects ten documents. If live, all instances would write them all the time."""
-    skip_unchanged = True
-
-    def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the month, and the next month, whose documents compare with it.
-
-        Limit: inactive people change with the clock: see :meth:`keys_changed_by_time`.
-        """
-        if target.aggregate != month.NAME:
-            return ()
-        return (target.key, month_after(Month(target.key), 1))
-
-    def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the month, the month before, and the inactivity of all years up to the month."""
-        return (
-            PartialKey(month.NAME, key),
-            PartialKey(month.NAME, month_after(Month(key), -1)),
-            *(PartialKey(inactivity.NAME, year) for year in inactivity.years(monthly(Month(key)).last)),
+    Parameters
+    ----------
+    own, earlier
+        The people of the month and of the month before, by tier: see :class:`TierCounts`.
+    """
+    users = {tier: own.part(tier).total("users") for tier in TIERS}
+    return [
+        Rendered(
+            f"{NAME}_{tier}_{key.month}",
+            tier,
+            _document(key, tier, own.part(tier), earlier.part(tier), sum(users.values()), stamp),
         )
-
-    def tick(self, key: str, now: datetime) -> str:
-        """Return the half day as of which inactive people are counted; at most the month's last day.
-
-        The tick changes twice a day, because these documents expire after a day.
-        """
-        return min(f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}", monthly(Month(key)).last)
-
-    def keys_changed_by_time(self, since: datetime, now: datetime) -> Iterable[KeyPrefix]:
-        """Return the current month, and the previous one, until it is published as of its end."""
-        own = month_of(day_text(now))
-        yield KeyPrefix(month.NAME, own)
-        yield KeyPrefix(month.NAME, month_after(own, -1))
-
-    def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        """Return the documents of all tiers of the month. There are none before the month begins."""
-        own, earlier = states.of(month.NAME, key), states.of(month.NAME, month_after(Month(key), -1))
-        today, before = Day(stamp.tick[:10]), monthly(Month(key)).before().last
-        users = {tier: own.part(tier).total("users") for tier in TIERS}
-        # The month after the current one is requested too, and a writer's clock may already be in it.
-        has_begun = today > before or any(users.values())
-        users_before = {tier: earlier.part(tier).total("users") for tier in TIERS}
-        users[CHURNED] = _inactive(states, today)
-        users_before[CHURNED] = _inactive(states, before)
-        return [
-            Rendered(
-                f"{NAME}_{tier}_{key}",
-                tier,
-                _document(key, tier, own.part(tier), earlier.part(tier), users, users_before, stamp)
-                if has_begun
-                else None,
-            )
-            for tier in TIERS
-        ]
-
-
-def _inactive(states: States, day: Day) -> int:
-    return inactivity.inactive_on(day, (states.of(inactivity.NAME, year) for year in inactivity.years(day)))
+        for tier in TIERS
+    ]
 
 
 def _document(
-    key: str,
-    tier: str,
-    state: Tally,
-    earlier: Tally,
-    users: dict[str, int],
-    users_before: dict[str, int],
-    stamp: Stamp,
+    key: TierKey, tier: str, state: Tally, earlier: Tally, everybody: int, stamp: Stamp
 ) -> dict[str, Any]:
+    users = state.total("users")
     criteria = CRITERIA.get(tier)
     return {
-        "id": f"{NAME}_{tier}_{key}",
+        "id": f"{NAME}_{tier}_{key.month}",
         "partition_key": tier,
         "engagement_tier": tier,
         "document_type": NAME,
@@ -113,10 +62,10 @@ def _document(
             "min_content_depth": criteria.depth if criteria else None,
             "retention_rate_threshold": RETENTION if criteria else None,
         },
-        "user_count": users[tier],
-        "percentage_of_total": ratio(users[tier], sum(users.values())),
+        "user_count": users,
+        "percentage_of_total": ratio(users, everybody),
         "avg_metrics": {
-            "sessions_per_month": ratio(state.total("sessions"), state.total("users"), 2),
+            "sessions_per_month": ratio(state.total("sessions"), users, 2),
             "engagement_score": state.mean("engagement", MICROS),
             "session_duration_min": state.mean("session_seconds", 60, digits=2),
             "content_depth_score": state.mean("depth", MICROS),
@@ -133,7 +82,7 @@ def _document(
             "churn_risk": state.mean("churn_risk", MICROS),
         },
         "trend_analysis": {
-            "growth_rate_monthly": growth_rate(recent=users[tier], earlier=users_before[tier]),
+            "growth_rate_monthly": _growth(key, tier, users, earlier.total("users")),
             "retention_trend": trend_word(
                 _retention(state), _retention(earlier), words=("improving", "declining", "stable")
             ),
@@ -147,11 +96,24 @@ def _document(
             ),
         },
         "last_updated": stamp_fields(stamp)["calculated_at"],
-        "data_freshness": "real_time",
-        "sample_size": users[tier],
+        "data_freshness": FRESHNESS,
+        "sample_size": users,
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
+
+
+def _growth(key: TierKey, tier: str, users: int, earlier: int) -> float | None:
+    """Return the growth since the month before.
+
+    People become active in the course of a month, so a month is compared by people per day. The churned ones
+    are a level, which does not depend on the length of the month.
+    """
+    if tier == CHURNED:
+        return growth_rate(recent=users, earlier=earlier)
+    period = monthly(key.month)
+    days, days_before = period.days_passed(key.as_of), len(period.before().days())
+    return growth_rate(recent=users / days, earlier=earlier / days_before)
 
 
 def _retention(state: Tally) -> float | None:

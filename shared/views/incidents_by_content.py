@@ -11,9 +11,9 @@ from shared.aggregates.tally import Tally, ratio, top
 from shared.containers import container
 from shared.facts.base import UNKNOWN
 from shared.facts.incidents import FALSE_POSITIVE, SEVERITIES, TYPES
-from shared.periods import monthly
+from shared.periods import day_text, monthly
 from shared.scores import growth_rate, resolution_efficiency
-from shared.units import MILLIS_PER_HOUR, month_after
+from shared.units import MILLIS_PER_HOUR, Month, month_after
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 
 NAME = "incidents_by_content"
@@ -93,7 +93,7 @@ def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: S
             "avg_resolution_time_hours": hours,
         },
         "trend_analysis": {
-            "incident_growth_rate": growth_rate(recent=incidents, earlier=earlier.total("incidents")),
+            "incident_growth_rate": _growth(month, incidents, earlier, stamp),
             "resolution_efficiency": resolution_efficiency(
                 incidents=incidents, resolved=resolved, avg_resolution_hours=hours
             ),
@@ -105,6 +105,13 @@ def _document(document_id: str, key: str, state: Tally, earlier: Tally, stamp: S
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
+
+
+def _growth(month: Month, incidents: int, earlier: Tally, stamp: Stamp) -> float | None:
+    """Return the growth since the month before, in incidents per day that has begun."""
+    period = monthly(month)
+    days, days_before = period.days_passed(day_text(stamp.as_of)), len(period.before().days())
+    return growth_rate(recent=incidents / days, earlier=earlier.total("incidents") / days_before)
 
 
 def _counts(state: Tally, name: str, known: frozenset[str]) -> dict[str, int]:

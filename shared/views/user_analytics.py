@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from shared.aggregates import person_month
+from shared.aggregates import person, person_month
 from shared.aggregates.base import PartialKey
-from shared.aggregates.engagement_tiers import NEW, depth_of, month_scores, tier_of
-from shared.aggregates.month import daytime
-from shared.aggregates.person_month import by_day, month_key, split_key
+from shared.aggregates.engagement_tiers import CHURNED, CHURNED_AFTER_DAYS, tier_in
+from shared.aggregates.person_month import by_day, daytime, depth_of, month_key, split_key
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally, merged, ratio, top
 from shared.containers import container
 from shared.periods import Kind, Period, day_start, day_text, parse_period, period_of
@@ -84,14 +84,14 @@ class UserAnalytics:
         labels = dict.fromkeys(period_of(self.kind, day).label for day in days)
         return tuple(f"{label}|{user_id}" for label in labels)
 
-    def revokes(self, target: PartialKey, state: Tally) -> bool:
-        """Return whether the person refuses analytics."""
-        return target.aggregate == person_month.NAME and bool(state.total(person_month.REFUSED))
-
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
+        """Return the person and their months."""
         label, user_id = split_key(key)
         months = parse_period(label).months()
-        return tuple(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months)
+        return (
+            PartialKey(person.NAME, user_id),
+            *(PartialKey(person_month.NAME, month_key(month, user_id)) for month in months),
+        )
 
     def document_set(self, key: str) -> DocumentSet | None:
         """Return the documents of all days of a month, or the one document of a week or quarter.
@@ -129,18 +129,19 @@ class UserAnalytics:
         """Return one document of the person per period: for days, the documents of a month."""
         label, user_id = split_key(key)
         whole = parse_period(label)
+        owner, record = states.of(person.NAME, user_id), states.record_of(user_id)
         months = {month: states.of(person_month.NAME, month_key(month, user_id)) for month in whole.months()}
+        tier = _tier(whole.months(), owner, record)
         periods = [period_of("daily", day) for day in whole.days()] if self.kind == "daily" else [whole]
         parts = _parts(months)
         rendered = []
         for period in periods:
             days = {day: parts[day] for day in period.days() if day in parts}
-            refused = any(state.total(person_month.REFUSED) for state in months.values())
             # A day without data needs no decision: if its document exists, the set contains it. A longer
             # period without data is rendered without a body, so that its document is deleted.
             if days or self.kind != "daily":
-                exists = not refused and bool(days)
-                body = _document(user_id, period, days, months, stamp) if exists else None
+                exists = not record.refused and bool(days)
+                body = _document(user_id, period, days, tier, stamp) if exists else None
                 rendered.append(Rendered(document_id(user_id, period), user_id, body))
         return rendered
 
@@ -163,7 +164,7 @@ def _parts(months: Mapping[Month, Tally]) -> dict[Day, Tally]:
 
 
 def _document(
-    user_id: str, period: Period, days: Mapping[Day, Tally], months: Mapping[Month, Tally], stamp: Stamp
+    user_id: str, period: Period, days: Mapping[Day, Tally], tier: str | None, stamp: Stamp
 ) -> dict[str, Any]:
     state = merged(days.values())
     active = [day for day, part in days.items() if part.total("interactions")]
@@ -183,7 +184,7 @@ def _document(
         "document_type": CONTAINER,
         **period.fields(),
         "data_freshness": iso(stamp.as_of),
-        "user_profile": _profile(state, months, score),
+        "user_profile": _profile(state, CHURNED if _is_churned(activity) else tier, score),
         "session_metrics": _sessions(state, active),
         "interaction_metrics": _interactions(state),
         "content_metrics": _content(state),
@@ -197,9 +198,9 @@ def _document(
     }
 
 
-def _profile(state: Tally, months: Mapping[Month, Tally], score: float | None) -> dict[str, Any]:
+def _profile(state: Tally, tier: str | None, score: float | None) -> dict[str, Any]:
     return {
-        "user_tier": _tier(months),
+        "user_tier": tier,
         "engagement_score": score,
         "expertise_level": _word(EXPERTISE, depth_of(state)),
         "primary_interests": top(state.counts("categories"), INTERESTS),
@@ -207,13 +208,10 @@ def _profile(state: Tally, months: Mapping[Month, Tally], score: float | None) -
     }
 
 
-def _tier(months: Mapping[Month, Tally]) -> str | None:
-    """Return the tier of the latest month in which the person was active, as in engagement_summary."""
-    for month, state in reversed(list(months.items())):
-        scores = month_scores(month, by_day(state))
-        if scores is not None:
-            return NEW if state.total(person_month.FIRST) else tier_of(scores, is_first_month=False)
-    return None
+def _tier(months: Iterable[Month], owner: Tally, record: PersonRecord) -> str | None:
+    """Return the tier of the latest of some months in which the person was active."""
+    tiers = (tier_in(month, owner, record) for month in reversed(list(months)))
+    return next((tier for tier in tiers if tier is not None), None)
 
 
 class _Activity(TypedDict):
@@ -230,6 +228,10 @@ def _activity(active: Sequence[Day], today: Day) -> _Activity:
         "days_active": len(active),
         "days_spanned": days_between(active[0], active[-1]),
     }
+
+
+def _is_churned(activity: _Activity) -> bool:
+    return activity["days_inactive"] is not None and activity["days_inactive"] >= CHURNED_AFTER_DAYS
 
 
 def _sessions(state: Tally, active: Sequence[Day]) -> dict[str, Any]:
@@ -287,7 +289,7 @@ def _predictions(state: Tally, activity: _Activity, score: float | None) -> dict
         "upgrade_propensity": upgrade_propensity(
             engagement_score=score,
             churn_risk_score=risk,
-            satisfaction_score=satisfaction(rating_sum=state.total("rating"), ratings=state.total("rating#")),
+            satisfaction_score=satisfaction(rating_sum=state.total("rating"), ratings=state.samples("rating")),
         ),
         "content_recommendation_confidence": recommendation_confidence(
             in_interests=state.sum_over("categories", top(categories, INTERESTS)),
@@ -297,7 +299,7 @@ def _predictions(state: Tally, activity: _Activity, score: float | None) -> dict
 
 
 def _cost(state: Tally) -> dict[str, Any]:
-    priced, unmeasured = state.total("cost#"), state.total("unmeasured")
+    priced, unmeasured = state.samples("cost"), state.total("unmeasured")
     return {
         "nano_usd": state.total("cost") if priced else None,
         "unpriced_interactions": state.total("interactions") - priced - unmeasured,
@@ -325,8 +327,8 @@ def _completeness(state: Tally) -> float | None:
         interactions
         - state.total("unmeasured")
         + sum(state.counts("categories").values())
-        + state.total("complexity#")
-        + state.total("rating#")
+        + state.samples("complexity")
+        + state.samples("rating")
     )
     return data_completeness(given=given, expected=4 * interactions)
 

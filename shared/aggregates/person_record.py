@@ -1,0 +1,92 @@
+"""The record of a person: what is known of them besides counts. It is stored with their ``person`` partial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
+
+from shared.aggregates.document_index import DocumentIndex
+from shared.aggregates.tally import NO_SAMPLES, Mean
+from shared.units import Day, Micro, Month
+
+REFUSED_KEY = "no"
+"""Key of a stored account fact that marks a refusal."""
+
+
+class MonthSummary(NamedTuple):
+    """What one month of a person adds to the figures of their tier, besides the active days.
+
+    ``persona``, ``category`` and ``daytime`` are those of most of the person's interactions in the month.
+    """
+
+    sessions: int = 0
+    depth: Micro | None = None
+    session_seconds: Mean = NO_SAMPLES
+    rating: Mean = NO_SAMPLES
+    persona: str | None = None
+    category: str | None = None
+    daytime: str | None = None
+
+
+@dataclass(slots=True)
+class PersonRecord:
+    """What is known of a person besides counts."""
+
+    first_known: Day | None = None
+    """First active day that an earlier generation knew."""
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The ledger's entries of the person's accounts, by document id, as a page would store them."""
+    index: DocumentIndex = field(default_factory=DocumentIndex)
+    """The hours of the ledger pages that have the person's documents."""
+    months: dict[Month, MonthSummary] = field(default_factory=dict)
+    """Summaries of the months in which the person was active."""
+    pending: bool = False
+    """Whether all published documents about the person have to follow: the consent or the first month has
+    changed."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the person refuses user-level analytics."""
+        return any(account["f"].get(REFUSED_KEY) for account in self.accounts.values())
+
+    def copy(self) -> PersonRecord:
+        """Return an independent copy."""
+        return replace(
+            self, accounts=dict(self.accounts), index=self.index.copy(), months=dict(self.months)
+        )
+
+    @property
+    def weight(self) -> int:
+        """Size of its JSON in bytes, estimated."""
+        accounts = sum(len(name) + 120 for name in self.accounts)
+        return 60 + accounts + self.index.weight + 110 * len(self.months)
+
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which the partial stores it: defaults left out."""
+        stored = {
+            "first_known": self.first_known,
+            "accounts": self.accounts,
+            "index": self.index.encode(),
+            "months": dict(self.months),
+            "refused": self.refused,
+            "pending": self.pending,
+        }
+        return {name: value for name, value in stored.items() if value}
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`encode` wrote."""
+        return cls(
+            stored.get("first_known"),
+            stored.get("accounts", {}),
+            DocumentIndex.decode(stored.get("index", {})),
+            {Month(month): decode_summary(summary) for month, summary in stored.get("months", {}).items()},
+            stored.get("pending", False),
+        )
+
+
+def decode_summary(stored: list[Any]) -> MonthSummary:
+    """Read a stored summary."""
+    sessions, depth, session_seconds, rating, *favourites = stored
+    return MonthSummary(sessions, depth, Mean(*session_seconds), Mean(*rating), *favourites)

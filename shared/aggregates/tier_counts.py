@@ -1,0 +1,136 @@
+"""Count people by engagement tier, month by month, from their own state alone. Pure.
+
+Every person belongs to at most one tier of a month as of a day: to the churned ones after 30 days without
+activity, otherwise to the tier that they reach in the month. People who refuse user-level analytics belong to
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.aggregates.engagement_tiers import CHURNED, first_month, is_churned, tier_in
+from shared.aggregates.person import active_months, interactions_by_day
+from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.tally import Tally
+from shared.periods import monthly
+from shared.scores import churn_risk, engagement
+from shared.units import Day, Month, days_between, month_after, month_of, to_micro
+
+
+@dataclass(frozen=True, slots=True)
+class TierKey:
+    """A month, and the day as of which people are counted: at most its last day."""
+
+    month: Month
+    as_of: Day
+
+    @classmethod
+    def at(cls, month: Month, today: Day) -> TierKey:
+        """Return the key of a month as of a day, or as of the month's end if that is earlier."""
+        return cls(month, min(today, monthly(month).last))
+
+
+class TierCounts:
+    """Counts people by month; each month is a tally with a part per tier.
+
+    Parameters
+    ----------
+    keys
+        The months to count.
+    """
+
+    def __init__(self, keys: Mapping[Month, TierKey]) -> None:
+        self._keys = keys
+        self._counts = {month: Tally() for month in keys}
+        self.months: set[Month] = set()
+        """The months in which anybody was active who does not refuse."""
+
+    def of(self, month: Month) -> Tally:
+        """Return the counts of a month, by tier."""
+        return self._counts[month]
+
+    def add(self, person: Tally, record: PersonRecord) -> None:
+        """Count one person, who does not refuse user-level analytics."""
+        self.months |= active_months(person)
+        days = interactions_by_day(person)
+        for month, key in self._keys.items():
+            _count(key, days, person, record, self._counts[month])
+
+
+def _count(
+    key: TierKey, days: Mapping[Day, int], person: Tally, record: PersonRecord, counts: Tally
+) -> None:
+    period = monthly(key.month)
+    # A writer's clock may be ahead: a day on which the person was active has begun.
+    own = [day for day in days if period.first <= day <= period.last]
+    as_of = max([key.as_of, *own])
+    last = max((day for day in days if day <= as_of), default=None)
+    if last is None:
+        return
+    month = month_of(last)
+    tier = CHURNED if is_churned(last, as_of) else tier_in(key.month, person, record)
+    if tier is None:
+        return
+    active = [day for day in days if month_of(day) == month and day <= as_of]
+    _count_member(
+        counts.part(tier),
+        record,
+        month,
+        {
+            "interactions": sum(days[day] for day in active),
+            "days_active": len(active),
+            "days_inactive": days_between(last, as_of),
+            "days_spanned": days_between(active[0], last),
+            "period_days": monthly(month).days_passed(as_of),
+        },
+    )
+    counts.part(tier).add("returned", int(month_after(key.month, -1) in active_months(person)))
+
+
+def _count_member(tier: Tally, record: PersonRecord, month: Month, activity: Mapping[str, int]) -> None:
+    """Count a person with the figures of the month in which they were active last."""
+    summary = record.months[month]
+    tier.add("users", 1)
+    tier.add("sessions", summary.sessions)
+    score = engagement(
+        days_active=activity["days_active"],
+        interactions=activity["interactions"],
+        days_inactive=activity["days_inactive"],
+        period_days=activity["period_days"],
+    )
+    risk = churn_risk(
+        days_inactive=activity["days_inactive"],
+        days_active=activity["days_active"],
+        days_spanned=activity["days_spanned"],
+    )
+    tier.sample("engagement", None if score is None else to_micro(score))
+    tier.sample("churn_risk", None if risk is None else to_micro(risk))
+    tier.sample("depth", summary.depth)
+    tier.merge_mean("session_seconds", summary.session_seconds)
+    tier.merge_mean("rating", summary.rating)
+    for name, favourite in (
+        ("personas", summary.persona), ("categories", summary.category), ("daytimes", summary.daytime)
+    ):  # fmt: skip
+        if favourite is not None:
+            tier.count(name, favourite)
+
+
+def months_to_publish(active: set[Month], changed_since: Month | None, today: Day) -> list[Month]:
+    """Return the months with documents that a change may concern, in order.
+
+    A month with active people has documents, and so has the month after it, which compares with it, once it
+    has begun. A change of people's state in a month concerns that month and all later ones: whoever was
+    active in it may count as churned until they return.
+
+    Parameters
+    ----------
+    changed_since
+        The first month that has changed. None if time alone has passed: then only the current month and the
+        one before it are concerned.
+    """
+    current = month_of(today)
+    first = month_after(current, -1) if changed_since is None else changed_since
+    begun = active | {month for each in active if (month := month_after(each, 1)) <= current}
+    return sorted(month for month in begun if month >= first)

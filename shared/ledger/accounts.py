@@ -1,0 +1,104 @@
+"""Accounts: a person's consent, in the person's record. Pure.
+
+An account is no event. Its ledger entry is in the record of its owner, and lives as long as that record. A
+person who has any account that refuses, or that cannot be read, refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.aggregates import person
+from shared.aggregates.base import FOREVER, PartialKey
+from shared.aggregates.person_record import PersonRecord
+from shared.documents.users import parse_user
+from shared.errors import DocumentError
+from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fact
+from shared.ledger.changes import Change, Verdict
+from shared.ledger.document_version import Version, VersionOrder
+from shared.ledger.fold import DocumentsById, Fold, Folded, RecordsOf
+from shared.ledger.pages import Entry
+from shared.ledger.partials import Partial, partial_id
+from shared.ledger.shards import ShardId
+from shared.ledger.state import Loaded, Write
+from shared.units import Day, Millis
+
+
+def unreadable_account(user_id: str, version: Version) -> Uncounted:
+    """Return the fact of an account that cannot be read: its owner counts as refusing."""
+    return Uncounted(user_id, Millis(version.ts * 1000), refused=True)
+
+
+def new_record(
+    user_id: str, accounts: Sequence[Mapping[str, Any]], first_known: Day | None = None
+) -> PersonRecord:
+    """Return the record of a person who has no state yet, from the stored documents of their accounts."""
+    record = PersonRecord(first_known)
+    for raw in accounts:
+        version = Version.of(raw)
+        fact: ConsentFact | Uncounted
+        try:
+            fact = consent_fact(parse_user(raw))
+        except DocumentError:
+            fact = unreadable_account(user_id, version)
+        record.accounts[str(raw["id"])] = Entry(version, fact).encode()
+    record.pending = record.refused
+    return record
+
+
+def fold_accounts(shard: ShardId, changes: Sequence[Change], now: Millis) -> Fold:
+    """Fold changes of accounts into the records of their owners: see :func:`~shared.ledger.fold.fold_changes`.
+
+    A change of consent marks the record as pending, until it is applied to what is published.
+    """
+    ids = {change.user_id: partial_id(PartialKey(person.NAME, change.user_id)) for change in changes}
+    loaded: Mapping[str, Loaded] = yield DocumentsById(frozenset(ids.values()))
+    newcomers = frozenset(user_id for user_id, name in ids.items() if loaded[name].document is None)
+    records: dict[str, PersonRecord] = dict((yield RecordsOf(newcomers)) if newcomers else {})
+    for user_id, name in ids.items():
+        partial = loaded[name].document
+        if isinstance(partial, Partial) and partial.record is not None:
+            records[user_id] = partial.record.copy()
+        records.setdefault(user_id, PersonRecord())
+    verdicts: list[tuple[Change, Verdict]] = []
+    changed = set(newcomers)
+    for change in changes:
+        verdict = _decide(change, records[change.user_id])
+        if verdict in (Verdict.ADDED, Verdict.REPLACED, Verdict.UNCOUNTED):
+            changed.add(change.user_id)
+        verdicts.append((change, verdict))
+    return Folded(
+        verdicts,
+        [_write(shard, user_id, loaded[ids[user_id]], records[user_id], now) for user_id in sorted(changed)],
+    )
+
+
+def _decide(change: Change, record: PersonRecord) -> Verdict:
+    stored, refused = record.accounts.get(change.document_id), record.refused
+    verdict = Verdict.ADDED
+    if stored is not None:
+        counted = Entry(Version.decode(stored["v"]), decode_fact(USERS, change.user_id, stored["f"]))
+        match change.order_against(counted):
+            case VersionOrder.SAME:
+                return Verdict.SAME
+            case VersionOrder.OLDER:
+                return Verdict.OLDER
+            case VersionOrder.UNKNOWN:
+                return Verdict.UNKNOWN
+            case VersionOrder.NEWER:
+                verdict = Verdict.REPLACED
+    record.accounts[change.document_id] = Entry(change.version, change.fact).encode()
+    record.pending |= record.refused != refused
+    return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else verdict
+
+
+def _write(shard: ShardId, user_id: str, loaded: Loaded, record: PersonRecord, now: Millis) -> Write:
+    target = PartialKey(person.NAME, user_id)
+    if isinstance(loaded.document, Partial):
+        partial = loaded.document.copy()
+    else:
+        partial = Partial(shard, target, revision=now, ttl=FOREVER)
+    partial.revision += 1
+    partial.record = record
+    return Write(partial, loaded.etag)
