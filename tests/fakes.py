@@ -187,6 +187,10 @@ def _of_generation(item: Row, values: Row) -> bool:
     return item["kind"] == "partial" and bool(item["shard"].startswith(values["generation"]))
 
 
+def _is_person(item: Row, _: Row | None = None) -> bool:
+    return item["kind"] == "partial" and item["aggregate"] == "person"
+
+
 def _numbered(prefix: str, values: Row) -> set[Any]:
     return {value for name, value in values.items() if re.fullmatch(rf"{prefix}\d+", name)}
 
@@ -201,38 +205,23 @@ def _in_document_sets(item: Row, values: Row) -> bool:
 
 ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     "documents_by_id": _when(lambda item, values: item["id"] in values.values()),
-    "pages_by_fingerprint": _when(
-        lambda item, values: item["kind"] == "ledger" and bool(set(values.values()) & set(item["ids"])),
-        "id",
-        "_etag",
-    ),
     "partials_by_key": _when(
-        lambda item, values: (
-            item.get("aggregate") in _numbered("aggregate", values)
-            and item.get("key") in _numbered("key", values)
-            and item["_ts"] >= values["since"]
-        )
+        lambda item, values: item["id"] in _numbered("id", values) and item["_ts"] >= values["since"]
     ),
     "pages_in_hours": _when(
         lambda item, values: (
-            item["kind"] == "ledger"
-            and values["first"] <= item["hour"] <= values["last"]
-            and item["source"] in _numbered("source", values)
+            any(values[f"first{n}"] <= item["id"] < values[f"after{n}"] for n in range(2))
             and item["shard"].startswith(values["generation"])
         )
     ),
     "pages_written_since": _when(
         lambda item, values: (
-            item["kind"] == "ledger" and item["hour"] >= values["hour"] and item["_ts"] >= values["since"]
+            values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"]
         )
     ),
     "pages_of_shard": _when(lambda item, _: item["kind"] == "ledger"),
-    "persons_of_shard": _when(
-        lambda item, values: item["kind"] == "partial" and item["aggregate"] == values["person"]
-    ),
-    "partials_of_shard": _when(
-        lambda item, values: item["kind"] == "partial" and item["aggregate"] != values["person"]
-    ),
+    "persons_of_shard": _when(_is_person),
+    "partials_of_shard": _when(lambda item, _: item["kind"] == "partial" and item["aggregate"] != "person"),
     "all_keys": _when(_of_generation, "aggregate", "key"),
     "keys_written_since": _when(
         lambda item, values: _of_generation(item, values) and item["_ts"] >= values["since"],
@@ -241,17 +230,22 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     ),
     "keys_with_prefix": _when(
         lambda item, values: (
-            _of_generation(item, values)
-            and item["aggregate"] == values["aggregate"]
-            and item["key"].startswith(values["prefix"])
+            item["id"].startswith(values["start"]) and item["shard"].startswith(values["generation"])
         ),
         "aggregate",
         "key",
     ),
-    "passage_groups_of_day": _when(
-        lambda item, values: item["id"] == values["id"] and item["shard"].startswith(values["start"]),
-        "shard",
+    "tiers_of_people": _when(
+        lambda item, values: _of_generation(item, values) and _is_person(item), "state", "record"
     ),
+    "pending_people": _when(
+        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("pending")), "key"
+    ),
+    "refusing_people": _when(
+        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("refused")), "key"
+    ),
+    "accounts_of_person": _when(lambda *_: True),
+    "documents_of_person": _when(lambda *_: True, "id", "_etag"),
     "documents_of_sets": _when(_in_document_sets),
     "price_overrides": _when(lambda *_: True),
 }

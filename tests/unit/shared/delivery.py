@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ from azure.core.exceptions import ServiceResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
+from shared.aggregates.person_record import PersonRecord
 from shared.cosmos import retries
 from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
 from shared.errors import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
+from shared.ledger.accounts import new_record
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import shard_of
@@ -47,11 +49,21 @@ class Instance:
         container: FakeContainer,
         live: Mapping[tuple[str, str], Document] | None = None,
         generation: int = 1,
+        accounts: Mapping[tuple[str, str], Document] | None = None,
     ) -> None:
-        self.writer = ShardWriter(ShardStore(container, cache_bytes=80_000))  # type: ignore[arg-type]
+        self.accounts = accounts or {}
+        store = ShardStore(container, cache_bytes=80_000)  # type: ignore[arg-type]
+        self.writer = ShardWriter(store, self.read_records)
         self.live = live or {}
         self.generation = generation
         self.conflicts = 0
+
+    async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord]:
+        """Return the records of people from their accounts as they stand."""
+        return {
+            user_id: new_record(user_id, [raw for (owner, _), raw in self.accounts.items() if owner == user_id])
+            for user_id in users
+        }
 
     async def ingest(
         self, batch: list[dict[str, Any]], source: Source = SOURCES[USER_INTERACTIONS]

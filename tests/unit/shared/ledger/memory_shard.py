@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.facts import USER_INTERACTIONS, Fact, Uncounted
+from shared.aggregates.person_record import PersonRecord
+from shared.facts import USER_INTERACTIONS, USERS, Fact, Uncounted
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.fold import DocumentsById, Folded, Need, PagesByFingerprint, drive, fold_changes
+from shared.ledger.accounts import fold_accounts
+from shared.ledger.fold import Answer, DocumentsById, Folded, Need, RecordsOf, drive, fold_changes
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
+from shared.units import Millis
 
 SHARD = ShardId("1:0000")
+
+NOW = Millis(1_754_000_000_000)
+"""The time of every fold. Whatever is new has the next revision."""
 
 
 def change(
@@ -27,9 +33,16 @@ def change(
 
 
 class MemoryShard:
-    """Documents by id, with etags, and an index of the fingerprints on the pages."""
+    """Documents by id, with etags.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    records
+        The records of people who have no state yet.
+    """
+
+    def __init__(self, records: Mapping[str, PersonRecord] | None = None) -> None:
+        self.records = records or {}
         self.documents: dict[str, Loaded] = {}
         self.needs: list[Need] = []
         """What the last fold asked for, in order."""
@@ -39,29 +52,39 @@ class MemoryShard:
 
     def fold(self, *changes: Change, source: str = USER_INTERACTIONS) -> list[Verdict]:
         """Fold changes and commit; check that every write is guarded by the etag of what was loaded."""
-        self.needs = []
-        folded: Folded = drive(fold_changes(SHARD, source, changes), self.answer)
-        self.commit(folded.writes)
-        return [verdict for _, verdict in folded.verdicts]
+        unfinished, verdicts = True, list[Verdict]()
+        while unfinished:
+            self.needs = []
+            if source == USERS:
+                fold = fold_accounts(SHARD, changes, NOW)
+            else:
+                fold = fold_changes(SHARD, source, changes, NOW)
+            folded: Folded = drive(fold, self.answer)
+            self.commit(folded.writes)
+            verdicts = verdicts or [verdict for _, verdict in folded.verdicts]
+            unfinished = folded.unfinished
+        return verdicts
 
-    def answer(self, need: Need) -> dict[str, Loaded]:
+    def answer(self, need: Need) -> Answer:
         """Return what a fold needs; check that it has not asked for it before."""
         match need:
-            case DocumentsById(ids):
+            case DocumentsById(ids, stored):
                 assert ids
-                assert not ids & self.asked_ids()
+                assert not ids & self.asked_ids(stored=stored)
                 self.needs.append(need)
                 return {document_id: self._load(document_id) for document_id in ids}
-            case PagesByFingerprint(fingerprints):
-                assert fingerprints
-                assert not any(isinstance(earlier, PagesByFingerprint) for earlier in self.needs)
+            case RecordsOf(users):
+                assert users
                 self.needs.append(need)
-                return {page.id: self._load(page.id) for page in self.pages_indexing(fingerprints)}
+                return {user_id: self.records[user_id] for user_id in users if user_id in self.records}
 
-    def asked_ids(self) -> set[str]:
+    def asked_ids(self, *, stored: bool | None = None) -> set[str]:
         """Return the ids that the last fold asked for."""
         return {
-            document_id for need in self.needs if isinstance(need, DocumentsById) for document_id in need.ids
+            document_id
+            for need in self.needs
+            if isinstance(need, DocumentsById) and stored in (None, need.stored)
+            for document_id in need.ids
         }
 
     def commit(self, writes: Sequence[Write]) -> None:
@@ -82,21 +105,23 @@ class MemoryShard:
             if isinstance(loaded.document, Page)
         }
 
-    def pages_indexing(self, fingerprints: Sequence[str]) -> list[Page]:
-        """Return the pages that index any of the fingerprints."""
-        return [page for page in self.pages().values() if set(page.encode()["ids"]) & set(fingerprints)]
-
     def partial(self, document_id: str) -> Partial:
         """Return a stored partial."""
         document = self.documents[document_id].document
         assert isinstance(document, Partial)
         return document
 
-    def state(self, document_id: str) -> dict[str, dict[str, int]]:
+    def record(self, user_id: str) -> PersonRecord:
+        """Return the stored record of a person."""
+        record = self.partial(f"partial|person|{user_id}").record
+        assert record is not None
+        return record
+
+    def state(self, document_id: str) -> dict[str, Any]:
         """Return the counts of a stored partial."""
         return self.partial(document_id).state.encode()
 
-    def states(self) -> dict[str, dict[str, dict[str, int]]]:
+    def states(self) -> dict[str, dict[str, Any]]:
         """Return the counts of all partials that hold any."""
         return {
             name: loaded.document.state.encode()
