@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,12 +16,12 @@ from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import DocumentsById, Need, PagesByFingerprint, drive, fold_changes
-from shared.ledger.pages import Page, fingerprint
+from shared.ledger.fold import Answer, DocumentsById, Need, RecordsOf, drive, fold_changes
 from shared.ledger.shards import ShardId, shard_of
 from shared.ledger.state import Loaded, Write
 from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
+from shared.units import Millis
 
 BATCH = 1_000
 
@@ -34,42 +34,31 @@ class MemoryState:
     """``view_state`` as decoded documents. An etag is a count of writes: there is no other writer."""
 
     documents: dict[tuple[ShardId, str], Loaded] = field(default_factory=dict)
-    pages: defaultdict[tuple[ShardId, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Ids of ledger pages by the fingerprints on them."""
     writes: int = 0
 
-    def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
-        """Return the documents that a fold needs."""
+    def answer(self, shard: ShardId, need: Need) -> Answer:
+        """Return the documents that a fold needs. Nobody has an account."""
         match need:
             case DocumentsById(ids):
-                return self._load(shard, ids)
-            case PagesByFingerprint(fingerprints):
-                found = (self.pages.get((shard, value), set()) for value in fingerprints)
-                return self._load(shard, set().union(*found))
+                nothing = Loaded(None, None)
+                return {document_id: self.documents.get((shard, document_id), nothing) for document_id in ids}
+            case RecordsOf():
+                return {}
 
-    def _load(self, shard: ShardId, ids: Collection[str]) -> dict[str, Loaded]:
-        nothing = Loaded(None, None)
-        return {document_id: self.documents.get((shard, document_id), nothing) for document_id in ids}
-
-    def commit(self, shard: ShardId, writes: Sequence[Write], changes: Sequence[Change]) -> None:
-        """Store the documents, and index the ledger pages by fingerprint."""
+    def commit(self, shard: ShardId, writes: Sequence[Write]) -> None:
+        """Store the documents."""
         for document, _ in writes:
             self.writes += 1
             self.documents[shard, document.id] = Loaded(document, str(self.writes))
-        pages = [document for document, _ in writes if isinstance(document, Page)]
-        for change in changes:
-            value = fingerprint(USER_INTERACTIONS, change.user_id, change.document_id)
-            on = {page.id for page in pages if page.get(change.user_id, change.document_id) is not None}
-            if on:
-                self.pages[shard, value] = on
 
 
 def fold_batch(state: MemoryState, shards: dict[ShardId, list[Change]]) -> int:
     """Fold one batch, shard by shard, as ``ShardWriter`` does; return how many changes were counted."""
     counted = 0
     for shard, changes in shards.items():
-        folded = drive(fold_changes(shard, USER_INTERACTIONS, changes), partial(state.answer, shard))
-        state.commit(shard, folded.writes, changes)
+        fold = fold_changes(shard, USER_INTERACTIONS, changes, Millis(FIRST_WRITTEN * 1000))
+        folded = drive(fold, partial(state.answer, shard))
+        state.commit(shard, folded.writes)
         counted += sum(verdict in (Verdict.ADDED, Verdict.REPLACED) for _, verdict in folded.verdicts)
     return counted
 

@@ -239,10 +239,12 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         lambda item, values: _of_generation(item, values) and _is_person(item), "state", "record"
     ),
     "pending_people": _when(
-        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("pending")), "key"
+        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("pending")),
+        "key",
     ),
     "refusing_people": _when(
-        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("refused")), "key"
+        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("refused")),
+        "key",
     ),
     "accounts_of_person": _when(lambda *_: True),
     "documents_of_person": _when(lambda *_: True, "id", "_etag"),

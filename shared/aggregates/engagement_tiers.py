@@ -93,7 +93,9 @@ def tier_in(month: Month, person: Tally, record: PersonRecord) -> str | None:
     if summary is None:
         return None
     interactions = list(person.parts()[month].counts("days").values())
-    return tier_of(month_scores(month, interactions, summary), is_first_month=month == first_month(person, record))
+    return tier_of(
+        month_scores(month, interactions, summary), is_first_month=month == first_month(person, record)
+    )
 
 
 def first_month(person: Tally, record: PersonRecord) -> Month | None:

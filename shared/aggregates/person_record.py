@@ -1,4 +1,4 @@
-"""The record of a person: what is known of them besides counts. It is stored with their ``person`` partial."""
+"""The record of a person: what is known of them besides counts. Stored with their ``person`` partial."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ class PersonRecord:
 
     def copy(self) -> PersonRecord:
         """Return an independent copy."""
-        return replace(
-            self, accounts=dict(self.accounts), index=self.index.copy(), months=dict(self.months)
-        )
+        return replace(self, accounts=dict(self.accounts), index=self.index.copy(), months=dict(self.months))
 
     @property
     def weight(self) -> int:

@@ -66,9 +66,7 @@ class Tally:
     __hash__ = None  # type: ignore[assignment]  # a tally changes
 
     def __bool__(self) -> bool:
-        return bool(
-            self._sums or self._means or self._counts or self._means_by or any(self._parts.values())
-        )
+        return bool(self._sums or self._means or self._counts or self._means_by or any(self._parts.values()))
 
     def __repr__(self) -> str:
         return f"Tally({self.encode()!r})"

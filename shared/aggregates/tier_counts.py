@@ -8,9 +8,10 @@ none.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from shared.aggregates.engagement_tiers import CHURNED, first_month, is_churned, tier_in
+from shared.aggregates.engagement_tiers import CHURNED, is_churned, tier_in
 from shared.aggregates.person import active_months, interactions_by_day
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
@@ -59,9 +60,7 @@ class TierCounts:
             _count(key, days, person, record, self._counts[month])
 
 
-def _count(
-    key: TierKey, days: Mapping[Day, int], person: Tally, record: PersonRecord, counts: Tally
-) -> None:
+def _count(key: TierKey, days: Mapping[Day, int], person: Tally, record: PersonRecord, counts: Tally) -> None:
     period = monthly(key.month)
     # A writer's clock may be ahead: a day on which the person was active has begun.
     own = [day for day in days if period.first <= day <= period.last]
@@ -117,20 +116,23 @@ def _count_member(tier: Tally, record: PersonRecord, month: Month, activity: Map
             tier.count(name, favourite)
 
 
-def months_to_publish(active: set[Month], changed_since: Month | None, today: Day) -> list[Month]:
-    """Return the months with documents that a change may concern, in order.
+def months_to_publish(active: AbstractSet[Month], changed: AbstractSet[Month], today: Day) -> list[Month]:
+    """Return the months whose documents a change may concern, in order.
 
     A month with active people has documents, and so has the month after it, which compares with it, once it
-    has begun. A change of people's state in a month concerns that month and all later ones: whoever was
-    active in it may count as churned until they return.
+    has begun. A change of people's state in a month concerns that month, even if nobody is left in it, and
+    all later ones: whoever was active in it may count as churned until they return.
 
     Parameters
     ----------
-    changed_since
-        The first month that has changed. None if time alone has passed: then only the current month and the
-        one before it are concerned.
+    active
+        The months in which anybody was active.
+    changed
+        The months in which the state of anybody has changed. Without any, time alone has passed: then only
+        the current month and the one before it are concerned.
     """
     current = month_of(today)
-    first = month_after(current, -1) if changed_since is None else changed_since
-    begun = active | {month for each in active if (month := month_after(each, 1)) <= current}
-    return sorted(month for month in begun if month >= first)
+    first = min((month_after(current, -1), *changed))
+    known = active | changed
+    following = {month for each in known if (month := month_after(each, 1)) <= current}
+    return sorted(month for month in known | following if month >= first)

@@ -248,7 +248,9 @@ class Ingest:
                 attempts=count,
             )
             report.poisoned.append(row_id)
-            _log.error("document_poisoned", source=source.name, poison_id=row_id, error_type="FullError", field=None)
+            _log.error(
+                "document_poisoned", source=source.name, poison_id=row_id, error_type="FullError", field=None
+            )
 
     async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
         """Subtract the earlier version of a document whose current version cannot be counted.

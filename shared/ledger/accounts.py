@@ -48,7 +48,7 @@ def new_record(
 
 
 def fold_accounts(shard: ShardId, changes: Sequence[Change], now: Millis) -> Fold:
-    """Fold changes of accounts into the records of their owners: see :func:`~shared.ledger.fold.fold_changes`.
+    """Fold changes of accounts into the records of their owners, as :func:`~shared.ledger.fold.fold_changes`.
 
     A change of consent marks the record as pending, until it is applied to what is published.
     """

@@ -63,9 +63,7 @@ class ShardWriter:
         Reads what is known of people who have no state yet: their accounts, and their first visit.
     """
 
-    def __init__(
-        self, store: ShardStore, read_records: ReadRecords, *, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, store: ShardStore, read_records: ReadRecords, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._store = store
         self._read_records = read_records
         self._clock = clock
@@ -118,9 +116,7 @@ class ShardWriter:
         while True:
             attempt = retrying(ConflictError, policy=FOLD)
             try:
-                folded: Folded = await attempt(
-                    self._fold_and_commit, shard, source, changes, result, moves
-                )
+                folded: Folded = await attempt(self._fold_and_commit, shard, source, changes, result, moves)
             except TooLargeError:
                 if len(changes) > 1 or not moves:
                     raise

@@ -113,9 +113,7 @@ def fold_changes(
     return Folded(verdicts, writes, unfinished)
 
 
-def drive(
-    fold: Generator[Need, Answer, Result], answer: Callable[[Need], Answer]
-) -> Result:
+def drive(fold: Generator[Need, Answer, Result], answer: Callable[[Need], Answer]) -> Result:
     """Run a fold on state that needs no ``await``, such as a dictionary."""
     try:
         need = next(fold)
@@ -166,7 +164,7 @@ class ShardFold:
         self._new_records.update(records)
 
     def ids_of_new_facts(self) -> set[str]:
-        """Return the ids of the changes' pages, of the partials that count the new facts, and of the people."""
+        """Return the ids of the changes' pages and people, and of the partials that count the new facts."""
         pages = {page_id(self._source, change.fact.hour) for change in self._changes}
         people = {partial_id(PartialKey(person.NAME, change.user_id)) for change in self._changes}
         return pages.union(people, *(map(partial_id, each.deltas) for each in self._contributions))

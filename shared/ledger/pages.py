@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from shared.aggregates.base import state_ttl
-from shared.facts import FACTS, Fact, Uncounted, decode_fact
+from shared.facts import Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES, MAX_PAGE_BYTES, PAGE_BYTES

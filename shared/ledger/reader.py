@@ -35,10 +35,14 @@ PERSONS_OF_SHARD = Query(
 )
 PARTIALS_OF_SHARD = Query(
     "partials_of_shard",
-    f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|') AND NOT STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')",
+    f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
+    f" AND NOT STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')",
 )
 
-_KEYS = f"SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|') AND STARTSWITH(c.shard, @generation)"
+_KEYS = (
+    f"SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
+    " AND STARTSWITH(c.shard, @generation)"
+)
 ALL_KEYS = Query("all_keys", _KEYS)
 KEYS_WRITTEN_SINCE = Query("keys_written_since", f"{_KEYS} AND c._ts >= @since")
 KEYS_WITH_PREFIX = Query(
@@ -89,7 +93,7 @@ class StateReader:
     def partials_by_key(
         self, targets: Sequence[PartialKey], *, since: int, shard: ShardId | None = None
     ) -> AsyncIterator[Item]:
-        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all shards."""
+        """Yield the partials of keys that were written since a time (``_ts``), of one shard or of all."""
         ids = [partial_id(target) for target in targets]
         return run_query(
             self._container,
@@ -111,9 +115,7 @@ class StateReader:
     ) -> AsyncIterator[Item]:
         """Yield a shard's ledger pages of an hour and later that were written since a time (``_ts``)."""
         first, after = page_id(source, hour), f"{LEDGER}|{source}~"
-        return self._in_shard(
-            PAGES_WRITTEN_SINCE, shard, {"first": first, "after": after, "since": since}
-        )
+        return self._in_shard(PAGES_WRITTEN_SINCE, shard, {"first": first, "after": after, "since": since})
 
     def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield all ledger pages of a shard."""

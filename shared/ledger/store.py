@@ -106,9 +106,7 @@ class ShardStore:
         """Drop a shard from the cache. Called after a conflict, or after a commit with an unknown outcome."""
         self._cache.forget(shard)
 
-    async def load(
-        self, shard: ShardId, ids: Collection[str], *, stored: bool = False
-    ) -> dict[str, Loaded]:
+    async def load(self, shard: ShardId, ids: Collection[str], *, stored: bool = False) -> dict[str, Loaded]:
         """Return the documents with these ids, from the cache or from the container.
 
         Parameters

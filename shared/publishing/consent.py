@@ -111,7 +111,9 @@ class ConsentKeeper:
         return True
 
     async def _find(self, user_id: str) -> dict[str, Any] | None:
-        return await find_item(self._state, partial_id(PartialKey(person.NAME, user_id)), self._shard(user_id))
+        return await find_item(
+            self._state, partial_id(PartialKey(person.NAME, user_id)), self._shard(user_id)
+        )
 
     def _shard(self, user_id: str) -> ShardId:
         return shard_of(user_id, shards=self._settings.shards, generation=self._settings.generation)

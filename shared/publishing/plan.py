@@ -49,11 +49,7 @@ def documents_of_person(user_id: str, record: PersonRecord) -> list[DocumentKey]
         PartialKey(person_month.NAME, person_month.month_key(month, user_id))
         for month in sorted(record.index.months())
     ]
-    return [
-        document
-        for schedule in Schedule
-        for document in documents_affected_by(months, schedule)
-    ]
+    return [document for schedule in Schedule for document in documents_affected_by(months, schedule)]
 
 
 def people_pending(delivered: Delivered) -> list[str]:

@@ -6,6 +6,7 @@ not counted with every change. A timer counts all people again, from the summari
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,13 +57,13 @@ class TierPublisher:
         self._writer = writer
         self._generation = settings.generation
 
-    async def publish(self, now: datetime, changed_since: Month | None) -> TierReport:
+    async def publish(self, now: datetime, changed: Set[Month]) -> TierReport:
         """Count everybody and publish. Concurrent and repeated runs are harmless: the latest count stays.
 
         Parameters
         ----------
-        changed_since
-            The first month in which the state of anybody has changed: see :func:`months_to_publish`.
+        changed
+            The months in which the state of anybody has changed: see :func:`months_to_publish`.
 
         Raises
         ------
@@ -72,23 +73,20 @@ class TierPublisher:
             The service did not answer, or other instances kept writing, through all retries.
         """
         report, today = TierReport(), day_text(now)
-        counts = await self._count(today, changed_since, report)
+        counts = await self._count(today, changed, report)
         tick = f"{today}{'am' if now.hour < 12 else 'pm'}"
-        for month in months_to_publish(counts.months, changed_since, today):
+        for month in months_to_publish(counts.months, changed, today):
             key = TierKey.at(month, today)
-            stamp = Stamp(
-                self._generation, to_millis(now), now, tick if key.as_of == today else key.as_of
-            )
+            stamp = Stamp(self._generation, to_millis(now), now, tick if key.as_of == today else key.as_of)
             await retrying(*WRITE_CONFLICTS)(self._publish_month, key, counts, stamp, report)
         if report.stale:
             raise stale_error(NAME, report.stale, now)
         _log.info("tiers_published", people=report.people, published=report.published)
         return report
 
-    async def _count(self, today: Day, changed_since: Month | None, report: TierReport) -> TierCounts:
-        first = month_after(month_of(today), -1) if changed_since is None else changed_since
-        months = [month_after(first, -1)]
-        while months[-1] < month_of(today):
+    async def _count(self, today: Day, changed: Set[Month], report: TierReport) -> TierCounts:
+        months = [month_after(min((month_after(month_of(today), -1), *changed)), -1)]
+        while months[-1] < max((month_of(today), *changed)):
             months.append(month_after(months[-1], 1))
         counts = TierCounts({month: TierKey.at(month, today) for month in months})
         async for row in self._reader.tiers_of_people(self._generation):

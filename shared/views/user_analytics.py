@@ -289,7 +289,9 @@ def _predictions(state: Tally, activity: _Activity, score: float | None) -> dict
         "upgrade_propensity": upgrade_propensity(
             engagement_score=score,
             churn_risk_score=risk,
-            satisfaction_score=satisfaction(rating_sum=state.total("rating"), ratings=state.samples("rating")),
+            satisfaction_score=satisfaction(
+                rating_sum=state.total("rating"), ratings=state.samples("rating")
+            ),
         ),
         "content_recommendation_confidence": recommendation_confidence(
             in_interests=state.sum_over("categories", top(categories, INTERESTS)),

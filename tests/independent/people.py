@@ -112,7 +112,7 @@ def expected_period(
         "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
         "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
         "user_profile": {
-            "user_tier": latest_tier(every, own_sessions, first, last),
+            "user_tier": "churned" if silent >= 30 else latest_tier(every, own_sessions, first, last),
             "engagement_score": scores.near(engaged),
             "expertise_level": expertise(depth),
             "primary_interests": interests,
@@ -228,19 +228,22 @@ def of_month(documents: list[Document], month: date) -> list[Document]:
     return [d for d in documents if at(d).date().replace(day=1) == month]
 
 
-def month_figures(month: date, every: list[Document], sessions: list[Document]) -> dict[str, float | None]:
+def month_figures(
+    month: date, every: list[Document], sessions: list[Document], as_of: date | None = None
+) -> dict[str, float | None]:
+    """Return the figures of somebody's month: as of a day, or whatever the time since the last visit."""
     own = of_month(every, month)
     _, _, last = period_of("monthly", month)
     ids = {d["session_id"] for d in own if d.get("session_id") is not None}
     ids |= {session_id_of(s) for s in sessions if start_of(s).date().replace(day=1) == month}
     days = sorted({at(d).date() for d in own})
+    silent = 0 if as_of is None else (as_of - days[-1]).days
+    passed = last.day if as_of is None else (min(as_of, last) - month).days + 1
     return {
         "sessions": len(ids),
-        "engagement": round(scores.engagement(len(days), len(own), 0, last.day), 4),
+        "engagement": round(scores.engagement(len(days), len(own), silent, passed), 4),
         "depth": None if (depth := depth_of(own)) is None else round(depth, 4),
-        "risk": round(
-            scores.churn_risk((last - days[-1]).days, len(days), (days[-1] - days[0]).days) or 0, 4
-        ),
+        "risk": round(scores.churn_risk(silent, len(days), (days[-1] - days[0]).days) or 0, 4),
     }
 
 
@@ -260,31 +263,52 @@ def month_before(month: date) -> date:
 
 
 class TierMonth:
-    """The people of each tier in a month."""
+    """The people of each tier in a month, as of a day."""
 
     def __init__(self, month: date, sources: Sources, as_of: date) -> None:
         self.people: dict[str, list[str]] = defaultdict(list)
         self.own: dict[str, list[Document]] = defaultdict(list)
         self.figures: dict[str, list[dict[str, float | None]]] = defaultdict(list)
         self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.favourites: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self.returned: Counter[str] = Counter()
-        silent = 0
         for user, every in grouped(sources.interactions, lambda d: d["user_id"]).items():
             if user in sources.refused:
                 continue
-            silent += is_silent(every, as_of)
-            own = of_month(every, month)
-            if not own:
-                continue
             sessions = [s for s in sources.sessions if s["user_id"] == user]
-            name = tier(month, every, sessions)
-            self.people[name].append(user)
-            self.own[name] += own
-            self.figures[name].append(month_figures(month, every, sessions))
-            begun = [s for s in sessions if start_of(s).date().replace(day=1) == month]
-            self.seconds[name] += [s for d in begun if (s := seconds_of(d)) is not None]
+            here = [at(d).date() for d in of_month(every, month)]
+            today = max([as_of, *here])
+            before = [day for d in every if (day := at(d).date()) <= today]
+            if not before:
+                continue
+            last = max(before)
+            if (today - last).days >= 30:
+                name = "churned"
+            elif here:
+                name = tier(month, every, sessions)
+            else:
+                continue
+            self.add(name, user, last.replace(day=1), every, sessions, today)
             self.returned[name] += bool(of_month(every, month_before(month)))
-        self.users = {name: len(self.people[name]) for name in TIERS} | {"churned": silent}
+        self.users = {name: len(self.people[name]) for name in TIERS}
+
+    def add(
+        self, name: str, user: str, month: date, every: list[Document], sessions: list[Document], today: date
+    ) -> None:
+        """Add somebody with the figures of the month in which they were here last."""
+        own = of_month(every, month)
+        self.people[name].append(user)
+        self.own[name] += own
+        self.figures[name].append(month_figures(month, every, sessions, today))
+        begun = [s for s in sessions if start_of(s).date().replace(day=1) == month]
+        self.seconds[name] += [s for d in begun if (s := seconds_of(d)) is not None]
+        for kind, words in (
+            ("personas", list(map(persona_of, own))),
+            ("daytimes", list(map(daytime_of, own))),
+            ("categories", measured_words(own, "query_category")),
+        ):
+            if words:
+                self.favourites[name][kind][most_frequent_one(words)] += 1
 
     def mean(self, name: str, figure: str) -> Near | None:
         known = [value for f in self.figures[name] if (value := f[figure]) is not None]
@@ -295,12 +319,6 @@ class TierMonth:
 
     def rating(self, name: str) -> Near | None:
         return mean(measured(self.own[name], "user_rating"), 4)
-
-
-def is_silent(every: list[Document], as_of: date) -> bool:
-    """Whether somebody was here, and not in the thirty days up to a day."""
-    before = [day for d in every if (day := at(d).date()) <= as_of]
-    return bool(before) and (as_of - max(before)).days >= 30
 
 
 def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dict[str, Document]:
@@ -319,8 +337,16 @@ def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dic
         as_of = min(ticks.get(f"engagement_summary {label}", last), last)
         now = TierMonth(month, sources, as_of)
         before = TierMonth(month_before(month), sources, month - timedelta(days=1))
+        passed = (max(as_of, month) - month).days + 1
         for name in TIERS:
             document = expected_tier(name, label, now, before)
+            growth_of = document["trend_analysis"]
+            if name != "churned":
+                # People per day that has begun.
+                days_before = (month - timedelta(days=1)).day
+                growth_of["growth_rate_monthly"] = growth(
+                    now.users[name] / passed, before.users[name] / days_before
+                )
             expected[document["id"]] = document
     return expected
 
@@ -349,9 +375,9 @@ def expected_tier(name: str, label: str, now: TierMonth, before: TierMonth) -> D
             "satisfaction_rating": mean(measured(own, "user_rating"), 2),
         },
         "common_patterns": {
-            "preferred_personalities": most_frequent(Counter(map(persona_of, own)), 3),
-            "peak_usage_times": most_frequent(Counter(map(daytime_of, own)), 3),
-            "content_preferences": most_frequent(Counter(measured_words(own, "query_category")), 3),
+            "preferred_personalities": most_frequent(now.favourites[name]["personas"], 3),
+            "peak_usage_times": most_frequent(now.favourites[name]["daytimes"], 3),
+            "content_preferences": most_frequent(now.favourites[name]["categories"], 3),
             "session_triggers": None,
         },
         "business_value": {

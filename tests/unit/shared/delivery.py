@@ -61,7 +61,9 @@ class Instance:
     async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord]:
         """Return the records of people from their accounts as they stand."""
         return {
-            user_id: new_record(user_id, [raw for (owner, _), raw in self.accounts.items() if owner == user_id])
+            user_id: new_record(
+                user_id, [raw for (owner, _), raw in self.accounts.items() if owner == user_id]
+            )
             for user_id in users
         }
 

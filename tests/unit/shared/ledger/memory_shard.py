@@ -8,9 +8,9 @@ from typing import Any
 
 from shared.aggregates.person_record import PersonRecord
 from shared.facts import USER_INTERACTIONS, USERS, Fact, Uncounted
+from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.accounts import fold_accounts
 from shared.ledger.fold import Answer, DocumentsById, Folded, Need, RecordsOf, drive, fold_changes
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
