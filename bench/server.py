@@ -31,7 +31,9 @@ class Server:
 
     def settings(self, database: str) -> Settings:
         """Return the fleet's settings for one database, everything else at its default."""
-        return Settings(CosmosDb=self.connection_string, COSMOS_DATABASE=database)
+        return Settings(
+            CosmosDb=self.connection_string, COSMOS_DATABASE=database, FLEET_STATE_MARGIN_DAYS=3_650
+        )
 
     async def charged(self, client: str) -> Cost:
         """Return what the server has booked to a client so far, metadata left out."""

@@ -19,6 +19,9 @@ from shared.cosmos.client import endpoint_of, transport
 DEFAULT_DATA = Path(".local/data")
 DEFAULT_DATABASE = "vimarsh-multi-personality"
 DEFAULT_GENERATION = "1"
+
+DEFAULT_MARGIN_DAYS = "3650"
+"""Sample traffic has dates of 2025 unless told otherwise. It is counted whatever the date is."""
 CONNECTION_SETTINGS = ("CosmosDb", "CosmosDb__accountEndpoint")
 
 
@@ -109,6 +112,7 @@ def find_connection(data: Path) -> Connection:
         *CONNECTION_SETTINGS,
         "COSMOS_DATABASE",
         "FLEET_GENERATION",
+        "FLEET_STATE_MARGIN_DAYS",
         "ArchiveStorage",
         "AzureWebJobsStorage",
     )

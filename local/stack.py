@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from local import azurite
-from local.connection import DEFAULT_DATABASE, DEFAULT_GENERATION, Connection, stack_file
+from local.connection import (
+    DEFAULT_DATABASE,
+    DEFAULT_GENERATION,
+    DEFAULT_MARGIN_DAYS,
+    Connection,
+    stack_file,
+)
 from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
@@ -166,6 +172,7 @@ async def _start_fleet(stack: Stack) -> None:
         "CosmosDb": stack.cosmos["connection_string"],
         "COSMOS_DATABASE": database,
         "FLEET_GENERATION": os.environ.get("FLEET_GENERATION") or DEFAULT_GENERATION,
+        "FLEET_STATE_MARGIN_DAYS": os.environ.get("FLEET_STATE_MARGIN_DAYS") or DEFAULT_MARGIN_DAYS,
         "ArchiveStorage": blob,
         "AzureWebJobsStorage": blob,
     }

@@ -271,8 +271,8 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=FLEET,
         autoscale_max=4_000,
         default_ttl=NO_EXPIRY_UNLESS_ITEM_SAYS_SO,
-        # Documents are found by their ids, which the service always indexes. Besides them only what is rare is
-        # indexed: people whose change of consent is pending, and people who refuse.
+        # Documents are found by their ids, which the service always indexes. What is rare is indexed too:
+        # people whose change of consent is pending, and people who refuse.
         indexing=Indexing(included=("/record/pending/?", "/record/refused/?")),
     ),
     Container(

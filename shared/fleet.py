@@ -14,6 +14,7 @@ from shared.ingest.batch import Ingest
 from shared.ingest.new_people import NewPeople
 from shared.ledger.apply import ShardWriter
 from shared.ledger.generations import Generations
+from shared.ledger.retention import Retention
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
 from shared.maintenance.rebuild import Rebuilder
@@ -59,9 +60,11 @@ class Fleet:
         self.generations = Generations(fleet_state, settings, clock=clock)
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
+        self.retention = Retention(settings.state_margin_days)
         shard_writer = ShardWriter(
             ShardStore(state, cache_bytes=settings.cache_bytes),
             NewPeople(database).read_records,
+            retention=self.retention,
             clock=clock,
         )
         self.ingest = Ingest(
@@ -75,7 +78,12 @@ class Fleet:
         self.readiness = ViewReadiness(fleet_state, settings, generations=self.generations, clock=clock)
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
-            state=state, readiness=self.readiness, publisher=self.publisher, settings=settings, clock=clock
+            state=state,
+            readiness=self.readiness,
+            publisher=self.publisher,
+            settings=settings,
+            retention=self.retention,
+            clock=clock,
         )
         self.replayer = Replayer(
             database=database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
@@ -105,7 +113,7 @@ class Fleet:
             writer=writer,
             poison=self.poison,
             readiness=self.readiness,
-            consent=ConsentKeeper(self.database, settings),
+            consent=ConsentKeeper(self.database, settings, self.retention, clock=clock),
             settings=settings,
             clock=clock,
         )
@@ -167,8 +175,8 @@ async def connected_fleet(
             database=client.get_database_client(settings.cosmos_database),
             audit_database=audit_client.get_database_client(settings.cosmos_database),
         )
-        if start_generation:
-            await fleet.generations.begin()
-        else:
-            await fleet.generations.check()
+        begun = fleet.generations.begin if start_generation else fleet.generations.check
+        generation = await begun()
+        if generation is not None:
+            fleet.retention.margin_days = generation.margin_days
         yield fleet

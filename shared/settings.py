@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     The function app requires an explicit value, because the prefixes of the leases contain it.
     """
 
+    state_margin_days: Annotated[int, Field(ge=7, le=36_500, validation_alias="FLEET_STATE_MARGIN_DAYS")] = 35
+    """Days by which state of a month outlives what its source keeps of the month.
+
+    What arrives later is not counted. ``fleet_state`` records the number when a generation begins, and the
+    recorded number is used.
+    """
+
     document_attempts: Annotated[int, Field(ge=1, le=10, validation_alias="FLEET_DOCUMENT_ATTEMPTS")] = 3
     """Attempts at a document that fails, before it goes to ``poison_messages``."""
 

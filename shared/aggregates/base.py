@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
@@ -11,29 +11,8 @@ from typing import ClassVar, NamedTuple
 from xxhash import xxh3_64_digest
 
 from shared.aggregates.tally import Tally
-from shared.containers import DAY, container
-from shared.facts import USER_INTERACTIONS, Fact
+from shared.facts import Fact
 from shared.units import Day, Month
-
-FOREVER = -1
-
-LAG = 70 * DAY
-"""Seconds by which state outlives the documents that it counts. Leaves room for a feed that lags behind, and
-for :data:`RENEWAL`."""
-
-
-def state_ttl(source: str) -> int:
-    """Return the TTL of state in seconds after its last write. State outlives the documents of its source."""
-    source_ttl = container(source).default_ttl
-    return FOREVER if source_ttl is None else source_ttl + LAG
-
-
-STATE_TTL = state_ttl(USER_INTERACTIONS)
-"""TTL of state that counts interactions, or documents that expire sooner."""
-
-RENEWAL = 30 * DAY
-"""Seconds. If a document has a version that is this much newer than the newest one recorded in a partial that
-counts it, the fold writes the partial again, unchanged. Otherwise the partial could expire first."""
 
 
 @lru_cache(maxsize=65_536)
@@ -72,6 +51,12 @@ class Contributions:
     def changed(self) -> list[PartialKey]:
         """Return the partials whose counts change, in the order in which they were contributed to first."""
         return [target for target, delta in self.deltas.items() if delta]
+
+    def without(self, excluded: Callable[[PartialKey], bool]) -> Contributions:
+        """Return the contributions to all partials except the excluded ones."""
+        kept = Contributions()
+        kept.deltas = {target: delta for target, delta in self.deltas.items() if not excluded(target)}
+        return kept
 
     def merge(self, other: Contributions, sign: int = 1) -> None:
         """Add other contributions, or subtract them with ``sign=-1``."""
@@ -115,8 +100,8 @@ class Aggregate:
     """
 
     name: ClassVar[str]
-    ttl: ClassVar[int]
-    """TTL of a partial in seconds, -1 for none. ``person`` never expires: it must not be missing."""
+    source: ClassVar[str]
+    """The source with whose period a partial ends: of those that it counts, the one that is shown longest."""
     max_bytes: ClassVar[int]
     """Size up to which a partial accepts new documents. What one document touches then fits into one
     transaction: :mod:`shared.ledger.sizes`."""

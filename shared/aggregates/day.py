@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PersonChange, hash_key
+from shared.aggregates.base import Aggregate, Contributions, PersonChange, hash_key
 from shared.aggregates.tally import Tally
-from shared.facts import Fact, IncidentFact, InteractionFact, Passage, SessionFact
+from shared.facts import USER_INTERACTIONS, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import KILOBYTE, Day, Millis, Month, event_hour, minute_of_day
 
 NAME = "day"
@@ -23,7 +23,7 @@ class DayAggregate(Aggregate):
     """One key per UTC day, ``2025-08-05``."""
 
     name = NAME
-    ttl = STATE_TTL
+    source = USER_INTERACTIONS
     max_bytes = 160 * KILOBYTE
     """Counts by persona, model, text and minute: in normal use at most 60 KB."""
 

@@ -33,7 +33,7 @@ def reference_hash(source: str, reference: str) -> str:
 
 
 class DocumentIndex:
-    """The tokens of a person's documents, by month. A token may occur several times."""
+    """The tokens of a person's documents, by source and month. A token may occur several times."""
 
     __slots__ = ("_months",)
 
@@ -48,16 +48,16 @@ class DocumentIndex:
     def __bool__(self) -> bool:
         return bool(self._months)
 
-    def add(self, hashed: str, hour: EventHour) -> None:
-        """Record that a document's entry is on the pages of an hour."""
-        month, token = _month(hour), hashed + _code(hour)
+    def add(self, source: str, hashed: str, hour: EventHour) -> None:
+        """Record that a document's entry is on a source's pages of an hour."""
+        month, token = _key(source, hour), hashed + _code(hour)
         tokens = self._months.get(month, "")
         at = _position(tokens, token)
         self._months[month] = tokens[:at] + token + tokens[at:]
 
-    def discard(self, hashed: str, hour: EventHour) -> None:
+    def discard(self, source: str, hashed: str, hour: EventHour) -> None:
         """Drop one record of :meth:`add`, if there is one."""
-        month, token = _month(hour), hashed + _code(hour)
+        month, token = _key(source, hour), hashed + _code(hour)
         tokens = self._months.get(month, "")
         at = _position(tokens, token)
         if tokens[at : at + _TOKEN] == token:
@@ -69,20 +69,25 @@ class DocumentIndex:
 
     def hours_of(self, hashed: str) -> Iterator[EventHour]:
         """Yield the hours whose pages may have a document with this hash."""
-        for month, tokens in self._months.items():
+        for key, tokens in self._months.items():
+            month = key.rpartition("|")[2]
             at = _position(tokens, hashed)
             while tokens[at : at + _HASH] == hashed:
                 yield _hour(month, tokens[at + _HASH : at + _TOKEN])
                 at += _TOKEN
 
-    def months(self) -> set[Month]:
-        """Return the months with documents of the person."""
-        return {Month(month) for month in self._months}
+    def months(self) -> set[tuple[str, Month]]:
+        """Return the sources and months with documents of the person."""
+        return {(source, Month(month)) for key in self._months for source, _, month in [key.partition("|")]}
+
+    def drop(self, source: str, month: Month) -> None:
+        """Drop the records of a source's month, whose pages have ended."""
+        self._months.pop(f"{source}|{month}", None)
 
     @property
     def weight(self) -> int:
         """Size of its JSON in bytes."""
-        return sum(13 + len(tokens) for tokens in self._months.values())
+        return sum(len(key) + 6 + len(tokens) for key, tokens in self._months.items())
 
     def copy(self) -> DocumentIndex:
         """Return an independent copy."""
@@ -110,8 +115,8 @@ def _position(tokens: str, start: str) -> int:
     return low * _TOKEN
 
 
-def _month(hour: EventHour) -> str:
-    return hour[:4] + hour[5:7]
+def _key(source: str, hour: EventHour) -> str:
+    return f"{source}|{hour[:4]}{hour[5:7]}"
 
 
 @lru_cache(maxsize=1_024)

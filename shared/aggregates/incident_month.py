@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.aggregates.base import Aggregate, Contributions, state_ttl
+from shared.aggregates.base import Aggregate, Contributions
 from shared.facts import ABUSE_INCIDENTS, Fact, IncidentFact
-from shared.units import KILOBYTE, Month
+from shared.units import KILOBYTE, Day, Month, days_of_month
 
 NAME = "incident_month"
 
@@ -16,8 +16,11 @@ class IncidentMonth(Aggregate):
     """One key per month and text, ``202508|bhagavad_gita``."""
 
     name = NAME
-    ttl = state_ttl(ABUSE_INCIDENTS)
+    source = ABUSE_INCIDENTS
     max_bytes = 64 * KILOBYTE
+
+    def first_day(self, key: str) -> Day:
+        return days_of_month(split_text_key(key)[0])[0]
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         if not isinstance(fact, IncidentFact):

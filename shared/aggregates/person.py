@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.aggregates.base import FOREVER, Aggregate, Contributions
+from shared.aggregates.base import Aggregate, Contributions
 from shared.aggregates.tally import Tally
-from shared.facts import Fact, InteractionFact
+from shared.facts import USER_INTERACTIONS, Fact, InteractionFact
 from shared.units import KILOBYTE, Day, Month
 
 NAME = "person"
@@ -19,7 +19,7 @@ class Person(Aggregate):
     """
 
     name = NAME
-    ttl = FOREVER
+    source = USER_INTERACTIONS
     max_bytes = 256 * KILOBYTE
 
     def owner_of(self, key: str) -> str:

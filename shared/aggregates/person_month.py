@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, hash_key
+from shared.aggregates.base import Aggregate, Contributions, hash_key
 from shared.aggregates.person_record import MonthSummary
 from shared.aggregates.tally import Tally, merged, top
-from shared.facts import Fact, InteractionFact, SessionFact
+from shared.facts import USER_INTERACTIONS, Fact, InteractionFact, SessionFact
 from shared.scores import content_depth
 from shared.units import KILOBYTE, MICROS, Day, Month, days_of_month, to_micro
 
@@ -28,7 +28,7 @@ class PersonMonth(Aggregate):
     """One partial per person and month, with a part per day; its key is ``202508|<user id>``."""
 
     name = NAME
-    ttl = STATE_TTL
+    source = USER_INTERACTIONS
     max_bytes = 256 * KILOBYTE
 
     def owner_of(self, key: str) -> str:

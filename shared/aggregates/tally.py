@@ -120,6 +120,10 @@ class Tally:
             found = self._parts[name] = Tally()
         return found
 
+    def drop_part(self, name: str) -> None:
+        """Drop a part with everything that is counted in it."""
+        self._parts.pop(name, None)
+
     def parts(self) -> dict[str, Tally]:
         """Return the parts that are not empty, by name."""
         return {name: part for name, part in self._parts.items() if part}

@@ -10,16 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.aggregates import person
-from shared.aggregates.base import FOREVER, PartialKey
+from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
 from shared.documents.users import parse_user
 from shared.errors import DocumentError
 from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fact
+from shared.ledger.changed_records import drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.fold import DocumentsById, Fold, Folded, RecordsOf
 from shared.ledger.pages import Entry
 from shared.ledger.partials import Partial, partial_id
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
 from shared.units import Day, Millis
@@ -47,7 +49,9 @@ def new_record(
     return record
 
 
-def fold_accounts(shard: ShardId, changes: Sequence[Change], now: Millis) -> Fold:
+def fold_accounts(
+    shard: ShardId, changes: Sequence[Change], now: Millis, *, retention: Retention = DEFAULT_RETENTION
+) -> Fold:
     """Fold changes of accounts into the records of their owners, as :func:`~shared.ledger.fold.fold_changes`.
 
     A change of consent marks the record as pending, until it is applied to what is published.
@@ -70,7 +74,10 @@ def fold_accounts(shard: ShardId, changes: Sequence[Change], now: Millis) -> Fol
         verdicts.append((change, verdict))
     return Folded(
         verdicts,
-        [_write(shard, user_id, loaded[ids[user_id]], records[user_id], now) for user_id in sorted(changed)],
+        [
+            _write(shard, user_id, loaded[ids[user_id]], records[user_id], now, retention)
+            for user_id in sorted(changed)
+        ],
     )
 
 
@@ -93,12 +100,16 @@ def _decide(change: Change, record: PersonRecord) -> Verdict:
     return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else verdict
 
 
-def _write(shard: ShardId, user_id: str, loaded: Loaded, record: PersonRecord, now: Millis) -> Write:
+def _write(
+    shard: ShardId, user_id: str, loaded: Loaded, record: PersonRecord, now: Millis, retention: Retention
+) -> Write:
     target = PartialKey(person.NAME, user_id)
     if isinstance(loaded.document, Partial):
         partial = loaded.document.copy()
     else:
-        partial = Partial(shard, target, revision=now, ttl=FOREVER)
+        partial = Partial(shard, target, revision=now)
     partial.revision += 1
     partial.record = record
+    drop_ended_months(partial, retention, now)
+    retention.set_ttl(partial, now)
     return Write(partial, loaded.etag)

@@ -14,6 +14,7 @@ from shared.facts import USERS
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.fold import DocumentsById, Folded, RecordsOf, fold_changes
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.store import ShardStore
@@ -63,7 +64,15 @@ class ShardWriter:
         Reads what is known of people who have no state yet: their accounts, and their first visit.
     """
 
-    def __init__(self, store: ShardStore, read_records: ReadRecords, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        store: ShardStore,
+        read_records: ReadRecords,
+        *,
+        retention: Retention = DEFAULT_RETENTION,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._retention = retention
         self._store = store
         self._read_records = read_records
         self._clock = clock
@@ -148,9 +157,9 @@ class ShardWriter:
         """Run the fold with documents from the store, and records of new people from their sources."""
         now = Millis(round(self._clock.timestamp() * 1000))
         if source == USERS:
-            fold = fold_accounts(shard, changes, now)
+            fold = fold_accounts(shard, changes, now, retention=self._retention)
         else:
-            fold = fold_changes(shard, source, changes, now, moves=moves)
+            fold = fold_changes(shard, source, changes, now, moves=moves, retention=self._retention)
         try:
             need = next(fold)
             while True:

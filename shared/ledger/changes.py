@@ -27,6 +27,8 @@ class Verdict(Enum):
     """Not counted: the state of the person, or of their month, has no room."""
     CROWDED = "crowded"
     """Not counted: a state that people share, such as the shard's day, has no room."""
+    CLOSED = "closed"
+    """Not counted: the state of its month ends, or has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from shared.aggregates import derive, person, person_month
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally
-from shared.ledger.pages import Entry
 from shared.units import Day, Month
 
 StateOf = Callable[[PartialKey], Tally]
@@ -15,15 +14,10 @@ FirstKnownOf = Callable[[str], Day | None]
 
 
 class CountedEntries:
-    """The counts that entries add to partials, and the newest version behind each partial.
-
-    Covers one fold, or the whole ledger of a shard.
-    """
+    """The counts that entries add to partials: those of one fold, or of the whole ledger of a shard."""
 
     def __init__(self) -> None:
         self.contributions = Contributions()
-        self.newest: dict[PartialKey, int] = {}
-        """When the newest version behind each partial was written, in seconds since the epoch."""
         self._moved: set[PartialKey] = set()
         """Partials that one entry, or one person, changes; others may change them back."""
 
@@ -35,14 +29,12 @@ class CountedEntries:
         """
         return self._moved.difference(self.contributions.changed())
 
-    def add(self, entry: Entry, contributed: Contributions) -> None:
-        """Count an entry, whose fact contributes to some partials."""
-        self._track_newest_version(entry, contributed)
+    def add(self, contributed: Contributions) -> None:
+        """Count an entry by what its fact contributes."""
         self.contributions.merge(contributed)
 
-    def replace(self, before: Contributions, entry: Entry, contributed: Contributions) -> None:
-        """Count an entry instead of an older fact of its document."""
-        self._track_newest_version(entry, contributed)
+    def replace(self, before: Contributions, contributed: Contributions) -> None:
+        """Count an entry instead of what an older fact of its document contributed."""
         change = Contributions()
         change.merge(contributed)
         change.merge(before, -1)
@@ -93,8 +85,3 @@ class CountedEntries:
     def _merge(self, change: Contributions) -> None:
         self._moved.update(change.changed())
         self.contributions.merge(change)
-
-    def _track_newest_version(self, entry: Entry, contributed: Contributions) -> None:
-        """Record the entry's write time for the partials that count it. They must outlive its document."""
-        for target in contributed.deltas:
-            self.newest[target] = max(self.newest.get(target, 0), entry.version.ts)

@@ -12,18 +12,18 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from shared.aggregates import AGGREGATES, contributions, person, person_month
-from shared.aggregates.base import RENEWAL, Contributions, PartialKey
+from shared.aggregates import contributions, person
+from shared.aggregates.base import Contributions, PartialKey
 from shared.aggregates.day import NAME as DAY
 from shared.aggregates.document_index import document_hash
-from shared.aggregates.engagement_tiers import first_month
-from shared.aggregates.person_month import summary_of
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.errors import TooLargeError
-from shared.facts import Uncounted
+from shared.facts import Fact, Uncounted
+from shared.ledger.changed_records import changed_records, drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
@@ -31,10 +31,12 @@ from shared.ledger.incident_passages import IncidentPassages, cited_passage
 from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry, Page, page_id
 from shared.ledger.partials import Partial, partial_id
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
+from shared.ledger.room import outgrown_states, refusal, states_without_room
 from shared.ledger.shards import ShardId
-from shared.ledger.sizes import MAX_MOVED_INCIDENTS, RESERVE_BYTES
+from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.state import Loaded, StateDocument, Write
-from shared.units import EventHour, Millis
+from shared.units import Day, EventHour, Millis, month_of
 
 
 class DocumentsById(NamedTuple):
@@ -73,7 +75,13 @@ Fold = Generator[Need, Answer, Folded]
 
 
 def fold_changes(
-    shard: ShardId, source: str, changes: Sequence[Change], now: Millis, *, moves: int = MAX_MOVED_INCIDENTS
+    shard: ShardId,
+    source: str,
+    changes: Sequence[Change],
+    now: Millis,
+    *,
+    moves: int = MAX_MOVED_INCIDENTS,
+    retention: Retention = DEFAULT_RETENTION,
 ) -> Fold:
     """Fold changes of one source into a shard. Yields what it needs, and receives it by id or by user.
 
@@ -86,13 +94,15 @@ def fold_changes(
         The current time. New documents take their first revision from it, so that revisions never repeat.
     moves
         Incidents that may follow their interactions to another text in this transaction.
+    retention
+        When state ends.
 
     Raises
     ------
     TooLargeError
         Several changes together outgrow a state or the transaction. A single one has a verdict instead.
     """
-    fold = ShardFold(shard, source, changes, now)
+    fold = ShardFold(shard, source, changes, now, retention)
     yield from fold.need_documents(fold.ids_of_new_facts())
     newcomers = fold.people_without_state()
     if newcomers:
@@ -109,7 +119,7 @@ def fold_changes(
     if outgrown:
         if len(changes) > 1:
             raise TooLargeError("a state would outgrow its limit")
-        return Folded([(changes[0], _refusal(outgrown))], [])
+        return Folded([(changes[0], refusal(outgrown))], [])
     return Folded(verdicts, writes, unfinished)
 
 
@@ -127,12 +137,15 @@ def drive(fold: Generator[Need, Answer, Result], answer: Callable[[Need], Answer
 class ShardFold:
     """The state of one shard during a fold. :func:`fold_changes` defines the order of calls."""
 
-    def __init__(self, shard: ShardId, source: str, changes: Sequence[Change], now: Millis) -> None:
+    def __init__(
+        self, shard: ShardId, source: str, changes: Sequence[Change], now: Millis, retention: Retention
+    ) -> None:
         self._shard = shard
         self._source = source
         self._changes = changes
         self._now = now
-        self._contributions = [contributions(change.fact) for change in changes]
+        self._retention = retention
+        self._contributions = [self._contributed_by(change.fact) for change in changes]
         self._loaded: dict[str, Loaded] = {}
         self._stored: set[str] = set()
         """Ids of the documents whose stored version was requested."""
@@ -146,6 +159,13 @@ class ShardFold:
         """People with an entry that was added, was moved to another page, or has a new main passage. Their
         ``person`` is written. Two instances that add one document to two pages therefore conflict on its
         etag."""
+
+    def _contributed_by(self, fact: Fact | Uncounted) -> Contributions:
+        """Return what a fact contributes to the partials that are not closed."""
+        return contributions(fact).without(self._is_partial_closed)
+
+    def _is_partial_closed(self, target: PartialKey) -> bool:
+        return self._retention.is_partial_closed(target, self._now)
 
     def need_documents(self, ids: Iterable[str], *, stored: bool = False) -> Generator[Need, Answer, None]:
         """Request the documents that are not loaded yet, if any."""
@@ -215,17 +235,22 @@ class ShardFold:
         for original, contributed in zip(self._changes, self._contributions, strict=True):
             change = self._passages.with_passage(original)
             if change is not original:
-                contributed = contributions(change.fact)
+                contributed = self._contributed_by(change.fact)
             decided.append((change, self._decide(change, contributed)))
         moved = list(self._passages.moved_by(change for change, _ in decided))
         for incident in moved[:moves]:
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
-            before, after = contributions(incident.at.entry.fact), contributions(incident.after.fact)
-            self._count.replace(before, incident.after, after)
+            before, after = incident.at.entry.fact, incident.after.fact
+            self._count.replace(self._contributed_by(before), self._contributed_by(after))
         return decided, len(moved) > moves
 
     def _decide(self, change: Change, contributed: Contributions) -> Verdict:
         found = self._find(change)
+        if found is not None and self._is_closed(found.hour):
+            found = None  # what was counted stays; a document that moved on is counted where it is now
+        if self._is_closed(change.fact.hour):
+            # The document has left an open month: what it counted there is taken back.
+            return Verdict.CLOSED if found is None else self._uncount(change, found)
         if found is None:
             if change.reprices:
                 return Verdict.OLDER  # another version is counted by now, at current prices
@@ -244,17 +269,17 @@ class ShardFold:
         if isinstance(change.fact, Uncounted):
             self._append(change, Entry(change.version, change.fact))
             return Verdict.UNCOUNTED
-        full = self._full([_person_key(change), *contributed.deltas])
+        full = states_without_room([_person_key(change), *contributed.deltas], self._partial)
         if full:
-            return _refusal(full)
+            return refusal(full)
         entry = Entry(change.version, change.fact)
         self._append(change, entry)
-        self._count.add(entry, contributed)
+        self._count.add(contributed)
         return Verdict.ADDED
 
     def _replace(self, change: Change, found: Located, contributed: Contributions) -> Verdict:
         entry, before = Entry(change.version, change.fact), found.entry.fact
-        counted_before = contributions(before)
+        counted_before = self._contributed_by(before)
         # An uncounted entry has no hour of its own. It stays on the page of the entry that it replaces.
         stays = found.hour == change.fact.hour or isinstance(change.fact, Uncounted)
         if stays and self._pages.has_room_for(entry, found):
@@ -264,37 +289,24 @@ class ShardFold:
             self._append(change, entry, found.hour if stays else None)
             self._etag_guards.update(counted_before.deltas)
             self._etag_guards.update(contributed.deltas)
-        self._count.replace(counted_before, entry, contributed)
+        self._count.replace(counted_before, contributed)
         if cited_passage(before) != cited_passage(change.fact):
             self._people.add(change.user_id)
         return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else Verdict.REPLACED
 
+    def _uncount(self, change: Change, found: Located) -> Verdict:
+        """Take back the counts of a document that has moved into a closed month."""
+        if change.order_against(found.entry) is not VersionOrder.NEWER:
+            return Verdict.CLOSED
+        gone = Uncounted(change.user_id, found.entry.fact.at)
+        return self._replace(replace(change, fact=gone), found, Contributions())
+
+    def _is_closed(self, hour: EventHour) -> bool:
+        return self._retention.is_closed(self._source, month_of(Day(hour[:10])), self._now)
+
     def _append(self, change: Change, entry: Entry, hour: EventHour | None = None) -> None:
         self._people.add(change.user_id)
         self._pages.append(self._source, change.user_id, change.document_id, hour or entry.fact.hour, entry)
-
-    def _full(self, targets: Iterable[PartialKey]) -> list[PartialKey]:
-        """Return the states that have no room for one more document."""
-        return [
-            target
-            for target in targets
-            if (partial := self._partial(target)) is not None
-            and partial.weight > AGGREGATES[target.aggregate].max_bytes - RESERVE_BYTES
-        ]
-
-    def outgrown(self, writes: Iterable[Write]) -> list[PartialKey]:
-        """Return the states that would grow beyond their limits."""
-        return [
-            document.target
-            for document, _ in writes
-            if isinstance(document, Partial)
-            and document.weight > AGGREGATES[document.target.aggregate].max_bytes
-            and document.weight > self._weight_before(document)
-        ]
-
-    def _weight_before(self, partial: Partial) -> int:
-        before = self._partial(partial.target)
-        return 0 if before is None else before.weight
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, that list changed pages, or that are guards."""
@@ -306,8 +318,14 @@ class ShardFold:
         """Return the changed pages by the partial that lists them."""
         changed: dict[PartialKey, list[Page]] = {}
         for page in self._pages.edited():
-            changed.setdefault(PartialKey(DAY, page.hour[:10]), []).append(page)
+            target = PartialKey(DAY, page.hour[:10])
+            if not self._is_partial_closed(target):
+                changed.setdefault(target, []).append(page)
         return changed
+
+    def outgrown(self, writes: Iterable[Write]) -> list[PartialKey]:
+        """Return the states that would grow beyond their limits."""
+        return outgrown_states((document for document, _ in writes), self._partial)
 
     def derive(self) -> None:
         """Add the counts derived from each person's change. The people's own partials guard them."""
@@ -317,66 +335,38 @@ class ShardFold:
 
     def writes(self) -> list[Write]:
         """Return the documents to write, each with its next revision and its guarding etag."""
-        changed, pages, records = self._count.contributions.changed(), self._changed_pages(), self._records()
-        written = dict.fromkeys(changed)
+        pages = self._changed_pages()
+        records = changed_records(
+            self._people, self._pages.index_changes, self._count, self._record, self._state
+        )
+        written = dict.fromkeys(self._count.contributions.changed())
         written |= dict.fromkeys(PartialKey(person.NAME, user_id) for user_id in sorted(records))
         written |= dict.fromkeys(target for target in sorted(self._etag_guards) if self._partial(target))
-        written |= dict.fromkeys(target for target in self._count.newest if self._is_due_for_renewal(target))
         written |= dict.fromkeys(pages)
         partials = {target: self._next(target) for target in written}
         for target, listed in pages.items():
             partials[target].pages |= {page.name: page.revision for page in listed}
         for user_id, record in records.items():
-            partials[PartialKey(person.NAME, user_id)].record = record
+            own = partials[PartialKey(person.NAME, user_id)]
+            own.record = record
+            drop_ended_months(own, self._retention, self._now)
         documents: list[StateDocument] = [*self._pages.edited(), *partials.values()]
+        for document in documents:
+            self._retention.set_ttl(document, self._now)
         return [
             Write(document, self._loaded[document.id].etag if document.id in self._loaded else None)
             for document in documents
         ]
 
-    def _records(self) -> dict[str, PersonRecord]:
-        """Return the records of the people whose entries or months change."""
-        records = {user_id: self._record(user_id).copy() for user_id in self._people}
-        for change in self._pages.index_changes:
-            index = records.setdefault(change.user_id, self._record(change.user_id).copy()).index
-            (index.add if change.is_added else index.discard)(change.hashed, change.hour)
-        for target in self._count.contributions.changed():
-            if target.aggregate == person_month.NAME:
-                month, user_id = person_month.split_key(target.key)
-                record = records.setdefault(user_id, self._record(user_id).copy())
-                summary = summary_of(self._count.change_of(target, self._state).after)
-                if summary is None:
-                    record.months.pop(month, None)
-                else:
-                    record.months[month] = summary
-        for user_id, record in records.items():
-            record.pending |= self._has_other_first_month(user_id)
-        return records
-
-    def _has_other_first_month(self, user_id: str) -> bool:
-        """Return whether the first month of a person who was active before changes. Later months show it."""
-        record = self._record(user_id)
-        states = self._count.change_of(PartialKey(person.NAME, user_id), self._state)
-        before, after = (first_month(state, record) for state in states)
-        return before is not None and before != after
-
     def _next(self, target: PartialKey) -> Partial:
         current = self._partial(target)
-        if current is None:
-            ttl = AGGREGATES[target.aggregate].ttl
-            partial = Partial(self._shard, target, revision=self._now, ttl=ttl)
-        else:
-            partial = current.copy()
+        new = Partial(self._shard, target, revision=self._now)
+        partial = new if current is None else current.copy()
         delta = self._count.contributions.deltas.get(target)
         if delta:
             partial.state.merge(delta)
-        partial.newest = max(partial.newest, self._count.newest.get(target, 0))
         partial.revision += 1
         return partial
-
-    def _is_due_for_renewal(self, target: PartialKey) -> bool:
-        current = self._partial(target)
-        return current is not None and self._count.newest[target] - current.newest > RENEWAL
 
     def _find(self, change: Change) -> Located | None:
         return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)
@@ -402,9 +392,3 @@ class ShardFold:
 
 def _person_key(change: Change) -> PartialKey:
     return PartialKey(person.NAME, change.user_id)
-
-
-def _refusal(full: Iterable[PartialKey]) -> Verdict:
-    """Return the verdict on a change for which states have no room."""
-    are_owned = all(AGGREGATES[target.aggregate].owner_of(target.key) is not None for target in full)
-    return Verdict.FULL if are_owned else Verdict.CROWDED

@@ -8,7 +8,7 @@ begins.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -18,6 +18,9 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.errors import GenerationIncompleteError, SettingsError
 from shared.settings import Settings
+
+MARGIN_DAYS = 35
+"""Margin of a generation whose record does not state it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +34,8 @@ class Generation:
     """Time of its beginning, in seconds since the epoch."""
     complete: bool
     """Whether everything written before its beginning is counted. Only then may its figures be published."""
+    margin_days: int = MARGIN_DAYS
+    """Days by which its state outlives the sources: see :class:`~shared.ledger.retention.Retention`."""
 
 
 class Generations:
@@ -40,6 +45,7 @@ class Generations:
         self._document = ControlDocument(container, Scope.GENERATIONS, "generations")
         self._number = settings.generation
         self._shards = settings.shards
+        self._margin_days = settings.state_margin_days
         self._clock = clock
         self._complete = False
 
@@ -67,7 +73,10 @@ class Generations:
         def change(known: dict[int, Generation]) -> bool:
             if self._validated(known) is not None:
                 return False
-            known[self._number] = Generation(self._shards, int(self._clock.timestamp()), complete=not known)
+            now = int(self._clock.timestamp())
+            known[self._number] = Generation(
+                self._shards, now, complete=not known, margin_days=self._margin_days
+            )
             return True
 
         generation = await self._update(change)
@@ -88,7 +97,7 @@ class Generations:
             generation = self._validated(known)
             if generation is None:
                 raise ValueError(f"generation {self._number} has not begun")
-            known[self._number] = Generation(generation.shards, generation.began, complete=True)
+            known[self._number] = replace(generation, complete=True)
             return not generation.complete
 
         await self._update(change)
@@ -137,7 +146,9 @@ def _decode(stored: dict[str, Any] | None) -> dict[int, Generation]:
     if stored is None:
         return {}
     return {
-        int(number): Generation(value["shards"], value["began"], value["complete"])
+        int(number): Generation(
+            value["shards"], value["began"], value["complete"], value.get("margin_days", MARGIN_DAYS)
+        )
         for number, value in stored["generations"].items()
     }
 

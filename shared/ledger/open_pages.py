@@ -26,6 +26,7 @@ class IndexChange(NamedTuple):
     """An addition to a person's document index, or a removal."""
 
     user_id: str
+    source: str
     hashed: str
     hour: EventHour
     is_added: bool
@@ -124,7 +125,7 @@ class OpenPages:
         page = self._edit(at.page_id)
         page.remove(user_id, document_id)
         hashed = document_hash(page.source, document_id)
-        self.index_changes.append(IndexChange(user_id, hashed, page.hour, is_added=False))
+        self.index_changes.append(IndexChange(user_id, page.source, hashed, page.hour, is_added=False))
         self._change_index(page, user_id, at.entry.fact.reference, is_added=False)
 
     def append(self, source: str, user_id: str, document_id: str, hour: EventHour, entry: Entry) -> None:
@@ -138,13 +139,13 @@ class OpenPages:
         page.put(user_id, document_id, entry)
         self._index(page, page.id, user_id, document_id)
         hashed = document_hash(source, document_id)
-        self.index_changes.append(IndexChange(user_id, hashed, hour, is_added=True))
+        self.index_changes.append(IndexChange(user_id, source, hashed, hour, is_added=True))
         self._change_index(page, user_id, entry.fact.reference, is_added=True)
 
     def _change_index(self, page: Page, user_id: str, reference: str | None, *, is_added: bool) -> None:
         if reference is not None:
             hashed = reference_hash(page.source, reference)
-            self.index_changes.append(IndexChange(user_id, hashed, page.hour, is_added))
+            self.index_changes.append(IndexChange(user_id, page.source, hashed, page.hour, is_added))
 
     def edited(self) -> list[Page]:
         """Return the changed pages, each with its next revision, in order of their ids."""

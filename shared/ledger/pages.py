@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from shared.aggregates.base import state_ttl
 from shared.facts import Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
@@ -61,6 +60,8 @@ class Page:
     """Stored entries by user and document id. :meth:`get` decodes them."""
     size: int = 0
     """Estimated bytes of the entries."""
+    ttl: int = 1
+    """Seconds from its write to its end: :class:`~shared.ledger.retention.Retention` sets it."""
 
     @property
     def id(self) -> str:
@@ -162,7 +163,7 @@ class Page:
             "revision": self.revision,
             "size": self.size,
             "entries": self.entries,
-            "ttl": state_ttl(self.source),
+            "ttl": self.ttl,
         }
 
     @classmethod

@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Self
 
-from shared.aggregates.base import STATE_TTL, PartialKey
+from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.ledger.shards import ShardId
@@ -47,9 +47,8 @@ class Partial:
     target: PartialKey
     revision: int = 0
     state: Tally = field(default_factory=Tally)
-    ttl: int = STATE_TTL
-    newest: int = 0
-    """Write time of the newest version that changed or renewed it, in seconds since the epoch."""
+    ttl: int = 1
+    """Seconds from its write to its end: :class:`~shared.ledger.retention.Retention` sets it."""
     record: PersonRecord | None = None
     """What is known of the person. Only partials of ``person`` have it."""
     pages: dict[str, int] = field(default_factory=dict)
@@ -83,7 +82,6 @@ class Partial:
             "key": self.target.key,
             "revision": self.revision,
             "state": self.state.encode(),
-            "newest": self.newest,
             "ttl": self.ttl,
         }
         if self.record is not None:
@@ -101,7 +99,6 @@ class Partial:
             stored["revision"],
             Tally.decode(stored["state"]),
             stored["ttl"],
-            stored["newest"],
             PersonRecord.decode(stored["record"]) if "record" in stored else None,
             stored.get("pages", {}),
         )

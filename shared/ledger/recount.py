@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.aggregates import AGGREGATES, contributions, person, person_month
+from shared.aggregates import AGGREGATES, contributions, incident_month, person, person_month
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import summary_of
 from shared.aggregates.tally import Tally
+from shared.facts import USER_SESSIONS
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
-from shared.units import Day, Millis, day_after, event_hour
-
-RETAINED_DAYS, COUNTED_DAYS = 90, 365
-"""A recount does not change state of a period that began more than 90 days ago, because sessions and their
-facts expire after 90 days. It counts missing state from the remaining facts if the period began in the last
-365 days, because interactions expire after that."""
+from shared.units import Day, Millis, month_of
 
 
 class Recount:
@@ -36,17 +33,23 @@ class Recount:
         The current time.
     """
 
-    def __init__(self, shard: ShardId, stored: Mapping[PartialKey, Loaded], now: Millis) -> None:
+    def __init__(
+        self,
+        shard: ShardId,
+        stored: Mapping[PartialKey, Loaded],
+        now: Millis,
+        retention: Retention = DEFAULT_RETENTION,
+    ) -> None:
+        self._retention = retention
         self._shard = shard
         self._stored = stored
         self._now = now
-        self._today = Day(event_hour(now)[:10])
         self._count = CountedEntries()
 
     def add(self, page: Page) -> None:
         """Count the entries of a page."""
         for _, _, entry in page:
-            self._count.add(entry, contributions(entry.fact))
+            self._count.add(contributions(entry.fact))
 
     def derive(self) -> None:
         """Add the counts derived from people. Call it after all pages are added.
@@ -83,18 +86,17 @@ class Recount:
         current = self._partial(target)
         if target.aggregate == person.NAME:
             return self._with_summaries(target, current)
-        if self._is_past(target, COUNTED_DAYS if current is None else RETAINED_DAYS):
+        if not self._is_countable(target, current):
             return None
         state = self._count.contributions.deltas.get(target, Tally())
         if current is None:
-            ttl = AGGREGATES[target.aggregate].ttl
-            partial = Partial(self._shard, target, revision=self._now, ttl=ttl) if state else None
+            partial = Partial(self._shard, target, revision=self._now) if state else None
         else:
             partial = current.copy() if current.state != state else None
         if partial is not None:
             partial.state = state
             partial.revision += 1
-            partial.newest = max(partial.newest, self._count.newest.get(target, 0))
+            self._retention.set_ttl(partial, self._now)
         return partial
 
     def _with_summaries(self, target: PartialKey, current: Partial | None) -> Partial | None:
@@ -105,18 +107,28 @@ class Recount:
         for month in person.active_months(current.state):
             key = PartialKey(person_month.NAME, person_month.month_key(month, target.key))
             summary = summary_of(self._count.contributions.deltas.get(key, Tally()))
-            if summary is not None and not self._is_past(key, RETAINED_DAYS):
+            if summary is not None and self._is_countable(key, self._partial(key)):
                 record.months[month] = summary
         if record == current.record:
             return None
         partial = current.copy()
         partial.record = record
         partial.revision += 1
+        self._retention.set_ttl(partial, self._now)
         return partial
 
-    def _is_past(self, target: PartialKey, days: int) -> bool:
+    def _is_countable(self, target: PartialKey, current: Partial | None) -> bool:
+        """Return whether the ledger still has every fact that a partial counts.
+
+        Sessions end first. A partial that exists counts sessions whose facts have ended; one that is missing
+        is counted from what there is.
+        """
+        if self._retention.is_partial_closed(target, self._now):
+            return False
         first = AGGREGATES[target.aggregate].first_day(target.key)
-        return first is not None and first < day_after(self._today, -days)
+        if current is None or target.aggregate == incident_month.NAME or first is None:
+            return True
+        return not self._retention.is_closed(USER_SESSIONS, month_of(first), self._now)
 
     def _partial(self, target: PartialKey) -> Partial | None:
         stored = self._stored.get(target)

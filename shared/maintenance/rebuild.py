@@ -20,6 +20,7 @@ from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.reader import StateReader
 from shared.ledger.recount import Recount
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
@@ -73,6 +74,7 @@ class Rebuilder:
         readiness: ViewReadiness,
         publisher: Publisher,
         settings: Settings,
+        retention: Retention = DEFAULT_RETENTION,
         clock: Clock = SYSTEM_CLOCK,
         pause: float = 2 * REMEMBERED_SECONDS,
     ) -> None:
@@ -81,6 +83,7 @@ class Rebuilder:
         self._readiness = readiness
         self._publisher = publisher
         self._settings = settings
+        self._retention = retention
         self._clock = clock
         self._pause = pause
 
@@ -146,7 +149,7 @@ class Rebuilder:
     async def _recount(self, shard: ShardId, report: RebuildReport) -> Recount:
         # Partials are read first, so that the etag of one that changes afterwards stops the commit.
         stored = await self._partials(shard)
-        recount = Recount(shard, stored, to_millis(self._clock.now()))
+        recount = Recount(shard, stored, to_millis(self._clock.now()), self._retention)
         async for item in self._reader.pages_of_shard(shard):
             report.pages += 1
             recount.add(Page.decode(item))

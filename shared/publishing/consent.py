@@ -12,13 +12,16 @@ from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosReso
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
+from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import CATALOGUE, FLEET, VIEW_STATE
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.cosmos.queries import Query, run_query
 from shared.ledger.partials import Partial, partial_id
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, shard_of
 from shared.settings import Settings
+from shared.units import to_millis
 
 USER_LEVEL_CONTAINERS = tuple(
     each.name for each in CATALOGUE if each.written_by == FLEET and each.partition_key == "/user_id"
@@ -33,7 +36,16 @@ _log = structlog.get_logger(__name__)
 class ConsentKeeper:
     """Reads people's records, and deletes what is published about people who refuse."""
 
-    def __init__(self, database: DatabaseProxy, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: DatabaseProxy,
+        settings: Settings,
+        retention: Retention = DEFAULT_RETENTION,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._retention = retention
+        self._clock = clock
         self._database = database
         self._state = database.get_container_client(VIEW_STATE)
         self._settings = settings
@@ -97,6 +109,7 @@ class ConsentKeeper:
             return True
         partial.record.pending = False
         partial.revision += 1
+        self._retention.set_ttl(partial, to_millis(self._clock.now()))
         try:
             await self._state.replace_item(
                 partial.id,

@@ -47,7 +47,7 @@ def documents_of_person(user_id: str, record: PersonRecord) -> list[DocumentKey]
     """Return every document about a person, in all views and of all months with activity."""
     months = [
         PartialKey(person_month.NAME, person_month.month_key(month, user_id))
-        for month in sorted(record.index.months())
+        for month in sorted({month for _, month in record.index.months()})
     ]
     return [document for schedule in Schedule for document in documents_affected_by(months, schedule)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from shared.ledger.changes import Change, Verdict
 from shared.ledger.shards import shard_of
 from shared.ledger.store import ShardStore
 from shared.pricing.table import PriceTable, list_prices
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 
 Document = dict[str, Any]
@@ -53,7 +55,9 @@ class Instance:
     ) -> None:
         self.accounts = accounts or {}
         store = ShardStore(container, cache_bytes=80_000)  # type: ignore[arg-type]
-        self.writer = ShardWriter(store, self.read_records)
+        # The tests' documents are of 2025, and so is their time.
+        clock = FakeClock(lambda: datetime(2025, 10, 9, 9, tzinfo=UTC))
+        self.writer = ShardWriter(store, self.read_records, clock=clock)
         self.live = live or {}
         self.generation = generation
         self.conflicts = 0
