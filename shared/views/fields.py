@@ -112,7 +112,7 @@ USER_ANALYTICS = {
     "period_start": "first second of the period, UTC",
     "period_end": "last second of the period, UTC",
     "data_freshness": "UTC time at which the state behind the document was last written",
-    "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it",
+    "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it. churned: no interaction in the 30 days up to state.tick",
     "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; inactivity counts to state.tick",
     "user_profile.expertise_level": "third of content_depth_score as published: beginner, intermediate, advanced",
     "user_profile.primary_interests": "the five most frequent query_category, most frequent first",
@@ -160,35 +160,37 @@ ENGAGEMENT_SUMMARY = {
     "id": "engagement_summary_, tier and month; there is none of a month before it begins",
     "partition_key": "the tier",
     "engagement_tier": "new: the first month in which a person was here. power_user, engaged, casual: the highest "
-    "whose criteria the month meets. churned: no interaction for 30 days as of state.tick; who was here on the "
-    "first of a month of 31 days alone is in two on its last day. Users who refuse analytics_consent are in none",
+    "whose criteria the month meets. churned: no interaction for 30 days as of state.tick, whichever month the last "
+    "one was in; these people are in no other tier, and their figures are those of the month in which they were "
+    "here last. Users who refuse analytics_consent are in none",
     "document_type": "always engagement_summary",
     "tier_criteria.min_sessions_monthly": "sessions of the month; null for new and churned",
     "tier_criteria.min_engagement_score": "engagement score of the whole month as of the person's last day in it",
     "tier_criteria.min_content_depth": "content_depth score of the month",
     "tier_criteria.retention_rate_threshold": "the specification's 0.75, for information",
-    "user_count": "people; of churned: on state.tick",
+    "user_count": "people, as of state.tick",
     "percentage_of_total": "share of the people of all five tiers",
     "avg_metrics.sessions_per_month": "sessions / people",
-    "avg_metrics.engagement_score": "mean of the people's scores",
+    "avg_metrics.engagement_score": "mean of the people's scores of the month, as of state.tick",
     "avg_metrics.session_duration_min": "mean over their sessions that have ended",
     "avg_metrics.content_depth_score": "mean of the people's scores",
     "avg_metrics.satisfaction_rating": "mean user_rating of their interactions, 1 to 5",
-    "common_patterns.preferred_personalities": "the three personas asked most",
-    "common_patterns.peak_usage_times": "the three parts of the UTC day with most interactions, most first",
-    "common_patterns.content_preferences": "the three most frequent query_category",
+    "common_patterns.preferred_personalities": "the three personas that most people asked most often in the month",
+    "common_patterns.peak_usage_times": "the three parts of the UTC day in which most people were most active",
+    "common_patterns.content_preferences": "the three query_category that most people asked about most often",
     "common_patterns.session_triggers": NOT_MEASURED,
     "business_value.avg_lifetime_value": NOT_MEASURED,
     "business_value.upgrade_conversion_rate": NOT_MEASURED,
     "business_value.referral_rate": NOT_MEASURED,
-    "business_value.churn_risk": "mean of the people's churn_risk, inactivity counted to the month's end",
-    "trend_analysis.growth_rate_monthly": "user_count / that of the end of the month before − 1",
+    "business_value.churn_risk": "mean of the people's churn_risk of the month, as of state.tick",
+    "trend_analysis.growth_rate_monthly": "people per day that has begun / those of the month before − 1; of churned: "
+    "user_count / that of the end of the month before − 1",
     "trend_analysis.retention_trend": "improving, declining or stable (within 2 %): share of people who were here "
     "in the month before as well, against the month before",
     "trend_analysis.engagement_trend": "increasing, decreasing or stable (within 2 %) against the month before",
     "trend_analysis.satisfaction_trend": "increasing, decreasing or stable (within 2 %) against the month before",
     "last_updated": "as calculated_at",
-    "data_freshness": "always real_time",
+    "data_freshness": "hourly: how often the documents are computed",
     "sample_size": "as user_count",
     **_STATE,
 }
@@ -311,7 +313,8 @@ INCIDENTS_BY_CONTENT = {
     "moderation_actions.manual_reviews_pending": "incidents with review_status pending_human_review",
     "moderation_actions.avg_resolution_time_hours": "mean time from noticing to resolution.resolution_timestamp, or "
     "else review_completed_at",
-    "trend_analysis.incident_growth_rate": "incidents / those of the month before − 1; null if there were none",
+    "trend_analysis.incident_growth_rate": "incidents per day that has begun by calculated_at / those of the month "
+    "before − 1; null if there were none",
     "trend_analysis.resolution_efficiency": "score resolution_efficiency; closed: review_status resolved or "
     "auto_resolved",
     "trend_analysis.user_education_effectiveness": NOT_MEASURED,
