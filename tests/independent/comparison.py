@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from tests.differences import differences
@@ -44,10 +44,18 @@ def assert_all_views_equal(published: Published, documents: Mapping[str, list[Do
         *_people(list(published["user_analytics"]), sources, PERIODS),
         *_tiers(list(published["engagement_summary"]), list(published["user_analytics"]), sources),
         *_by_id("content_popularity", published, expected_popularity(sources)),
-        *_by_id("incidents_by_content", published, expected_incidents(sources)),
+        *_by_id("incidents_by_content", published, expected_incidents(sources, _written(published))),
         *_by_id("content_analytics", published, expected_texts(sources)),
     ]
     _assert_none(found, sources)
+
+
+def _written(published: Published) -> dict[str, date]:
+    """Return the days on which the documents on incidents were calculated."""
+    return {
+        shown["id"]: datetime.fromisoformat(shown["calculated_at"]).date()
+        for shown in published["incidents_by_content"]
+    }
 
 
 def _assert_none(found: list[str], sources: Sources) -> None:

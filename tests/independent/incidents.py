@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 
 from tests.independent import scores
 from tests.independent.arithmetic import average, grouped, mean, most_frequent, part_of
@@ -15,8 +16,11 @@ TYPES = ("harassment", "inappropriate_query", "misinformation", "spam")
 SEVERITIES = ("critical", "high", "low", "medium")
 
 
-def expected_incidents(sources: Sources) -> dict[str, Document]:
-    """Build ``incidents_by_content`` of every text and month with incidents, by id."""
+def expected_incidents(sources: Sources, as_of: Mapping[str, date]) -> dict[str, Document]:
+    """Build ``incidents_by_content`` of every text and month with incidents, by id.
+
+    A month that is not over is compared by its days up to the one on which the document was calculated.
+    """
 
     def key(incident: Document) -> tuple[str, date]:
         citation = sources.passage_of_incident(incident)
@@ -26,8 +30,12 @@ def expected_incidents(sources: Sources) -> dict[str, Document]:
     groups = grouped(sources.incidents, key)
     expected = {}
     for (text, month), incidents in groups.items():
-        document = expected_incident_month(
-            text, month, incidents, len(groups.get((text, month_before(month)), []))
+        before = len(groups.get((text, month_before(month)), []))
+        document = expected_incident_month(text, month, incidents)
+        _, first, last = period_of("monthly", month)
+        passed = (max(first, min(last, as_of.get(document["id"], last))) - first).days + 1
+        document["trend_analysis"]["incident_growth_rate"] = growth(
+            len(incidents) / passed, before / (first - timedelta(days=1)).day
         )
         passages = [c for i in incidents if (c := sources.passage_of_incident(i)) is not None]
         chapters = Counter(str(c["chapter"]) for c in passages if c.get("chapter") is not None)
@@ -44,7 +52,7 @@ def expected_incidents(sources: Sources) -> dict[str, Document]:
     return expected
 
 
-def expected_incident_month(text: str, month: date, incidents: list[Document], before: int) -> Document:
+def expected_incident_month(text: str, month: date, incidents: list[Document]) -> Document:
     label, first, last = period_of("monthly", month)
     decisions = [d for i in incidents if (d := decision_of(i)) is not None]
     actions = Counter(a.get("action_type") for i in incidents for a in i.get("actions_taken") or [])
@@ -81,7 +89,6 @@ def expected_incident_month(text: str, month: date, incidents: list[Document], b
             "avg_resolution_time_hours": mean(hours, 2),
         },
         "trend_analysis": {
-            "incident_growth_rate": growth(len(incidents), before),
             "resolution_efficiency": scores.near(
                 scores.resolution_efficiency(
                     len(incidents), reviews["resolved"] + reviews["auto_resolved"], average(hours)
