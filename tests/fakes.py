@@ -246,6 +246,12 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("refused")),
         "key",
     ),
+    "refusing_among": _when(
+        lambda item, values: (
+            item["id"] in _numbered("id", values) and bool(item.get("record", {}).get("refused"))
+        ),
+        "key",
+    ),
     "accounts_of_person": _when(lambda *_: True),
     "documents_of_person": _when(lambda *_: True, "id", "_etag"),
     "documents_of_sets": _when(_in_document_sets),

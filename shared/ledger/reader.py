@@ -5,13 +5,14 @@ Point reads use :func:`shared.cosmos.items.find_item`. The store does the writes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
+from shared.concurrency import batched
 from shared.cosmos.queries import Query, in_list, numbered, run_query
 from shared.ledger.pages import LEDGER, page_id
 from shared.ledger.partials import PARTIAL, partial_id
@@ -20,6 +21,8 @@ from shared.units import EventHour
 
 Item = Mapping[str, Any]
 """A stored document of ``view_state`` with its system properties, or some of its fields."""
+
+PEOPLE_PER_QUERY = 200
 
 PAGES_IN_HOURS = Query(
     "pages_in_hours",
@@ -63,6 +66,14 @@ REFUSING_PEOPLE = Query(
     "refusing_people",
     "SELECT c.key FROM c WHERE c.record.refused = true AND STARTSWITH(c.shard, @generation)",
 )
+
+
+def _refusing_among(ids: Sequence[str]) -> Query:
+    return Query(
+        "refusing_among",
+        f"SELECT c.key FROM c WHERE c.record.refused = true AND c.id IN ({in_list('id', ids)})"
+        " AND STARTSWITH(c.shard, @generation)",
+    )
 
 
 def _documents_by_id(ids: Sequence[str]) -> Query:
@@ -153,6 +164,16 @@ class StateReader:
     def refusing_people(self, generation: int) -> AsyncIterator[str]:
         """Yield the user ids of people who refuse user-level analytics."""
         return _keys(self._of_generation(REFUSING_PEOPLE, generation, {}))
+
+    async def refusing_among(self, generation: int, people: Iterable[str]) -> list[str]:
+        """Return those of some people who refuse user-level analytics."""
+        found: list[str] = []
+        for chunk in batched(people, PEOPLE_PER_QUERY):
+            ids = [partial_id(PartialKey(person.NAME, user_id)) for user_id in chunk]
+            query = _refusing_among(ids)
+            rows = _keys(self._of_generation(query, generation, numbered("id", ids)))
+            found += [user_id async for user_id in rows]
+        return found
 
     def _in_shard(self, query: Query, shard: ShardId, values: Mapping[str, Any]) -> AsyncIterator[Item]:
         return run_query(self._container, query, values, partition_key=shard)

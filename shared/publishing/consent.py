@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.cosmos.queries import Query, run_query
 from shared.ledger.partials import Partial, partial_id
+from shared.ledger.reader import StateReader
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, shard_of
 from shared.settings import Settings
@@ -48,6 +50,7 @@ class ConsentKeeper:
         self._clock = clock
         self._database = database
         self._state = database.get_container_client(VIEW_STATE)
+        self._reader = StateReader(self._state)
         self._settings = settings
 
     async def read(self, user_id: str) -> tuple[PersonRecord, str | None]:
@@ -62,6 +65,16 @@ class ConsentKeeper:
         if item is None:
             return PersonRecord(), None
         return PersonRecord.decode(item.get("record", {})), item["_etag"]
+
+    async def refusing(self, people: Iterable[str]) -> list[str]:
+        """Return those of some people who refuse user-level analytics. One query answers for many.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        return await self._reader.refusing_among(self._settings.generation, people)
 
     async def purge(self, user_id: str) -> int:
         """Delete every published document about a person; return how many there were.

@@ -74,6 +74,8 @@ class _Batch:
     existing: Mapping[DocumentKey, Existing] = field(default_factory=dict)
     always: bool = False
     """Documents are written even if they carry this state already."""
+    written: list[DocumentKey] = field(default_factory=list)
+    """Those that were created or replaced."""
 
 
 @dataclass(slots=True)
@@ -218,11 +220,14 @@ class Publisher:
                 if not always:  # then each document is read alone, and completely
                     batch.inputs = await self._inputs.read_batch(publishable, delivered)
                     batch.existing = await self._existing.read_sets(publishable)
-                await for_each(
-                    publishable,
-                    partial(self._publish_document, batch=batch, report=report),
-                    max_concurrency=MAX_CONCURRENT_DOCUMENTS,
-                )
+                try:
+                    await for_each(
+                        publishable,
+                        partial(self._publish_document, batch=batch, report=report),
+                        max_concurrency=MAX_CONCURRENT_DOCUMENTS,
+                    )
+                finally:
+                    await self._heed_refusals(batch.written)
         if report.held < len(documents):
             report.log()
         return report
@@ -303,15 +308,14 @@ class Publisher:
             raise
         if carries_state:
             self._last_published.put(document, (digest, tick))
-        user_id = person_of(document)
-        if user_id is not None and any(each.written and not each.deleted for each in results):
-            await self._heed_refusal(user_id)
+        if any(each.written and not each.deleted for each in results):
+            batch.written.append(document)
         return Outcome.of(results, delivery, view.schedule)
 
-    async def _heed_refusal(self, user_id: str) -> None:
-        """Delete what is published about a person who has refused since the state was read."""
-        record, _ = await self._consent.read(user_id)
-        if record.refused:
+    async def _heed_refusals(self, written: Iterable[DocumentKey]) -> None:
+        """Delete what is published about people who have refused since the state was read."""
+        people = {user_id for document in written if (user_id := person_of(document)) is not None}
+        for user_id in await self._consent.refusing(people):
             await self._consent.purge(user_id)
 
     async def _read_set(self, work: _Work) -> Existing | None:
