@@ -44,21 +44,29 @@ class Mean(NamedTuple):
 
 NO_SAMPLES = Mean(0, 0)
 
+_NOTHING: dict[str, Any] = {}
+"""Stands for every dictionary that has no entries yet. It is never changed."""
+
 
 class Tally:
     """Sums, means, counts by key, means by key, and parts, which are tallies again. All integers.
 
-    The empty tally is falsy. Entries that reach zero are dropped.
+    The empty tally is falsy. Entries that reach zero are dropped. A copy shares the parts that neither side
+    has changed.
     """
 
-    __slots__ = ("_counts", "_means", "_means_by", "_parts", "_sums")
+    __slots__ = ("_counts", "_means", "_means_by", "_parts", "_shared", "_sums")
 
     def __init__(self) -> None:
-        self._sums: dict[str, int] = {}
-        self._means: dict[str, Mean] = {}
-        self._counts: dict[str, dict[str, int]] = {}
-        self._means_by: dict[str, dict[str, Mean]] = {}
-        self._parts: dict[str, Tally] = {}
+        # Most tallies use few of these, and a fold makes many tallies: dictionaries are made when needed.
+        self._sums: dict[str, int] = _NOTHING
+        # A mean is a list of total and samples: lists are added to in place.
+        self._means: dict[str, list[int]] = _NOTHING
+        self._counts: dict[str, dict[str, int]] = _NOTHING
+        self._means_by: dict[str, dict[str, list[int]]] = _NOTHING
+        self._parts: dict[str, Tally] = _NOTHING
+        self._shared: set[str] | frozenset[str] = frozenset()
+        """Parts that belong to another tally too: they are copied before they change."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tally) and self.encode() == other.encode()
@@ -74,6 +82,8 @@ class Tally:
     def add(self, name: str, amount: int) -> None:
         """Add ``amount`` to the sum ``name``."""
         if amount:
+            if self._sums is _NOTHING:
+                self._sums = {}
             _add(self._sums, name, amount)
 
     def count(self, name: str, key: str, amount: int = 1) -> None:
@@ -82,6 +92,8 @@ class Tally:
             return
         counts = self._counts.get(name)
         if counts is None:
+            if self._counts is _NOTHING:
+                self._counts = {}
             self._counts[name] = {key: amount}
             return
         _add(counts, key, amount)
@@ -95,55 +107,67 @@ class Tally:
     def sample(self, name: str, value: int | None) -> None:
         """Add a measured value to the mean ``name``; None means that it was not measured."""
         if value is not None:
-            _add_mean(self._means, name, Mean(value, 1))
+            self.merge_mean(name, Mean(value, 1))
 
     def sample_by(self, name: str, key: str, value: int | None) -> None:
         """Add a measured value to the mean of ``key`` in ``name``; None means that it was not measured."""
-        if value is not None:
-            self.merge_mean_by(name, key, Mean(value, 1))
+        if value is None:
+            return
+        if self._means_by is _NOTHING:
+            self._means_by = {}
+        means = self._means_by.setdefault(name, {})
+        _add_mean(means, key, value, 1)
+        if not means:
+            del self._means_by[name]
 
     def merge_mean(self, name: str, mean: Mean) -> None:
         """Add the values of a mean to the mean ``name``."""
-        _add_mean(self._means, name, mean)
-
-    def merge_mean_by(self, name: str, key: str, mean: Mean) -> None:
-        """Add the values of a mean to the mean of ``key`` in ``name``."""
-        means = self._means_by.setdefault(name, {})
-        _add_mean(means, key, mean)
-        if not means:
-            del self._means_by[name]
+        if self._means is _NOTHING:
+            self._means = {}
+        _add_mean(self._means, name, *mean)
 
     def part(self, name: str) -> Tally:
         """Return a part, to count into it. A part that stays empty does not count as an entry."""
         found = self._parts.get(name)
         if found is None:
+            if self._parts is _NOTHING:
+                self._parts = {}
             found = self._parts[name] = Tally()
+        elif name in self._shared:
+            self._shared -= {name}
+            found = self._parts[name] = found.copy()
         return found
 
     def drop_part(self, name: str) -> None:
         """Drop a part with everything that is counted in it."""
-        self._parts.pop(name, None)
+        if name in self._parts:
+            del self._parts[name]
+            self._shared -= {name}
 
     def parts(self) -> dict[str, Tally]:
-        """Return the parts that are not empty, by name."""
+        """Return the parts that are not empty, by name. They are not to be changed."""
         return {name: part for name, part in self._parts.items() if part}
 
     def merge(self, other: Tally, sign: int = 1) -> None:
         """Add ``other``, or subtract it with ``sign=-1``."""
         for name, amount in other._sums.items():
-            _add(self._sums, name, sign * amount)
-        for name, mean in other._means.items():
-            _add_mean(self._means, name, mean, sign)
+            self.add(name, sign * amount)
+        for name, (total, samples) in other._means.items():
+            self.merge_mean(name, Mean(sign * total, sign * samples))
+        if other._counts and self._counts is _NOTHING:
+            self._counts = {}
         for name, counts in other._counts.items():
             mine = self._counts.setdefault(name, {})
             for key, amount in counts.items():
                 _add(mine, key, sign * amount)
             if not mine:
                 del self._counts[name]
+        if other._means_by and self._means_by is _NOTHING:
+            self._means_by = {}
         for name, means in other._means_by.items():
             own = self._means_by.setdefault(name, {})
-            for key, mean in means.items():
-                _add_mean(own, key, mean, sign)
+            for key, (total, samples) in means.items():
+                _add_mean(own, key, sign * total, sign * samples)
             if not own:
                 del self._means_by[name]
         for name, part in other._parts.items():
@@ -153,24 +177,29 @@ class Tally:
         """Return an independent tally with the same entries."""
         copied = Tally()
         copied._sums = self._sums.copy()
-        copied._means = self._means.copy()
+        copied._means = {name: mean.copy() for name, mean in self._means.items()}
         copied._counts = {name: counts.copy() for name, counts in self._counts.items()}
-        copied._means_by = {name: means.copy() for name, means in self._means_by.items()}
-        copied._parts = {name: part.copy() for name, part in self._parts.items() if part}
+        copied._means_by = {
+            name: {key: mean.copy() for key, mean in means.items()} for name, means in self._means_by.items()
+        }
+        copied._parts = self._parts.copy()
+        copied._shared = set(self._parts)
+        self._shared = set(self._parts)
         return copied
 
     def total(self, name: str) -> int:
         """Return the sum ``name``, or the total of the mean ``name``; 0 without an entry."""
         mean = self._means.get(name)
-        return self._sums.get(name, 0) if mean is None else mean.total
+        return self._sums.get(name, 0) if mean is None else mean[0]
 
     def samples(self, name: str) -> int:
         """Return the number of values in the mean ``name``."""
-        return self._means.get(name, NO_SAMPLES).samples
+        return self.mean_of(name).samples
 
     def mean_of(self, name: str) -> Mean:
         """Return what :meth:`sample` added to ``name``."""
-        return self._means.get(name, NO_SAMPLES)
+        mean = self._means.get(name)
+        return NO_SAMPLES if mean is None else Mean(*mean)
 
     def counts(self, name: str) -> Mapping[str, int]:
         """Return the counts of the group ``name``, empty if there is none."""
@@ -178,11 +207,11 @@ class Tally:
 
     def means_by(self, name: str) -> Mapping[str, Mean]:
         """Return the means by key of ``name``, empty if there are none."""
-        return self._means_by.get(name, {})
+        return {key: Mean(*mean) for key, mean in self._means_by.get(name, {}).items()}
 
     def mean(self, name: str, unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample` added, in ``unit``s, None if there was no sample."""
-        return self._means.get(name, NO_SAMPLES).value(unit, digits)
+        return self.mean_of(name).value(unit, digits)
 
     def sum_over(self, name: str, keys: Iterable[str]) -> int:
         """Return the sum of the counts of some keys in the group ``name``."""
@@ -191,9 +220,9 @@ class Tally:
 
     def over(self, name: str, keys: Iterable[str]) -> Mean:
         """Return the sum of the means of some keys in ``name``."""
-        means = self.means_by(name)
+        means = self._means_by.get(name, {})
         found = [means[key] for key in keys if key in means]
-        return Mean(sum(mean.total for mean in found), sum(mean.samples for mean in found))
+        return Mean(sum(mean[0] for mean in found), sum(mean[1] for mean in found))
 
     def mean_over(self, name: str, keys: Iterable[str], unit: int = 1, digits: int = 4) -> float | None:
         """Return the mean of what :meth:`sample_by` added for some keys, None if there was no sample."""
@@ -219,15 +248,12 @@ class Tally:
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what :meth:`encode` wrote. Takes over the stored dictionaries of sums and counts."""
+        """Read what :meth:`encode` wrote. Takes over the stored dictionaries."""
         tally = cls()
-        tally._sums = stored.get("sums", {})
-        tally._means = {name: Mean(*mean) for name, mean in stored.get("means", {}).items()}
-        tally._counts = stored.get("counts", {})
-        tally._means_by = {
-            name: {key: Mean(*mean) for key, mean in means.items()}
-            for name, means in stored.get("means_by", {}).items()
-        }
+        tally._sums = stored.get("sums", _NOTHING)
+        tally._means = stored.get("means", _NOTHING)
+        tally._counts = stored.get("counts", _NOTHING)
+        tally._means_by = stored.get("means_by", _NOTHING)
         tally._parts = {name: cls.decode(part) for name, part in stored.get("parts", {}).items()}
         return tally
 
@@ -240,16 +266,16 @@ def _add(counts: dict[str, int], key: str, amount: int) -> None:
         counts.pop(key, None)
 
 
-def _add_mean(means: dict[str, Mean], key: str, mean: Mean, sign: int = 1) -> None:
+def _add_mean(means: dict[str, list[int]], key: str, total: int, samples: int) -> None:
     known = means.get(key)
     if known is None:
-        total, samples = sign * mean.total, sign * mean.samples
-    else:
-        total, samples = known.total + sign * mean.total, known.samples + sign * mean.samples
-    if total or samples:
-        means[key] = Mean(total, samples)
-    else:
-        means.pop(key, None)
+        if total or samples:
+            means[key] = [total, samples]
+        return
+    known[0] += total
+    known[1] += samples
+    if not (known[0] or known[1]):
+        del means[key]
 
 
 def _bytes_of(keys: Iterable[str]) -> int:

@@ -76,6 +76,7 @@ def drop_ended_months(partial: Partial, retention: Retention, now: Millis) -> No
         if retention.is_closed(USER_INTERACTIONS, Month(month), now)
     }
     if ended:
+        partial.state = partial.state.copy()
         first = min(day for day in person.active_days(partial.state) if month_of(day) in ended)
         record.first_known = Day(min(first, record.first_known or first))
         for month in ended:

@@ -18,6 +18,7 @@ class CountedEntries:
 
     def __init__(self) -> None:
         self.contributions = Contributions()
+        self._changed: dict[PartialKey, Changed] = {}
         self._moved: set[PartialKey] = set()
         """Partials that one entry, or one person, changes; others may change them back."""
 
@@ -41,7 +42,7 @@ class CountedEntries:
         self._merge(change)
 
     def change_of(self, target: PartialKey, state_of: StateOf) -> Changed:
-        """Return the state of a partial before and after the entries are counted.
+        """Return the state of a partial before and after the entries are counted. Call it when all are.
 
         Parameters
         ----------
@@ -52,9 +53,12 @@ class CountedEntries:
         delta = self.contributions.deltas.get(target)
         if not delta:
             return Changed(before, before)
-        after = before.copy()
-        after.merge(delta)
-        return Changed(before, after)
+        known = self._changed.get(target)
+        if known is None:
+            after = before.copy()
+            after.merge(delta)
+            known = self._changed[target] = Changed(before, after)
+        return known
 
     def people_changed(self, state_of: StateOf, first_known_of: FirstKnownOf) -> list[PersonChange]:
         """Return the people whose own state changes, with those of their months that change."""

@@ -360,13 +360,9 @@ class ShardFold:
 
     def _next(self, target: PartialKey) -> Partial:
         current = self._partial(target)
-        new = Partial(self._shard, target, revision=self._now)
-        partial = new if current is None else current.copy()
-        delta = self._count.contributions.deltas.get(target)
-        if delta:
-            partial.state.merge(delta)
-        partial.revision += 1
-        return partial
+        if current is None:
+            current = Partial(self._shard, target, revision=self._now)
+        return current.next(self._count.change_of(target, self._state).after)
 
     def _find(self, change: Change) -> Located | None:
         return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)

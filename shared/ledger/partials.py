@@ -60,17 +60,29 @@ class Partial:
         """The id of the stored document."""
         return partial_id(self.target)
 
+    _weight: int | None = None
+
     @property
     def weight(self) -> int:
-        """Estimated bytes of the stored document."""
+        """Estimated bytes of the stored document, from the moment when they are asked for first."""
+        if self._weight is None:
+            self._weight = self._measure()
+        return self._weight
+
+    def _measure(self) -> int:
         listed = LISTED_PAGE_BYTES * len(self.pages)
         record = 0 if self.record is None else self.record.weight
         return ENVELOPE_BYTES + len(self.target.key) + self.state.weight + listed + record
 
+    def next(self, state: Tally) -> Partial:
+        """Return the next revision of the partial, with another state. It shares the record."""
+        revision = self.revision + 1
+        return replace(self, state=state, revision=revision, pages=dict(self.pages), _weight=None)
+
     def copy(self) -> Partial:
         """Return an independent copy of the partial."""
         record = None if self.record is None else self.record.copy()
-        return replace(self, state=self.state.copy(), record=record, pages=dict(self.pages))
+        return replace(self, state=self.state.copy(), record=record, pages=dict(self.pages), _weight=None)
 
     def encode(self) -> dict[str, Any]:
         """Return the stored document."""

@@ -8,6 +8,7 @@ documents before another.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
@@ -63,14 +64,19 @@ class Retention:
 
     def _end(self, source: str, month: Month) -> int:
         """Return the end of a source's month, in milliseconds since the epoch."""
-        kept = (container(source).default_ttl or 0) * 1000
-        return to_millis(month_bounds(month)[1]) + kept + self.margin_days * MILLIS_PER_DAY
+        return _last_kept(source, month) + self.margin_days * MILLIS_PER_DAY
 
     def _end_of_person(self, partial: Partial, now: Millis) -> int:
         ends = {self._end(USER_INTERACTIONS, Month(month)) for month in partial.state.parts()}
         if partial.record is not None:
             ends |= {self._end(source, month) for source, month in partial.record.index.months()}
         return max(ends, default=now + PERSON_DAYS * MILLIS_PER_DAY)
+
+
+@lru_cache(maxsize=1_024)
+def _last_kept(source: str, month: Month) -> int:
+    """Return until when a source keeps documents that were written in a month, in milliseconds."""
+    return to_millis(month_bounds(month)[1]) + (container(source).default_ttl or 0) * 1000
 
 
 DEFAULT_RETENTION = Retention()
