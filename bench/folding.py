@@ -16,7 +16,8 @@ from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import Answer, DocumentsById, Need, RecordsOf, drive, fold_changes
+from shared.ledger.fold import fold_changes
+from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf, drive
 from shared.ledger.shards import ShardId, shard_of
 from shared.ledger.state import Loaded, Write
 from shared.pricing.table import PriceTable, list_prices

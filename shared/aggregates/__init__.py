@@ -15,12 +15,17 @@ AGGREGATES: dict[str, Aggregate] = {
 """Every aggregate, by name."""
 
 
-def contributions(fact: Fact | Uncounted) -> Contributions:
-    """Return what one fact contributes to all aggregates. Its keys are the partials that count the fact."""
-    into = Contributions()
+def contribute(fact: Fact | Uncounted, into: Contributions) -> None:
+    """Add what one fact contributes to all aggregates."""
     if isinstance(fact, Fact):
         for aggregate in AGGREGATES.values():
             aggregate.contribute(fact, into)
+
+
+def contributions(fact: Fact | Uncounted) -> Contributions:
+    """Return what one fact contributes to all aggregates. Its keys are the partials that count the fact."""
+    into = Contributions()
+    contribute(fact, into)
     return into
 
 

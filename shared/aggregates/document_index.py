@@ -76,6 +76,10 @@ class DocumentIndex:
                 yield _hour(month, tokens[at + _HASH : at + _TOKEN])
                 at += _TOKEN
 
+    def has_source(self, source: str) -> bool:
+        """Return whether the index has any document of a source."""
+        return any(key.startswith(source) for key in self._months)
+
     def months(self) -> set[tuple[str, Month]]:
         """Return the sources and months with documents of the person."""
         return {(source, Month(month)) for key in self._months for source, _, month in [key.partition("|")]}

@@ -107,7 +107,7 @@ class Tally:
     def sample(self, name: str, value: int | None) -> None:
         """Add a measured value to the mean ``name``; None means that it was not measured."""
         if value is not None:
-            self.merge_mean(name, Mean(value, 1))
+            self._add_to_mean(name, value, 1)
 
     def sample_by(self, name: str, key: str, value: int | None) -> None:
         """Add a measured value to the mean of ``key`` in ``name``; None means that it was not measured."""
@@ -122,9 +122,12 @@ class Tally:
 
     def merge_mean(self, name: str, mean: Mean) -> None:
         """Add the values of a mean to the mean ``name``."""
+        self._add_to_mean(name, *mean)
+
+    def _add_to_mean(self, name: str, total: int, samples: int) -> None:
         if self._means is _NOTHING:
             self._means = {}
-        _add_mean(self._means, name, *mean)
+        _add_mean(self._means, name, total, samples)
 
     def part(self, name: str) -> Tally:
         """Return a part, to count into it. A part that stays empty does not count as an entry."""
@@ -153,7 +156,7 @@ class Tally:
         for name, amount in other._sums.items():
             self.add(name, sign * amount)
         for name, (total, samples) in other._means.items():
-            self.merge_mean(name, Mean(sign * total, sign * samples))
+            self._add_to_mean(name, sign * total, sign * samples)
         if other._counts and self._counts is _NOTHING:
             self._counts = {}
         for name, counts in other._counts.items():

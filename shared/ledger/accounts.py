@@ -18,7 +18,8 @@ from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fac
 from shared.ledger.changed_records import drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
-from shared.ledger.fold import DocumentsById, Fold, Folded, RecordsOf
+from shared.ledger.fold import Fold, Folded
+from shared.ledger.needs import DocumentsById, RecordsOf
 from shared.ledger.pages import Entry
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.retention import DEFAULT_RETENTION, Retention

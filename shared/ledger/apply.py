@@ -13,7 +13,8 @@ from shared.errors import ConflictError, TooLargeError
 from shared.facts import USERS
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import DocumentsById, Folded, RecordsOf, fold_changes
+from shared.ledger.fold import Folded, fold_changes
+from shared.ledger.needs import DocumentsById, RecordsOf
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS

@@ -11,55 +11,34 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from shared.aggregates import contributions, person
+from shared.aggregates import contribute, contributions, person, person_month
 from shared.aggregates.base import Contributions, PartialKey
 from shared.aggregates.day import NAME as DAY
 from shared.aggregates.document_index import document_hash
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.errors import TooLargeError
-from shared.facts import Fact, Uncounted
+from shared.facts import Fact, InteractionFact, SessionFact, Uncounted
 from shared.ledger.changed_records import changed_records, drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
 from shared.ledger.incident_passages import IncidentPassages, cited_passage
+from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf
 from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry, Page, page_id
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
-from shared.ledger.room import outgrown_states, refusal, states_without_room
+from shared.ledger.room import full_states, outgrown_states, refusal
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.state import Loaded, StateDocument, Write
 from shared.units import Day, EventHour, Millis, month_of
-
-
-class DocumentsById(NamedTuple):
-    """The fold needs these documents of the shard. The driver sends missing documents as absent.
-
-    ``stored`` requests the stored versions, because a cached one may lack an entry that the fold looks for.
-    """
-
-    ids: frozenset[str]
-    stored: bool = False
-
-
-class RecordsOf(NamedTuple):
-    """The fold needs new records of people who have no state: their accounts and their first visit."""
-
-    users: frozenset[str]
-
-
-Need = DocumentsById | RecordsOf
-Answer = Mapping[str, Any]
-"""Documents (:class:`Loaded`) by id, or records (:class:`PersonRecord`) by user id."""
-
-Result = TypeVar("Result")
 
 
 class Folded(NamedTuple):
@@ -108,8 +87,10 @@ def fold_changes(
     if newcomers:
         fold.add_records((yield RecordsOf(newcomers)))
     yield from fold.need_documents(fold.ids_of_last_parts())
-    yield from fold.need_documents(fold.ids_of_other_hours(), stored=True)
-    yield from fold.need_documents(fold.ids_of_other_parts(), stored=True)
+    other_hours = fold.ids_of_other_hours()
+    if other_hours:
+        yield from fold.need_documents(other_hours, stored=True)
+        yield from fold.need_documents(fold.ids_of_other_parts(), stored=True)
     verdicts, unfinished = fold.decide(moves)
     yield from fold.need_documents(fold.ids_of_changed_partials())
     fold.derive()
@@ -123,17 +104,6 @@ def fold_changes(
     return Folded(verdicts, writes, unfinished)
 
 
-def drive(fold: Generator[Need, Answer, Result], answer: Callable[[Need], Answer]) -> Result:
-    """Run a fold on state that needs no ``await``, such as a dictionary."""
-    try:
-        need = next(fold)
-        while True:
-            need = fold.send(answer(need))
-    except StopIteration as end:
-        result: Result = end.value
-        return result
-
-
 class ShardFold:
     """The state of one shard during a fold. :func:`fold_changes` defines the order of calls."""
 
@@ -145,16 +115,16 @@ class ShardFold:
         self._changes = changes
         self._now = now
         self._retention = retention
-        self._contributions = [self._contributed_by(change.fact) for change in changes]
         self._loaded: dict[str, Loaded] = {}
         self._stored: set[str] = set()
         """Ids of the documents whose stored version was requested."""
         self._new_records: dict[str, PersonRecord] = {}
         self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
-        self._passages = IncidentPassages(self._pages, self._hours_of)
+        self._passages = IncidentPassages(self._pages, lambda user_id: self._record(user_id).index)
         self._count = CountedEntries()
         self._etag_guards: set[PartialKey] = set()
         """Existing partials that are written even when unchanged."""
+        self._full: AbstractSet[PartialKey] | None = None
         self._people: set[str] = set()
         """People with an entry that was added, was moved to another page, or has a new main passage. Their
         ``person`` is written. Two instances that add one document to two pages therefore conflict on its
@@ -163,6 +133,14 @@ class ShardFold:
     def _contributed_by(self, fact: Fact | Uncounted) -> Contributions:
         """Return what a fact contributes to the partials that are not closed."""
         return contributions(fact).without(self._is_partial_closed)
+
+    def _count_new(self, fact: Fact) -> None:
+        """Count a new entry."""
+        oldest = PartialKey(DAY, fact.day)  # of what a fact contributes to, days and months close first
+        if self._is_partial_closed(oldest):
+            self._count.add(self._contributed_by(fact))
+        else:
+            contribute(fact, self._count.contributions)
 
     def _is_partial_closed(self, target: PartialKey) -> bool:
         return self._retention.is_partial_closed(target, self._now)
@@ -184,10 +162,21 @@ class ShardFold:
         self._new_records.update(records)
 
     def ids_of_new_facts(self) -> set[str]:
-        """Return the ids of the changes' pages and people, and of the partials that count the new facts."""
-        pages = {page_id(self._source, change.fact.hour) for change in self._changes}
-        people = {partial_id(PartialKey(person.NAME, change.user_id)) for change in self._changes}
-        return pages.union(people, *(map(partial_id, each.deltas) for each in self._contributions))
+        """Return the ids of the changes' pages and people, and of partials that most probably change.
+
+        The latter are requested now only to save a request later: see :meth:`ids_of_changed_partials`.
+        """
+        ids: set[str] = set()
+        for change in self._changes:
+            fact, user_id = change.fact, change.user_id
+            ids.add(page_id(self._source, fact.hour))
+            ids.add(partial_id(PartialKey(person.NAME, user_id)))
+            if isinstance(fact, InteractionFact | SessionFact):
+                month = person_month.month_key(fact.month, user_id)
+                ids.add(partial_id(PartialKey(person_month.NAME, month)))
+            if isinstance(fact, Fact):
+                ids.add(partial_id(PartialKey(DAY, fact.day)))
+        return ids
 
     def people_without_state(self) -> frozenset[str]:
         """Return the people whose first document this is, as far as the state knows."""
@@ -219,7 +208,8 @@ class ShardFold:
         for change in self._changes:
             if self._find(change) is None:
                 hashed = document_hash(self._source, change.document_id)
-                hours.update((self._source, hour) for hour in self._hours_of(change.user_id, hashed))
+                index = self._record(change.user_id).index
+                hours.update((self._source, hour) for hour in index.hours_of(hashed))
             hours.update(self._passages.hours_needed(change))
         return hours
 
@@ -232,11 +222,9 @@ class ShardFold:
             The verdicts, and whether more than ``moves`` incidents follow their interactions.
         """
         decided: list[tuple[Change, Verdict]] = []
-        for original, contributed in zip(self._changes, self._contributions, strict=True):
+        for original in self._changes:
             change = self._passages.with_passage(original)
-            if change is not original:
-                contributed = self._contributed_by(change.fact)
-            decided.append((change, self._decide(change, contributed)))
+            decided.append((change, self._decide(change)))
         moved = list(self._passages.moved_by(change for change, _ in decided))
         for incident in moved[:moves]:
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
@@ -244,7 +232,7 @@ class ShardFold:
             self._count.replace(self._contributed_by(before), self._contributed_by(after))
         return decided, len(moved) > moves
 
-    def _decide(self, change: Change, contributed: Contributions) -> Verdict:
+    def _decide(self, change: Change) -> Verdict:
         found = self._find(change)
         if found is not None and self._is_closed(found.hour):
             found = None  # what was counted stays; a document that moved on is counted where it is now
@@ -254,7 +242,7 @@ class ShardFold:
         if found is None:
             if change.reprices:
                 return Verdict.OLDER  # another version is counted by now, at current prices
-            return self._add(change, contributed)
+            return self._add(change)
         match change.order_against(found.entry):
             case VersionOrder.SAME:
                 return Verdict.SAME
@@ -263,21 +251,30 @@ class ShardFold:
             case VersionOrder.UNKNOWN:
                 return Verdict.UNKNOWN
             case VersionOrder.NEWER:
-                return self._replace(change, found, contributed)
+                return self._replace(change, found)
 
-    def _add(self, change: Change, contributed: Contributions) -> Verdict:
-        if isinstance(change.fact, Uncounted):
-            self._append(change, Entry(change.version, change.fact))
-            return Verdict.UNCOUNTED
-        full = states_without_room([_person_key(change), *contributed.deltas], self._partial)
-        if full:
-            return refusal(full)
+    def _add(self, change: Change) -> Verdict:
         entry = Entry(change.version, change.fact)
+        if isinstance(change.fact, Uncounted):
+            self._append(change, entry)
+            return Verdict.UNCOUNTED
+        full = self._full_states()
+        if full:
+            full = full & {_person_key(change), *self._contributed_by(change.fact).deltas}
+            if full:
+                return refusal(full)
         self._append(change, entry)
-        self._count.add(contributed)
+        self._count_new(change.fact)
         return Verdict.ADDED
 
-    def _replace(self, change: Change, found: Located, contributed: Contributions) -> Verdict:
+    def _full_states(self) -> AbstractSet[PartialKey]:
+        """Return the loaded states that have no room for one more document."""
+        if self._full is None:
+            self._full = full_states(loaded.document for loaded in self._loaded.values())
+        return self._full
+
+    def _replace(self, change: Change, found: Located) -> Verdict:
+        contributed = self._contributed_by(change.fact)
         entry, before = Entry(change.version, change.fact), found.entry.fact
         counted_before = self._contributed_by(before)
         # An uncounted entry has no hour of its own. It stays on the page of the entry that it replaces.
@@ -299,7 +296,7 @@ class ShardFold:
         if change.order_against(found.entry) is not VersionOrder.NEWER:
             return Verdict.CLOSED
         gone = Uncounted(change.user_id, found.entry.fact.at)
-        return self._replace(replace(change, fact=gone), found, Contributions())
+        return self._replace(replace(change, fact=gone), found)
 
     def _is_closed(self, hour: EventHour) -> bool:
         return self._retention.is_closed(self._source, month_of(Day(hour[:10])), self._now)
@@ -366,9 +363,6 @@ class ShardFold:
 
     def _find(self, change: Change) -> Located | None:
         return self._pages.find(self._source, change.user_id, change.document_id, change.fact.hour)
-
-    def _hours_of(self, user_id: str, hashed: str) -> Collection[EventHour]:
-        return set(self._record(user_id).index.hours_of(hashed))
 
     def _record(self, user_id: str) -> PersonRecord:
         """Return a person's record before the fold."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from shared.aggregates.document_index import document_hash, reference_hash
+from shared.aggregates.document_index import DocumentIndex, document_hash, reference_hash
 from shared.facts import (
     ABUSE_INCIDENTS,
     USER_INTERACTIONS,
@@ -47,13 +47,13 @@ class IncidentPassages:
 
     Parameters
     ----------
-    hours_of
-        Returns the hours whose pages may have the documents of a person with a hash.
+    index_of
+        Returns the document index of a person.
     """
 
-    def __init__(self, pages: OpenPages, hours_of: Callable[[str, str], Collection[EventHour]]) -> None:
+    def __init__(self, pages: OpenPages, index_of: Callable[[str], DocumentIndex]) -> None:
         self._pages = pages
-        self._hours_of = hours_of
+        self._index_of = index_of
 
     def hours_needed(self, change: Change) -> Iterator[tuple[str, EventHour]]:
         """Yield the sources and hours with the interaction that an incident refers to, or the incidents."""
@@ -61,7 +61,7 @@ class IncidentPassages:
             case IncidentFact(interaction=str(target)):
                 for document_id in _possible_ids(target):
                     hashed = document_hash(USER_INTERACTIONS, document_id)
-                    for hour in self._hours_of(change.user_id, hashed):
+                    for hour in self._index_of(change.user_id).hours_of(hashed):
                         yield USER_INTERACTIONS, hour
             case InteractionFact() | Uncounted():
                 # An uncounted entry does not record its source. If it is no interaction, nothing is found.
@@ -114,8 +114,10 @@ class IncidentPassages:
                     yield MovedIncident(user_id, document_id, found, after)
 
     def _hours_of_incidents(self, change: Change) -> Collection[EventHour]:
+        if not self._index_of(change.user_id).has_source(ABUSE_INCIDENTS):
+            return ()
         hashed = reference_hash(ABUSE_INCIDENTS, interaction_reference(change.document_id))
-        return self._hours_of(change.user_id, hashed)
+        return set(self._index_of(change.user_id).hours_of(hashed))
 
     def _interaction(self, user_id: str, target: str) -> Fact | Uncounted | None:
         for document_id in _possible_ids(target):

@@ -20,6 +20,8 @@ from shared.units import EventHour, Millis
 
 LEDGER = "ledger"
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 _ENTRY_OVERHEAD = 24
 """Bytes of an entry besides its ids, version and fact: quotes, commas and braces."""
 
@@ -42,7 +44,7 @@ def page_id(source: str, hour: EventHour, part: int = 0) -> str:
 
 def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
     """Return the estimated number of bytes that an entry adds to its page."""
-    return len(json.dumps(stored, separators=(",", ":"))) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
+    return len(_encode(stored)) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
 
 
 @dataclass(slots=True)

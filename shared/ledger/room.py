@@ -15,14 +15,14 @@ PartialOf = Callable[[PartialKey], Partial | None]
 """Returns a partial as it is stored, None if it does not exist."""
 
 
-def states_without_room(targets: Iterable[PartialKey], partial_of: PartialOf) -> list[PartialKey]:
-    """Return the states that have no room for one more document."""
-    return [
-        target
-        for target in targets
-        if (partial := partial_of(target)) is not None
-        and partial.weight > AGGREGATES[target.aggregate].max_bytes - RESERVE_BYTES
-    ]
+def full_states(documents: Iterable[StateDocument | None]) -> set[PartialKey]:
+    """Return those of some stored states that have no room for one more document."""
+    return {
+        document.target
+        for document in documents
+        if isinstance(document, Partial)
+        and document.weight > AGGREGATES[document.target.aggregate].max_bytes - RESERVE_BYTES
+    }
 
 
 def outgrown_states(documents: Iterable[StateDocument], partial_of: PartialOf) -> list[PartialKey]:

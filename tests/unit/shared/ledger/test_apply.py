@@ -13,7 +13,7 @@ from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.fold import Need
+from shared.ledger.needs import Need
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore

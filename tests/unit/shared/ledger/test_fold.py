@@ -27,7 +27,8 @@ from shared.facts import (
 from shared.ledger import pages
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.fold import DocumentsById, PagesByFingerprint, drive, fold_changes
+from shared.ledger.fold import PagesByFingerprint, fold_changes
+from shared.ledger.needs import DocumentsById, drive
 from shared.ledger.pages import fingerprint, page_id
 from shared.ledger.partials import Partial
 from shared.ledger.recount import Recount

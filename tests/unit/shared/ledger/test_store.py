@@ -13,7 +13,8 @@ from shared.aggregates.tally import Tally
 from shared.errors import ConflictError, TooLargeError
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.document_version import Version
-from shared.ledger.fold import DocumentsById, PagesByFingerprint
+from shared.ledger.fold import PagesByFingerprint
+from shared.ledger.needs import DocumentsById
 from shared.ledger.pages import Entry, Page, fingerprint
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
