@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.builds.builder import ContentBuilder
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
 from shared.cosmos.client import connect
@@ -20,6 +21,8 @@ from shared.maintenance.replay import Replayer
 from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
+from shared.publishing.content_builds import ContentBuilds
+from shared.publishing.contents import ContentReader
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.passage_usage import PassageUsageWriter
@@ -93,8 +96,10 @@ class Fleet:
         existing = ExistingDocuments(self.database)
         writer = ViewWriter(self.database, existing)
         merger = StateMerger(state, settings)
+        builder = ContentBuilder(state=state, settings=settings, clock=clock)
         self.publisher = Publisher(
             merger=merger,
+            contents=ContentReader(builder.store),
             existing=existing,
             writer=writer,
             poison=self.poison,
@@ -103,13 +108,10 @@ class Fleet:
             clock=clock,
         )
         self.scheduled = ScheduledPublisher(
-            merger=merger,
-            usage=PassageUsageWriter(
-                state=state,
-                vectors=container("personality_vectors"),
-                generation=settings.generation,
-                clock=clock,
+            builds=ContentBuilds(
+                builder=builder, progress=container(FLEET_STATE), settings=settings, clock=clock
             ),
+            usage=PassageUsageWriter(store=builder.store, vectors=container("personality_vectors")),
             state=state,
             progress=container(FLEET_STATE),
             publisher=self.publisher,

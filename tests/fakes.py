@@ -275,6 +275,7 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
             item["id"] in _numbered("id", values) and item["shard"].startswith(values["generation"])
         )
     ),
+    "vectors": _when(lambda *_: True),
     "documents_of_sets": _when(_in_document_sets),
     "price_overrides": _when(lambda *_: True),
 }

@@ -203,6 +203,10 @@ class Content:
         """Return the row of a topic, zeros without one."""
         return TopicRow(*self.rows(Kind.TOPICS).get(topic, ()))
 
+    def readers(self, text: str) -> ReadersRow:
+        """Return the numbers of readers of a text, as :meth:`count_readers` counted them."""
+        return ReadersRow(*self.rows(Kind.READER_COUNTS).get(text, ()))
+
     def figures(self) -> Figures:
         """Return the figures of this content. Those of all parts add up to those of the whole."""
         passages = {after_first(key) for key in self.rows(Kind.PASSAGES)}

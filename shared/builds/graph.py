@@ -19,10 +19,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum, auto
 
+from shared.aggregates import day as day_aggregate
+from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
 from shared.ledger.shards import ShardId, all_shards
 from shared.periods import day_text
-from shared.units import Day, day_after
+from shared.units import Day, day_after, month_of
 
 CONTENT = "content"
 """Name of the derived document. A view names it as the aggregate of a state that it is computed from."""
@@ -81,3 +83,10 @@ def slices_of(day: Day, *, shards: int, generation: int) -> dict[str, list[Shard
     if len(groups) == 1:
         return {day: list(groups[0])}
     return {f"{day}.{number:03d}": list(group) for number, group in enumerate(groups)}
+
+
+def contents_of(target: PartialKey) -> list[PartialKey]:
+    """Return the contents that a state belongs to, as states that views name: of a day, its day and month."""
+    if target.aggregate != day_aggregate.NAME:
+        return []
+    return [PartialKey(CONTENT, label) for label in (target.key, month_of(Day(target.key)))]

@@ -118,20 +118,25 @@ class DerivedStore:
         return found
 
     async def read(
-        self, groups: Sequence[Sequence[Manifest]], at_least: int = 1
+        self, groups: Sequence[Sequence[Manifest]], coarse: int = 1, number_of_coarse: int = 0
     ) -> AsyncIterator[tuple[int, int, list[Content]]]:
         """Yield number, number of parts, and the merged rows of each group of contents, part by part.
 
-        The part numbers are those of the content with most parts, or of ``at_least`` parts.
+        The number of parts is that of the content with most parts.
+
+        Parameters
+        ----------
+        coarse, number_of_coarse
+            Only parts within one part of this coarser division are read. It is a power of two.
 
         Raises
         ------
         CosmosResourceNotFoundError
             A later build has replaced one of the contents. Read the manifests again.
         """
-        parts = max([at_least, *(manifest.parts for group in groups for manifest in group)])
+        parts = max([coarse, *(manifest.parts for group in groups for manifest in group)])
         sources = [[_Source(self, manifest, parts) for manifest in group] for group in groups]
-        for number in nested(parts):
+        for number in (each for each in nested(parts) if each % coarse == number_of_coarse):
             yield (
                 number,
                 parts,

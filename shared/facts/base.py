@@ -40,15 +40,19 @@ _BOTH = re.compile(r"(?:.*[^\d.:])?(\d+)[.:](\d+(?:-\d+)?)")
 """Chapter and verse in one text: ``2:47``, ``2.47``, ``Gita 2.14``, ``2.14-16``."""
 
 
-def passage_of(source: str | None, chapter: str | None, verse: str | None) -> Passage:
+def passage_of(text: str, chapter: str | None, verse: str | None) -> Passage:
     """Return the passage that a citation, or a document about a passage, means. One passage has one spelling.
 
     1. A chapter ``2:47`` or ``2.47`` without a verse is chapter 2, verse 47. So is a verse ``2:47``,
        ``2.47`` or ``Gita 2.47`` without a chapter, or of chapter 2.
     2. A chapter ``2:47`` with verse 47 is chapter 2.
     3. A number has no leading zeros.
-    4. Source, chapter and verse are names: see :func:`~shared.documents.common.label`. A passage without a
-       source is of the text ``unknown``.
+    4. Chapter and verse are names: see :func:`~shared.documents.common.label`.
+
+    Parameters
+    ----------
+    text
+        Name of the text, as :func:`~shared.documents.common.label` returns it.
     """
     chapter, verse = _numeral(chapter), _numeral(verse)
     in_chapter, in_verse = _both(chapter), _both(verse)
@@ -56,7 +60,7 @@ def passage_of(source: str | None, chapter: str | None, verse: str | None) -> Pa
         chapter, verse = in_chapter
     elif in_verse and chapter in (None, in_verse[0]):
         chapter, verse = in_verse
-    return Passage(label(source or "") or UNKNOWN, label(chapter or "") or None, label(verse or "") or None)
+    return Passage(text, label(chapter or "") or None, label(verse or "") or None)
 
 
 def _both(numeral: str | None) -> tuple[str | None, str | None] | None:

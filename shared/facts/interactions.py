@@ -163,7 +163,7 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
 
 
 def _citation(cited: CitedPassage) -> Citation:
-    passage = passage_of(cited.source, cited.chapter, cited.verse)
+    passage = passage_of(cited.source or UNKNOWN, cited.chapter, cited.verse)
     return Citation(*passage, micro_or_none(cited.relevance_score))
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally, group_by_display_name, quantile, ratio
+from shared.builds.content import Figures
+from shared.builds.graph import CONTENT, is_day
 from shared.containers import container
 from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
-from shared.views.content import distinct_passages
 from shared.views.fields import not_measured
 
 NAME = "daily_metrics"
@@ -37,17 +38,23 @@ class DailyMetrics(ClocklessView):
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        return (target.key,) if target.aggregate == day.NAME else ()
+        """Return the day of a changed state, or of a content that was built."""
+        is_day_of = target.aggregate == day.NAME or (target.aggregate == CONTENT and is_day(target.key))
+        return (target.key,) if is_day_of else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
         return (PartialKey(day.NAME, key),)
 
+    def contents(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """Return the content of the day, for the figures that no shard can count alone."""
+        return ((key,),)
+
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        document = _document(key, states.of(day.NAME, key), stamp)
+        document = _document(key, states.of(day.NAME, key), states.figures, stamp)
         return [Rendered(document["id"], key, document)]
 
 
-def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": f"daily_metrics_{key.replace('-', '')}",
         "partition_key": key,
@@ -55,7 +62,7 @@ def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
         "document_type": NAME,
         "system_performance": _system_performance(state),
         "usage_statistics": _usage_statistics(state),
-        "content_performance": _content_performance(state),
+        "content_performance": _content_performance(state, built),
         "ai_performance": _ai_performance(state),
         "resource_utilization": _resource_utilization(),
         "quality_metrics": _quality_metrics(state),
@@ -98,13 +105,12 @@ def _usage_statistics(state: Tally) -> dict[str, Any]:
     }
 
 
-def _content_performance(state: Tally) -> dict[str, Any]:
-    citations = state.total("citations")
+def _content_performance(state: Tally, built: Figures | None) -> dict[str, Any]:
     return {
-        "total_citations": citations,
+        "total_citations": state.total("citations"),
         "unique_texts_accessed": len(state.counts("texts")),
         "avg_citation_relevance": state.mean("citation_relevance", MICROS),
-        "content_discovery_rate": ratio(distinct_passages(state), citations),
+        "content_discovery_rate": None if built is None else ratio(built.passages, built.citations),
         **not_measured(NAME, "content_performance"),
     }
 

@@ -50,10 +50,6 @@ def test_other_passages_stay_apart(
     assert found.verse == passage[1]
 
 
-def test_a_passage_without_a_source_is_of_an_unknown_text() -> None:
-    assert passage_of(" ", "1", "2").text == "unknown"
-
-
 @given(st.text(alphabet="0123456789.:- abँ२", max_size=8), st.text(alphabet="0123456789.: abँ२", max_size=8))
 def test_a_normalized_passage_stays_what_it_is(chapter: str, verse: str) -> None:
     once = passage_of("gita", chapter, verse)
