@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.builds.builder import ContentBuilder
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
 from shared.cosmos.client import connect
@@ -23,6 +24,8 @@ from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
 from shared.publishing.consent import ConsentKeeper
+from shared.publishing.content_builds import ContentBuilds
+from shared.publishing.contents import ContentReader
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.passage_usage import PassageUsageWriter
@@ -30,6 +33,7 @@ from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.scheduled import ScheduledPublisher
 from shared.publishing.system_health import HealthPublisher
+from shared.publishing.tiers import TierPublisher
 from shared.publishing.writer import ViewWriter
 from shared.settings import Settings
 
@@ -107,24 +111,26 @@ class Fleet:
         existing = ExistingDocuments(self.database)
         writer = ViewWriter(self.database, existing)
         merger = StateMerger(state, settings)
+        builder = ContentBuilder(state=state, settings=settings, retention=self.retention, clock=clock)
+        consent = ConsentKeeper(self.database, settings, self.retention, clock=clock)
         self.publisher = Publisher(
             merger=merger,
+            contents=ContentReader(builder.store),
             existing=existing,
             writer=writer,
             poison=self.poison,
             readiness=self.readiness,
-            consent=ConsentKeeper(self.database, settings, self.retention, clock=clock),
+            consent=consent,
             settings=settings,
             clock=clock,
         )
         self.scheduled = ScheduledPublisher(
-            merger=merger,
-            usage=PassageUsageWriter(
-                state=state,
-                vectors=container("personality_vectors"),
-                generation=settings.generation,
-                clock=clock,
+            builds=ContentBuilds(
+                builder=builder, progress=container(FLEET_STATE), settings=settings, clock=clock
             ),
+            tiers=TierPublisher(state=state, existing=existing, writer=writer, settings=settings),
+            consent=consent,
+            usage=PassageUsageWriter(store=builder.store, vectors=container("personality_vectors")),
             state=state,
             progress=container(FLEET_STATE),
             publisher=self.publisher,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NewType
+
+from xxhash import xxh3_64_digest
 
 NanoUSD = NewType("NanoUSD", int)
 """Money: billionths of a US dollar."""
@@ -32,6 +35,35 @@ NANOS_PER_USD = 1_000_000_000
 MILLIS_PER_MINUTE = 60_000
 MILLIS_PER_HOUR = 3_600_000
 MILLIS_PER_DAY = 86_400_000
+
+LONGEST_NAME = 64
+"""UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
+
+SHORTENED = "~"
+"""Separates the beginning of a longer name from the hash of the whole name. Names of documents never contain
+it: see :func:`~shared.documents.common.label`."""
+
+
+@lru_cache(maxsize=65_536)
+def hash_key(key: str) -> str:
+    """Return a hash of 11 characters for a key that is counted or looked up, but never shown.
+
+    Documents can contain any number of keys, of any length. The probability that two of 80,000 keys have the
+    same hash is 1 in 5 billion.
+    """
+    return urlsafe_b64encode(xxh3_64_digest(key.encode())).rstrip(b"=").decode()
+
+
+def bounded_name(name: str) -> str:
+    """Return a name of at most :data:`LONGEST_NAME` bytes.
+
+    A longer name keeps its beginning, to stay readable, and ends with a hash of the whole, to stay unique.
+    """
+    encoded = name.encode()
+    if len(encoded) <= LONGEST_NAME:
+        return name
+    ending = SHORTENED + hash_key(name)
+    return encoded[: LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
 
 
 def to_micro(value: float) -> Micro:

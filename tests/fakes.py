@@ -178,7 +178,7 @@ def _when(condition: Callable[[Row, Row], bool], *fields: str) -> Callable[[Row,
     def answer(item: Row, values: Row) -> Row | None:
         if not condition(item, values):
             return None
-        return {name: item[name] for name in fields} if fields else item
+        return {name: item[name] for name in fields if name in item} if fields else item
 
     return answer
 
@@ -254,6 +254,30 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     ),
     "accounts_of_person": _when(lambda *_: True),
     "documents_of_person": _when(lambda *_: True, "id", "_etag"),
+    "day_listings": _when(
+        lambda item, values: item["id"] == values["id"] and item["shard"].startswith(values["generation"]),
+        "shard",
+        "revision",
+        "pages",
+    ),
+    "day_revisions": _when(
+        lambda item, values: (
+            item["id"].startswith(values["prefix"]) and item["shard"].startswith(values["generation"])
+        ),
+        "shard",
+        "key",
+        "revision",
+    ),
+    "documents_with_prefix": _when(lambda item, values: item["id"].startswith(values["prefix"])),
+    "ids_with_prefix": _when(
+        lambda item, values: item["id"].startswith(values["prefix"]), "id", "_ts", "_etag"
+    ),
+    "manifests": _when(
+        lambda item, values: (
+            item["id"] in _numbered("id", values) and item["shard"].startswith(values["generation"])
+        )
+    ),
+    "vectors": _when(lambda *_: True),
     "documents_of_sets": _when(_in_document_sets),
     "price_overrides": _when(lambda *_: True),
 }

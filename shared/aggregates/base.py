@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, NamedTuple
-
-from xxhash import xxh3_64_digest
 
 from shared.aggregates.tally import Tally
 from shared.facts import Fact
 from shared.units import Day, Month
-
-
-@lru_cache(maxsize=65_536)
-def hash_key(key: str) -> str:
-    """Return a hash of 11 characters for a key that views count or look up, but never show.
-
-    Documents can contain any number of keys, of any length. 80,000 hashes fit into a partial. The probability
-    that two of 80,000 keys have the same hash is 1 in 5 billion.
-    """
-    return urlsafe_b64encode(xxh3_64_digest(key.encode())).rstrip(b"=").decode()
+from shared.units import hash_key as hash_key
 
 
 class PartialKey(NamedTuple):

@@ -1,22 +1,17 @@
-"""``day``: all counts by UTC day."""
+"""``day``: counts by UTC day, of what has few names.
+
+What is counted by passage, chapter or topic is built instead: see :mod:`shared.builds`.
+"""
 
 from __future__ import annotations
 
 from shared.aggregates import person
-from shared.aggregates.base import Aggregate, Contributions, PersonChange, hash_key
+from shared.aggregates.base import Aggregate, Contributions, PersonChange
 from shared.aggregates.tally import Tally
-from shared.facts import USER_INTERACTIONS, Fact, IncidentFact, InteractionFact, Passage, SessionFact
+from shared.facts import USER_INTERACTIONS, Fact, IncidentFact, InteractionFact, SessionFact
 from shared.units import KILOBYTE, Day, Millis, Month, event_hour, minute_of_day
 
 NAME = "day"
-
-LONGEST_PASSAGE, LONGEST_PERSONA = 64, 40
-"""Longest passage and longest persona, in characters, that are counted under their own names. A text's name
-may have 40 characters, which leaves 22 for chapter and verse. One transaction of 2 MB then has room for some
-8,000 passages per shard and day."""
-
-HASHED_PREFIX = "~"
-"""Prefix of the hash that replaces a longer name. The hash is counted, but no ranking shows it."""
 
 
 class DayAggregate(Aggregate):
@@ -81,37 +76,10 @@ def _interaction(fact: InteractionFact, day: Tally) -> None:
     day.sample_by("model_tokens_out", fact.model, fact.tokens_out)
     day.sample_by("model_cost", fact.model, fact.cost)
     day.sample_by("model_relevance", fact.model, fact.relevance)
-    if fact.category is not None:
-        day.count("topics", fact.category)
-        day.sample_by("topic_rating", fact.category, fact.rating)
-    _citations(fact, day)
-
-
-def _citations(fact: InteractionFact, day: Tally) -> None:
+    day.add("citations", len(fact.citations) + fact.more_citations)
     for citation in fact.citations:
-        day.add("citations", 1)
         day.sample("citation_relevance", citation.relevance)
         day.count("texts", citation.text)
-        day.sample_by("text_relevance", hash_key(citation.text), citation.relevance)
-        name = passage_name(fact.persona, citation.passage)
-        day.count("passages", name)
-        day.sample_by("passage_relevance", hash_key(name), citation.relevance)
-    # Figures of the answer count once for each text and passage in it, however often the answer cites it.
-    for text in fact.texts:
-        day.count("text_interactions", text)
-        key = hash_key(text)
-        day.sample_by("text_rating", key, fact.rating)
-        day.sample_by("text_accuracy", key, fact.citation_accuracy)
-        day.sample_by("text_response", key, fact.relevance)
-        if fact.category is not None:
-            topic = f"{text}|{fact.category}"
-            day.count("text_topics", topic)
-            day.sample_by("text_topic_rating", hash_key(topic), fact.rating)
-            day.sample_by("text_topic_relevance", hash_key(topic), fact.relevance)
-    for name in {passage_name(fact.persona, citation.passage) for citation in fact.citations}:
-        day.sample_by("passage_rating", hash_key(name), fact.rating)
-        if fact.category is not None:
-            day.count("passage_topics", f"{hash_key(name)}|{fact.category}")
 
 
 def _session(fact: SessionFact, into: Contributions) -> None:
@@ -138,29 +106,6 @@ def _incident(fact: IncidentFact, day: Tally) -> None:
         day.count("incident_decisions", fact.decision)
         if fact.automatic:
             day.count("automatic_decisions", fact.decision)
-
-
-def passage_name(persona: str, passage: Passage) -> str:
-    """Return the key of a passage as a persona cites it, ``krishna|bhagavad_gita|2|47``."""
-    return f"{_bounded(persona, LONGEST_PERSONA)}|{_bounded(passage.key, LONGEST_PASSAGE)}"
-
-
-def _bounded(name: str, most: int) -> str:
-    return name if len(name) <= most else HASHED_PREFIX + hash_key(name)
-
-
-def split_passage(name: str) -> tuple[str, str]:
-    """Return the persona and the passage of a key, each in its counted form."""
-    persona, _, passage = name.partition("|")
-    return persona, passage
-
-
-def passage_of(counted: str) -> Passage | None:
-    """Return the passage that is counted under a name, None if the name is a hash."""
-    if counted.startswith(HASHED_PREFIX):
-        return None
-    text, chapter, verse = counted.split("|")
-    return Passage(text, chapter or None, verse or None)
 
 
 def _sessions(part: Tally | None) -> int:

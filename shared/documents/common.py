@@ -11,6 +11,7 @@ from typing import Annotated, Any, Never
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.errors import DocumentError
+from shared.units import bounded_name
 
 MAX_DOCUMENT_CHARACTERS = 1_048_576
 """Maximum characters in all fields together: half of the service's limit for an item. This leaves room for
@@ -63,18 +64,17 @@ def _number(value: object) -> object:
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """An unpaired surrogate is not a character. No text encoding can represent it."""
 
-MAX_LABEL_CHARACTERS = 64
-
 _NEVER_IN_A_LABEL = "/"
 _REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
 
 
 def label(text: str) -> str:
-    """Return a text as a key of a view: bounded, and without characters of sentences or addresses.
+    """Return a text as a name: without characters of sentences or addresses, and of a bounded length.
 
     Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
     An underscore replaces control characters, and characters that ids and paths of the service may not have.
+    A long name is shortened as :func:`~shared.units.bounded_name` does.
     """
     text = text.strip()
     if text.isascii():  # true for nearly all
@@ -82,7 +82,7 @@ def label(text: str) -> str:
     else:
         composed = unicodedata.normalize("NFC", text)
         safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in composed))
-    return safe[:MAX_LABEL_CHARACTERS].rstrip()
+    return bounded_name(safe)
 
 
 def _is_safe(character: str) -> bool:
@@ -94,7 +94,8 @@ def _label(value: object) -> object:
 
 
 def _numeral(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _label(value)
+    whole = _integral(value)
+    return str(whole) if isinstance(whole, int) else value
 
 
 def _moment(value: object) -> object:
@@ -119,9 +120,9 @@ Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Rating = Annotated[Whole, Field(ge=1, le=5)]
 Count = Annotated[Whole, Field(ge=0, le=10_000)]
-Label = Annotated[str, BeforeValidator(_label), Field(max_length=MAX_LABEL_CHARACTERS)]
-Numeral = Annotated[str, BeforeValidator(_numeral), Field(max_length=MAX_LABEL_CHARACTERS)]
-"""A chapter or verse, ``"2"`` or ``2``."""
+Label = Annotated[str, BeforeValidator(_label)]
+Numeral = Annotated[str, BeforeValidator(_numeral)]
+"""A chapter or verse as the document writes it: ``"2"``, ``2``, ``2.0``, ``"2:47"``. Not yet a name."""
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A time; one without a zone is UTC."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from shared.documents.common import (
     Count,
@@ -28,8 +28,7 @@ from shared.documents.versions import USER_INTERACTION, upcast
 from shared.errors import DocumentError
 
 MAX_CITATIONS = 50
-"""Maximum number of citations that count per answer. An answer has a handful. One document then adds at most
-10 KB to the ledger, and at most this number of keys to the state of its day."""
+"""Citations of an answer that are read, the first ones. An answer has a handful."""
 
 
 class Stages(SourceModel):
@@ -53,16 +52,10 @@ class ResponseMetadata(SourceModel):
     response_length: Annotated[Whole, Field(ge=0)] | None = None
 
 
-MAX_TEXT_NAME = 40
-
-TextName = Annotated[Label, AfterValidator(lambda label: label[:MAX_TEXT_NAME].rstrip())]
-"""A text's name, cut like every label, but shorter: the state of a day contains it ten times."""
-
-
 class Citation(SourceModel):
     """A cited passage. A whole text if chapter or verse is missing."""
 
-    source: TextName | None = None
+    source: Label | None = None
     chapter: Numeral | None = None
     verse: Numeral | None = None
     relevance_score: Share | None = None

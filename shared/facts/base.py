@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
+from shared.documents.common import label
 from shared.units import Day, EventHour, Micro, Millis, Month, event_hour, minute_of_day, to_micro
 
 UNKNOWN = "unknown"
@@ -28,6 +30,49 @@ class Passage(NamedTuple):
     def content_id(self) -> str:
         """The specification's content id of the passage, ``bhagavad_gita_2_47``."""
         return "_".join(part for part in self if part is not None)
+
+
+_LONGEST_NUMERAL = 128
+"""Characters of the longest chapter or verse in which :func:`passage_of` looks for both. Longer ones are
+sentences."""
+
+_BOTH = re.compile(r"(?:.*[^\d.:])?(\d+)[.:](\d+(?:-\d+)?)")
+"""Chapter and verse in one text: ``2:47``, ``2.47``, ``Gita 2.14``, ``2.14-16``."""
+
+
+def passage_of(text: str, chapter: str | None, verse: str | None) -> Passage:
+    """Return the passage that a citation, or a document about a passage, means. One passage has one spelling.
+
+    1. A chapter ``2:47`` or ``2.47`` without a verse is chapter 2, verse 47. So is a verse ``2:47``,
+       ``2.47`` or ``Gita 2.47`` without a chapter, or of chapter 2.
+    2. A chapter ``2:47`` with verse 47 is chapter 2.
+    3. A number has no leading zeros.
+    4. Chapter and verse are names: see :func:`~shared.documents.common.label`.
+
+    Parameters
+    ----------
+    text
+        Name of the text, as :func:`~shared.documents.common.label` returns it.
+    """
+    chapter, verse = _numeral(chapter), _numeral(verse)
+    in_chapter, in_verse = _both(chapter), _both(verse)
+    if in_chapter and (verse is None or (":" in (chapter or "") and verse == in_chapter[1])):
+        chapter, verse = in_chapter
+    elif in_verse and chapter in (None, in_verse[0]):
+        chapter, verse = in_verse
+    return Passage(text, label(chapter or "") or None, label(verse or "") or None)
+
+
+def _both(numeral: str | None) -> tuple[str | None, str | None] | None:
+    """Return chapter and verse of a text that has both, None if it does not."""
+    found = _BOTH.fullmatch(numeral) if numeral and len(numeral) <= _LONGEST_NUMERAL else None
+    return None if found is None else (_numeral(found[1]), _numeral(found[2]))
+
+
+def _numeral(text: str | None) -> str | None:
+    """Return a chapter or verse without blanks around it and leading zeros, None for a blank one."""
+    stripped = (text or "").strip()
+    return (stripped.lstrip("0") or "0") if stripped.isdecimal() else stripped or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
+from shared.documents.interactions import Citation as CitedPassage
 from shared.documents.interactions import (
     CostData,
     Feedback,
@@ -16,11 +17,15 @@ from shared.documents.interactions import (
     ResponseMetadata,
     Stages,
 )
-from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, rounded
+from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, passage_of, rounded
 from shared.pricing.table import PriceTable
 from shared.units import Micro, NanoUSD, to_millis
 
 USER_INTERACTIONS = "user_interactions"
+
+KEPT_CITATIONS = 10
+"""Citations of an answer that a fact keeps: the most relevant ones. One document then adds at most 4 KB to
+the ledger, and a bounded number of counts to everything that is counted by text or passage."""
 
 
 class Citation(NamedTuple):
@@ -42,7 +47,8 @@ class InteractionFact(Fact):
 
     Scores are :data:`~shared.units.Micro`, durations are milliseconds, and ``at`` is milliseconds since the
     epoch. None means that the document has no value. ``cost`` is in nano-dollars; it is None if the document
-    has no token counts or the price table has no price.
+    has no token counts or the price table has no price. ``citations`` are the :data:`KEPT_CITATIONS` of
+    highest relevance, in the document's order, and ``more_citations`` is the number of the others.
     """
 
     answered: bool | None = None
@@ -57,6 +63,7 @@ class InteractionFact(Fact):
     chunks: int | None = None
     rag_relevance: Micro | None = None
     citations: tuple[Citation, ...] = ()
+    more_citations: int = 0
     rating: int | None = None
     accurate: bool | None = None
     category: str | None = None
@@ -79,6 +86,7 @@ class InteractionFact(Fact):
         "chunks": "ch",
         "rag_relevance": "rr",
         "citations": "c",
+        "more_citations": "cn",
         "rating": "r",
         "accurate": "acc",
         "category": "cat",
@@ -105,7 +113,7 @@ class InteractionFact(Fact):
         """The cited passage with the highest relevance, the first of several; None without citations."""
         if not self.citations:
             return None
-        return max(self.citations, key=lambda c: -1 if c.relevance is None else c.relevance).passage
+        return max(self.citations, key=_relevance).passage
 
     @property
     def texts(self) -> set[str]:
@@ -126,6 +134,7 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     stages = document.processing_stages or Stages()
     feedback = document.user_feedback or Feedback()
     model = token_usage.model_used or response.model_used
+    citations = tuple(map(_citation, document.foundational_texts_used or ()))
     answer = len(document.response_text) if document.response_text is not None else response.response_length
     return InteractionFact(
         user_id=document.user_id,
@@ -141,12 +150,8 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         retrieval_ms=rounded(stages.content_retrieval_ms),
         chunks=rag.chunks_retrieved,
         rag_relevance=micro_or_none(rag.avg_relevance_score),
-        citations=tuple(
-            Citation(
-                c.source or UNKNOWN, c.chapter or None, c.verse or None, micro_or_none(c.relevance_score)
-            )
-            for c in document.foundational_texts_used or ()
-        ),
+        citations=_most_relevant(citations),
+        more_citations=max(0, len(citations) - KEPT_CITATIONS),
         rating=document.user_rating,
         accurate=feedback.accurate,
         category=query.query_category or None,
@@ -155,3 +160,19 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         citation_accuracy=micro_or_none(quality.citation_accuracy),
         safety=micro_or_none(quality.safety_score),
     )
+
+
+def _citation(cited: CitedPassage) -> Citation:
+    passage = passage_of(cited.source or UNKNOWN, cited.chapter, cited.verse)
+    return Citation(*passage, micro_or_none(cited.relevance_score))
+
+
+def _most_relevant(citations: tuple[Citation, ...]) -> tuple[Citation, ...]:
+    """Return the citations that a fact keeps. Of equally relevant ones the first are kept."""
+    ranked = sorted(range(len(citations)), key=lambda n: -_relevance(citations[n]))
+    return tuple(citations[n] for n in sorted(ranked[:KEPT_CITATIONS]))
+
+
+def _relevance(citation: Citation) -> int:
+    """Return the relevance for comparisons. An unknown one is lower than any other."""
+    return -1 if citation.relevance is None else citation.relevance

@@ -51,6 +51,10 @@ class Retention:
         month = _month_of(target)
         return month is not None and self.is_closed(AGGREGATES[target.aggregate].source, month, now)
 
+    def ttl_of(self, source: str, month: Month, now: Millis) -> int:
+        """Return the time to live of what is built from a source's month and written now, in seconds."""
+        return _ttl(self._end(source, month), now)
+
     def set_ttl(self, document: StateDocument, now: Millis) -> None:
         """Set the time to live of a document that is written now: what is left until its end."""
         match document:
@@ -60,7 +64,7 @@ class Retention:
                 end = self._end(AGGREGATES[document.target.aggregate].source, month)
             case Partial():
                 end = self._end_of_person(document, now)
-        document.ttl = max(1, min(MAX_TTL, (end - now) // 1000))
+        document.ttl = _ttl(end, now)
 
     def _end(self, source: str, month: Month) -> int:
         """Return the end of a source's month, in milliseconds since the epoch."""
@@ -81,6 +85,10 @@ def _last_kept(source: str, month: Month) -> int:
 
 DEFAULT_RETENTION = Retention()
 """The retention of the default settings."""
+
+
+def _ttl(end: int, now: Millis) -> int:
+    return max(1, min(MAX_TTL, (end - now) // 1000))
 
 
 def _month_of(target: PartialKey) -> Month | None:

@@ -11,6 +11,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates import AGGREGATES
 from shared.aggregates.base import PartialKey
+from shared.builds.graph import contents_of
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.cosmos.charges import Cost, measured_cost
@@ -194,9 +195,10 @@ class Rebuilder:
         documents: dict[DocumentKey, None] = {}
         async for target in self._reader.all_keys(self._settings.generation):
             for view in report.views:
-                documents |= dict.fromkeys(
-                    DocumentKey(view, key) for key in VIEWS[view].keys_affected_by(target)
-                )
+                for each in (target, *contents_of(target)):
+                    documents |= dict.fromkeys(
+                        DocumentKey(view, key) for key in VIEWS[view].keys_affected_by(each)
+                    )
         published = await self._publisher.publish_again(documents)
         report.published += published.published
         report.poisoned += len(published.poisoned)

@@ -9,11 +9,12 @@ from typing import Any
 from shared.aggregates import AGGREGATES, person
 from shared.aggregates.base import PartialKey
 from shared.ledger.partials import PARTIAL
+from shared.publishing.contents import BuiltInput
 from shared.publishing.decide import Delivery, Origin, digest_of
 from shared.publishing.merge import StateMerger
 from shared.publishing.merged_state import MergedState, StoredPartial, owner_of
 from shared.publishing.plan import Delivered, DocumentKey, inputs_of
-from shared.views.base import Stamp, States
+from shared.views.base import Collector, Stamp, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +25,43 @@ class ViewInput:
     delivered: Sequence[StoredPartial]
     """The changed partials that caused the publication. None if a timer or an operator caused it."""
     origin: Origin
+    built: BuiltInput = field(default_factory=BuiltInput)
+    """The built contents. They are always read for this publication."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever counted for the document. A person's record alone is not a count."""
-        return not any(
-            state.partials for target, state in self.merged.items() if target.aggregate != person.NAME
-        )
+        """Whether nothing was ever counted or built for the document. A person's record is not a count."""
+        counted = (state for target, state in self.merged.items() if target.aggregate != person.NAME)
+        return not any(state.partials for state in counted) and not any(self.built)
 
     def stamp(self, generation: int, tick: str) -> Stamp:
         """Return the stamp that is stored in the document."""
         return Stamp(
             tick=tick,
             generation=generation,
-            revision=sum(state.revision for state in self.merged.values()),
-            as_of=max(state.newest_at for state in self.merged.values()),
+            revision=self.built.revision + sum(state.revision for state in self.merged.values()),
+            as_of=max([self.built.newest_at, *(state.newest_at for state in self.merged.values())]),
         )
 
     def digest(self) -> str:
         """Return a short hash, equal only for equal states."""
-        return digest_of((target, state.revisions()) for target, state in self.merged.items())
+        counted = [(target, state.revisions()) for target, state in self.merged.items()]
+        return digest_of([*counted, *self.built.revisions()])
 
     def delivery(self, generation: int) -> Delivery:
         """Return the state that the document should have carried before, because it was delivered."""
         until = max((stored.written for stored in self.delivered), default=0)
-        revision = sum(state.revision_until(until) for state in self.merged.values())
-        return Delivery(generation, revision, until)
+        counted = sum(state.revision_until(until) for state in self.merged.values())
+        return Delivery(generation, counted + self.built.revision_until(until), until)
 
-    def states(self) -> States:
+    def states(self, collected: Collector | None = None) -> States:
+        """Return what the view renders, with what it collected of the built contents."""
         records = {target.key: state.record() for target, state in self.merged.items()}
         return States(
             {target: state.state() for target, state in self.merged.items()},
             {user_id: record for user_id, record in records.items() if record is not None},
+            collected=collected,
+            figures=self.built.figures,
         )
 
 

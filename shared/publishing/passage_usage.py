@@ -1,214 +1,191 @@
 """Write ``usage_metrics`` into ``personality_vectors``: how often and how well a persona cites a passage.
 
-The figures are totals over all days, and a day may change long after it is over. Each day's share is
-therefore stored with the total, per persona and text, in logical partitions of ``view_state``. A changed day
-replaces its share in the total, in one transaction. The writer sets the total in the vectors, never an
-increment, so that a repeated write is harmless. It writes no other field: the content pipeline owns the rest
-of the document.
+The figures are totals over all kept months, and are computed anew each time. A vector is found by what it
+says: persona, source, chapter and verse, in any spelling. It is written only where its figures differ, so
+that a repetition costs nothing and a vector that the content pipeline replaced gets its figures back. No
+other field is written: the content pipeline owns the rest of the document.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import structlog
+from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
-from xxhash import xxh3_64_intdigest
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceNotFoundError
 
-from shared.aggregates.base import RENEWAL, STATE_TTL, hash_key
-from shared.aggregates.day import HASHED_PREFIX, passage_of, split_passage
-from shared.aggregates.tally import Tally, ratio
-from shared.clock import SYSTEM_CLOCK, Clock
+from shared.aggregates.tally import ratio
+from shared.builds.content import CitedRow, Kind, part_of
+from shared.builds.store import DerivedStore, Manifest
 from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item, is_absent
-from shared.cosmos.retries import retrying
-from shared.errors import ConflictError
-from shared.facts import Passage
-from shared.ledger.reader import StateReader
-from shared.ledger.transactions import execute_guarded
+from shared.cosmos.items import is_absent
+from shared.cosmos.queries import Query, run_query
+from shared.documents.common import label
+from shared.facts.base import UNKNOWN, passage_of
 from shared.scores import response_effectiveness, satisfaction
-from shared.units import MICROS, Day
+from shared.units import MICROS, Month
+
+MAX_VECTORS = 100_000
+"""Vectors that are held in memory, of about 500 bytes each. More are written in several passes."""
 
 MAX_CONCURRENT_WRITES = 8
-"""Passage groups, and documents of one group, that are written concurrently."""
 
-LAST_DAYS = 8
-"""Days of the last citations that are stored for each passage. A later change may remove the newest one."""
-
-PARTS_PER_TEXT = 8
-"""Totals over which the passages of a text are distributed. A passage needs up to 180 bytes, so 2 MB contain
-no more than 11,000. The Bible has 31,000 verses, and answers cite some that no text has."""
+VECTORS = Query(
+    "vectors",
+    "SELECT c.id, c.partition_key, c.personality_id, c.source, c.chapter, c.verse, c.usage_metrics, c._etag"
+    " FROM c",
+)
 
 _log = structlog.get_logger(__name__)
 
 
-class Citations(NamedTuple):
-    """Figures of one passage. Stored as a list, in this order."""
+class Vector(NamedTuple):
+    """A document of ``personality_vectors``: what it is about, and the figures that it has."""
 
-    citations: int = 0
-    relevance: int = 0
-    """Sum of the relevance scores, in millionths."""
-    relevances: int = 0
-    """Number of relevance scores."""
-    rating: int = 0
-    """Sum of the ratings."""
-    ratings: int = 0
-    """Number of ratings."""
+    id: str
+    partition: str
+    etag: str
+    key: str
+    """Key of its passage in a content, ``krishna|bhagavad_gita|2|47``."""
+    usage: Mapping[str, Any] | None
 
-    def plus(self, other: Citations, sign: int = 1) -> Citations:
-        """Return the sum of both, or with ``sign`` -1 the difference."""
-        return Citations(*(one + sign * another for one, another in zip(self, other, strict=True)))
-
-
-Shares = Mapping[str, Citations]
-"""Figures by passage."""
-
-
-class PassageGroup(NamedTuple):
-    """Some of the passages of a text that a persona cites: the unit of storage."""
-
-    persona: str
-    text: str
-    part: int = 0
-    """From 0 to :data:`PARTS_PER_TEXT` - 1."""
+    @classmethod
+    def decode(cls, item: Mapping[str, Any]) -> Self:
+        """Read some fields of a document. ``partition_key``, ``krishna::gita``, says what is missing."""
+        persona, _, source = str(item["partition_key"]).partition("::")
+        text = label(_text(item.get("source")) or source) or UNKNOWN
+        passage = passage_of(text, _text(item.get("chapter")), _text(item.get("verse")))
+        persona = label(_text(item.get("personality_id")) or persona) or UNKNOWN
+        usage = item.get("usage_metrics")
+        return cls(
+            item["id"],
+            item["partition_key"],
+            item["_etag"],
+            f"{persona}|{passage.key}",
+            usage if isinstance(usage, Mapping) else None,
+        )
 
     @property
-    def partition(self) -> str:
-        """The partition key value in ``personality_vectors``, ``krishna::bhagavad_gita``."""
-        return f"{self.persona}::{self.text}"
+    def was_cited(self) -> bool:
+        """Whether its figures say that it was cited."""
+        return bool(self.usage and self.usage.get("citation_count"))
 
 
 @dataclass(slots=True)
 class PassageUsageReport:
-    """What one run wrote."""
+    """What one run found and wrote."""
 
-    groups: int = 0
     patched: int = 0
+    """Vectors whose figures were written."""
+    current: int = 0
+    """Vectors of cited passages that had these figures."""
     absent: int = 0
-    """Cited passages for which the content pipeline has no document."""
+    """Passages, as a persona cites them, for which the content pipeline has no document."""
+    changed: int = 0
+    """Vectors that were replaced or deleted in the meantime. The next run writes them."""
 
 
 class PassageUsageWriter:
-    """Maintains the totals of a generation, and writes them into the vectors."""
+    """Computes the usage of passages from the contents of months, and writes it into the vectors."""
 
-    def __init__(
-        self,
-        *,
-        state: ContainerProxy,
-        vectors: ContainerProxy,
-        generation: int,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
-        self._state = state
-        self._reader = StateReader(state)
+    def __init__(self, *, store: DerivedStore, vectors: ContainerProxy) -> None:
+        self._store = store
         self._vectors = vectors
-        self._generation = generation
-        self._clock = clock
 
-    async def write(self, days: Mapping[Day, tuple[int, Tally]]) -> PassageUsageReport:
-        """Bring the totals and the vectors up to date with changed days. A repetition is harmless.
-
-        Parameters
-        ----------
-        days
-            Merged state of each day, with the sum of its revisions. A state that is older than the stored
-            share of its day changes nothing.
+    async def write(self, months: Iterable[Month]) -> PassageUsageReport:
+        """Write the figures of all vectors that differ from the contents of these months.
 
         Raises
         ------
-        ConflictError
-            Other instances kept writing, through all retries.
+        CosmosResourceNotFoundError
+            A content was built again while it was read. A repetition is harmless.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer, through all retries.
+            The service did not answer, through all retries. A repetition is harmless.
         """
         report = PassageUsageReport()
-        changed: dict[PassageGroup, dict[Day, tuple[int, Shares]]] = defaultdict(dict)
-        for day, (revision, state) in days.items():
-            shares = _shares_by_group(state)
-            for group in {*shares, *(await self._groups_counting(day))}:
-                changed[group][day] = (revision, shares.get(group, {}))
-
-        async def one(group: PassageGroup) -> None:
-            shard = self._shard(group)
-            for day, (revision, shares) in sorted(changed[group].items()):
-                await retrying(ConflictError)(self._replace_share, shard, day, revision, shares)
-            await retrying(ConflictError)(self._write_waiting, group, report)
-
-        await for_each(changed, one, max_concurrency=MAX_CONCURRENT_WRITES)
-        report.groups = len(changed)
-        _log.info("usage_written", shelves=report.groups, patched=report.patched, absent=report.absent)
+        contents = list((await self._store.manifests(months)).values())
+        groups = 1
+        while (vectors := await self._vectors_of_group(0, groups)) is None:
+            groups *= 2
+        await self._write_group(contents, 0, groups, vectors, report)
+        for group in range(1, groups):
+            vectors = await self._vectors_of_group(group, groups) or {}
+            await self._write_group(contents, group, groups, vectors, report)
+        _log.info("usage_written", patched=report.patched, absent=report.absent, changed=report.changed)
         return report
 
-    async def _groups_counting(self, day: Day) -> list[PassageGroup]:
-        """Return the groups with a stored share of a day. The changed day may no longer have this share."""
-        start = f"{self._generation}:usage:"
-        shards = await self._reader.passage_groups_of_day(f"usage|{day}", start)
-        return [_decode_group(shard.removeprefix(start)) for shard in shards]
+    async def _vectors_of_group(self, group: int, groups: int) -> dict[str, list[Vector]] | None:
+        """Return the vectors of some passages, by passage; None if those of the first group are too many."""
+        found: dict[str, list[Vector]] = defaultdict(list)
+        number = 0
+        async for item in run_query(self._vectors, VECTORS, {}):
+            vector = Vector.decode(item)
+            if part_of(Kind.PASSAGES, vector.key, groups) == group:
+                found[vector.key].append(vector)
+                number += 1
+            if group == 0 and number > MAX_VECTORS:
+                return None
+        return dict(found)
 
-    def _shard(self, group: PassageGroup) -> str:
-        return f"{self._generation}:usage:{group.partition}::{group.part}"
+    async def _write_group(
+        self,
+        contents: list[Manifest],
+        group: int,
+        groups: int,
+        vectors: dict[str, list[Vector]],
+        report: PassageUsageReport,
+    ) -> None:
+        async for totals in self._totals(contents, group, groups):
+            work = []
+            for key, row in totals.items():
+                found = vectors.pop(key, [])
+                report.absent += not found
+                work += [(vector, usage_metrics(row)) for vector in found]
+            await self._write_vectors(work, report)
+        # The passages of the other vectors are not cited in any kept month.
+        nothing = usage_metrics(CitedRow())
+        left = [(v, nothing) for found in vectors.values() for v in found if v.was_cited]
+        await self._write_vectors(left, report)
 
-    async def _replace_share(self, shard: str, day: Day, revision: int, shares: Shares) -> None:
-        """Replace a day's share of the total, and record which passages have to be written."""
-        known, total = await self._read(shard, day), await self._read(shard, "total")
-        if known is not None and known["revision"] >= revision:
-            return
-        before: Shares = _decode_shares(known["shares"]) if known else {}
-        # A share has to outlive the state of its day. Without the share, the day would count a second time.
-        renews = known is not None and self._clock.timestamp() - known["_ts"] > RENEWAL
-        if before == shares and not renews:
-            return
-        changed = {name for name in {*before, *shares} if before.get(name) != shares.get(name)}
-        body = total or _document(shard, "total", {"shares": {}, "days": {}, "waiting": []})
-        for name in changed:
-            own = Citations(*body["shares"].get(name, ()))
-            own = own.plus(before.get(name, Citations()), -1).plus(shares.get(name, Citations()))
-            if any(own):
-                body["shares"][name] = own
-            else:
-                body["shares"].pop(name, None)
-            days = set(body["days"].get(name, ()))
-            days = days | {day} if name in shares else days - {day}
-            body["days"][name] = sorted(days)[-LAST_DAYS:]
-        body["waiting"] = sorted({*body["waiting"], *changed})
-        share = _document(shard, day, {"revision": revision, "shares": shares, "ttl": STATE_TTL})
-        await execute_guarded(self._state, shard, [(share, _etag(known)), (body, _etag(total))])
+    async def _totals(
+        self, contents: list[Manifest], group: int, groups: int
+    ) -> AsyncIterator[dict[str, CitedRow]]:
+        """Yield the figures of passages, part by part of a group."""
+        async for _, _, (content,) in self._store.read([contents], groups, group):
+            yield {key: CitedRow(*row) for key, row in content.rows(Kind.PASSAGES).items()}
 
-    async def _write_waiting(self, group: PassageGroup, report: PassageUsageReport) -> None:
-        """Write the changed passages of a group into their vectors, and record that none is waiting."""
-        shard = self._shard(group)
-        total = await self._read(shard, "total")
-        if total is None or not total["waiting"]:
-            return
+    async def _write_vectors(
+        self, work: list[tuple[Vector, dict[str, Any]]], report: PassageUsageReport
+    ) -> None:
+        different = [(vector, usage) for vector, usage in work if vector.usage != usage]
+        report.current += len(work) - len(different)
 
-        async def one(name: str) -> bool:
-            return await self._patch_vector(group, name, total)
+        async def one(item: tuple[Vector, dict[str, Any]]) -> bool:
+            return await self._patch(*item)
 
-        found = await for_each(total["waiting"], one, max_concurrency=MAX_CONCURRENT_WRITES)
-        await execute_guarded(self._state, shard, [(total | {"waiting": []}, _etag(total))])
-        report.patched += found.count(True)
-        report.absent += found.count(False)
+        written = await for_each(different, one, max_concurrency=MAX_CONCURRENT_WRITES)
+        report.patched += written.count(True)
+        report.changed += written.count(False)
 
-    async def _patch_vector(self, group: PassageGroup, name: str, total: Mapping[str, Any]) -> bool:
-        """Write one passage's figures. Return False if the content pipeline has no document for it."""
-        passage = passage_of(name)
-        if passage is None:
-            return False
-        figures = Citations(*total["shares"].get(name, ()))
-        usage = usage_metrics(figures, total["days"].get(name, ()))
+    async def _patch(self, vector: Vector, usage: Mapping[str, Any]) -> bool:
+        """Write the figures of one vector. Return False if the document changed since it was read."""
         try:
             await self._vectors.patch_item(
-                document_id(group, passage),
-                group.partition,
+                vector.id,
+                vector.partition,
                 [{"op": "set", "path": "/usage_metrics", "value": usage}],
+                etag=vector.etag,
+                match_condition=MatchConditions.IfNotModified,
                 no_response=True,
                 response_hook=record_charge,
             )
+        except CosmosAccessConditionFailedError:
+            return False
         except CosmosResourceNotFoundError as error:
             if not is_absent(error):
                 raise
@@ -216,65 +193,28 @@ class PassageUsageWriter:
             return False
         return True
 
-    async def _read(self, shard: str, what: str) -> dict[str, Any] | None:
-        return await find_item(self._state, f"usage|{what}", shard)
 
-
-def document_id(group: PassageGroup, passage: Passage) -> str:
-    """Return the specification's id of a passage's vectors, ``krishna_bhagavad_gita_2_47``."""
-    return f"{group.persona}_{passage.content_id}"
-
-
-def usage_metrics(figures: Citations, days: Iterable[str]) -> dict[str, Any]:
+def usage_metrics(row: CitedRow) -> dict[str, Any]:
     """Return the specification's block for a persona's citations of a passage.
 
     ``last_accessed`` is the start of the last UTC day on which it was cited.
     """
-    mean = ratio(figures.relevance, figures.relevances * MICROS)
-    last = max(days, default=None)
+    mean, day = ratio(row.relevance, row.relevances * MICROS), str(row.last)
     return {
-        "citation_count": figures.citations,
-        "last_accessed": None if last is None else f"{last}T00:00:00Z",
+        "citation_count": row.citations,
+        "last_accessed": f"{day[:4]}-{day[4:6]}-{day[6:]}T00:00:00Z" if row.citations else None,
         "avg_relevance_score": mean,
-        "user_rating_avg": ratio(figures.rating, figures.ratings, 2),
+        "user_rating_avg": ratio(row.rating, row.ratings, 2),
         "effectiveness_score": response_effectiveness(
-            satisfaction_score=satisfaction(rating_sum=figures.rating, ratings=figures.ratings),
+            satisfaction_score=satisfaction(rating_sum=row.rating, ratings=row.ratings),
             relevance=mean,
             citation_accuracy=None,
         ),
     }
 
 
-def _shares_by_group(state: Tally) -> dict[PassageGroup, Shares]:
-    found: dict[PassageGroup, dict[str, Citations]] = defaultdict(dict)
-    for name, citations in state.counts("passages").items():
-        persona, counted = split_passage(name)
-        passage, key = passage_of(counted), hash_key(name)
-        if passage is None or persona.startswith(HASHED_PREFIX):
-            continue
-        part = xxh3_64_intdigest(counted.encode()) % PARTS_PER_TEXT
-        found[PassageGroup(persona, passage.text, part)][counted] = Citations(
-            citations,
-            relevance=state.counts("passage_relevance").get(key, 0),
-            relevances=state.counts("passage_relevance#").get(key, 0),
-            rating=state.counts("passage_rating").get(key, 0),
-            ratings=state.counts("passage_rating#").get(key, 0),
-        )
-    return dict(found)
-
-
-def _decode_group(stored: str) -> PassageGroup:
-    persona, text, part = stored.split("::")
-    return PassageGroup(persona, text, int(part))
-
-
-def _decode_shares(stored: Mapping[str, list[int]]) -> Shares:
-    return {name: Citations(*figures) for name, figures in stored.items()}
-
-
-def _etag(stored: Mapping[str, Any] | None) -> str | None:
-    return None if stored is None else stored["_etag"]
-
-
-def _document(shard: str, what: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": f"usage|{what}", "shard": shard, "kind": "usage", **content}
+def _text(value: object) -> str | None:
+    """Return a name or number of a document as text, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

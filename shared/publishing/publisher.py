@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -24,6 +24,7 @@ from shared.cosmos.retries import is_service_fault, retrying
 from shared.errors import TransientStaleReadError, UnknownViewError
 from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
+from shared.publishing.contents import ContentReader
 from shared.publishing.decide import (
     Candidate,
     NeedsRead,
@@ -103,6 +104,7 @@ class Publisher:
         self,
         *,
         merger: StateMerger,
+        contents: ContentReader,
         existing: ExistingDocuments,
         writer: ViewWriter,
         poison: PoisonStore,
@@ -113,6 +115,7 @@ class Publisher:
     ) -> None:
         self._consent = consent
         self._inputs = InputReader(merger)
+        self._contents = contents
         self._existing = existing
         self._writer = writer
         self._poison = poison
@@ -273,17 +276,21 @@ class Publisher:
         try:
             # 1. Plan.
             inputs = view.inputs(document.key)
-            # 2. Read the inputs.
+            # 2. Read the inputs. Contents first: they change rarely, and states may change while this reads.
+            built = await self._contents.find(view, document.key)
             read = self._inputs.from_batch if work.passes == 1 else self._inputs.read_again
-            view_input = await read(inputs, batch.inputs)
+            view_input = replace(await read(inputs, batch.inputs), built=built)
             if view_input.is_empty:
                 return Outcome.ABSENT
-            # 3. Render. Reads for other documents may add to these states, so rendering must not await.
             tick = view.tick(document.key, self._clock.now())
-            stamp, digest = view_input.stamp(self._generation, tick), view_input.digest()
-            if not batch.always and self._last_published.get(document) == (digest, tick):
+            if not batch.always and self._last_published.get(document) == (view_input.digest(), tick):
                 return Outcome.CURRENT
-            rendered = list(view.render(document.key, view_input.states(), stamp))
+            collector = view.collector(document.key, tick)
+            if collector is not None:
+                await self._contents.collect(collector, built)
+            # 3. Render. Reads for other documents may add to these states, so rendering must not await.
+            stamp, digest = view_input.stamp(self._generation, tick), view_input.digest()
+            rendered = list(view.render(document.key, view_input.states(collector), stamp))
             delivery = view_input.delivery(self._generation)
             in_set = await self._read_set(work)
             results, carries_state = list[WriteResult](), True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,20 +10,22 @@ from typing import Any
 import structlog
 from azure.cosmos.aio import ContainerProxy
 
-from shared.aggregates import day
+from shared.aggregates import day, person, person_month
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_month import split_key
 from shared.clock import SYSTEM_CLOCK, Clock
-from shared.concurrency import batched
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.control import ControlDocument, Scope
 from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
 from shared.periods import day_text
-from shared.publishing.merge import StateMerger
+from shared.publishing.consent import ConsentKeeper
+from shared.publishing.content_builds import ContentBuilds, kept_months
 from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.plan import DocumentKey, documents_affected_by
 from shared.publishing.publisher import Publisher
 from shared.publishing.report import PublishReport
+from shared.publishing.tiers import TierPublisher
 from shared.settings import Settings
 from shared.units import Day
 from shared.views import VIEWS
@@ -32,9 +34,6 @@ from shared.views.base import Schedule
 REREAD_SECONDS = 600
 """Each run also reads the writes of this many seconds before the last run, because clocks differ and replicas
 lag. Documents that carry the state already are not written again."""
-
-DAYS_PER_BATCH = 50
-"""Days whose passage usage one batch holds in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -50,8 +49,14 @@ class ScheduledReport:
     published: int = 0
     current: int = 0
     poisoned: int = 0
+    built: int = 0
+    """Contents of days and months that were built."""
+    waiting: int = 0
+    """Contents that could not be built, because a replica lagged or a day changed too quickly."""
     usage: int = 0
-    """Passages whose usage was written into their vectors."""
+    """Vectors into which the usage of their passage was written."""
+    absent: int = 0
+    """Cited passages without a vector, if usage was written."""
     cost: Cost = field(default_factory=Cost)
 
     def add(self, report: PublishReport) -> None:
@@ -70,7 +75,9 @@ class ScheduledPublisher:
         state: ContainerProxy,
         progress: ContainerProxy,
         publisher: Publisher,
-        merger: StateMerger,
+        builds: ContentBuilds,
+        tiers: TierPublisher,
+        consent: ConsentKeeper,
         usage: PassageUsageWriter,
         generations: Generations,
         settings: Settings,
@@ -79,8 +86,10 @@ class ScheduledPublisher:
         self._reader = StateReader(state)
         self._progress = ControlDocument(progress, Scope.REFRESH, f"views-{settings.generation}")
         self._publisher = publisher
+        self._builds = builds
+        self._tiers = tiers
+        self._consent = consent
         self._usage = usage
-        self._merger = merger
         self._generations = generations
         self._generation = settings.generation
         self._clock = clock
@@ -88,9 +97,9 @@ class ScheduledPublisher:
     async def publish_due(self, *, everything: bool = False) -> ScheduledReport:
         """Publish the hourly views that changed since the last run, and once in each half day the rest.
 
-        The rest would cost too much hourly: weeks and quarters of people, documents that change with time
-        alone, and passage usage. A passage's usage is written into the document with its embeddings, and
-        under load nearly every passage is cited within an hour.
+        The rest would cost too much hourly: weeks and quarters of people, and documents that change with time
+        alone. Then build the contents that are due, publish what shows them, and once a day write the usage
+        of passages: see :class:`ContentBuilds`.
 
         Concurrent and repeated runs are harmless. An incomplete generation publishes nothing, and publishes
         everything once it is complete.
@@ -106,7 +115,7 @@ class ScheduledPublisher:
             Other instances kept publishing a document, or a replica lagged, through all retries.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run repeats the part that was not
-            finished: the hourly part, or the part of the half day.
+            finished: the hourly part, the part of the half day, or the builds that are left.
         """
         now = self._clock.now()
         report, half_day = ScheduledReport(), f"{day_text(now)}{'am' if now.hour < 12 else 'pm'}"
@@ -118,6 +127,10 @@ class ScheduledPublisher:
             changed = await self._keys_written_since(progress["since"])
             report.changed = len(changed)
             await self._publish(documents_affected_by(changed, Schedule.HOURLY), report)
+            await self._follow_records()
+            await self._publish_tiers(changed, now, progress, half_day, report)
+            days = [Day(target.key) for target in changed if target.aggregate == day.NAME]
+            await self._builds.list_work(days, everything=everything)
             progress["since"] = int(now.timestamp())
             await self._progress.save(progress)
             if everything or progress["half"] != half_day:
@@ -125,8 +138,8 @@ class ScheduledPublisher:
                 await self._publish(documents_affected_by(changed, Schedule.TWICE_A_DAY), report)
                 since = datetime.fromtimestamp(progress["half_since"], UTC)
                 await self._publish(await self._documents_changed_by_time(since, now, report), report)
-                await self._write_usage(changed, report)
                 await self._progress.save(progress | {"half": half_day, "half_since": progress["since"]})
+            await self._build(report)
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -134,7 +147,10 @@ class ScheduledPublisher:
             published=report.published,
             current=report.current,
             poisoned=report.poisoned,
+            built=report.built,
+            waiting=report.waiting,
             usage=report.usage,
+            absent=report.absent,
             **report.cost.log_fields(),
         )
         return report
@@ -144,12 +160,39 @@ class ScheduledPublisher:
         progress = await self._progress.read() or {}
         return {name: progress.get(name, value) for name, value in beginning.items()}
 
-    async def _write_usage(self, changed: Iterable[PartialKey], report: ScheduledReport) -> None:
-        days = [target for target in changed if target.aggregate == day.NAME]
-        for batch in batched(days, DAYS_PER_BATCH):
-            merged = await self._merger.read_merged(batch)
-            states = {Day(target.key): (state.revision, state.state()) for target, state in merged.items()}
-            report.usage += (await self._usage.write(states)).patched
+    async def _follow_records(self) -> None:
+        """Apply changes of consent that no publication of a change has applied."""
+        async for user_id in self._reader.pending_people(self._generation):
+            await self._publisher.follow_record(user_id)
+
+    async def _publish_tiers(
+        self,
+        changed: Iterable[PartialKey],
+        now: datetime,
+        progress: Mapping[str, Any],
+        half_day: str,
+        report: ScheduledReport,
+    ) -> None:
+        """Count people by tier if any has changed, and in each half day, as time changes tiers too."""
+        months = {split_key(target.key)[0] for target in changed if target.aggregate == person_month.NAME}
+        people = any(target.aggregate == person.NAME for target in changed)
+        if months or people or progress["half"] != half_day:
+            report.published += (await self._tiers.publish(now, months)).published
+
+    async def _purge_refusals(self) -> None:
+        """Delete whatever is published about people who refuse, once a day."""
+        async for user_id in self._reader.refusing_people(self._generation):
+            await self._consent.purge(user_id)
+
+    async def _build(self, report: ScheduledReport) -> None:
+        """Build contents and publish what shows them, and once a day write the usage of passages."""
+        builds = await self._builds.run(lambda documents: self._publish(documents, report))
+        report.built, report.waiting = builds.built, builds.waiting
+        if builds.is_daily:
+            usage = await self._usage.write(kept_months(day_text(self._clock.now())))
+            report.usage, report.absent = usage.patched, usage.absent
+            await self._purge_refusals()
+            await self._builds.finish_day()
 
     async def _publish(self, documents: Sequence[DocumentKey], report: ScheduledReport) -> None:
         report.add(await self._publisher.publish_documents(documents))

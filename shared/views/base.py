@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
+from shared.builds.content import Content, Figures
 from shared.units import iso
 
 CALCULATION_VERSION = "1.0"
@@ -23,21 +24,46 @@ class Stamp:
 
     generation: int
     revision: int
-    """Sum of the revisions of the merged partials: every write to any of them increases it."""
+    """Sum of the revisions of the merged partials and built contents. Every write to any increases it."""
     as_of: datetime
     """When the newest of them was written. It is not the clock, because equal states give equal documents."""
     tick: str = ""
     """The part of the clock that the document depends on: see :meth:`View.tick`."""
 
 
+class Collector(Protocol):
+    """Collects what a document shows of built contents, which are read part by part."""
+
+    passes: int
+    """How often all parts are read."""
+
+    def add(self, number: int, parts: Sequence[Content]) -> None:
+        """Add one part of each group of contents, in pass ``number``. May change the parts."""
+
+
 class States:
-    """The merged states that a document is computed from."""
+    """The merged states that a document is computed from.
+
+    Attributes
+    ----------
+    collected
+        The collector of the view after all parts of its contents; None if the view has no collector.
+    figures
+        The figures of the first group of contents, None if none of them was built.
+    """
 
     def __init__(
-        self, states: Mapping[PartialKey, Tally], records: Mapping[str, PersonRecord] | None = None
+        self,
+        states: Mapping[PartialKey, Tally],
+        records: Mapping[str, PersonRecord] | None = None,
+        *,
+        collected: Collector | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self._states = states
         self._records = records or {}
+        self.collected = collected
+        self.figures = figures
 
     def of(self, aggregate: str, key: str) -> Tally:
         """Return the state of one key of an aggregate. It is empty if nothing was counted for the key."""
@@ -56,6 +82,8 @@ class Schedule(Enum):
     """With every change of their states."""
     HOURLY = "hourly"
     """By a timer, if their states changed since its last run."""
+    DAILY = "daily"
+    """By the same timer, at its first run of a UTC day. For what is built from many days."""
     TWICE_A_DAY = "twice a day"
     """By the same timer, once in each half of a UTC day. For periods that change little within one day."""
 
@@ -115,6 +143,12 @@ class View(Protocol):
             The key is malformed. :meth:`document_set` and :meth:`render` raise it too.
         """
 
+    def contents(self, key: str) -> Sequence[Sequence[str]]:
+        """Return the labels of the built contents that the documents of a key show, in groups."""
+
+    def collector(self, key: str, tick: str) -> Collector | None:
+        """Return what collects the rows of the contents; None if the view shows only their figures."""
+
     def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
         """Return the documents that the specification describes for these states. Most views return one."""
 
@@ -136,6 +170,12 @@ class ViewDefaults:
 
     skip_unchanged = False
 
+    def contents(self, key: str) -> Sequence[Sequence[str]]:
+        return ()
+
+    def collector(self, key: str, tick: str) -> Collector | None:
+        return None
+
     def document_set(self, key: str) -> DocumentSet | None:
         return None
 
@@ -145,6 +185,17 @@ class ClocklessView(ViewDefaults):
 
     def tick(self, key: str, now: datetime) -> str:
         return ""
+
+    def keys_changed_by_time(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
+        return ()
+
+
+class BuiltView(ViewDefaults):
+    """Defaults of a view that is computed from built contents alone."""
+
+    def inputs(self, key: str) -> Sequence[PartialKey]:
+        self.contents(key)
+        return ()
 
     def keys_changed_by_time(self, since: datetime, now: datetime) -> tuple[KeyPrefix, ...]:
         return ()

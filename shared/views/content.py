@@ -1,59 +1,72 @@
-"""Figures of passages, and comparisons with an earlier period. The content views share them."""
+"""What the content views share: comparisons over equal time, and figures of passages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from shared.aggregates.base import hash_key
-from shared.aggregates.day import passage_of, split_passage
-from shared.aggregates.tally import Tally
-from shared.facts import Passage
+from shared.builds.content import CitedRow, Content, Kind, after_first
+from shared.periods import Period
+from shared.units import day_after
 
-
-@dataclass(slots=True)
-class Cited:
-    """Figures of one cited passage, summed over all personas."""
-
-    citations: int = 0
-    relevance: int = 0
-    relevances: int = 0
-    rating: int = 0
-    ratings: int = 0
-    topics: dict[str, int] = field(default_factory=dict)
-
-    def add(self, state: Tally, name: str) -> None:
-        """Add the figures of one persona's citations of the passage."""
-        key = hash_key(name)
-        self.citations += state.counts("passages")[name]
-        self.relevance += state.counts("passage_relevance").get(key, 0)
-        self.relevances += state.counts("passage_relevance#").get(key, 0)
-        self.rating += state.counts("passage_rating").get(key, 0)
-        self.ratings += state.counts("passage_rating#").get(key, 0)
+TICK = "%Y-%m-%dT%H"
+"""The part of the clock that a content view depends on: the UTC hour."""
 
 
-def passages(state: Tally) -> dict[Passage, Cited]:
-    """Return the figures of the passages whose name is stored, in the order of the stored names.
+class Elapsed(NamedTuple):
+    """How much of a period had passed when it was shown. Counts of both periods are compared per hour."""
 
-    Limit: passages that are stored as a hash are left out.
-    """
-    found: dict[Passage, Cited] = {}
-    by_key: dict[str, Passage] = {}
-    for name in sorted(state.counts("passages")):
-        passage = passage_of(split_passage(name)[1])
-        if passage is not None:
-            by_key[hash_key(name)] = passage
-            found.setdefault(passage, Cited()).add(state, name)
-    for key, count in state.counts("passage_topics").items():
-        name, _, topic = key.partition("|")
-        if name in by_key:
-            topics = found[by_key[name]].topics
-            topics[topic] = topics.get(topic, 0) + count
+    hours: int
+    """Hours of the period that had passed."""
+    before: int
+    """Hours of the period before it."""
+    is_over: bool
+
+    def scaled(self, count: int) -> int:
+        """Return a count of the period, in a unit in which it compares with :meth:`scaled_before`."""
+        return count * self.before
+
+    def scaled_before(self, count: int) -> int:
+        """Return a count of the period before, in the same unit."""
+        return count * self.hours
+
+
+def tick_of(period: Period, now: datetime) -> str:
+    """Return the hour as of which a period is shown: the current one, or the first after its end."""
+    return min(now.astimezone(UTC), _end(period)).strftime(TICK)
+
+
+def elapsed_of(period: Period, tick: str) -> Elapsed:
+    """Return how much of a period had passed at a tick: whole hours, and at least one."""
+    start, at = _start(period), datetime.strptime(tick, TICK).replace(tzinfo=UTC)
+    return Elapsed(max(1, _hours(start, at)), _hours(_start(period.before()), start), at >= _end(period))
+
+
+def _start(period: Period) -> datetime:
+    return datetime.fromisoformat(f"{period.first}T00:00:00+00:00")
+
+
+def _end(period: Period) -> datetime:
+    return datetime.fromisoformat(f"{day_after(period.last, 1)}T00:00:00+00:00")
+
+
+def _hours(start: datetime, end: datetime) -> int:
+    return int((end - start).total_seconds()) // 3600
+
+
+def by_passage(content: Content) -> dict[str, CitedRow]:
+    """Return the figures of each passage, summed over personas, by ``text|chapter|verse``."""
+    found: dict[str, CitedRow] = {}
+    for key, row in content.rows(Kind.PASSAGES).items():
+        passage = after_first(key)
+        found[passage] = found.get(passage, CitedRow()).plus(CitedRow(*row))
     return found
 
 
-def distinct_passages(state: Tally) -> int:
-    """Return the number of passages that were cited. A passage counts once for all personas."""
-    return len({split_passage(name)[1] for name in state.counts("passages")})
+def cited_most(rows: Mapping[str, CitedRow], number: int) -> list[str]:
+    """Return the keys of the rows with most citations, at most ``number``. Ties are in order of the keys."""
+    return sorted(rows, key=lambda key: (-rows[key].citations, key))[:number]
 
 
 def percent_change(recent: float | None, earlier: float | None) -> float | None:

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from shared.aggregates import day, month
-from shared.aggregates.base import PartialKey, hash_key
-from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.aggregates.base import PartialKey
+from shared.aggregates.tally import ratio, top
+from shared.builds.content import CitedRow, Content, Kind, TextRow, TopicRow
+from shared.builds.graph import CONTENT, is_day
 from shared.containers import container
-from shared.facts import Passage
-from shared.periods import monthly, parse_period
+from shared.periods import parse_period
 from shared.scores import (
     data_completeness,
     enhancement_priority,
     response_effectiveness,
     satisfaction,
 )
-from shared.units import MICROS, Day, Month, month_after, month_of
-from shared.views.base import ClocklessView, DocumentSet, Rendered, Schedule, Stamp, States, stamp_fields
-from shared.views.content import Cited, passages, percent_change, trend_word
+from shared.units import MICROS, Month, month_after
+from shared.views.base import (
+    BuiltView,
+    Collector,
+    DocumentSet,
+    Rendered,
+    Schedule,
+    Stamp,
+    States,
+    stamp_fields,
+)
+from shared.views.content import (
+    Elapsed,
+    by_passage,
+    cited_most,
+    elapsed_of,
+    percent_change,
+    tick_of,
+    trend_word,
+)
 from shared.views.fields import not_measured
 
 NAME = "content_analytics"
@@ -32,32 +50,29 @@ MOST_TEXTS = 200
 """Texts of a month that have a document: those cited most. Sources can contain any number of names."""
 
 
-class ContentAnalytics(ClocklessView):
+class ContentAnalytics(BuiltView):
     """One document per text and month. The key is the month, ``202508``, because texts are compared."""
 
     name = NAME
     container = NAME
-    schedule = Schedule.HOURLY
+    schedule = Schedule.DAILY
     skip_unchanged = True
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        """Return the month of a changed state, and the next month, whose documents compare with it."""
-        match target.aggregate:
-            case day.NAME:
-                own = month_of(Day(target.key))
-            case month.NAME:
-                own = Month(target.key)
-            case _:
-                return ()
-        return (own, month_after(own, 1))
+        """Return the month of a content, and the next month, whose documents compare with it."""
+        if target.aggregate != CONTENT or is_day(target.key):
+            return ()
+        return (target.key, month_after(Month(target.key), 1))
 
-    def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the days of the month and of the month before, and the states that are counted by month."""
-        months = (month_after(Month(key), -1), Month(key))
-        return (
-            *(PartialKey(day.NAME, d) for m in months for d in monthly(m).days()),
-            *(PartialKey(month.NAME, m) for m in months),
-        )
+    def contents(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """Return the month and the month before."""
+        return ((parse_period(key).label,), (month_after(Month(key), -1),))
+
+    def tick(self, key: str, now: datetime) -> str:
+        return tick_of(parse_period(key), now)
+
+    def collector(self, key: str, tick: str) -> Collector:
+        return Texts(elapsed_of(parse_period(key), tick))
 
     def document_set(self, key: str) -> DocumentSet:
         """Return the documents of all texts in the month, because a text may have lost all its citations."""
@@ -65,11 +80,98 @@ class ContentAnalytics(ClocklessView):
         return DocumentSet(None, "monthly", start, start)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        now = _Month(Month(key), states)
-        before = _Month(month_after(Month(key), -1), states)
+        texts = states.collected
+        assert isinstance(texts, Texts)  # noqa: S101  the publisher collects what the view asks for
         return [
-            Rendered(document_id(text, key), text, _document(text, now, before, stamp)) for text in now.texts
+            Rendered(document_id(text, key), text, _document(text, Month(key), texts, stamp))
+            for text in texts.first
         ]
+
+
+class Topic(NamedTuple):
+    """A topic of a text, and its answers in the month before."""
+
+    row: TopicRow
+    earlier: int
+
+
+class Texts:
+    """Collects what the documents of a month show, of the month and of the month before.
+
+    The first pass collects texts, chapters and topics, the second one the verses of the chapters that are
+    shown. All rows of a chapter, topic or passage are in one part: what is not among the first of the parts
+    so far is not among the first of all parts.
+    """
+
+    passes = 2
+
+    def __init__(self, elapsed: Elapsed) -> None:
+        self.elapsed = elapsed
+        self.now = Content()
+        """Texts and numbers of readers of the month."""
+        self.before = Content()
+        """The same of the month before."""
+        self.chapters: dict[str, dict[str, CitedRow]] = defaultdict(dict)
+        """By text, the chapters that are shown."""
+        self.topics: dict[str, dict[str, Topic]] = defaultdict(dict)
+        """By text, the topics that are shown, as primary or as rising ones."""
+        self.verses: dict[str, dict[str, CitedRow]] = defaultdict(dict)
+        """By ``text|chapter``, the verses that are shown."""
+
+    @property
+    def first(self) -> list[str]:
+        """The texts that have a document, those cited most first."""
+        return top({text: row[0] for text, row in self.now.rows(Kind.TEXTS).items()}, MOST_TEXTS)
+
+    def add(self, number: int, parts: Sequence[Content]) -> None:
+        """Add one part of the month and of the month before."""
+        now, before = parts
+        if number == 1:
+            self._add_verses(now)
+            return
+        self._add_chapters(now)
+        self._add_topics(now, before)
+        for content, part in ((self.now, now), (self.before, before)):
+            for kind in (Kind.TEXTS, Kind.READER_COUNTS):
+                for text, row in part.rows(kind).items():
+                    content.add(kind, text, row)
+
+    def primary_topics(self, text: str) -> list[str]:
+        """Return the topics of most answers that cite a text, in order."""
+        return top({topic: row.answers for topic, (row, _) in self.topics[text].items()}, TOPICS)
+
+    def rising_topics(self, text: str) -> list[str]:
+        """Return the topics with more answers per hour than in the month before, most more first."""
+        scaled, scaled_before = self.elapsed.scaled, self.elapsed.scaled_before
+        more = {
+            topic: scaled(row.answers) - scaled_before(earlier)
+            for topic, (row, earlier) in self.topics[text].items()
+        }
+        return top({topic: by for topic, by in more.items() if by > 0}, TOPICS)
+
+    def _add_chapters(self, now: Content) -> None:
+        for key, row in now.rows(Kind.CHAPTERS).items():
+            text, chapter = key.split("|")
+            self.chapters[text][chapter] = CitedRow(*row)
+        for text, rows in self.chapters.items():
+            self.chapters[text] = {chapter: rows[chapter] for chapter in cited_most(rows, CHAPTERS)}
+
+    def _add_topics(self, now: Content, before: Content) -> None:
+        earlier = before.rows(Kind.TEXT_TOPICS)
+        for key, row in now.rows(Kind.TEXT_TOPICS).items():
+            text, topic = key.split("|")
+            self.topics[text][topic] = Topic(TopicRow(*row), TopicRow(*earlier.get(key, ())).answers)
+        for text, topics in self.topics.items():
+            shown = {*self.primary_topics(text), *self.rising_topics(text)}
+            self.topics[text] = {topic: topics[topic] for topic in shown}
+
+    def _add_verses(self, now: Content) -> None:
+        for passage, row in by_passage(now).items():
+            text, chapter, verse = passage.split("|")
+            if verse and chapter in self.chapters.get(text, {}):
+                self.verses[f"{text}|{chapter}"][verse] = row
+        for chapter, rows in self.verses.items():
+            self.verses[chapter] = {verse: rows[verse] for verse in cited_most(rows, VERSES)}
 
 
 def document_id(text: str, key: str) -> str:
@@ -77,59 +179,14 @@ def document_id(text: str, key: str) -> str:
     return f"{NAME}_{text}_{key}"
 
 
-class _Month:
-    """The figures of one month, over all texts."""
-
-    def __init__(self, label: Month, states: States) -> None:
-        self.label = label
-        self.state = merged(states.of(day.NAME, d) for d in monthly(label).days())
-        self.people = states.of(month.NAME, label)
-        self.texts = top(self.state.counts("texts"), MOST_TEXTS)
-        self.passages: dict[str, dict[Passage, Cited]] = defaultdict(dict)
-        for passage, cited in passages(self.state).items():
-            self.passages[passage.text][passage] = cited
-
-    def citations(self, text: str) -> int:
-        return self.state.counts("texts").get(text, 0)
-
-    def users(self, text: str) -> int:
-        return self.people.counts("text_users").get(text, 0)
-
-    def rating(self, text: str) -> float | None:
-        return self.state.mean_over("text_rating", [hash_key(text)], digits=2)
-
-    def accuracy(self, text: str) -> float | None:
-        return self.state.mean_over("text_accuracy", [hash_key(text)], MICROS)
-
-    def effectiveness(self, text: str) -> float | None:
-        return response_effectiveness(
-            satisfaction_score=self.satisfaction("text_rating", text),
-            relevance=self.state.mean_over("text_response", [hash_key(text)], MICROS),
-            citation_accuracy=self.accuracy(text),
-        )
-
-    def satisfaction(self, name: str, key: str) -> float | None:
-        return satisfaction(
-            rating_sum=self.state.sum_over(name, [hash_key(key)]),
-            ratings=self.state.sum_over(f"{name}#", [hash_key(key)]),
-        )
-
-    def rank(self, text: str, values: Mapping[str, float | None]) -> int | None:
-        """Return a text's rank by a figure, None without it. Texts with equal figures share the best rank."""
-        own = values[text]
-        if own is None:
-            return None
-        return 1 + sum(1 for value in values.values() if value is not None and value > own)
-
-
-def _document(text: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str, Any]:
-    users, effectiveness = now.users(text), now.effectiveness(text)
+def _document(text: str, month: Month, texts: Texts, stamp: Stamp) -> dict[str, Any]:
+    row, readers = texts.now.text(text), texts.now.readers(text)
     return {
-        "id": document_id(text, now.label),
+        "id": document_id(text, month),
         "partition_key": text,
         "source": text,
         "document_type": NAME,
-        **parse_period(now.label).fields(),
+        **parse_period(month).fields(),
         "content_overview": dict.fromkeys(
             (
                 "total_verses",
@@ -140,18 +197,18 @@ def _document(text: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str,
             )
         ),
         "usage_metrics": {
-            "total_citations": now.citations(text),
-            "unique_users_accessed": users,
-            "total_views": now.state.counts("text_interactions").get(text, 0),
+            "total_citations": row.citations,
+            "unique_users_accessed": readers.people,
+            "total_views": row.answers,
             "avg_time_spent_seconds": None,
             "bounce_rate": None,
-            "return_access_rate": ratio(now.people.counts("text_users_again").get(text, 0), users),
+            "return_access_rate": ratio(readers.again, readers.people),
         },
         "performance_metrics": {
-            "avg_relevance_score": now.state.mean_over("text_relevance", [hash_key(text)], MICROS),
-            "citation_accuracy_rate": now.accuracy(text),
-            "user_satisfaction_avg": now.rating(text),
-            "response_effectiveness": effectiveness,
+            "avg_relevance_score": ratio(row.relevance, row.relevances * MICROS),
+            "citation_accuracy_rate": _accuracy(row),
+            "user_satisfaction_avg": _rating(row),
+            "response_effectiveness": _effectiveness(row),
             "search_ranking_position": None,
         },
         "quality_metrics": dict.fromkeys(
@@ -163,109 +220,102 @@ def _document(text: str, now: _Month, before: _Month, stamp: Stamp) -> dict[str,
                 "expert_validation_score",
             )
         ),
-        "chapter_analytics": _chapters(text, now),
-        "topic_analytics": _topics(text, now, before),
-        "comparative_metrics": _comparison(text, now, before),
+        "chapter_analytics": _chapters(text, texts),
+        "topic_analytics": _topics(text, texts),
+        "comparative_metrics": _comparison(text, texts),
         "content_recommendations": {
             **not_measured(NAME, "content_recommendations"),
             "priority_score": enhancement_priority(
-                citations=now.citations(text), effectiveness=effectiveness
+                citations=row.citations, effectiveness=_effectiveness(row)
             ),
         },
-        "data_quality_score": _completeness(text, now.state),
-        "sample_size": now.citations(text),
+        "data_quality_score": data_completeness(
+            given=row.relevances + row.ratings + row.accuracies, expected=row.citations + 2 * row.answers
+        ),
+        "sample_size": row.citations,
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
 
 
-def _chapters(text: str, now: _Month) -> list[dict[str, Any]]:
-    chapters: dict[str, list[tuple[Passage, Cited]]] = defaultdict(list)
-    for passage, cited in now.passages[text].items():
-        if passage.chapter is not None:
-            chapters[passage.chapter].append((passage, cited))
-    used = {chapter: sum(cited.citations for _, cited in cited_in) for chapter, cited_in in chapters.items()}
+def _rating(row: TextRow) -> float | None:
+    return ratio(row.rating, row.ratings, 2)
+
+
+def _accuracy(row: TextRow) -> float | None:
+    return ratio(row.accuracy, row.accuracies * MICROS)
+
+
+def _effectiveness(row: TextRow) -> float | None:
+    return response_effectiveness(
+        satisfaction_score=satisfaction(rating_sum=row.rating, ratings=row.ratings),
+        relevance=ratio(row.response, row.responses * MICROS),
+        citation_accuracy=_accuracy(row),
+    )
+
+
+def _chapters(text: str, texts: Texts) -> list[dict[str, Any]]:
+    citations, rows = texts.now.text(text).citations, texts.chapters[text]
     return [
         {
             "chapter": chapter,
             "chapter_title": None,
-            "usage_count": used[chapter],
-            "avg_relevance": ratio(
-                sum(cited.relevance for _, cited in chapters[chapter]),
-                sum(cited.relevances for _, cited in chapters[chapter]) * MICROS,
-            ),
-            "popular_verses": top(
-                {f"{chapter}.{p.verse}": cited.citations for p, cited in chapters[chapter] if p.verse}, VERSES
-            ),
-            "user_rating": ratio(
-                sum(cited.rating for _, cited in chapters[chapter]),
-                sum(cited.ratings for _, cited in chapters[chapter]),
-                2,
-            ),
-            "citation_frequency": ratio(used[chapter], now.citations(text)),
+            "usage_count": rows[chapter].citations,
+            "avg_relevance": ratio(rows[chapter].relevance, rows[chapter].relevances * MICROS),
+            "popular_verses": [
+                f"{chapter}.{verse}" for verse in cited_most(texts.verses[f"{text}|{chapter}"], VERSES)
+            ],
+            "user_rating": ratio(rows[chapter].rating, rows[chapter].ratings, 2),
+            "citation_frequency": ratio(rows[chapter].citations, citations),
         }
-        for chapter in top(used, CHAPTERS)
+        for chapter in cited_most(rows, CHAPTERS)
     ]
 
 
-def _topics(text: str, now: _Month, before: _Month) -> dict[str, Any]:
-    counts, earlier = _topic_counts(text, now.state), _topic_counts(text, before.state)
-    total = now.state.counts("text_interactions").get(text, 0)
-    rising = {topic: count for topic, count in counts.items() if count > earlier.get(topic, 0)}
+def _topics(text: str, texts: Texts) -> dict[str, Any]:
+    answers = texts.now.text(text).answers
+    rows = {topic: texts.topics[text][topic].row for topic in texts.primary_topics(text)}
     return {
         "primary_topics": [
             {
                 "topic": topic,
-                "frequency": ratio(counts[topic], total),
-                "relevance_score": now.state.mean_over(
-                    "text_topic_relevance", [hash_key(f"{text}|{topic}")], MICROS
-                ),
-                "user_engagement": now.satisfaction("text_topic_rating", f"{text}|{topic}"),
+                "frequency": ratio(row.answers, answers),
+                "relevance_score": ratio(row.relevance, row.relevances * MICROS),
+                "user_engagement": satisfaction(rating_sum=row.rating, ratings=row.ratings),
             }
-            for topic in top(counts, TOPICS)
+            for topic, row in rows.items()
         ],
-        "trending_topics": top(
-            {topic: count - earlier.get(topic, 0) for topic, count in rising.items()}, TOPICS
-        ),
+        "trending_topics": texts.rising_topics(text),
         "seasonal_patterns": None,
     }
 
 
-def _topic_counts(text: str, state: Tally) -> dict[str, int]:
-    start = f"{text}|"
-    return {
-        key.removeprefix(start): count
-        for key, count in state.counts("text_topics").items()
-        if key.startswith(start)
-    }
-
-
-def _comparison(text: str, now: _Month, before: _Month) -> dict[str, Any]:
+def _comparison(text: str, texts: Texts) -> dict[str, Any]:
+    rows = {t: texts.now.text(t) for t in texts.first}
+    row, before, elapsed = rows[text], texts.before.text(text), texts.elapsed
+    people, people_before = texts.now.readers(text).people, texts.before.readers(text).people
     return {
         "vs_other_texts": {
-            "usage_rank": now.rank(text, {text: now.citations(text) for text in now.texts}),
-            "satisfaction_rank": now.rank(text, {text: now.rating(text) for text in now.texts}),
-            "citation_accuracy_rank": now.rank(text, {text: now.accuracy(text) for text in now.texts}),
+            "usage_rank": _rank(text, {t: of_text.citations for t, of_text in rows.items()}),
+            "satisfaction_rank": _rank(text, {t: _rating(of_text) for t, of_text in rows.items()}),
+            "citation_accuracy_rank": _rank(text, {t: _accuracy(of_text) for t, of_text in rows.items()}),
         },
         "growth_trends": {
-            "usage_growth_percent": percent_change(now.citations(text), before.citations(text)),
-            "user_growth_percent": percent_change(now.users(text), before.users(text)),
+            "usage_growth_percent": percent_change(
+                elapsed.scaled(row.citations), elapsed.scaled_before(before.citations)
+            ),
+            # People do not become more in proportion to time, so those of a part compare with nothing.
+            "user_growth_percent": percent_change(people, people_before) if elapsed.is_over else None,
             "satisfaction_trend": trend_word(
-                now.rating(text), before.rating(text), words=("increasing", "decreasing", "stable")
+                _rating(row), _rating(before), words=("increasing", "decreasing", "stable")
             ),
         },
     }
 
 
-def _completeness(text: str, state: Tally) -> float | None:
-    """Return the share of the document's inputs that the sources contain.
-
-    The inputs are the relevance of each citation, and the rating and the accuracy of each answer.
-    """
-    citations = state.counts("texts").get(text, 0)
-    answers = state.counts("text_interactions").get(text, 0)
-    given = sum(
-        state.sum_over(name, [hash_key(text)])
-        for name in ("text_relevance#", "text_rating#", "text_accuracy#")
-    )
-    return data_completeness(given=given, expected=citations + 2 * answers)
+def _rank(text: str, values: Mapping[str, float | None]) -> int | None:
+    """Return a text's rank by a figure, None without it. Texts with equal figures share the best rank."""
+    own = values[text]
+    if own is None:
+        return None
+    return 1 + sum(1 for value in values.values() if value is not None and value > own)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from shared.aggregates import day
-from shared.aggregates.base import PartialKey, hash_key
-from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.aggregates.base import PartialKey
+from shared.aggregates.tally import ratio, top
+from shared.builds.content import Content, Kind, PersonaRow, TextRow, after_first, before_last, passage_from
+from shared.builds.graph import CONTENT, is_day
 from shared.containers import container
-from shared.periods import Kind, Period, parse_period, period_of
+from shared.periods import Kind as PeriodKind
+from shared.periods import Period, parse_period, period_of
 from shared.scores import (
     CONFIDENCE_LEVEL,
     bayesian_average_rating,
@@ -19,8 +23,8 @@ from shared.scores import (
     trending,
 )
 from shared.units import MICROS, NANOS_PER_USD, Day
-from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
-from shared.views.content import Cited, passages
+from shared.views.base import BuiltView, Collector, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.content import Elapsed, by_passage, cited_most, elapsed_of, tick_of
 
 NAME = "content_popularity"
 
@@ -28,132 +32,186 @@ RANKED = 10
 """Number of texts, passages, topics and personas in a ranking."""
 
 
-class ContentPopularity(ClocklessView):
+class ContentPopularity(BuiltView):
     """One document per day, ``20250805``, or ISO week, ``2025W32``. It compares with the period before."""
 
     container = NAME
-    schedule = Schedule.HOURLY
     skip_unchanged = True
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: PeriodKind) -> None:
         self.kind = kind
         self.name = f"{NAME}_{kind}"
+        self.schedule = Schedule.HOURLY if kind == "daily" else Schedule.DAILY
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the period of a day, and the next period, whose document compares with it."""
-        if target.aggregate != day.NAME:
+        if target.aggregate != CONTENT or not is_day(target.key):
             return ()
         own = period_of(self.kind, Day(target.key))
         return (own.label, own.after().label)
 
-    def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        """Return the days of the period and of the period before."""
+    def contents(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """Return the days of the period, and those of the period before."""
         period = parse_period(key)
-        return tuple(PartialKey(day.NAME, d) for d in (*period.before().days(), *period.days()))
+        return (period.days(), period.before().days())
+
+    def tick(self, key: str, now: datetime) -> str:
+        return tick_of(parse_period(key), now)
+
+    def collector(self, key: str, tick: str) -> Collector:
+        return Ranking(elapsed_of(parse_period(key), tick))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the document of the period. A period without interactions has none."""
-        period = parse_period(key)
-        state = merged(states.of(day.NAME, d) for d in period.days())
-        earlier = merged(states.of(day.NAME, d) for d in period.before().days())
+        period, ranking = parse_period(key), states.collected
+        assert isinstance(ranking, Ranking)  # noqa: S101  the publisher collects what the view asks for
         document_id = f"{NAME}_{self.kind}_{key}"
-        body = _document(document_id, period, state, earlier, stamp) if state.total("interactions") else None
+        body = _document(document_id, period, ranking, stamp) if ranking.now.all.interactions else None
         return [Rendered(document_id, self.kind, body)]
 
 
-def _document(document_id: str, period: Period, state: Tally, earlier: Tally, stamp: Stamp) -> dict[str, Any]:
+class Ranking:
+    """Collects what a document shows. It holds the names of one part, and those that are ranked so far.
+
+    All rows of a text, passage or topic are in one part, except numbers of readers. A name that is not among
+    the first of the parts so far is therefore not among the first of all parts.
+    """
+
+    passes = 1
+
+    def __init__(self, elapsed: Elapsed) -> None:
+        self.now = Content()
+        self.before = Content()
+        self._elapsed = elapsed
+
+    def add(self, number: int, parts: Sequence[Content]) -> None:
+        """Add one part of the period and of the period before."""
+        now, before = parts
+        now.count_readers()
+        for kind in (Kind.CHAPTERS, Kind.TEXT_TOPICS):
+            now.drop(kind)
+        for kind in set(Kind) - {Kind.TEXTS, Kind.TOPICS}:
+            before.drop(kind)
+        self.now.merge(now)
+        self.before.merge(before)
+        passages, topics = set(cited_most(by_passage(self.now), RANKED)), self.topics()
+        rows = self.now.rows
+        self.now.keep(Kind.PASSAGES, [k for k in rows(Kind.PASSAGES) if after_first(k) in passages])
+        self.now.keep(
+            Kind.PASSAGE_TOPICS, [k for k in rows(Kind.PASSAGE_TOPICS) if before_last(k) in passages]
+        )
+        self.now.keep(Kind.TOPICS, topics)
+        self.before.keep(Kind.TOPICS, topics)
+
+    def topics(self) -> list[str]:
+        """Return the topics with the highest trend, in order."""
+        counts = {topic: self.now.topic(topic).answers for topic in self.now.rows(Kind.TOPICS)}
+        trends = {
+            topic: self.trend(n, self.before.topic(topic).answers) or 0.0 for topic, n in counts.items()
+        }
+        return sorted(trends, key=lambda topic: (-trends[topic], -counts[topic], topic))[:RANKED]
+
+    def trend(self, recent: int, earlier: int) -> float | None:
+        """Return the trend of a count against the period before, per hour."""
+        hours, before, _ = self._elapsed
+        return trending(recent=recent, recent_hours=hours, earlier=earlier, earlier_hours=before)
+
+    def growth(self, recent: int, earlier: int) -> float | None:
+        """Return the growth of a count against the period before, per hour."""
+        elapsed = self._elapsed
+        return growth_rate(recent=elapsed.scaled(recent), earlier=elapsed.scaled_before(earlier))
+
+
+def _document(document_id: str, period: Period, ranking: Ranking, stamp: Stamp) -> dict[str, Any]:
     return {
         "id": document_id,
         "partition_key": period.kind,
         "time_period": period.kind,
         "date": period.first,
         "document_type": NAME,
-        "top_foundational_texts": _texts(state, earlier),
-        "trending_content": _passages(state),
-        "trending_topics": _topics(state, earlier),
-        "personality_rankings": _personas(state),
+        "top_foundational_texts": _texts(ranking),
+        "trending_content": _passages(ranking.now),
+        "trending_topics": _topics(ranking),
+        "personality_rankings": _personas(ranking.now),
         "generated_at": stamp_fields(stamp)["calculated_at"],
-        "data_points": state.total("interactions"),
+        "data_points": ranking.now.all.interactions,
         "confidence_level": CONFIDENCE_LEVEL,
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
 
 
-def _trending_score(recent: int, earlier: int) -> float | None:
-    return trending(recent=recent, recent_hours=1, earlier=earlier, earlier_hours=1)
-
-
-def _texts(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
-    texts = state.counts("texts")
+def _texts(ranking: Ranking) -> list[dict[str, Any]]:
+    now = ranking.now
+    rows = {text: TextRow(*row) for text, row in now.rows(Kind.TEXTS).items()}
     return [
         {
             "rank": rank,
             "source": text,
-            "citations": texts[text],
-            "unique_users": state.counts("text_users").get(text, 0),
-            "avg_rating": state.mean_over("text_rating", [hash_key(text)], digits=2),
-            "trending_score": _trending_score(texts[text], earlier.counts("texts").get(text, 0)),
+            "citations": rows[text].citations,
+            "unique_users": now.readers(text).people,
+            "avg_rating": ratio(rows[text].rating, rows[text].ratings, 2),
+            "trending_score": ranking.trend(rows[text].citations, ranking.before.text(text).citations),
         }
-        for rank, text in enumerate(top(texts, RANKED), 1)
+        for rank, text in enumerate(top({text: row.citations for text, row in rows.items()}, RANKED), 1)
     ]
 
 
-def _passages(state: Tally) -> list[dict[str, Any]]:
-    cited = passages(state)
-    ranked = sorted(cited, key=lambda passage: (-cited[passage].citations, passage.key))[:RANKED]
+def _passages(now: Content) -> list[dict[str, Any]]:
+    rows = by_passage(now)
     return [
-        {"rank": rank, "content_id": passage.content_id, **_passage(cited[passage])}
-        for rank, passage in enumerate(ranked, 1)
+        {
+            "rank": rank,
+            "content_id": passage_from(key).content_id,
+            "citations": rows[key].citations,
+            "relevance_score": ratio(rows[key].relevance, rows[key].relevances * MICROS),
+            "user_engagement": satisfaction(rating_sum=rows[key].rating, ratings=rows[key].ratings),
+            "topic": _topic_of(key, now),
+        }
+        for rank, key in enumerate(cited_most(rows, RANKED), 1)
     ]
 
 
-def _passage(cited: Cited) -> dict[str, Any]:
-    return {
-        "citations": cited.citations,
-        "relevance_score": ratio(cited.relevance, cited.relevances * MICROS),
-        "user_engagement": satisfaction(rating_sum=cited.rating, ratings=cited.ratings),
-        "topic": top(cited.topics, 1)[0] if cited.topics else None,
+def _topic_of(passage: str, now: Content) -> str | None:
+    counts = {
+        key.rpartition("|")[2]: answers
+        for key, (answers,) in now.rows(Kind.PASSAGE_TOPICS).items()
+        if before_last(key) == passage
     }
+    return top(counts, 1)[0] if counts else None
 
 
-def _topics(state: Tally, earlier: Tally) -> list[dict[str, Any]]:
-    topics, before = state.counts("topics"), earlier.counts("topics")
-    scores = {topic: _trending_score(count, before.get(topic, 0)) or 0.0 for topic, count in topics.items()}
-    ranked = sorted(scores, key=lambda topic: (-scores[topic], -topics[topic], topic))[:RANKED]
+def _topics(ranking: Ranking) -> list[dict[str, Any]]:
+    rows = {topic: ranking.now.topic(topic) for topic in ranking.topics()}
     return [
         {
             "topic": topic,
-            "growth_rate": growth_rate(recent=topics[topic], earlier=before.get(topic, 0)),
-            "query_count": topics[topic],
-            "satisfaction_score": bayesian_average_rating(
-                rating_sum=state.counts("topic_rating").get(topic, 0),
-                ratings=state.counts("topic_rating#").get(topic, 0),
-            ),
+            "growth_rate": ranking.growth(row.answers, ranking.before.topic(topic).answers),
+            "query_count": row.answers,
+            "satisfaction_score": bayesian_average_rating(rating_sum=row.rating, ratings=row.ratings),
         }
-        for topic in ranked
+        for topic, row in rows.items()
     ]
 
 
-def _personas(state: Tally) -> list[dict[str, Any]]:
-    requests = state.counts("persona_requests")
+def _personas(now: Content) -> list[dict[str, Any]]:
+    rows = {persona: PersonaRow(*row) for persona, row in now.rows(Kind.PERSONAS).items()}
     return [
         {
             "personality": persona,
-            "interactions": requests[persona],
-            "satisfaction": state.mean_over("persona_rating", [persona], digits=2),
+            "interactions": rows[persona].answers,
+            "satisfaction": ratio(rows[persona].rating, rows[persona].ratings, 2),
             "response_quality": response_effectiveness(
                 satisfaction_score=satisfaction(
-                    rating_sum=state.counts("persona_rating").get(persona, 0),
-                    ratings=state.counts("persona_rating#").get(persona, 0),
+                    rating_sum=rows[persona].rating, ratings=rows[persona].ratings
                 ),
-                relevance=state.mean_over("persona_relevance", [persona], MICROS),
+                relevance=ratio(rows[persona].relevance, rows[persona].relevances * MICROS),
                 citation_accuracy=None,
             ),
             "efficiency_score": efficiency(
-                avg_response_ms=state.mean_over("persona_ms", [persona], digits=1),
-                avg_cost_usd=state.mean_over("persona_cost", [persona], NANOS_PER_USD, digits=9),
+                avg_response_ms=ratio(rows[persona].time, rows[persona].times, 1),
+                avg_cost_usd=ratio(rows[persona].cost, rows[persona].costs * NANOS_PER_USD, 9),
             ),
         }
-        for persona in top(requests, RANKED)
+        for persona in top({persona: row.answers for persona, row in rows.items()}, RANKED)
     ]

@@ -8,14 +8,15 @@ from typing import Any
 
 from shared.aggregates import day
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally, group_by_display_name, quantile, ratio
+from shared.aggregates.tally import NO_SAMPLES, Tally, group_by_display_name, quantile, ratio
+from shared.builds.content import Figures
+from shared.builds.graph import CONTENT, is_day
 from shared.containers import container
 from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
-from shared.views.content import distinct_passages
 from shared.views.fields import not_measured
 
 NAME = "daily_metrics"
@@ -37,17 +38,23 @@ class DailyMetrics(ClocklessView):
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
-        return (target.key,) if target.aggregate == day.NAME else ()
+        """Return the day of a changed state, or of a content that was built."""
+        is_day_of = target.aggregate == day.NAME or (target.aggregate == CONTENT and is_day(target.key))
+        return (target.key,) if is_day_of else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
         return (PartialKey(day.NAME, key),)
 
+    def contents(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """Return the content of the day, for the figures that no shard can count alone."""
+        return ((key,),)
+
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        document = _document(key, states.of(day.NAME, key), stamp)
+        document = _document(key, states.of(day.NAME, key), states.figures, stamp)
         return [Rendered(document["id"], key, document)]
 
 
-def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
+def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": f"daily_metrics_{key.replace('-', '')}",
         "partition_key": key,
@@ -55,7 +62,7 @@ def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
         "document_type": NAME,
         "system_performance": _system_performance(state),
         "usage_statistics": _usage_statistics(state),
-        "content_performance": _content_performance(state),
+        "content_performance": _content_performance(state, built),
         "ai_performance": _ai_performance(state),
         "resource_utilization": _resource_utilization(),
         "quality_metrics": _quality_metrics(state),
@@ -74,7 +81,7 @@ def _document(key: str, state: Tally, stamp: Stamp) -> dict[str, Any]:
 
 
 def _system_performance(state: Tally) -> dict[str, Any]:
-    answered, known = state.total("answered"), state.total("answered#")
+    answered, known = state.total("answered"), state.samples("answered")
     return {
         "avg_response_time_ms": state.mean("response_ms", digits=1),
         "p95_response_time_ms": _milliseconds(state, 0.95),
@@ -98,13 +105,12 @@ def _usage_statistics(state: Tally) -> dict[str, Any]:
     }
 
 
-def _content_performance(state: Tally) -> dict[str, Any]:
-    citations = state.total("citations")
+def _content_performance(state: Tally, built: Figures | None) -> dict[str, Any]:
     return {
-        "total_citations": citations,
+        "total_citations": state.total("citations"),
         "unique_texts_accessed": len(state.counts("texts")),
         "avg_citation_relevance": state.mean("citation_relevance", MICROS),
-        "content_discovery_rate": ratio(distinct_passages(state), citations),
+        "content_discovery_rate": None if built is None else ratio(built.passages, built.citations),
         **not_measured(NAME, "content_performance"),
     }
 
@@ -119,7 +125,9 @@ def _ai_performance(state: Tally) -> dict[str, Any]:
             "avg_relevance_score": state.mean("rag_relevance", MICROS),
             "citation_accuracy": state.mean("citation_accuracy", MICROS),
         },
-        "total_cost_usd": _dollars(sum(state.counts("model_cost").values()), _priced(state)),
+        "total_cost_usd": _dollars(
+            sum(cost.total for cost in state.means_by("model_cost").values()), _priced(state)
+        ),
         "unpriced_models": _unpriced(state),
     }
 
@@ -188,9 +196,9 @@ def _completeness(state: Tally) -> float | None:
     given = (
         interactions
         - unmeasured
-        + state.total("response_ms#")
-        + state.total("answered#")
-        + state.total("rating#")
+        + state.samples("response_ms")
+        + state.samples("answered")
+        + state.samples("rating")
     )
     return data_completeness(given=given, expected=4 * interactions)
 
@@ -227,7 +235,7 @@ def _model(state: Tally, models: list[str]) -> dict[str, Any]:
         state.sum_over("model_requests", models),
         state.sum_over("model_unmeasured", models),
     )
-    priced, cost = state.sum_over("model_cost#", models), state.sum_over("model_cost", models)
+    cost, priced = state.over("model_cost", models)
     return {
         "requests": requests,
         "avg_tokens_input": state.mean_over("model_tokens_in", models, digits=2),
@@ -243,11 +251,12 @@ def _model(state: Tally, models: list[str]) -> dict[str, Any]:
 
 
 def _measured(state: Tally, name: str, keys: list[str]) -> int | None:
-    return state.sum_over(name, keys) if state.sum_over(f"{name}#", keys) else None
+    total, samples = state.over(name, keys)
+    return total if samples else None
 
 
 def _priced(state: Tally) -> int:
-    return sum(state.counts("model_cost#").values())
+    return sum(cost.samples for cost in state.means_by("model_cost").values())
 
 
 def _dollars(amount: int, priced: int) -> float | None:
@@ -256,9 +265,9 @@ def _dollars(amount: int, priced: int) -> float | None:
 
 
 def _unpriced(state: Tally) -> dict[str, int]:
-    priced, unmeasured = state.counts("model_cost#"), state.counts("model_unmeasured")
+    costs, unmeasured = state.means_by("model_cost"), state.counts("model_unmeasured")
     unpriced = {
-        model: requests - priced.get(model, 0) - unmeasured.get(model, 0)
+        model: requests - costs.get(model, NO_SAMPLES).samples - unmeasured.get(model, 0)
         for model, requests in state.counts("model_requests").items()
     }
     unpriced = {model: requests for model, requests in unpriced.items() if requests}

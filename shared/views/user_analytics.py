@@ -27,7 +27,16 @@ from shared.scores import (
     upgrade_propensity,
 )
 from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
-from shared.views.base import DocumentSet, KeyPrefix, Rendered, Schedule, Stamp, States, stamp_fields
+from shared.views.base import (
+    DocumentSet,
+    KeyPrefix,
+    Rendered,
+    Schedule,
+    Stamp,
+    States,
+    ViewDefaults,
+    stamp_fields,
+)
 from shared.views.fields import not_measured
 
 CONTAINER = "user_analytics"
@@ -51,7 +60,7 @@ HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_lear
 """Words for the share of days with activity among the days passed, each with its upper bound."""
 
 
-class UserAnalytics:
+class UserAnalytics(ViewDefaults):
     """One document per person and period of a kind.
 
     The key is the period and the user id, ``202508|<user id>``. Days have the key of their month, because all

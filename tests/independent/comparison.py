@@ -39,13 +39,18 @@ def assert_views_equal(
 def assert_all_views_equal(published: Published, documents: Mapping[str, list[Document]]) -> None:
     """Compare everything that is published and up to date with all documents, as they stand."""
     sources = good(documents)
+    ticks = {
+        shown["id"]: shown["state"]["tick"]
+        for container in ("content_popularity", "content_analytics")
+        for shown in published[container]
+    }
     found = [
         *_days(list(published["daily_metrics"]), sources),
         *_people(list(published["user_analytics"]), sources, PERIODS),
         *_tiers(list(published["engagement_summary"]), list(published["user_analytics"]), sources),
-        *_by_id("content_popularity", published, expected_popularity(sources)),
+        *_by_id("content_popularity", published, expected_popularity(sources, ticks)),
         *_by_id("incidents_by_content", published, expected_incidents(sources, _written(published))),
-        *_by_id("content_analytics", published, expected_texts(sources)),
+        *_by_id("content_analytics", published, expected_texts(sources, ticks)),
     ]
     _assert_none(found, sources)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from tests.independent import scores
 from tests.independent.arithmetic import (
@@ -35,19 +36,31 @@ from tests.independent.sources import (
 # --- rankings -----------------------------------------------------------------------------------------------
 
 
-def expected_popularity(sources: Sources) -> dict[str, Document]:
-    """Build ``content_popularity`` of every day and week with interactions, by id."""
+def expected_popularity(sources: Sources, ticks: dict[str, str]) -> dict[str, Document]:
+    """Build ``content_popularity`` of every day and week with interactions, by id.
+
+    ``ticks`` are the hours as of which the documents are published, by id.
+    """
     expected = {}
     for kind in ("daily", "weekly"):
         for label, first, last in {period_of(kind, at(d).date()) for d in sources.interactions}:
             _, first_before, last_before = period_of(kind, first - timedelta(days=1))
+            hours = hours_of(first, last, first_before, ticks.get(f"content_popularity_{kind}_{label}"))
             document = expected_ranking(
-                kind, label, first,
+                kind, label, first, hours,
                 between(sources.interactions, first, last),
                 between(sources.interactions, first_before, last_before),
             )  # fmt: skip
             expected[document["id"]] = document
     return expected
+
+
+def hours_of(first: date, last: date, before: date, tick: str | None) -> tuple[int, int]:
+    """The hours of a period that had passed at a tick, at least one, and those of the period before."""
+    start = datetime(first.year, first.month, first.day)
+    end = datetime(last.year, last.month, last.day) + timedelta(days=1)
+    at = min(end, datetime.strptime(tick, "%Y-%m-%dT%H")) if tick else end
+    return max(1, (at - start) // timedelta(hours=1)), (first - before).days * 24
 
 
 def between(documents: list[Document], first: date, last: date) -> list[Document]:
@@ -62,13 +75,23 @@ def citation_counts(documents: list[Document]) -> Counter[str]:
     return Counter(map(source_of, citations_of(documents)))
 
 
+def topics_of(documents: list[Document]) -> list[str]:
+    return measured_words(documents, "query_category")
+
+
 def expected_ranking(
-    kind: str, label: str, first: date, documents: list[Document], earlier: list[Document]
+    kind: str,
+    label: str,
+    first: date,
+    hours: tuple[int, int],
+    documents: list[Document],
+    earlier: list[Document],
 ) -> Document:
     texts, texts_before = citation_counts(documents), citation_counts(earlier)
-    topics = Counter(measured_words(documents, "query_category"))
-    topics_before = Counter(measured_words(earlier, "query_category"))
-    rising = {topic: round(scores.trending(topics[topic], topics_before[topic]), 4) for topic in topics}
+    topics = Counter(topics_of(documents))
+    topics_before = Counter(topics_of(earlier))
+    longer = Fraction(*hours)  # what the period before would have in as many hours
+    rising = {t: round(scores.trending(topics[t], float(topics_before[t] * longer)), 4) for t in topics}
     return {
         "id": f"content_popularity_{kind}_{label}",
         "partition_key": kind,
@@ -80,15 +103,17 @@ def expected_ranking(
                 "rank": rank,
                 "source": text,
                 "citations": texts[text],
-                "unique_users": len({(d["user_id"], day_of(d)) for d in citing(documents, text)}),
+                "unique_users": len({d["user_id"] for d in citing(documents, text)}),
                 "avg_rating": mean(measured(citing(documents, text), "user_rating"), 2),
-                "trending_score": scores.near(scores.trending(texts[text], texts_before[text])),
+                "trending_score": scores.near(
+                    scores.trending(texts[text], float(texts_before[text] * longer))
+                ),
             }
             for rank, text in enumerate(most_frequent(texts, 10), 1)
         ],
         "trending_content": expected_passages(documents),
         "trending_topics": [
-            expected_topic(topic, documents, topics[topic], topics_before[topic])
+            expected_topic(topic, documents, topics[topic], topics_before[topic] * longer)
             for topic in sorted(rising, key=lambda t: (-rising[t], -topics[t], t))[:10]
         ],
         "personality_rankings": [
@@ -102,8 +127,7 @@ def expected_ranking(
 
 def expected_passages(documents: list[Document]) -> list[Document]:
     cited = Counter(map(passage_of, citations_of(documents)))
-    nameable = {key: count for key, count in cited.items() if len("|".join(key)) <= 64}
-    ranked = sorted(nameable, key=lambda key: (-nameable[key], "|".join(key)))[:10]
+    ranked = sorted(cited, key=lambda key: (-cited[key], "|".join(key)))[:10]
     shown = []
     for rank, key in enumerate(ranked, 1):
         # Counted by persona: an interaction has one, so it counts once.
@@ -117,20 +141,20 @@ def expected_passages(documents: list[Document]) -> list[Document]:
             {
                 "rank": rank,
                 "content_id": "_".join(part for part in key if part),
-                "citations": nameable[key],
+                "citations": cited[key],
                 "relevance_score": mean(relevances, 4),
                 "user_engagement": scores.near(scores.satisfaction(measured(of, "user_rating"))),
-                "topic": most_frequent_one(measured_words(of, "query_category")),
+                "topic": most_frequent_one(topics_of(of)),
             }
         )
     return shown
 
 
-def expected_topic(topic: str, documents: list[Document], now: int, before: int) -> Document:
-    own = [d for d in documents if (d.get("query_metadata") or {}).get("query_category") == topic]
+def expected_topic(topic: str, documents: list[Document], now: int, before: Fraction) -> Document:
+    own = [d for d in documents if topics_of([d]) == [topic]]
     return {
         "topic": topic,
-        "growth_rate": growth(now, before),
+        "growth_rate": growth(now, float(before)),
         "query_count": now,
         "satisfaction_score": scores.near(scores.fair_rating(measured(own, "user_rating"))),
     }
@@ -156,7 +180,7 @@ def expected_persona(persona: str, own: list[Document]) -> Document:
 # --- texts --------------------------------------------------------------------------------------------------
 
 
-def expected_texts(sources: Sources) -> dict[str, Document]:
+def expected_texts(sources: Sources, ticks: dict[str, str]) -> dict[str, Document]:
     """Build ``content_analytics`` of every text and month in which it is cited, by id."""
     expected = {}
     for month in {at(d).date().replace(day=1) for d in sources.interactions}:
@@ -164,7 +188,10 @@ def expected_texts(sources: Sources) -> dict[str, Document]:
         documents = between(sources.interactions, first, last)
         earlier = between(sources.interactions, month_before(first), first - timedelta(days=1))
         for text in most_frequent(citation_counts(documents), 200):
-            document = expected_text(text, label, documents, earlier)
+            tick = ticks.get(f"content_analytics_{text}_{label}")
+            hours = hours_of(first, last, month_before(first), tick)
+            over = tick is None or tick >= f"{last + timedelta(days=1):%Y-%m-%d}T00"
+            document = expected_text(text, label, Fraction(*hours), over, documents, earlier)
             document |= {
                 "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
                 "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
@@ -173,7 +200,14 @@ def expected_texts(sources: Sources) -> dict[str, Document]:
     return expected
 
 
-def expected_text(text: str, label: str, documents: list[Document], earlier: list[Document]) -> Document:
+def expected_text(
+    text: str,
+    label: str,
+    longer: Fraction,
+    over: bool,
+    documents: list[Document],
+    earlier: list[Document],
+) -> Document:
     own, before = citing(documents, text), citing(earlier, text)
     citations = [c for c in citations_of(own) if source_of(c) == text]
     days_by_user: defaultdict[str, set[str]] = defaultdict(set)
@@ -217,12 +251,16 @@ def expected_text(text: str, label: str, documents: list[Document], earlier: lis
             "citation_completeness", "expert_validation_score",
         ),
         "chapter_analytics": expected_chapters(text, own, citations),
-        "topic_analytics": expected_topics(own, before),
+        "topic_analytics": expected_topics(own, before, longer),
         "comparative_metrics": {
             "vs_other_texts": expected_ranks(text, documents),
             "growth_trends": {
-                "usage_growth_percent": percent(len(citations), citation_counts(earlier)[text]),
-                "user_growth_percent": percent(len(days_by_user), len({d["user_id"] for d in before})),
+                "usage_growth_percent": percent(
+                    len(citations), float(citation_counts(earlier)[text] * longer)
+                ),
+                "user_growth_percent": percent(len(days_by_user), len({d["user_id"] for d in before}))
+                if over
+                else None,
                 "satisfaction_trend": trend(
                     mean(ratings, 2),
                     mean(measured(before, "user_rating"), 2),
@@ -246,11 +284,11 @@ def percent(now: float, before: float) -> object:
 
 
 def expected_chapters(text: str, own: list[Document], citations: list[Document]) -> list[Document]:
-    nameable = [c for c in citations if passage_of(c)[1] and len("|".join(passage_of(c))) <= 64]
-    chapters = Counter(passage_of(c)[1] for c in nameable)
+    in_chapters = [c for c in citations if passage_of(c)[1]]
+    chapters = Counter(passage_of(c)[1] for c in in_chapters)
     shown = []
     for chapter in most_frequent(chapters, 20):
-        cited = [c for c in nameable if passage_of(c)[1] == chapter]
+        cited = [c for c in in_chapters if passage_of(c)[1] == chapter]
         ratings = [
             d["user_rating"]
             for d in own
@@ -272,12 +310,13 @@ def expected_chapters(text: str, own: list[Document], citations: list[Document])
     return shown
 
 
-def expected_topics(own: list[Document], before: list[Document]) -> Document:
-    topics, earlier = (Counter(measured_words(part, "query_category")) for part in (own, before))
-    rising = {topic: count - earlier[topic] for topic, count in topics.items() if count > earlier[topic]}
+def expected_topics(own: list[Document], before: list[Document], longer: Fraction) -> Document:
+    topics, earlier = (Counter(topics_of(part)) for part in (own, before))
+    more = {topic: count - earlier[topic] * longer for topic, count in topics.items()}
+    rising = {topic: by for topic, by in more.items() if by > 0}
     primary = []
     for topic in most_frequent(topics, 10):
-        of = [d for d in own if (d.get("query_metadata") or {}).get("query_category") == topic]
+        of = [d for d in own if topics_of([d]) == [topic]]
         primary.append(
             {
                 "topic": topic,
@@ -288,7 +327,7 @@ def expected_topics(own: list[Document], before: list[Document]) -> Document:
         )
     return {
         "primary_topics": primary,
-        "trending_topics": most_frequent(rising, 10),
+        "trending_topics": sorted(rising, key=lambda topic: (-rising[topic], topic))[:10],
         "seasonal_patterns": None,
     }
 

@@ -19,6 +19,7 @@ from tests.independent.arithmetic import (
 )
 from tests.independent.interactions import (
     Document,
+    all_citations_of,
     at,
     citations_of,
     costs_of,
@@ -186,7 +187,7 @@ def expected_alerts(errors: Near | None, slowness: Near | None, rating: Near | N
 def expected_content(documents: list[Document]) -> Document:
     citations = citations_of(documents)
     return {
-        "total_citations": len(citations),
+        "total_citations": len(all_citations_of(documents)),
         "unique_texts_accessed": len(set(map(source_of, citations))),
         "avg_citation_relevance": mean(measured(citations, "relevance_score"), 4),
         "content_discovery_rate": part_of(len(set(map(passage_of, citations))), len(citations)),

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from tests.independent import scores
 from tests.independent.arithmetic import average, grouped, mean, most_frequent, part_of
-from tests.independent.interactions import Document, source_of
+from tests.independent.interactions import Document, passage_of, source_of
 from tests.independent.people import growth, month_before, period_of
 from tests.independent.sources import Sources, decision_of, noticed, resolved_hours
 
@@ -37,13 +37,10 @@ def expected_incidents(sources: Sources, as_of: Mapping[str, date]) -> dict[str,
         document["trend_analysis"]["incident_growth_rate"] = growth(
             len(incidents) / passed, before / (first - timedelta(days=1)).day
         )
-        passages = [c for i in incidents if (c := sources.passage_of_incident(i)) is not None]
-        chapters = Counter(str(c["chapter"]) for c in passages if c.get("chapter") is not None)
-        verses = Counter(
-            f"{c['chapter']}.{c['verse']}"
-            for c in passages
-            if c.get("chapter") is not None and c.get("verse") is not None
-        )
+        cited = [sources.passage_of_incident(incident) for incident in incidents]
+        passages = [passage_of(citation) for citation in cited if citation is not None]
+        chapters = Counter(chapter for _, chapter, _ in passages if chapter)
+        verses = Counter(f"{chapter}.{verse}" for _, chapter, verse in passages if chapter and verse)
         document["content_analysis"] |= {
             "most_flagged_chapters": most_frequent(chapters, 5),
             "flagged_verses": most_frequent(verses, 5),

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.independent.names import chapter_and_verse
+
 Document = dict[str, Any]
 
 PER_MILLION_USD = {
@@ -168,19 +170,33 @@ def costs_of(documents: Iterable[Document]) -> list[int]:
     return [cost for document in documents if (cost := cost_of(document)) is not None]
 
 
-def citations_of(documents: Iterable[Document]) -> list[Document]:
-    """All citations, of each interaction the first 50."""
+def all_citations_of(documents: Iterable[Document]) -> list[Document]:
+    """All citations that are read, of each interaction the first 50."""
     return [c for document in documents for c in (document.get("foundational_texts_used") or [])[:50]]
 
 
+def citations_of(documents: Iterable[Document]) -> list[Document]:
+    """The citations that count by text and passage: of each interaction the ten of highest relevance."""
+    kept = []
+    for document in documents:
+        read = all_citations_of([document])
+        by_relevance = sorted(enumerate(read), key=lambda numbered: relevance_of(numbered[1]), reverse=True)
+        kept += [citation for _, citation in sorted(by_relevance[:10], key=lambda numbered: numbered[0])]
+    return kept
+
+
+def relevance_of(citation: Document) -> float:
+    relevance = citation.get("relevance_score")
+    return -1.0 if relevance is None else float(relevance)
+
+
 def source_of(citation: Document) -> str:
-    return (citation.get("source") or "unknown")[:40].rstrip()
+    return citation.get("source") or "unknown"
 
 
 def passage_of(citation: Document) -> tuple[str, str, str]:
     """Return text, chapter and verse, empty where it is a whole text or chapter."""
-    chapter, verse = (citation.get(name) for name in ("chapter", "verse"))
-    return source_of(citation), "" if chapter is None else str(chapter), "" if verse is None else str(verse)
+    return source_of(citation), *chapter_and_verse(citation.get("chapter"), citation.get("verse"))
 
 
 def measured(documents: Iterable[Document], *path: str) -> list[float]:

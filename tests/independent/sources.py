@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
-from unicodedata import category, normalize
 
 from tests.independent.interactions import (
     Document,
@@ -17,6 +15,7 @@ from tests.independent.interactions import (
     moment_of,
     source_of,
 )
+from tests.independent.names import plain_name
 
 ENDED = ("completed", "abandoned", "expired")
 DAY = timedelta(days=1)
@@ -48,24 +47,11 @@ def plain(interaction_id: str) -> str:
 
 
 NAMES = {
-    "source", "chapter", "verse", "personality_used", "model_used", "query_category", "query_complexity",
+    "source", "personality_used", "model_used", "query_category", "query_complexity",
     "status", "incident_type", "severity", "review_status", "review_decision", "final_decision",
     "action_type", "violation_categories",
 }  # fmt: skip
 """Fields that hold names, which are shown plainly."""
-
-
-def plain_name(name: str) -> str | None:
-    """Put one underscore for whatever stands between plain characters; a blank name is none."""
-    shown = ""
-    for is_plain, characters in groupby(normalize("NFC", name.strip()), _is_plain):
-        shown += "".join(characters) if is_plain else "_"
-    return shown[:64].rstrip() or None
-
-
-def _is_plain(character: str) -> bool:
-    # Of a letter with marks, the marks are of another category than the letter.
-    return character in "._- " or category(character).startswith(("L", "M", "N"))
 
 
 def with_plain_names(value: Any, *, is_name: bool = False) -> Any:

@@ -11,7 +11,6 @@ from shared.fleet import Fleet
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generations
 from shared.maintenance.rebuild import Rebuilder
-from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.scheduled import ScheduledPublisher
@@ -85,14 +84,6 @@ class World:
 
     async def health(self) -> HealthPublisher:
         return (await self.fleet()).health
-
-    def usage(self) -> PassageUsageWriter:
-        return PassageUsageWriter(
-            state=self.state,
-            vectors=self.containers["personality_vectors"],
-            generation=1,
-            clock=self.clock,
-        )
 
     def documents(self, container: str) -> dict[str, Document]:
         """Return what is published in a container, by id."""

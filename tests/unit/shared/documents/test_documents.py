@@ -154,12 +154,21 @@ def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
         ("論?#/\\語", "論_語"),
         ("論\x00\x1f\u202e\ud800語", "論_語"),
         ("some＠例.com", "some_例.com"),
-        ("語" * 100, "語" * 64),
-        ("a" * 63 + " b", "a" * 63),
+        ("a" * 62 + " b", "a" * 62 + " b"),
+        ("~a", "_a"),
     ],
 )
 def test_a_name_keeps_the_letters_of_every_script_and_nothing_else(text: str, name: str) -> None:
     assert label(text) == name
+
+
+@pytest.mark.parametrize("text", ["語" * 100, "a" * 63 + " b", "é" * 33])
+def test_a_long_name_keeps_its_beginning_and_ends_with_a_hash(text: str) -> None:
+    name = label(text)
+    assert 60 < len(name.encode()) <= 64
+    assert text.startswith(name[:-12])
+    assert name[-12] == "~"
+    assert label(text + "c") != name
 
 
 def test_texts_of_other_scripts_are_told_apart() -> None:

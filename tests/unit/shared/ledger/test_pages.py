@@ -12,10 +12,10 @@ from shared.ingest.sources import SOURCES
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
-from shared.ledger.pages import MAX_PAGE_BYTES, PAGE_BYTES, Entry, Page
+from shared.ledger.pages import PAGE_BYTES, Entry, Page
 from shared.ledger.shards import shard_of
 from shared.ledger.state import decode_state
-from shared.ledger.store import MAX_BATCH_BYTES, ShardStore
+from shared.ledger.store import ShardStore
 from shared.pricing.table import PriceTable, list_prices
 from tests.fakes import FakeContainer
 
@@ -69,7 +69,9 @@ async def test_facts_with_many_citations_open_further_parts_before_a_page_grows_
     assert first.parts == len(found)
 
 
-async def test_a_page_whose_entries_grow_gives_some_to_another_part() -> None:
+async def test_a_page_whose_entries_grow_gives_some_to_another_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 128 * 1024
+    monkeypatch.setattr("shared.ledger.pages.MAX_PAGE_BYTES", most)
     container = FakeContainer()
     await writer(container).apply(SHARD, SOURCE.name, [change(n) for n in range(150)])
     assert len(pages(container)) == 1
@@ -79,7 +81,7 @@ async def test_a_page_whose_entries_grow_gives_some_to_another_part() -> None:
     found = pages(container)
     assert sum(len(list(page)) for page in found) == 150
     assert len(found) > 1
-    assert all(page.size <= MAX_PAGE_BYTES < MAX_BATCH_BYTES for page in found)
+    assert all(page.size <= most for page in found)
 
 
 def test_the_size_of_a_page_follows_what_is_put_and_removed() -> None:

@@ -1,0 +1,92 @@
+"""What an interaction adds to the content of its day. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shared.builds.content import (
+    AllRow,
+    CitedRow,
+    Content,
+    Kind,
+    PersonaRow,
+    TextRow,
+    TopicRow,
+    part_of,
+)
+from shared.facts import InteractionFact
+from shared.units import hash_key
+
+
+class ContentCounter:
+    """Counts interactions of one day into a content, or into one group of its parts.
+
+    Parameters
+    ----------
+    group, groups
+        Only rows whose part of ``groups`` is ``group`` are counted, so that a day with more rows than fit in
+        memory is counted in several passes.
+    """
+
+    def __init__(self, group: int = 0, groups: int = 1) -> None:
+        self.content = Content()
+        self._group = group
+        self._groups = groups
+
+    def count(self, fact: InteractionFact) -> None:
+        """Add one interaction."""
+        rating = _sample(fact.rating)
+        self._add(Kind.ALL, "", AllRow(1, len(fact.citations)))
+        self._add(
+            Kind.PERSONAS,
+            fact.persona,
+            PersonaRow(1, *rating, *_sample(fact.response_ms), *_sample(fact.relevance), *_sample(fact.cost)),
+        )
+        if fact.category is not None:
+            self._add(Kind.TOPICS, fact.category, TopicRow(1, *rating))
+        self._texts(fact)
+        self._passages(fact)
+
+    def _texts(self, fact: InteractionFact) -> None:
+        """Count citations, and the answer once for each text in it, however often it cites the text."""
+        rating, response = _sample(fact.rating), _sample(fact.relevance)
+        for citation in fact.citations:
+            self._add(Kind.TEXTS, citation.text, TextRow(1, *_sample(citation.relevance)))
+        answer = TextRow(0, 0, 0, 1, *rating, *_sample(fact.citation_accuracy), *response)
+        for text in sorted(fact.texts):
+            self._add(Kind.TEXTS, text, answer)
+            reader = f"{text}|{hash_key(fact.user_id)}"
+            if self._is_counted(Kind.READERS, reader):
+                self.content.put(Kind.READERS, reader, [1])
+            if fact.category is not None:
+                self._add(Kind.TEXT_TOPICS, f"{text}|{fact.category}", TopicRow(1, *rating, *response))
+
+    def _passages(self, fact: InteractionFact) -> None:
+        """Count citations of passages and chapters, and the rating once for each passage in the answer."""
+        day = int(fact.day.replace("-", ""))
+        for citation in fact.citations:
+            row = CitedRow(1, *_sample(citation.relevance), last=day)
+            self._add_passage(fact, citation.passage.key, row)
+        for key in sorted({citation.passage.key for citation in fact.citations}):
+            rating, ratings = _sample(fact.rating)
+            self._add_passage(fact, key, CitedRow(rating=rating, ratings=ratings, last=day))
+            if fact.category is not None:
+                self._add(Kind.PASSAGE_TOPICS, f"{key}|{fact.category}", [1])
+
+    def _add_passage(self, fact: InteractionFact, key: str, row: CitedRow) -> None:
+        self._add(Kind.PASSAGES, f"{fact.persona}|{key}", row)
+        text, chapter, _ = key.split("|")
+        if chapter:
+            self._add(Kind.CHAPTERS, f"{text}|{chapter}", row._replace(last=0))
+
+    def _is_counted(self, kind: Kind, key: str) -> bool:
+        return self._groups == 1 or part_of(kind, key, self._groups) == self._group
+
+    def _add(self, kind: Kind, key: str, row: Iterable[int]) -> None:
+        if self._is_counted(kind, key):
+            self.content.add(kind, key, row)
+
+
+def _sample(value: int | None) -> tuple[int, int]:
+    """Return a measured value and its number; zeros if it was not measured."""
+    return (0, 0) if value is None else (value, 1)

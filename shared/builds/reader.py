@@ -1,0 +1,109 @@
+"""The queries of builds on ``view_state``, by name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+
+from shared.aggregates import day as day_aggregate
+from shared.aggregates.base import PartialKey
+from shared.cosmos.queries import Query, in_list, numbered, run_query
+from shared.facts import USER_INTERACTIONS
+from shared.ledger.pages import LEDGER, Page
+from shared.ledger.partials import partial_id
+from shared.ledger.shards import ShardId
+from shared.units import Day, Month
+
+DAY_LISTINGS = Query(
+    "day_listings",
+    "SELECT c.shard, c.revision, c.pages FROM c WHERE c.id = @id AND STARTSWITH(c.shard, @generation)",
+)
+DAY_REVISIONS = Query(
+    "day_revisions",
+    "SELECT c.shard, c.key, c.revision FROM c"
+    " WHERE STARTSWITH(c.id, @prefix) AND STARTSWITH(c.shard, @generation)",
+)
+DOCUMENTS_WITH_PREFIX = Query("documents_with_prefix", "SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)")
+IDS_WITH_PREFIX = Query(
+    "ids_with_prefix", "SELECT c.id, c._ts, c._etag FROM c WHERE STARTSWITH(c.id, @prefix)"
+)
+
+
+def _manifests(ids: Sequence[str]) -> Query:
+    """Return a query of manifests without their rows."""
+    return Query(
+        "manifests",
+        "SELECT c.id, c.shard, c.label, c.revision, c.version, c.inputs, c.figures, c.parts, "  # noqa: S608
+        f"c.build, c._ts, c._etag FROM c WHERE c.id IN ({in_list('id', ids)})"
+        " AND STARTSWITH(c.shard, @generation)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a shard's partial of a day says about the day's pages."""
+
+    revision: int
+    """Revision of the partial. Every transaction that writes one of the pages increases it."""
+    pages: Mapping[str, int]
+    """Revisions of the pages of interactions, by page id."""
+
+
+class BuildReader:
+    """Runs the queries on the state of one generation."""
+
+    def __init__(self, state: ContainerProxy, generation: int) -> None:
+        self._state = state
+        self._generation = f"{generation}:"
+
+    async def listings(self, day: Day, shard: ShardId | None = None) -> dict[ShardId, Listing]:
+        """Return the listings of a day, of all shards that have one or of one shard.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer. So do all other methods.
+        """
+        values = {"id": partial_id(PartialKey(day_aggregate.NAME, day)), "generation": self._generation}
+        rows = run_query(self._state, DAY_LISTINGS, values, partition_key=shard)
+        own = f"{USER_INTERACTIONS}|"
+        return {
+            ShardId(row["shard"]): Listing(
+                row["revision"],
+                {
+                    page: revision
+                    for page, revision in (row.get("pages") or {}).items()
+                    if page.startswith(own)
+                },
+            )
+            async for row in rows
+        }
+
+    async def revisions(self, month: Month) -> dict[Day, dict[ShardId, int]]:
+        """Return the revisions of the partials of a month's days, by day and shard."""
+        prefix = partial_id(PartialKey(day_aggregate.NAME, f"{month[:4]}-{month[4:]}-"))
+        values = {"prefix": prefix, "generation": self._generation}
+        found: dict[Day, dict[ShardId, int]] = defaultdict(dict)
+        async for row in run_query(self._state, DAY_REVISIONS, values):
+            found[Day(row["key"])][ShardId(row["shard"])] = row["revision"]
+        return dict(found)
+
+    async def pages(self, shard: ShardId, day: Day) -> dict[str, Page]:
+        """Return a shard's pages of the interactions of a day, by the id that its listing gives them."""
+        start = f"{LEDGER}|"
+        values = {"prefix": f"{start}{USER_INTERACTIONS}|{day}T"}
+        rows = run_query(self._state, DOCUMENTS_WITH_PREFIX, values, partition_key=shard)
+        return {str(row["id"]).removeprefix(start): Page.decode(row) async for row in rows}
+
+    def manifests(self, ids: Sequence[str], partition: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield the manifests with these ids, without their rows, of all partitions or of one."""
+        values = numbered("id", ids) | {"generation": self._generation}
+        return run_query(self._state, _manifests(ids), values, partition_key=partition)
+
+    def parts(self, partition: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        """Yield id, write time and etag of the documents of a partition whose ids begin with a prefix."""
+        return run_query(self._state, IDS_WITH_PREFIX, {"prefix": prefix}, partition_key=partition)
