@@ -269,6 +269,7 @@ class TierMonth:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.returned: Counter[str] = Counter()
         silent = 0
+        sessions_of = grouped(sources.sessions, lambda s: s["user_id"])
         for user, every in grouped(sources.interactions, lambda d: d["user_id"]).items():
             if user in sources.refused:
                 continue
@@ -276,7 +277,7 @@ class TierMonth:
             own = of_month(every, month)
             if not own:
                 continue
-            sessions = [s for s in sources.sessions if s["user_id"] == user]
+            sessions = sessions_of.get(user, [])
             name = tier(month, every, sessions)
             self.people[name].append(user)
             self.own[name] += own

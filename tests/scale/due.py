@@ -1,0 +1,137 @@
+"""Run what is due by a timer over and over: in the hosts by their admin calls, then as an operator does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import aiohttp
+
+from bench.freshness import peak_rss
+from local.host.bindings import TimerTrigger
+from local.host.loading import load_functions
+from local.host.settings import load_app_settings
+from local.processes import ROOT, StackError
+from local.stack import Stack
+from local.summary import read_charges
+from tests.scale.charges import news
+from tests.scale.logs import HostLogs
+
+MOST_ROUNDS = 30
+LOOK_EVERY = 0.5
+REFRESH = ("-m", "ops", "views", "refresh", "--json")
+
+
+@dataclass(slots=True)
+class DueWork:
+    """What running the timers took."""
+
+    rounds: int = 0
+    """Rounds over all timers, the last of which wrote nothing new."""
+    settled: bool = False
+    refreshes: list[float] = field(default_factory=list)
+    """Seconds of each ``ops views refresh`` after them."""
+    refresh_peak_bytes: int = 0
+    """Largest resident memory of these commands."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "rounds": self.rounds,
+            "settled": self.settled,
+            "refresh_seconds": [round(seconds, 1) for seconds in self.refreshes],
+            "refresh_peak_bytes": self.refresh_peak_bytes,
+        }
+
+
+def timers_of_app() -> list[str]:
+    """Return the names of the app's timers. The app reads its settings from this process's environment."""
+    functions = load_functions(ROOT, load_app_settings(ROOT, os.environ))
+    return [spec.name for spec in functions if isinstance(spec.trigger, TimerTrigger)]
+
+
+class DueRunner:
+    """Runs the timers of a stack."""
+
+    def __init__(self, stack: Stack, timers: list[str]) -> None:
+        self._stack = stack
+        self._timers = timers
+        keys = json.loads((stack.config.data / "host" / "host-keys.json").read_text())
+        self._headers = {"x-functions-key": keys["masterKey"]}
+
+    async def run_round(self, number: int) -> None:
+        """Run each timer once, one after the other, on the hosts in turn.
+
+        Raises
+        ------
+        StackError
+            A host refuses.
+        """
+        hosts = self._stack.hosts
+        async with aiohttp.ClientSession(headers=self._headers) as web:
+            for position, timer in enumerate(self._timers):
+                await self._run(web, hosts[(position + number) % len(hosts)], timer)
+
+    async def _run(self, web: aiohttp.ClientSession, host: dict[str, Any], timer: str) -> None:
+        log = self._stack.logs / f"{host['instance']}.log"
+        begin = log.stat().st_size
+        url = f"http://127.0.0.1:{host['http_port']}/admin/functions/{timer}"
+        async with web.post(url, json={"input": ""}) as answer:
+            if answer.status != 202:
+                raise StackError(f"{url} answered {answer.status}")
+        while not ended(log, begin, timer):  # noqa: ASYNC110  another process writes the log
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def refresh(self, work: DueWork) -> None:
+        """Run ``ops views refresh`` as a process of its own.
+
+        Raises
+        ------
+        StackError
+            It fails.
+        """
+        started = monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *REFRESH,
+            cwd=ROOT,
+            env=self._stack.connection.environment(),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        watching = asyncio.create_task(_peak(process.pid, work))
+        try:
+            _, errors = await process.communicate()
+        finally:
+            watching.cancel()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        work.refreshes.append(monotonic() - started)
+        if process.returncode != 0:
+            raise StackError(f"ops views refresh ended with {process.returncode}: {errors.decode()[-500:]}")
+
+    async def written(self) -> int:
+        """Return how many writes with news the fleet has made so far."""
+        return news(await read_charges(self._stack.cosmos["endpoint"], self._stack.connection))
+
+
+def ended(log: Path, begin: int, timer: str) -> bool:
+    """Say whether a log tells, behind a position, that a requested run of a timer ended."""
+    logs = HostLogs()
+    with log.open("rb") as lines:
+        lines.seek(begin)
+        logs.read(line.decode() for line in lines)
+    return timer in logs.requested
+
+
+async def _peak(pid: int, work: DueWork) -> None:
+    while True:
+        work.refresh_peak_bytes = max(work.refresh_peak_bytes, peak_rss(pid) or 0)
+        await asyncio.sleep(LOOK_EVERY)
