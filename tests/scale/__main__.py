@@ -17,11 +17,11 @@ from azure.core.exceptions import AzureError
 
 from local.console import notes, output
 from local.host.errors import HostStartError
-from local.interrupt import INTERRUPTED, run_until_signal
+from local.interrupt import INTERRUPTED
 from local.processes import StackError
 from tests.scale.plan import ScalePlan
 from tests.scale.report import print_report
-from tests.scale.run import run_scale
+from tests.scale.run import scale
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -51,8 +51,8 @@ def main(
     plan = ScalePlan(people, interactions, days, instances, shards, seed, sample, timeout)
     try:
         with _directory(data) as directory:
-            report = run_until_signal(run_scale(plan, directory, tell))
-    except asyncio.CancelledError:
+            report = scale(plan, directory, tell)
+    except (asyncio.CancelledError, KeyboardInterrupt):
         tell("interrupted; everything is stopped")
         raise typer.Exit(INTERRUPTED) from None
     except (StackError, HostStartError, AzureError) as error:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import aiohttp
-
 from bench.freshness import peak_rss
-from local.host.bindings import TimerTrigger
-from local.host.loading import load_functions
-from local.host.settings import load_app_settings
+from local.admin import run_timer
 from local.processes import ROOT, StackError
 from local.stack import Stack
 from local.summary import read_charges
 from tests.scale.charges import news
-from tests.scale.logs import HostLogs
 
 MOST_ROUNDS = 30
 LOOK_EVERY = 0.5
@@ -50,20 +42,12 @@ class DueWork:
         }
 
 
-def timers_of_app() -> list[str]:
-    """Return the names of the app's timers. The app reads its settings from this process's environment."""
-    functions = load_functions(ROOT, load_app_settings(ROOT, os.environ))
-    return [spec.name for spec in functions if isinstance(spec.trigger, TimerTrigger)]
-
-
 class DueRunner:
     """Runs the timers of a stack."""
 
     def __init__(self, stack: Stack, timers: list[str]) -> None:
         self._stack = stack
         self._timers = timers
-        keys = json.loads((stack.config.data / "host" / "host-keys.json").read_text())
-        self._headers = {"x-functions-key": keys["masterKey"]}
 
     async def run_round(self, number: int) -> None:
         """Run each timer once, one after the other, on the hosts in turn.
@@ -71,22 +55,11 @@ class DueRunner:
         Raises
         ------
         StackError
-            A host refuses.
+            A host refuses, or a timer fails.
         """
-        hosts = self._stack.hosts
-        async with aiohttp.ClientSession(headers=self._headers) as web:
-            for position, timer in enumerate(self._timers):
-                await self._run(web, hosts[(position + number) % len(hosts)], timer)
-
-    async def _run(self, web: aiohttp.ClientSession, host: dict[str, Any], timer: str) -> None:
-        log = self._stack.logs / f"{host['instance']}.log"
-        begin = log.stat().st_size
-        url = f"http://127.0.0.1:{host['http_port']}/admin/functions/{timer}"
-        async with web.post(url, json={"input": ""}) as answer:
-            if answer.status != 202:
-                raise StackError(f"{url} answered {answer.status}")
-        while not ended(log, begin, timer):  # noqa: ASYNC110  another process writes the log
-            await asyncio.sleep(LOOK_EVERY)
+        hosts = len(self._stack.hosts)
+        for position, timer in enumerate(self._timers):
+            await run_timer(self._stack, timer, host=(position + number) % hosts)
 
     async def refresh(self, work: DueWork) -> None:
         """Run ``ops views refresh`` as a process of its own.
@@ -120,15 +93,6 @@ class DueRunner:
     async def written(self) -> int:
         """Return how many writes with news the fleet has made so far."""
         return news(await read_charges(self._stack.cosmos["endpoint"], self._stack.connection))
-
-
-def ended(log: Path, begin: int, timer: str) -> bool:
-    """Say whether a log tells, behind a position, that a requested run of a timer ended."""
-    logs = HostLogs()
-    with log.open("rb") as lines:
-        lines.seek(begin)
-        logs.read(line.decode() for line in lines)
-    return timer in logs.requested
 
 
 async def _peak(pid: int, work: DueWork) -> None:

@@ -41,8 +41,6 @@ class HostLogs:
     """The logs of all hosts together."""
 
     functions: dict[str, Invocations] = field(default_factory=dict)
-    requested: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Ends of the invocations of timers that were run on request, by function."""
     folded: int = 0
     """Source documents that the fold was given, duplicates included."""
     oldest_seconds: int = 0
@@ -60,8 +58,6 @@ class HostLogs:
         event = str(entry.get("event"))
         if event in ENDED:
             self.functions.setdefault(entry["function"], Invocations()).add(entry)
-            if entry.get("requested"):
-                self.requested.setdefault(entry["function"], []).append(entry)
         elif event == "batch_folded":
             self.folded += entry["documents"]
             self.oldest_seconds = max(self.oldest_seconds, entry["oldest_age_s"] or 0)

@@ -13,16 +13,18 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from bench.freshness import peak_rss
+from bench.registered import registered_functions, timers
 from local.drain import drain_feeds
 from local.host.feed import RangeSplitError
 from local.host.lag import LagMeter
+from local.interrupt import run_until_signal
 from local.processes import ROOT
 from local.seed.database import database_writes
 from local.seed.writer import SeedSummary, write_traffic
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import read_charges
 from shared.containers import CATALOGUE
-from tests.scale.due import MOST_ROUNDS, DueRunner, timers_of_app
+from tests.scale.due import MOST_ROUNDS, DueRunner
 from tests.scale.figures import compare, slim
 from tests.scale.logs import HostLogs
 from tests.scale.plan import ScalePlan
@@ -47,8 +49,34 @@ SHARDS = "FLEET_SHARDS"
 Tell = Callable[[str], None]
 
 
-async def run_scale(plan: ScalePlan, data: Path, tell: Tell) -> ScaleReport:
+Documents = dict[str, list[dict[str, Any]]]
+"""By container."""
+
+
+def scale(plan: ScalePlan, data: Path, tell: Tell) -> ScaleReport:
     """Do a run and return its report; a limit that is not kept, or the time being over, is in the report.
+
+    Everything is stopped before the figures are compared, which leaves the processors to the comparison.
+
+    Raises
+    ------
+    StackError
+        The stack cannot start, or a part of it ended by itself.
+    asyncio.CancelledError, KeyboardInterrupt
+        A signal ended it. Its clean-up has run.
+    """
+    report, documents = run_until_signal(run_stack(plan, data, tell))
+    tell("compare …")
+    started = monotonic()
+    views = {name: of for name, of in documents.items() if name not in SOURCES}
+    sources = {name: documents[name] for name in SOURCES}
+    report.comparison = compare(views, sources, sample=plan.sample, seed=plan.seed)
+    report.stages["compare"] = monotonic() - started
+    return report
+
+
+async def run_stack(plan: ScalePlan, data: Path, tell: Tell) -> tuple[ScaleReport, Documents]:
+    """Start a stack, push the traffic through it, measure it and read what it published.
 
     Raises
     ------
@@ -61,8 +89,8 @@ async def run_scale(plan: ScalePlan, data: Path, tell: Tell) -> ScaleReport:
     async with running_stack(StackConfig(data, plan.instances)) as stack:
         report.stages["start"] = monotonic() - started
         os.environ.update(stack.settings)  # where measuring lag and the operator's commands look for them
-        await stack.alongside(_Run(plan, stack, report, tell).run())
-    return report
+        documents = await stack.alongside(_Run(plan, stack, report, tell).run())
+    return report, documents
 
 
 class _Run:
@@ -73,7 +101,8 @@ class _Run:
         self._tell = tell
         self._deadline = monotonic() + plan.timeout
 
-    async def run(self) -> None:
+    async def run(self) -> Documents:
+        """Process, measure and read; return the documents that are to be compared."""
         report = self._report
         try:
             async with asyncio.timeout(self._left()), asyncio.TaskGroup() as group:
@@ -86,14 +115,7 @@ class _Run:
         self._measure_hosts()  # before the whole database is read
         report.charges = await read_charges(self._stack.cosmos["endpoint"], self._stack.connection)
         with self._stage("read"):
-            documents = await self._read()
-        with self._stage("compare"):
-            views, sources = {}, {}
-            for name, of in documents.items():
-                (sources if name in SOURCES else views)[name] = of
-            report.comparison = await asyncio.to_thread(
-                compare, views, sources, sample=self._plan.sample, seed=self._plan.seed
-            )
+            return await self._read()
 
     async def _process(self) -> None:
         """Write, drain, and run the timers until they write nothing new."""
@@ -102,7 +124,7 @@ class _Run:
             report.written = await self._write()
         with self._stage("drain"):
             await self._drain()
-        runner = DueRunner(self._stack, timers_of_app())
+        runner = DueRunner(self._stack, list(timers(registered_functions())))
         with self._stage("timers"):
             await self._run_timers(runner)
         with self._stage("ops views refresh"):
@@ -149,9 +171,9 @@ class _Run:
                 logs.read(lines)
         self._report.logs = logs
 
-    async def _read(self) -> dict[str, list[dict[str, Any]]]:
+    async def _read(self) -> Documents:
         """Measure every document of the database; return those that are compared."""
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in COMPARED}
+        found: Documents = {name: [] for name in COMPARED}
         connection = self._stack.connection
         async with connection.client(READER) as client:
             database = client.get_database_client(connection.database)
