@@ -26,12 +26,15 @@ def units_by(accounts: Iterable[Account], name: str, *, clients: Iterable[str] =
     return {key: round(units, 1) for key, units in sums.most_common()}
 
 
-def news(accounts: Iterable[Account]) -> int:
-    """Return how many writes the fleet has made that tell something new."""
-    return sum(
-        account["requests"]
-        for account in accounts
-        if account["client"] in FLEET
-        and account["operation"] in WRITES
-        and account["container"] not in CONTROL
-    )
+def news(accounts: Iterable[Account]) -> Counter[str]:
+    """Return how many writes that tell something new the fleet has made, by container."""
+    sums = Counter[str]()
+    for account in accounts:
+        if account["client"] in FLEET and account["operation"] in WRITES:
+            sums[account["container"]] += account["requests"]
+    return Counter({name: writes for name, writes in sums.items() if name not in CONTROL})
+
+
+def in_words(writes: Counter[str]) -> str:
+    """Return numbers of writes by container as a sentence says them."""
+    return ", ".join(f"{count:,} in {name}" for name, count in writes.most_common()) or "nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -90,8 +91,8 @@ class DueRunner:
         if process.returncode != 0:
             raise StackError(f"ops views refresh ended with {process.returncode}: {errors.decode()[-500:]}")
 
-    async def written(self) -> int:
-        """Return how many writes with news the fleet has made so far."""
+    async def written(self) -> Counter[str]:
+        """Return how many writes with news the fleet has made so far, by container."""
         return news(await read_charges(self._stack.cosmos["endpoint"], self._stack.connection))
 
 

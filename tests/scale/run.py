@@ -24,6 +24,7 @@ from local.seed.writer import SeedSummary, write_traffic
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import read_charges
 from shared.containers import CATALOGUE
+from tests.scale.charges import in_words
 from tests.scale.due import MOST_ROUNDS, DueRunner
 from tests.scale.figures import compare, slim
 from tests.scale.logs import HostLogs
@@ -151,16 +152,19 @@ class _Run:
             await runner.run_round(work.rounds)
             await self._drain()
             after = await runner.written()
-            self._tell(f"timers, round {work.rounds}: {after - before:,} writes with news")
+            self._tell(f"timers, round {work.rounds}: wrote {in_words(after - before)}")
             work.settled, before = after == before, after
 
     async def _refresh(self, runner: DueRunner) -> None:
-        work, before, after = self._report.due, -1, await runner.written()
-        while before != after and len(work.refreshes) < MOST_REFRESHES:
+        work, before = self._report.due, await runner.written()
+        settled = False
+        while not settled and len(work.refreshes) < MOST_REFRESHES:
             await runner.refresh(work)
             await self._drain()
-            before, after = after, await runner.written()
-            self._tell(f"ops views refresh: {after - before:,} writes with news, {work.refreshes[-1]:.0f} s")
+            after = await runner.written()
+            self._tell(f"ops views refresh, {work.refreshes[-1]:.0f} s: wrote {in_words(after - before)}")
+            settled, before = after == before, after
+        work.settled = work.settled and settled
 
     def _measure_hosts(self) -> None:
         for host in self._stack.hosts:
