@@ -70,7 +70,7 @@ LIVE_VIEWS = {
     "daily_metrics": LiveView(
         "daily_metrics",
         lambda written: str(written["timestamp"])[:10],
-        lambda shown: (shown["date"], shown["usage_statistics"]["total_interactions"]),
+        lambda day: (day["date"], day["usage_statistics"]["total_interactions"]),
     ),
 }
 

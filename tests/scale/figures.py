@@ -44,17 +44,17 @@ def compare(
 ) -> Comparison:
     """Compare every shared document, and all documents of ``sample`` people drawn by ``seed``."""
     sources = good(documents)
-    everybody = sorted(users_of(sources) | {shown["user_id"] for shown in published["user_analytics"]})
+    everybody = sorted(users_of(sources) | {d["user_id"] for d in published["user_analytics"]})
     drawn = set(everybody if sample >= len(everybody) else Random(seed).sample(everybody, sample))
     own = replace(
         sources,
         interactions=[d for d in sources.interactions if d["user_id"] in drawn],
         sessions=[d for d in sources.sessions if d["user_id"] in drawn],
     )
-    shown = [d for d in published["user_analytics"] if d["user_id"] in drawn]
-    differences = [*shared_differences(published, sources), *people_differences(shown, own)]
+    of_people = [d for d in published["user_analytics"] if d["user_id"] in drawn]
+    differences = [*shared_differences(published, sources), *people_differences(of_people, own)]
     shared = sum(len(of) for name, of in published.items() if name != "user_analytics")
-    return Comparison(differences, shared + len(shown), len(drawn), len(everybody))
+    return Comparison(differences, shared + len(of_people), len(drawn), len(everybody))
 
 
 def users_of(sources: Sources) -> set[str]:

@@ -52,9 +52,9 @@ class HostLogs:
         """Take in lines of one host; a line that is no JSON object is not the host's."""
         for line in lines:
             if line.startswith("{") and line.endswith("\n"):
-                self._take(json.loads(line))
+                self._count(json.loads(line))
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _count(self, entry: dict[str, Any]) -> None:
         event = str(entry.get("event"))
         if event in ENDED:
             self.functions.setdefault(entry["function"], Invocations()).add(entry)

@@ -27,6 +27,9 @@ from tests.scale.sizes import Sizes
 
 POISON = "poison_messages"
 FOLDED = ("user_interactions", "user_sessions", "abuse_incidents", "users")
+TIMED = ("write", "drain", "timers", "ops views refresh")
+"""Stages from the first write until everything is published."""
+
 MOST_DIFFERENCES = 12
 
 
@@ -90,8 +93,8 @@ class ScaleReport:
 
     def _checks_of_time(self) -> Iterable[Check]:
         limit = f"everything is published within {self.plan.timeout:g} s"
-        taken = sum(self.stages.get(name, 0.0) for name in ("write", "drain", "timers", "ops views refresh"))
-        yield Check(limit, self.late is None, self.late or f"{taken:.0f} s")
+        seconds = sum(self.stages.get(name, 0.0) for name in TIMED)
+        yield Check(limit, self.late is None, self.late or f"{seconds:.0f} s")
         rounds = f"{self.due.rounds} rounds, {len(self.due.refreshes)} refreshes"
         yield Check("the timers have nothing left to do", self.due.settled, rounds)
 
@@ -101,7 +104,7 @@ class ScaleReport:
             found = "not known" if peak is None else f"{peak / MEGABYTE:.0f} MB"
             yield Check(f"{name} stays below {MOST_HOST_BYTES / MEGABYTE:.0f} MB", fits, found)
         name, seconds = self.logs.longest
-        runs = [(name, seconds), *(("ops views refresh", taken) for taken in self.due.refreshes)]
+        runs = [(name, seconds), *(("ops views refresh", one) for one in self.due.refreshes)]
         name, seconds = max(runs, key=lambda run: run[1])
         limit = f"no invocation takes more than {MOST_INVOCATION_SECONDS:g} s"
         short = bool(self.logs.functions) and seconds <= MOST_INVOCATION_SECONDS

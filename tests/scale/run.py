@@ -183,11 +183,11 @@ class _Run:
             database = client.get_database_client(connection.database)
             for container in CATALOGUE:
                 sizes = self._report.sizes.setdefault(container.name, Sizes())
-                kept = found.get(container.name)
+                wanted = found.get(container.name)
                 async for document in database.get_container_client(container.name).read_all_items():
                     sizes.add(document)
-                    if kept is not None:
-                        kept.append(slim(document))
+                    if wanted is not None:
+                        wanted.append(slim(document))
         return found
 
     def _left(self) -> float:
