@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo sdk-tests test lint types imports unit bench soak clean
+.PHONY: help setup run demo sdk-tests test lint types imports unit bench scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,9 @@ unit: setup
 
 bench: setup  ## Measure the fleet against the specification's own processor
 	@exec $(BIN)/python -m bench $(ARGS)
+
+scale: setup  ## Push 10,000 people's traffic of three days through a fleet; check limits and figures
+	@exec $(BIN)/python -m tests.scale $(ARGS)
 
 soak: setup  ## Disturb a fleet for ten minutes: faults, kills, splits; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)

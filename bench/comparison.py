@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.contenders import BenchError, Contender, baseline_contender, fleet_contender
-from bench.figures import Cell, Comparison, HalfDay, HistoryLevel, Sample
+from bench.contenders import BenchError, Contender, FleetContender, baseline_contender, fleet_contender
+from bench.figures import Cell, Comparison, HistoryLevel, PeopleLevel, Sample, Scheduled, ScheduledWork
 from bench.server import Server
 from bench.traffic import LiveSegments, Scale, distinct_people, history_chunks, store
+from local.seed.traffic import TrafficPlan
 from shared.cosmos.charges import Cost
 
 HISTORY_CHUNK = 2_000
@@ -20,7 +21,7 @@ WARM_UP_CHANGES = 200
 """Enough for connections and caches; the history has warmed up the rest."""
 
 HOURLY_BATCH = 1_000
-"""Batch size from which a segment represents an hour of traffic. Hourly views are refreshed once after it."""
+"""Batch size from which a segment stands for an hour of traffic. The hourly timer's work follows it."""
 
 Progress = Callable[[str], None]
 
@@ -45,6 +46,9 @@ class Plan:
     baseline_changes: int
     repetitions: int
     factors: tuple[int, ...] = (1, 10)
+    """Lengths of the history, the shortest first."""
+    more_people: int = 10
+    """How many times as many people have a history when the fleet is measured with many."""
 
 
 async def measure_level(server: Server, plan: Plan, factor: int, progress: Progress) -> HistoryLevel:
@@ -52,57 +56,92 @@ async def measure_level(server: Server, plan: Plan, factor: int, progress: Progr
     async with AsyncExitStack() as stack:
         baseline = await stack.enter_async_context(baseline_contender(server.settings(f"baseline-{factor}")))
         fleet = await stack.enter_async_context(fleet_contender(server.settings(f"fleet-{factor}")))
-        contenders: list[Contender] = [baseline, fleet]
-        interactions = 0
-        for contender in contenders:
+        history = plan.scale.history(factor)
+        for contender in (baseline, fleet):
             progress(f"history ×{factor}: {contender.name}")
-            interactions = await count_history(contender, plan.scale, factor)
-        live = LiveSegments(plan.scale)
+            await count_history(contender, history)
+        run = _LevelRun(server, plan, fleet, (baseline,))
         comparisons = []
-        for batch, changes in plan.segments.items():
+        for batch in plan.segments:
             progress(f"history ×{factor}: batches of {batch:,}")
-            comparisons.append(await _compare(server, contenders, live, plan, batch, changes))
-        progress(f"history ×{factor}: what is refreshed twice a day")
-        cost = await fleet.refresh(everything=True)
-    return HistoryLevel(factor, interactions, tuple(comparisons), HalfDay(live.taken, cost))
+            cells, people = await run.measure(batch)
+            comparisons.append(Comparison(batch, people, cells[fleet.name], cells[baseline.name]))
+        progress(f"history ×{factor}: what is published twice a day")
+        return HistoryLevel(factor, history.interactions, tuple(comparisons), await run.scheduled())
 
 
-async def count_history(contender: Contender, scale: Scale, factor: int) -> int:
-    """Write a history and have it counted; return how many interactions it has."""
-    plan = scale.history(factor)
+async def measure_people(server: Server, plan: Plan, progress: Progress) -> PeopleLevel:
+    """Measure the fleet with the same live traffic, after a history of more people of whom it is a part."""
+    scale = plan.scale
+    more = replace(
+        scale,
+        people=scale.people * plan.more_people,
+        interactions_per_day=scale.interactions_per_day * plan.more_people,
+    )
+    async with fleet_contender(server.settings("fleet-people")) as fleet:
+        progress(f"{more.people:,} people: history")
+        await count_history(fleet, more.history())
+        run = _LevelRun(server, plan, fleet, ())
+        cells = {}
+        for batch in plan.segments:
+            progress(f"{more.people:,} people: batches of {batch:,}")
+            found, _ = await run.measure(batch)
+            cells[batch] = found[fleet.name]
+        return PeopleLevel(more.people, more.history().interactions, cells, await run.scheduled())
+
+
+async def count_history(contender: Contender, plan: TrafficPlan) -> None:
+    """Write a history and have it counted."""
     for chunk in history_chunks(plan, HISTORY_CHUNK):
         await store(contender.source, chunk)
         await contender.count_history()
     await contender.finish_history()
-    return plan.interactions
 
 
-async def _compare(
-    server: Server,
-    contenders: Sequence[Contender],
-    live: LiveSegments,
-    plan: Plan,
-    batch: int,
-    changes: int,
-) -> Comparison:
-    samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
-    people: list[float] = []
-    for repetition in range(plan.repetitions + 1):
-        segment = live.next(changes if repetition else min(changes, WARM_UP_CHANGES))
-        parts = {"fleet": segment, "baseline": segment[: plan.baseline_changes]}
-        # The contenders alternate in both orders, so that neither always runs on the warmer machine.
-        for contender in contenders if repetition % 2 else reversed(contenders):
-            sample = await measure_segment(server, contender, parts[contender.name], batch)
-            if repetition:  # the first one warms up
-                samples[contender.name].append(sample)
-        if repetition:
-            people += [distinct_people(segment[start : start + batch]) for start in range(0, changes, batch)]
-    return Comparison(
-        batch,
-        sum(people) / len(people),
-        fleet=Cell(tuple(samples["fleet"])),
-        baseline=Cell(tuple(samples["baseline"])),
-    )
+class _LevelRun:
+    """The live traffic of one level, given to the fleet and the others in the same segments."""
+
+    def __init__(
+        self, server: Server, plan: Plan, fleet: FleetContender, others: Sequence[Contender]
+    ) -> None:
+        self._server = server
+        self._plan = plan
+        self._fleet = fleet
+        self._contenders: list[Contender] = [*others, fleet]
+        self._live = LiveSegments(plan.scale)
+        self._hours: list[Scheduled] = []
+
+    async def measure(self, batch: int) -> tuple[dict[str, Cell], float]:
+        """Measure one batch size; return a cell for each contender, and the mean of people in a batch."""
+        plan = self._plan
+        changes = plan.segments[batch]
+        samples: dict[str, list[Sample]] = {contender.name: [] for contender in self._contenders}
+        people: list[float] = []
+        for repetition in range(plan.repetitions + 1):
+            segment = self._live.next(changes if repetition else min(changes, WARM_UP_CHANGES))
+            # The contenders alternate in both orders, so that neither always runs on the warmer machine.
+            for contender in self._contenders if repetition % 2 else reversed(self._contenders):
+                part = segment if contender is self._fleet else segment[: plan.baseline_changes]
+                sample = await measure_segment(self._server, contender, part, batch)
+                if repetition:  # the first one warms up
+                    samples[contender.name].append(sample)
+            if batch >= HOURLY_BATCH:
+                hour = Scheduled(len(segment), await self._fleet.refresh())
+                self._hours += [hour] if repetition else []
+            if repetition:
+                people += [distinct_people(segment[at : at + batch]) for at in range(0, changes, batch)]
+        return {name: Cell(tuple(of)) for name, of in samples.items()}, sum(people) / len(people)
+
+    async def scheduled(self) -> ScheduledWork:
+        """Publish everything that is due within half a day; return that and the hours so far."""
+        half_day = await self._fleet.refresh(everything=True)
+        hours = Cost()
+        for hour in self._hours:
+            hours.requests += hour.charge.requests
+            hours.request_units += hour.charge.request_units
+            hours.seconds += hour.charge.seconds
+        changes = sum(hour.changes for hour in self._hours)
+        return ScheduledWork(Scheduled(changes, hours), Scheduled(self._live.taken, half_day))
 
 
 async def measure_segment(
@@ -124,10 +163,6 @@ async def measure_segment(
         if not count:
             raise BenchError(f"the feed ended after {taken} of {len(segment)} changes")
         taken += count
-        charge.requests += cost.requests
-        charge.request_units += cost.request_units
-    if batch >= HOURLY_BATCH:
-        cost = await contender.refresh()
         charge.requests += cost.requests
         charge.request_units += cost.request_units
     seconds = time.perf_counter() - started

@@ -79,10 +79,14 @@ class FleetContender:
         return len(documents), charge
 
     async def refresh(self, *, everything: bool = False) -> Cost:
-        """Publish what the hourly timer and the health timer do; with everything, as they do twice a day."""
+        """Publish what the hourly timer and the health timer do; with everything, as they do twice a day.
+
+        What this changes in ``view_state`` is published as well.
+        """
         with measured_cost() as charge:
             report = await self.fleet.scheduled.publish_due(everything=everything)
             await self.fleet.health.publish_windows()
+            await self._publish()
         if report.poisoned:
             raise BenchError(f"the fleet could not refresh {report.poisoned} views")
         return charge

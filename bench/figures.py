@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
 from typing import Any
 
 from bench.load_figures import LoadFigures
+from bench.stack_figures import IdleFigures, StackFigures
 from shared.cosmos.charges import Cost
 
 
@@ -161,10 +162,10 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class HalfDay:
-    """What the fleet refreshes twice a day, once after all the live changes of a level.
+class Scheduled:
+    """What the fleet publishes by a timer, after some changes.
 
-    Twelve hours have more changes, and cost less each: what changed twice is refreshed once.
+    In operation more changes share one run: what changed twice is published once.
     """
 
     changes: int
@@ -175,14 +176,44 @@ class HalfDay:
         """Request units."""
         return self.charge.request_units / self.changes
 
+    @property
+    def seconds_per_change(self) -> float:
+        """Duration."""
+        return self.charge.seconds / self.changes
+
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
         return {
             "changes": self.changes,
             "requests": self.charge.requests,
             "request_units": _rounded(self.charge.request_units),
+            "seconds": _rounded(self.charge.seconds),
             "request_units_per_change": _rounded(self.units_per_change),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledWork:
+    """All that the fleet does by timers for the live changes of a level."""
+
+    hourly: Scheduled
+    """After the segments that stand for an hour, together."""
+    half_day: Scheduled
+    """Once after all live changes: twelve hours have more of them."""
+
+    @property
+    def units_per_change(self) -> float:
+        """Request units of both."""
+        return self.hourly.units_per_change + self.half_day.units_per_change
+
+    @property
+    def seconds_per_change(self) -> float:
+        """Duration of both."""
+        return self.hourly.seconds_per_change + self.half_day.seconds_per_change
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {"hourly": self.hourly.as_json(), "half_day": self.half_day.as_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +223,72 @@ class HistoryLevel:
     factor: int
     interactions: int
     comparisons: tuple[Comparison, ...]
-    half_day: HalfDay
+    scheduled: ScheduledWork
+
+    def units_with_all(self) -> dict[int, float]:
+        """Return the fleet's request units per change by batch size, scheduled work included."""
+        return units_with_all({c.batch: c.fleet for c in self.comparisons}, self.scheduled)
+
+    def units_ratio_with_all(self, comparison: Comparison) -> float:
+        """Return request units per change, fleet over baseline, scheduled work included."""
+        return self.units_with_all()[comparison.batch] / comparison.baseline.units.median
+
+    def throughput_ratio_with_all(self, comparison: Comparison) -> float:
+        """Return changes per second, fleet over baseline, the time of scheduled work included."""
+        seconds = 1 / comparison.fleet.throughput.median + self.scheduled.seconds_per_change
+        return 1 / seconds / comparison.baseline.throughput.median
 
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
         return {
             "factor": self.factor,
             "interactions": self.interactions,
-            "batches": [comparison.as_json() for comparison in self.comparisons],
-            "half_day": self.half_day.as_json(),
+            "batches": [
+                comparison.as_json()
+                | {
+                    "ratio_with_scheduled_work": {
+                        "changes_per_second": _rounded(self.throughput_ratio_with_all(comparison)),
+                        "request_units_per_change": _rounded(self.units_ratio_with_all(comparison)),
+                    }
+                }
+                for comparison in self.comparisons
+            ],
+            **self.scheduled.as_json(),
         }
 
 
-def growth(short: HistoryLevel, long: HistoryLevel) -> dict[int, float]:
-    """Return, by batch size, the fleet's request units per change: long history over short history."""
-    before = {comparison.batch: comparison for comparison in short.comparisons}
-    return {
-        comparison.batch: comparison.fleet.units.median / before[comparison.batch].fleet.units.median
-        for comparison in long.comparisons
-    }
+@dataclass(frozen=True, slots=True)
+class PeopleLevel:
+    """The fleet alone, with the same live traffic among more people who are known."""
+
+    people: int
+    interactions: int
+    cells: Mapping[int, Cell]
+    """By batch size."""
+    scheduled: ScheduledWork
+
+    def units_with_all(self) -> dict[int, float]:
+        """Return request units per change by batch size, scheduled work included."""
+        return units_with_all(self.cells, self.scheduled)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for ``--json``."""
+        return {
+            "people": self.people,
+            "interactions": self.interactions,
+            "batches": {str(batch): cell.as_json() for batch, cell in self.cells.items()},
+            **self.scheduled.as_json(),
+        }
+
+
+def units_with_all(cells: Mapping[int, Cell], scheduled: ScheduledWork) -> dict[int, float]:
+    """Return request units per change by batch size, scheduled work included."""
+    return {batch: cell.units.median + scheduled.units_per_change for batch, cell in cells.items()}
+
+
+def growth(before: Mapping[int, float], after: Mapping[int, float]) -> dict[int, float]:
+    """Return figures by batch size, after over before."""
+    return {batch: value / before[batch] for batch, value in after.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,70 +317,58 @@ class FoldFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class StackFigures:
-    """What only the whole stack shows: freshness and memory of a real host."""
-
-    writes: int = 0
-    p50_seconds: float | None = None
-    p99_seconds: float | None = None
-    peak_rss_bytes: int | None = None
-    """Of the host's process, which runs nothing but the fleet."""
-    changes_processed: int = 0
-    """By that process, before its memory was read."""
-    unavailable: str | None = None
-    """Why there are no figures."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for ``--json``."""
-        return {
-            "writes": self.writes,
-            "freshness_p50_seconds": _or_none(self.p50_seconds),
-            "freshness_p99_seconds": _or_none(self.p99_seconds),
-            "peak_rss_bytes": self.peak_rss_bytes,
-            "changes_processed": self.changes_processed,
-            "unavailable": self.unavailable,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything one run measured. What nothing measures is None."""
+    """What one run measured. What it did not measure is empty or None."""
 
-    levels: tuple[HistoryLevel, ...]
-    fold: FoldFigures
-    stack: StackFigures
     machine: str
     at: str
     seconds: float
     quick: bool
+    levels: tuple[HistoryLevel, ...] = ()
+    people: PeopleLevel | None = None
+    fold: FoldFigures | None = None
+    stack: StackFigures | None = None
+    idle: IdleFigures | None = None
     load: LoadFigures | None = None
     """The local database server under load."""
     archive_per_second: float | None = field(default=None)
     """Nothing archives yet."""
 
+    def growth_with_history(self) -> dict[int, float]:
+        """Return the fleet's request units per change by batch size, longest over shortest history."""
+        if not self.levels:
+            return {}
+        return growth(self.levels[0].units_with_all(), self.levels[-1].units_with_all())
+
+    def growth_with_people(self) -> dict[int, float]:
+        """Return the same, many people over few."""
+        if not self.levels or self.people is None:
+            return {}
+        return growth(self.levels[0].units_with_all(), self.people.units_with_all())
+
     def as_json(self) -> dict[str, Any]:
-        """Return the whole report for ``--json``."""
+        """Return the whole report for ``--json``, without the aims."""
         return {
             "at": self.at,
             "machine": self.machine,
             "quick": self.quick,
             "seconds": round(self.seconds, 1),
             "history": [level.as_json() for level in self.levels],
-            "units_growth_with_history": {
-                str(batch): _rounded(value)
-                for batch, value in growth(self.levels[0], self.levels[-1]).items()
-            },
-            "fold": self.fold.as_json(),
-            "stack": self.stack.as_json(),
+            "people": self.people.as_json() if self.people else None,
+            "units_growth_with_history": _by_batch(self.growth_with_history()),
+            "units_growth_with_people": _by_batch(self.growth_with_people()),
+            "fold": self.fold.as_json() if self.fold else None,
+            "stack": self.stack.as_json() if self.stack else None,
+            "idle": self.idle.as_json() if self.idle else None,
             "local_server": self.load.as_json() if self.load else None,
             "archive_documents_per_second": self.archive_per_second,
         }
 
 
+def _by_batch(values: Mapping[int, float]) -> dict[str, float]:
+    return {str(batch): _rounded(value) for batch, value in values.items()}
+
+
 def _rounded(value: float) -> float:
     """Four significant digits or three decimals, whichever is finer: figures here span 0.01 to 100,000."""
     return round(value, 3 if abs(value) >= 1 else 5)
-
-
-def _or_none(value: float | None) -> float | None:
-    return None if value is None else _rounded(value)

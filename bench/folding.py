@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.contenders import BenchError
 from bench.figures import FoldFigures, Spread
-from bench.traffic import LiveSegments, Scale
+from bench.traffic import LIVE_START, LiveSegments, Scale
 from shared.documents.interactions import parse_interaction
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
@@ -26,7 +26,7 @@ from shared.units import Millis
 
 BATCH = 1_000
 
-FIRST_WRITTEN = 1_756_650_000
+FIRST_WRITTEN = int(LIVE_START.timestamp()) + 900
 """``_ts`` of the first document, in seconds since the epoch."""
 
 

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OPERATIONS = ("read", "upsert")
-AIM_PER_SECOND = 1_500
-MOST_GROWTH = 0.1
-"""Share by which memory may grow under load and still be called flat."""
 
 
 @dataclass(frozen=True, slots=True)

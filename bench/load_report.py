@@ -1,4 +1,4 @@
-"""The servers under load as a table, and whether the aims are met."""
+"""The servers under load as a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from bench.load_figures import AIM_PER_SECOND, MOST_GROWTH, OPERATIONS, LoadFigures, Rate, ServerFigures
+from bench.load_figures import OPERATIONS, LoadFigures, Rate, ServerFigures
 
 NOT_MEASURED = "–"
 MEBIBYTE = 1024 * 1024
@@ -38,21 +38,6 @@ def load_table(figures: LoadFigures) -> Table:
         if server.unavailable:
             table.caption = f"{server.name}: {server.unavailable}"
     return table
-
-
-def load_verdicts(figures: LoadFigures) -> list[tuple[bool, str]]:
-    """Return for each aim of the local server whether it is met, and how it is said."""
-    found = []
-    for operation in OPERATIONS:
-        rate = figures.ours.rates.get(operation)
-        reached = rate.per_second if rate else 0.0
-        text = f"{operation}s per second of the local server: {reached:,.0f} (aim: {AIM_PER_SECOND:,})"
-        found.append((reached >= AIM_PER_SECOND, text))
-    growth = figures.ours.growth
-    if growth is not None:
-        text = f"memory of the local server under load: {growth:+.1%} (aim: at most {MOST_GROWTH:+.0%})"
-        found.append((growth <= MOST_GROWTH, text))
-    return found
 
 
 def _rate(server: ServerFigures, operation: str) -> str:

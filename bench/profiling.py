@@ -11,7 +11,7 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
-from bench.comparison import Plan, count_history, measure_segment
+from bench.comparison import HOURLY_BATCH, Plan, count_history, measure_segment
 from bench.contenders import Contender, baseline_contender, fleet_contender
 from bench.folding import measure_fold
 from bench.server import Server, running_server
@@ -72,7 +72,7 @@ async def _profile_contender(
 async def _profile_segments(
     profiler: cProfile.Profile, server: Server, contender: Contender, plan: Plan, factor: int, batch: int
 ) -> _Spent:
-    await count_history(contender, plan.scale, factor)
+    await count_history(contender, plan.scale.history(factor))
     live = LiveSegments(plan.scale)
     changes = plan.segments[batch]
     if contender.name == "baseline":
@@ -83,6 +83,8 @@ async def _profile_segments(
     async def repetitions() -> None:
         for _ in range(plan.repetitions):
             await measure_segment(server, contender, live.next(changes), batch)
+            if batch >= HOURLY_BATCH:
+                await contender.refresh()
 
     await _under(profiler, repetitions)
     after = await server.booked(contender.client_name)

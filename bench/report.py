@@ -5,49 +5,53 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Comparison, Figures, HistoryLevel, Spread, growth
-from bench.load_figures import LoadFigures
-from bench.load_report import load_table, load_verdicts
-
-AIMS = {
-    "changes_per_second": 20.0,
-    "request_units": 0.1,
-    "growth": 0.1,
-}
-"""Fleet over baseline at least, and at most; and by how much a longer history may change it."""
+from bench.aims import verdicts
+from bench.figures import Comparison, Figures, HistoryLevel, PeopleLevel, ScheduledWork, Spread
+from bench.load_report import load_table
+from bench.stack_figures import IdleFigures, StackFigures
 
 NOT_MEASURED = "–"
 MEBIBYTE = 1024 * 1024
 
 
 def print_report(figures: Figures, console: Console) -> None:
-    """Print everything a run measured."""
+    """Print everything a run measured, and which aims it met."""
     console.print(f"[bold]Fleet against the specification's processor[/bold], {figures.at}")
     console.print(f"{figures.machine}; {figures.seconds:.0f} s{'; --quick' if figures.quick else ''}")
     for level in figures.levels:
         console.print()
         console.print(comparison_table(level))
-        half_day = level.half_day
-        console.print(
-            f"Refreshed twice a day, here once after {half_day.changes:,} changes:"
-            f" {half_day.charge.requests:,} requests, {half_day.charge.request_units:,.0f} request units,"
-            f" {_number(half_day.units_per_change)} per change"
-        )
-    console.print()
-    console.print(other_table(figures))
-    console.print()
-    for line in verdicts(figures):
-        console.print(line)
-    if figures.load is not None:
+        _print_scheduled(level.scheduled, console)
+    if figures.people is not None:
         console.print()
-        print_load(figures.load, console)
+        console.print(people_table(figures.people))
+        _print_scheduled(figures.people.scheduled, console)
+    tables = [other_table(figures)]
+    if figures.stack is not None:
+        tables.append(freshness_table(figures.stack))
+    if figures.idle is not None:
+        tables += [timer_table(figures.idle), polling_table(figures.idle)]
+    if figures.load is not None:
+        tables.append(load_table(figures.load))
+    for table in tables:
+        if table.row_count:
+            console.print()
+            console.print(table)
+    console.print()
+    for verdict in verdicts(figures):
+        mark = "[green]met    [/green]" if verdict.met else "[yellow]not met[/yellow]"
+        console.print(f"{mark} {verdict.text}")
+    if figures.levels:
+        console.print(cross_check(figures))
 
 
-def print_load(figures: LoadFigures, console: Console) -> None:
-    """Print what the database servers did under load."""
-    console.print(load_table(figures))
-    for met, text in load_verdicts(figures):
-        console.print(_verdict(met, text))
+def _print_scheduled(scheduled: ScheduledWork, console: Console) -> None:
+    for when, work in (("hourly", scheduled.hourly), ("twice a day", scheduled.half_day)):
+        console.print(
+            f"Published {when}, here after {work.changes:,} changes: {work.charge.requests:,} requests,"
+            f" {work.charge.request_units:,.0f} request units, {_number(work.units_per_change)} per change,"
+            f" {work.charge.seconds:.1f} s"
+        )
 
 
 def comparison_table(level: HistoryLevel) -> Table:
@@ -85,6 +89,18 @@ def _add_comparison(table: Table, comparison: Comparison) -> None:
         )
 
 
+def people_table(level: PeopleLevel) -> Table:
+    """Return the fleet's figures by batch size, where more people are known."""
+    title = f"The fleet alone, {level.people:,} people with {level.interactions:,} interactions of history"
+    table = Table(title=title, title_justify="left")
+    for column in ("batch", "changes per second", "requests per change", "request units per change"):
+        table.add_column(column, justify="right")
+    for batch, cell in level.cells.items():
+        spreads = (cell.throughput, cell.requests, cell.units)
+        table.add_row(f"{batch:,}", *(f"{_number(one.median)} {_range(one)}" for one in spreads))
+    return table
+
+
 def other_table(figures: Figures) -> Table:
     """Return the figures that have no baseline."""
     table = Table(title="Without a baseline", title_justify="left", show_header=False)
@@ -92,70 +108,86 @@ def other_table(figures: Figures) -> Table:
     table.add_column(justify="right")
     table.add_column()
     fold, stack = figures.fold, figures.stack
-    table.add_row("Parsing and validating alone", _number(fold.parse.median), f"per s {_range(fold.parse)}")
-    table.add_row("Fold of parsed changes, no I/O", _number(fold.fold.median), f"per s {_range(fold.fold)}")
-    table.add_row("Fold : parsing", f"{fold.ratio:.2f} : 1", "")
-    why = stack.unavailable or f"write → visible, one host, {stack.writes} writes"
-    table.add_row("Freshness, p50", _seconds(stack.p50_seconds), why)
-    table.add_row("Freshness, p99", _seconds(stack.p99_seconds), why)
-    rss = stack.peak_rss_bytes
-    table.add_row(
-        "Peak memory of a host process",
-        NOT_MEASURED if rss is None else f"{rss / MEBIBYTE:,.0f} MiB",
-        stack.unavailable or f"after {stack.changes_processed:,} changes",
-    )
-    archive = figures.archive_per_second
-    table.add_row("Archived documents", NOT_MEASURED if archive is None else _number(archive), "per s")
+    if fold is not None:
+        table.add_row(
+            "Parsing and validating alone", _number(fold.parse.median), f"per s {_range(fold.parse)}"
+        )
+        table.add_row(
+            "Fold of parsed changes, no I/O", _number(fold.fold.median), f"per s {_range(fold.fold)}"
+        )
+        table.add_row("Fold : parsing", f"{fold.ratio:.2f} : 1", "")
+    if stack is not None:
+        rss = stack.peak_rss_bytes
+        table.add_row(
+            "Peak memory of a host process",
+            NOT_MEASURED if rss is None else f"{rss / MEBIBYTE:,.0f} MiB",
+            stack.unavailable or f"after {stack.changes_processed:,} changes",
+        )
+    if figures.levels:
+        archive = figures.archive_per_second
+        table.add_row("Archived documents", NOT_MEASURED if archive is None else _number(archive), "per s")
     return table
 
 
-def verdicts(figures: Figures) -> list[str]:
-    """Return one line per aim: met or not, by the largest batch after the shortest history."""
-    largest = max(figures.levels[0].comparisons, key=lambda comparison: comparison.batch)
-    baseline_units = largest.baseline.units.median
-    everything = (largest.fleet.units.median + figures.levels[0].half_day.units_per_change) / baseline_units
-    grown = growth(figures.levels[0], figures.levels[-1])
-    lines = [
-        _verdict(
-            largest.throughput_ratio >= AIMS["changes_per_second"],
-            f"changes per second at batches of {largest.batch:,}: {largest.throughput_ratio:.1f} ×"
-            f" the baseline's (aim: at least {AIMS['changes_per_second']:.0f} ×)",
-        ),
-        _verdict(
-            everything <= AIMS["request_units"],
-            f"request units per change at batches of {largest.batch:,}: 1/{1 / largest.units_ratio:.1f}"
-            f" of the baseline's, 1/{1 / everything:.1f} with the half day's"
-            f" (aim: at most 1/{1 / AIMS['request_units']:.0f})",
-        ),
-    ]
-    longest = figures.levels[-1].factor
-    lines.extend(
-        _verdict(
-            abs(value - 1) <= AIMS["growth"],
-            f"request units per change at {longest} × the history, batches of {batch:,}: {value - 1:+.1%}"
-            f" (aim: within {AIMS['growth']:.0%})",
+def freshness_table(stack: StackFigures) -> Table:
+    """Return, by view, the seconds from a write until the view shows it."""
+    title = f"Freshness: seconds from write to view, one host, {stack.writes} writes"
+    table = Table(title=stack.unavailable or title, title_justify="left")
+    table.add_column("view")
+    for column in ("p50", "p99", "longest"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for view, one in stack.live.items():
+        table.add_row(view, *(f"{value:.2f}" for value in (one.p50, one.p99, one.longest)), "measured")
+    for view, worst in stack.scheduled.items():
+        table.add_row(view, "", "", f"{worst:,.0f}", "by its timer, at worst; not measured")
+    return table
+
+
+def timer_table(idle: IdleFigures) -> Table:
+    """Return what each timer costs after traffic and without news."""
+    title = f"Request units of a timer's run, with a history of {idle.changes:,} changes"
+    table = Table(title=idle.unavailable or title, title_justify="left")
+    for column in ("timer", "schedule"):
+        table.add_column(column)
+    for column in ("runs per day", "after traffic", "without news", "without news, per day"):
+        table.add_column(column, justify="right")
+    for run in idle.timers:
+        units = (run.after_traffic, run.idle, run.idle_per_day)
+        table.add_row(run.name, run.schedule, _number(run.runs_per_day), *(f"{one:,.0f}" for one in units))
+    return table
+
+
+def polling_table(idle: IdleFigures) -> Table:
+    """Return what each change feed trigger costs in an hour without news."""
+    title = f"Request units of an idle hour: {idle.units_per_hour:,.0f}, timers included"
+    table = Table(title=title, title_justify="left")
+    table.add_column("trigger")
+    for column in ("feed ranges", "polls", "per poll", "leases", "request units"):
+        table.add_column(column, justify="right")
+    for one in idle.polling:
+        table.add_row(
+            one.function,
+            str(one.ranges),
+            f"{one.polls_per_hour:,.0f}",
+            _number(one.units_per_poll),
+            *(f"{units:,.0f}" for units in (one.leases_per_hour, one.units_per_hour)),
         )
-        for batch, value in grown.items()
-    )
+    return table
+
+
+def cross_check(figures: Figures) -> str:
+    """Say how far the server's books and the responses differ where they differ most."""
     cells = [cell for level in figures.levels for c in level.comparisons for cell in (c.fleet, c.baseline)]
     worst = max(cells, key=lambda cell: abs(cell.booked_units_share - 1))
-    lines.append(
+    return (
         f"Cross-check: the server booked {worst.booked_units_share - 1:+.2%} request units"
         " against what the responses said, where they differ most."
     )
-    return lines
-
-
-def _verdict(met: bool, text: str) -> str:
-    return f"[green]met    [/green] {text}" if met else f"[yellow]not met[/yellow] {text}"
 
 
 def _range(spread: Spread) -> str:
     return f"({_number(spread.low)} – {_number(spread.high)})"
-
-
-def _seconds(value: float | None) -> str:
-    return NOT_MEASURED if value is None else f"{value:.2f} s"
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
@@ -21,11 +21,11 @@ from local.seed.traffic import TrafficPlan, Write, writes
 
 Document = dict[str, Any]
 
-LIVE_DAY = date(2025, 8, 31)
-"""A fixed day, so that a seed means one set of documents, and the last of its month: what grows within a
-month is as large as it gets."""
+LIVE_DAY = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
+"""The last day of the last whole month: what grows within a month is as large as it gets, and the sources
+still keep it. Within a month a seed means one set of documents."""
 
-LIVE_START = datetime(2025, 8, 31, 14, 5, tzinfo=UTC)
+LIVE_START = datetime.combine(LIVE_DAY, time(14, 5), UTC)
 
 QUESTIONS_PER_SECOND = 23.7
 """The peak rate in the specification's example of ``daily_metrics``."""

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -197,14 +197,18 @@ def settle(
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until every feed is drained and published; exit code 1 and the lag per feed if it is not."""
-    from local.drain import drain_feeds, print_lag
+    """Drain every feed and publish every view; exit code 1 and the lag per feed if the time is over before.
+
+    Views that wait for a timer are published at once, as `ops views refresh` publishes them.
+    """
+    from local.drain import print_lag
+    from local.settle import settle as drain_and_publish
 
     with _failures_as_sentences():
         connection = find_connection(data)
 
         async def wait() -> int:
-            settled = await drain_feeds(connection, timeout=timeout)
+            settled = await drain_and_publish(connection, timeout=timeout)
             print_lag(settled, as_json=as_json)
             return 0 if settled.drained else 1
 
@@ -229,7 +233,9 @@ def demo(
     from local.demo import run_demo
 
     with _failures_as_sentences():
-        plan = TrafficPlan(users, interactions, days, seed)
+        # Traffic of a fixed day would one day be older than what the fleet keeps.
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        plan = TrafficPlan(users, interactions, days, seed, yesterday)
         code = _run(run_demo(plan, data=data, instances=instances, timeout=timeout, as_json=as_json))
     raise typer.Exit(code)
 

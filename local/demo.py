@@ -10,11 +10,12 @@ from pathlib import Path
 from time import monotonic
 
 from local.console import notes, output
-from local.drain import drain_feeds, print_lag
+from local.drain import print_lag
 from local.processes import StackError
 from local.report import print_report
 from local.seed.command import seed_database
 from local.seed.traffic import TrafficPlan
+from local.settle import settle
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import Outcome, checks, read_charges, read_summary
 
@@ -29,12 +30,12 @@ async def run_demo(
     data
         Directory of the stack, which must not hold one yet; without it, a temporary one is used and removed.
     timeout
-        Seconds that the feeds have to drain after the last write.
+        Seconds in which every feed is drained and every view published after the last write.
 
     Returns
     -------
     int
-        Exit code: 0, or 1 if the feeds did not drain in time or the figures do not add up.
+        Exit code: 0, or 1 if that was not done in time or the figures do not add up.
 
     Raises
     ------
@@ -54,14 +55,16 @@ async def run_demo(
 
 
 async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: bool) -> Outcome | None:
-    """Write, wait and read; None if the feeds did not drain in time, which is then printed."""
+    """Write, wait and read; None if that was not done in time, which is then printed."""
     console = notes()
     connection = stack.connection
     console.print(f"The stack serves: {len(stack.hosts)} hosts, database {stack.cosmos['endpoint']}")
     started = monotonic()
     written = await seed_database(connection, plan)
-    console.print(f"{written.documents:,} interactions written; waiting until every feed is drained …")
-    result = await drain_feeds(connection, timeout=timeout)
+    console.print(
+        f"{written.documents:,} interactions written; draining every feed and publishing every view …"
+    )
+    result = await settle(connection, timeout=timeout)
     drained_after = monotonic() - started
     if not result.drained:
         print_lag(result, as_json=as_json)

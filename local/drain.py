@@ -1,4 +1,4 @@
-"""``python -m local settle``: wait until everything written has been processed and published.
+"""Wait until everything written has been processed, and published by the change feed of ``view_state``.
 
 It looks where every feed ends now, and waits until all leases are beyond that. A lease advances only after
 its invocation has ended; so what was written before has been processed then. But processing a feed can write
@@ -41,7 +41,7 @@ class DrainResult:
     seconds: float
     """How long the wait took."""
     error: str | None = None
-    """Why the last measurement failed, if it did."""
+    """Why the last measurement, or the publication between two waits, failed, if it did."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
@@ -123,9 +123,9 @@ def print_lag(result: DrainResult, *, as_json: bool) -> None:
         return
     console = output()
     if result.drained:
-        console.print(f"Every feed is drained and published ({result.seconds:.1f} s).")
+        console.print(f"Every feed is drained and every view published ({result.seconds:.1f} s).")
         return
-    table = Table(title=f"Not drained after {result.seconds:.1f} s", title_justify="left")
+    table = Table(title=f"Not settled after {result.seconds:.1f} s", title_justify="left")
     for column, justify in (
         ("function", "left"),
         ("feed of", "left"),
@@ -141,7 +141,7 @@ def print_lag(result: DrainResult, *, as_json: bool) -> None:
         table.add_row(feed.function, feed.container, *numbers, state)
     console.print(table)
     if result.error:
-        console.print(f"The last measurement failed: {result.error}", markup=False)
+        console.print(f"The last attempt failed: {result.error}", markup=False)
 
 
 def _why(feed: FeedLag) -> str:

@@ -27,6 +27,7 @@ def print_report(outcome: Outcome, console: Console) -> None:
     if summary.people:
         console.print(_person(summary.people[0]))
     console.print(_models(summary))
+    console.print(_published(summary))
     console.print(_poison(summary))
     console.print(_charges(outcome))
     console.print(_checks(outcome))
@@ -100,6 +101,13 @@ def _models(summary: Summary) -> Table:
     table = _table("Models over all days", "model", "interactions", "cost USD", numeric=2)
     for model, (requests, cost) in models(summary.daily).items():
         table.add_row(model, f"{requests:,}", "not priced" if cost is None else f"{cost:.6f}")
+    return table
+
+
+def _published(summary: Summary) -> Table:
+    table = _table("Documents of the views", "container", "documents", numeric=1)
+    for container, count in summary.published.items():
+        table.add_row(container, f"{count:,}")
     return table
 
 

@@ -171,10 +171,12 @@ async def _start_fleet(stack: Stack) -> None:
     stack.settings = {
         "CosmosDb": stack.cosmos["connection_string"],
         "COSMOS_DATABASE": database,
-        "FLEET_GENERATION": os.environ.get("FLEET_GENERATION") or DEFAULT_GENERATION,
-        "FLEET_STATE_MARGIN_DAYS": os.environ.get("FLEET_STATE_MARGIN_DAYS") or DEFAULT_MARGIN_DAYS,
+        "FLEET_GENERATION": DEFAULT_GENERATION,
+        "FLEET_STATE_MARGIN_DAYS": DEFAULT_MARGIN_DAYS,
         "ArchiveStorage": blob,
         "AzureWebJobsStorage": blob,
+        # Whoever reads them works as the hosts do, with as many shards.
+        **{name: value for name, value in os.environ.items() if name.startswith("FLEET_") and value},
     }
     async with stack.connection.client("provisioning") as client:
         stack.catalogue = await apply_catalogue(client, database)

@@ -15,6 +15,7 @@ from local.processes import StackError
 from local.seed.database import CONTAINERS
 from local.seed.traffic import INTERACTIONS
 from local.seed.writer import SeedSummary
+from shared.views import VIEWS, system_health
 
 PURPOSE = "summary"
 CHARGES_TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -32,13 +33,15 @@ class Summary:
     daily: list[Document]
     """Every ``daily_metrics`` document, by day."""
     people: list[Document]
-    """Every ``user_analytics`` document, the busiest first."""
+    """Every monthly ``user_analytics`` document, the busiest first."""
     poison: list[Document]
     """Every pending document of ``poison_messages`` that came from ``user_interactions``."""
     beside: dict[str, int] = field(default_factory=dict)
     """Documents in the other containers that are seeded."""
     poison_beside: Counter[str] = field(default_factory=Counter)
     """Pending documents of ``poison_messages`` that came from them, by container."""
+    published: dict[str, int] = field(default_factory=dict)
+    """Documents of the views, by container."""
 
     @property
     def counted(self) -> int:
@@ -65,13 +68,15 @@ async def read_summary(connection: Connection) -> Summary:
     async with connection.client(PURPOSE) as client:
         database = client.get_database_client(connection.database)
         daily = await _all(database, "daily_metrics", "SELECT * FROM c")
-        people = await _all(database, "user_analytics", "SELECT * FROM c")
+        people = await _all(database, "user_analytics", "SELECT * FROM c WHERE c.analysis_period = 'monthly'")
         poison = await _all(
             database,
             "poison_messages",
             f"SELECT {POISON_FIELDS} FROM c WHERE c.status = 'pending'",  # noqa: S608  # constants only
         )
         stored = {name: await _count(database.get_container_client(name)) for name in CONTAINERS}
+        views = sorted({view.container for view in VIEWS.values()} | {system_health.NAME})
+        published = {name: await _count(database.get_container_client(name)) for name in views}
     came_from = Counter(str(row.get("source_container")) for row in poison)
     return Summary(
         sources=stored.pop(INTERACTIONS),
@@ -80,6 +85,7 @@ async def read_summary(connection: Connection) -> Summary:
         poison=[row for row in poison if row.get("source_container") == INTERACTIONS],
         beside=stored,
         poison_beside=Counter({name: came_from[name] for name in stored if came_from[name]}),
+        published=published,
     )
 
 
@@ -190,6 +196,7 @@ class Outcome:
             "counted": self.summary.counted,
             "days": len(self.summary.daily),
             "people": len(self.summary.people),
+            "published": self.summary.published,
             "poison": len(self.summary.poison),
             "drained_after_seconds": round(self.drained_after, 3),
             "request_units": round(sum(row["request_units"] for row in self.charges), 2),

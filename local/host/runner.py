@@ -28,6 +28,7 @@ from local.host.keys import HostKeys, load_or_create_keys
 from local.host.leftovers import Leftovers, noting_tasks
 from local.host.loading import load_functions
 from local.host.logs import configure_logging, describe, log
+from local.host.manual import ManualRuns
 from local.host.memory import DEFAULT_LIMIT, MIB, MemoryWatch
 from local.host.observe import Observer
 from local.host.routes import Router
@@ -92,6 +93,7 @@ class Host:
         self._server: HttpServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._invoker: Invoker | None = None
+        self._requested: ManualRuns | None = None
         self._watchdog: LoopWatchdog | None = None
         self.http_port: int | None = None
         """The port that serves HTTP, once started."""
@@ -156,7 +158,8 @@ class Host:
             listener.stop()
         if self._server is not None:
             self._server.stop()
-        waiting = [*self._tasks, *([self._serving] if self._serving else [])]
+        requested = self._requested.stop() if self._requested else ()
+        waiting = [*self._tasks, *requested, *([self._serving] if self._serving else [])]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=self._config.drain_seconds)
             for task in late:
@@ -170,7 +173,7 @@ class Host:
 
     def hurry(self) -> None:
         """Cancel what :meth:`stop` still waits for. What was in flight is redelivered."""
-        for task in self._tasks:
+        for task in (*self._tasks, *(self._requested.stop() if self._requested else ())):
             task.cancel()
         if self._server is not None:
             self._server.hurry()
@@ -280,6 +283,7 @@ class Host:
         invoker: Invoker,
         keys: HostKeys,
     ) -> HttpApp:
+        self._requested = ManualRuns(self._functions, invoker)
         return HttpApp(
             router,
             invoker,
@@ -289,6 +293,7 @@ class Host:
             max_concurrent=host_json.max_concurrent_requests,
             max_outstanding=host_json.max_outstanding_requests,
             status=self.status,
+            run_timer=self._requested.start,
             cors=load_cors(self._config.app_dir),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,6 +23,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Iterable[tuple[str, str]]
+
+ADMIN_FUNCTIONS = "/admin/functions/"
 
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
 """Bytes; what the platform accepts unless ``FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`` says otherwise."""
@@ -50,6 +52,7 @@ class HttpApp:
         max_concurrent: int,
         max_outstanding: int,
         status: Callable[[], dict[str, Any]],
+        run_timer: Callable[[str], bool],
         cors: CorsPolicy | None = None,
     ) -> None:
         self._router = router
@@ -61,6 +64,7 @@ class HttpApp:
         self._max_outstanding = max_outstanding
         self._outstanding = 0
         self._status = status
+        self._run_timer = run_timer
         self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +87,9 @@ class HttpApp:
         path = str(scope["path"])
         if path == "/admin/host/status" and method in ("GET", "HEAD"):
             await _answer(send, 200, orjson.dumps(self._status()), [("content-type", "application/json")])
+            return
+        if path.startswith(ADMIN_FUNCTIONS) and method == "POST":
+            await _answer(send, self._requested(path[len(ADMIN_FUNCTIONS) :], headers))
             return
         found = None
         if path.lower().startswith(self._prefix.lower()):
@@ -114,6 +121,13 @@ class HttpApp:
             log.info("http_client_gone", function=route.spec.name)
         finally:
             self._outstanding -= 1
+
+    def _requested(self, function: str, headers: Mapping[str, str]) -> int:
+        """Start a timer for an administrator; return the status of the answer, which does not wait for it."""
+        if not self._keys.allows("admin", headers.get("x-functions-key")):
+            log.warning("http_unauthorized", function=function, level="admin")
+            return 401
+        return 202 if self._run_timer(function) else 404
 
     async def _invoke(self, spec: FunctionSpec, request: Datum, send: Send) -> None:
         outcome = await self._invoker.invoke(

@@ -27,3 +27,7 @@ def test_the_demo_ends_well_and_its_figures_add_up() -> None:
     beside = {"abuse_incidents", "personalities", "personality_vectors", "user_sessions", "users"}
     assert {name for name, one in written["containers"].items() if one["documents"]} > beside
     assert outcome["request_units"] > 400
+    # Views that wait for a timer are published too. The health of minutes without traffic is not.
+    published = outcome["published"]
+    assert {name for name, documents in published.items() if not documents} <= {"system_health"}
+    assert published["content_popularity"] >= outcome["days"]

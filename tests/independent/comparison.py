@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from tests.differences import differences
+from tests.independent.arithmetic import grouped
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day, expected_days
 from tests.independent.incidents import expected_incidents
@@ -39,18 +41,9 @@ def assert_views_equal(
 def assert_all_views_equal(published: Published, documents: Mapping[str, list[Document]]) -> None:
     """Compare everything that is published and up to date with all documents, as they stand."""
     sources = good(documents)
-    ticks = {
-        shown["id"]: shown["state"]["tick"]
-        for container in ("content_popularity", "content_analytics")
-        for shown in published[container]
-    }
     found = [
-        *_days(list(published["daily_metrics"]), sources),
-        *_people(list(published["user_analytics"]), sources, PERIODS),
-        *_tiers(list(published["engagement_summary"]), list(published["user_analytics"]), sources),
-        *_by_id("content_popularity", published, expected_popularity(sources, ticks)),
-        *_by_id("incidents_by_content", published, expected_incidents(sources, _written(published))),
-        *_by_id("content_analytics", published, expected_texts(sources, ticks)),
+        *shared_differences(published, sources),
+        *people_differences(list(published["user_analytics"]), sources),
     ]
     _assert_none(found, sources)
 
@@ -61,6 +54,26 @@ def _written(published: Published) -> dict[str, date]:
         shown["id"]: datetime.fromisoformat(shown["calculated_at"]).date()
         for shown in published["incidents_by_content"]
     }
+
+
+def shared_differences(published: Published, sources: Sources) -> Iterator[str]:
+    """Compare everything that many people share with what the sources give; a line for each difference."""
+    people = list(published["user_analytics"])
+    ticks = {
+        shown["id"]: shown["state"]["tick"]
+        for container in ("content_popularity", "content_analytics")
+        for shown in published[container]
+    }
+    yield from _days(list(published["daily_metrics"]), sources)
+    yield from _tiers(list(published["engagement_summary"]), people, sources)
+    yield from _by_id("content_popularity", published, expected_popularity(sources, ticks))
+    yield from _by_id("incidents_by_content", published, expected_incidents(sources, _written(published)))
+    yield from _by_id("content_analytics", published, expected_texts(sources, ticks))
+
+
+def people_differences(published: list[Document], sources: Sources) -> Iterator[str]:
+    """Compare all documents of all people with what the sources give; a line for each difference."""
+    yield from _people(published, sources, PERIODS)
 
 
 def _assert_none(found: list[str], sources: Sources) -> None:
@@ -80,7 +93,18 @@ def _days(shown: list[Document], sources: Sources) -> Iterator[str]:
 def _people(shown: list[Document], sources: Sources, kinds: tuple[str, ...]) -> Iterator[str]:
     ticks = {f"{d['user_id']} {d['id']}": date.fromisoformat(d["state"]["tick"]) for d in shown}
     by_key = _unique(shown, "user_id", "id")
-    yield from _compared("user_analytics", by_key, expected_people(sources, kinds, ticks))
+    expected: dict[tuple[str, str], Document] = {}
+    for own in _by_person(sources):
+        expected |= expected_people(own, kinds, ticks)
+    yield from _compared("user_analytics", by_key, expected)
+
+
+def _by_person(sources: Sources) -> Iterator[Sources]:
+    """Yield the sources of each person alone: a person's documents follow from nothing else."""
+    interactions = grouped(sources.interactions, lambda d: d["user_id"])
+    sessions = grouped(sources.sessions, lambda s: s["user_id"])
+    for user in interactions.keys() | sessions.keys():
+        yield replace(sources, interactions=interactions.get(user, []), sessions=sessions.get(user, []))
 
 
 def _tiers(shown: list[Document], people: list[Document], sources: Sources) -> Iterator[str]:

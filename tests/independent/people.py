@@ -272,10 +272,11 @@ class TierMonth:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.favourites: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         self.returned: Counter[str] = Counter()
+        sessions_of = grouped(sources.sessions, lambda s: s["user_id"])
         for user, every in grouped(sources.interactions, lambda d: d["user_id"]).items():
             if user in sources.refused:
                 continue
-            sessions = [s for s in sources.sessions if s["user_id"] == user]
+            sessions = sessions_of.get(user, [])
             here = [at(d).date() for d in of_month(every, month)]
             today = max([as_of, *here])
             before = [day for d in every if (day := at(d).date()) <= today]

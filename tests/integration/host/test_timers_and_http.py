@@ -125,6 +125,29 @@ async def test_a_timer_never_overlaps_itself_not_even_across_hosts(
     assert len(spans) >= 2
 
 
+async def test_an_administrator_runs_a_timer_out_of_schedule_and_a_stop_waits_for_it(
+    database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = app(trigger(), timer("0 0 0 1 1 *", seconds=0.5))
+    async with (
+        hosting(folder, http_port=0, data_dir=tmp_path / "data") as host,
+        aiohttp.ClientSession() as web,
+    ):
+        key = json.loads((tmp_path / "data" / "host-keys.json").read_text())["masterKey"]
+        url = f"http://127.0.0.1:{host.http_port}/admin/functions/"
+
+        async def run(name: str, **headers: str) -> int:
+            async with web.post(url + name, json={"input": ""}, headers=headers) as answer:
+                return answer.status
+
+        assert await run("tick") == 401
+        assert await run("nothing", **{"x-functions-key": key}) == 404
+        assert await run("tick", **{"x-functions-key": key}) == 202
+    printed = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [entry["past_due"] for entry in printed if "tick" in entry] == [False]
+    assert sum("tock" in entry for entry in printed) == 1
+
+
 async def test_http_with_keys_from_the_keys_file(
     database: Database, recorder: Recorder, app: AppWriter, tmp_path: Path
 ) -> None:

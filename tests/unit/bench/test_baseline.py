@@ -112,7 +112,7 @@ async def test_both_compute_the_same_totals(contest: Contest) -> None:
 
 async def test_a_history_counted_ahead_is_what_processing_would_have_left(contest: Contest) -> None:
     for contender in (contest.fleet, contest.baseline):
-        assert await count_history(contender, SCALE, 1) == 24
+        await count_history(contender, SCALE.history())
         await measure_segment(contest.server, contender, contest.traffic, CHANGES)
     await contest.fleet.refresh(everything=True)
     fleet, baseline = await views(contest.fleet), await views(contest.baseline)
@@ -120,7 +120,7 @@ async def test_a_history_counted_ahead_is_what_processing_would_have_left(contes
     totals = {
         key: person["interaction_metrics"]["total_interactions"] for key, person in baseline.people.items()
     }
-    assert sum(totals.values()) == 4 * (CHANGES + 24)
+    assert sum(totals.values()) == 4 * (CHANGES + SCALE.history().interactions)
     assert totals == {
         key: person["interaction_metrics"]["total_interactions"] for key, person in fleet.people.items()
     }

@@ -14,12 +14,14 @@ from azure.cosmos.aio import CosmosClient
 from rich.console import Console
 
 from bench import local_server
+from bench.aims import verdicts
+from bench.figures import Figures
 from bench.load import ITEM_BYTES, Task, encode, item
 from bench.load_client import ClientProcess
 from bench.load_figures import LoadFigures, Rate, ServerFigures
-from bench.load_report import load_table, load_verdicts
+from bench.load_report import load_table
 from bench.local_server import LoadPlan, measure_local_server
-from bench.report import print_load
+from bench.report import print_report
 from local.processes import StackError
 from tests.cosmos_server import running_server
 
@@ -122,7 +124,8 @@ def test_what_was_not_possible_is_null_with_its_reason() -> None:
     ],
 )
 def test_aims_are_met_or_not(ours: ServerFigures, met: list[bool]) -> None:
-    assert [reached for reached, _ in load_verdicts(_figures(ours))] == met
+    figures = Figures("2 cores", "2026-01-01T00:00:00+00:00", 60.0, False, load=_figures(ours))
+    assert [verdict.met for verdict in verdicts(figures)] == met
     console = Console(record=True, width=120, file=StringIO())
-    print_load(_figures(ours), console)
+    print_report(figures, console)
     assert console.export_text().count("not met") == met.count(False)

@@ -43,6 +43,7 @@ class Client:
         max_outstanding: int = 10,
         cors: CorsPolicy | None = None,
     ) -> None:
+        self.requested: list[str] = []
         self.app = HttpApp(
             Router(list(functions)),
             Invoker(timeout=None, threads=1),
@@ -52,8 +53,13 @@ class Client:
             max_concurrent=1,
             max_outstanding=max_outstanding,
             status=lambda: {"state": "Running"},
+            run_timer=self._run_timer,
             cors=cors,
         )
+
+    def _run_timer(self, name: str) -> bool:
+        self.requested.append(name)
+        return name == "known"
 
     async def send(
         self,
@@ -333,3 +339,22 @@ def test_cors_that_cannot_be_used_is_named(tmp_path: Path, host: Any, word: str 
         return
     with pytest.raises(HostStartError, match=word):
         load_cors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "status", "requested"),
+    [
+        ("known", KEYS.master, 202, ["known"]),
+        ("unknown", KEYS.master, 404, ["unknown"]),
+        ("known", KEYS.function, 401, []),
+        ("known", "", 401, []),
+    ],
+)
+async def test_a_timer_runs_on_request_of_whoever_has_the_master_key(
+    name: str, key: str, status: int, requested: list[str]
+) -> None:
+    client = Client()
+    found, _, _ = await client.send(
+        f"/admin/functions/{name}", method="POST", headers=[("x-functions-key", key)]
+    )
+    assert (found, client.requested) == (status, requested)
