@@ -1,0 +1,45 @@
+"""The database that the first layout's last release filled: see :mod:`tests.data.make_release_1`."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+from azure.cosmos.aio import DatabaseProxy
+
+from tests.data.make_release_1 import AS_OF, DATA, SHARDS
+
+__all__ = ["AS_OF", "SHARDS", "documents", "load"]
+
+Document = dict[str, Any]
+
+CONCURRENT_WRITES = 16
+
+
+@cache
+def documents() -> dict[str, list[Document]]:
+    """Return the documents by container. ``_ts`` tells when each was written."""
+    found: defaultdict[str, list[Document]] = defaultdict(list)
+    with gzip.open(DATA, "rt") as lines:
+        for row in map(json.loads, lines):
+            found[row["container"]].append(row["body"])
+    return dict(found)
+
+
+async def load(database: DatabaseProxy) -> None:
+    """Write all documents. The containers exist. Each document is written now, as far as the server knows."""
+    slots = asyncio.Semaphore(CONCURRENT_WRITES)
+
+    async def write(container: str, document: Document) -> None:
+        body = {name: value for name, value in document.items() if name != "_ts"}
+        async with slots:
+            await database.get_container_client(container).upsert_item(body)
+
+    async with asyncio.TaskGroup() as group:
+        for container, found in documents().items():
+            for document in found:
+                group.create_task(write(container, document))
