@@ -1,14 +1,14 @@
-"""The record of generations: the number of shards of each, and whether it has counted everything.
+"""The record of generations: shards and layout of each, when it began, and whether it has counted everything.
 
-Settings alone do not show that the number of shards was changed under a generation with state. The fold would
-then look for people in other shards and count them twice. The fleet therefore records a generation when it
-begins.
+Settings alone do not show that the number of shards was changed under a generation with state, or that a
+release with another layout of the state counted it. The fold would look for people in other shards, or under
+other ids, and count them twice. The fleet therefore records a generation when it begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,13 @@ from shared.settings import Settings
 MARGIN_DAYS = 35
 """Margin of a generation whose record does not state it."""
 
+LAYOUT = 2
+"""Number of the layout of ``view_state`` that this release reads and writes. A change of ids, keys or stored
+fields that an earlier release's state does not have needs the next number, and so a new generation."""
+
+FIRST_LAYOUT = 1
+"""Layout of a generation whose record does not name one: the release that began it did not know layouts."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -31,11 +38,13 @@ class Generation:
 
     shards: int
     began: int
-    """Time of its beginning, in seconds since the epoch."""
+    """Time of its beginning, in seconds since the epoch (UTC)."""
     complete: bool
     """Whether everything written before its beginning is counted. Only then may its figures be published."""
     margin_days: int = MARGIN_DAYS
     """Days by which its state outlives the sources: see :class:`~shared.ledger.retention.Retention`."""
+    layout: int = LAYOUT
+    """Layout of its state in ``view_state``."""
 
 
 class Generations:
@@ -55,9 +64,20 @@ class Generations:
         Raises
         ------
         SettingsError
-            The generation began with another number of shards, or a later generation has replaced it.
+            The generation began with another number of shards or another layout of the state, or a later
+            generation has replaced it.
         """
-        return self._validated(_decode(await self._document.read()))
+        return self._validated(await self.recorded())
+
+    async def recorded(self) -> dict[int, Generation]:
+        """Return all recorded generations, by number.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        return _decode(await self._document.read())
 
     async def begin(self) -> Generation:
         """Return the generation of the settings. Record it if it is new.
@@ -112,6 +132,13 @@ class Generations:
 
     def _validated(self, known: dict[int, Generation]) -> Generation | None:
         generation = known.get(self._number)
+        if generation is not None and generation.layout != LAYOUT:
+            release = "an earlier release" if generation.layout < LAYOUT else "a later release"
+            raise SettingsError(
+                f"The setting FLEET_GENERATION is {self._number}, but generation {self._number} was counted "
+                f"by {release} (layout {generation.layout} of the state; this release has {LAYOUT}): set it "
+                f"to {max(known) + 1} to count everything again, see docs/how-to/start-a-new-generation.md."
+            )
         if generation is not None and generation.shards != self._shards:
             raise SettingsError(
                 f"The setting FLEET_SHARDS is {self._shards}, but generation {self._number} was begun with "
@@ -145,12 +172,13 @@ class Generations:
 def _decode(stored: dict[str, Any] | None) -> dict[int, Generation]:
     if stored is None:
         return {}
-    return {
-        int(number): Generation(
-            value["shards"], value["began"], value["complete"], value.get("margin_days", MARGIN_DAYS)
-        )
-        for number, value in stored["generations"].items()
-    }
+    return {int(number): _decode_one(value) for number, value in stored["generations"].items()}
+
+
+def _decode_one(stored: dict[str, Any]) -> Generation:
+    """Read a record. A release that did not know a field has left it out; a later one may have others."""
+    known = {field.name for field in fields(Generation)}
+    return Generation(**{"layout": FIRST_LAYOUT} | {n: v for n, v in stored.items() if n in known})
 
 
 def _encode(generations: dict[int, Generation]) -> dict[str, Any]:
