@@ -45,6 +45,16 @@ class Generation:
     """Days by which its state outlives the sources: see :class:`~shared.ledger.retention.Retention`."""
     layout: int = LAYOUT
     """Layout of its state in ``view_state``."""
+    completed: int | None = None
+    """When it became complete, in seconds since the epoch (UTC). None before, and if it was not recorded."""
+
+    @property
+    def counted(self) -> int:
+        """When its first count of the sources ended, in seconds since the epoch; its beginning until then.
+
+        What the sources still hold at this time, the generation has counted.
+        """
+        return self.began if self.completed is None else self.completed
 
 
 class Generations:
@@ -56,7 +66,7 @@ class Generations:
         self._shards = settings.shards
         self._margin_days = settings.state_margin_days
         self._clock = clock
-        self._complete = False
+        self._complete: Generation | None = None
 
     async def check(self) -> Generation | None:
         """Compare the settings with the record; return the generation, None if it has not begun.
@@ -100,14 +110,24 @@ class Generations:
             return True
 
         generation = await self._update(change)
-        self._complete = generation.complete
+        self._complete = generation if generation.complete else None
         return generation
 
     async def is_complete(self) -> bool:
         """Return whether the figures of this generation may be published. Reads the record until they may."""
-        if not self._complete:
+        return await self.completed() is not None
+
+    async def completed(self) -> Generation | None:
+        """Return the generation if its figures may be published, None before. Reads the record until then.
+
+        Raises
+        ------
+        SettingsError
+            As :meth:`check`.
+        """
+        if self._complete is None:
             generation = await self.check()
-            self._complete = generation is not None and generation.complete
+            self._complete = generation if generation is not None and generation.complete else None
         return self._complete
 
     async def complete(self) -> None:
@@ -117,11 +137,11 @@ class Generations:
             generation = self._validated(known)
             if generation is None:
                 raise ValueError(f"generation {self._number} has not begun")
-            known[self._number] = replace(generation, complete=True)
+            now = int(self._clock.timestamp())
+            known[self._number] = replace(generation, complete=True, completed=now)
             return not generation.complete
 
-        await self._update(change)
-        self._complete = True
+        self._complete = await self._update(change)
 
     def incomplete_error(self) -> GenerationIncompleteError:
         """Return the error for a caller that requests figures of an incomplete generation."""

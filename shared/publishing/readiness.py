@@ -1,4 +1,4 @@
-"""Which documents may be published: those of complete generations, in views that count everything."""
+"""Which documents may be published: of complete generations, views that count everything, whole periods."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.ledger.generations import Generations
 from shared.publishing.plan import DocumentKey
+from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
 from shared.views import VIEWS
 
@@ -53,10 +54,11 @@ class ViewReadiness:
         self._ready: frozenset[str] = frozenset()
 
     async def held_back(self, documents: Sequence[DocumentKey]) -> frozenset[DocumentKey]:
-        """Return the documents that may not be written now; they may be deleted.
+        """Return the documents that may not be written now. Only a refusal deletes them.
 
         While the generation is incomplete, all are held back: partial figures never replace those of an
-        earlier generation. Once it is complete, the documents of views that are not ready are held back.
+        earlier generation. Once it is complete, the documents of views that are not ready are held back, and
+        for good the documents of periods that the sources no longer held whole: see :mod:`whole_periods`.
 
         Raises
         ------
@@ -65,11 +67,16 @@ class ViewReadiness:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        if not await self._generations.is_complete():
+        generation = await self._generations.completed()
+        if generation is None:
             _log.info("views_held_back", documents=len(documents))
             return frozenset(documents)
         ready = await self.ready()
-        return frozenset(document for document in documents if document.view not in ready)
+        return frozenset(
+            document
+            for document in documents
+            if document.view not in ready or not _is_whole(document, generation.counted)
+        )
 
     async def require_complete(self) -> None:
         """Raise unless the generation is complete.
@@ -125,6 +132,15 @@ class ViewReadiness:
                 lambda known: _encode(_decode(None)) if known is None else None
             )
         return _decode(stored)
+
+
+def _is_whole(document: DocumentKey, counted: int) -> bool:
+    """Return whether the sources held the document's period whole. The publisher reports malformed keys."""
+    try:
+        first = first_day(document.key)
+    except ValueError:
+        return True
+    return publishable(VIEWS[document.view].sources, first, counted)
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _State:

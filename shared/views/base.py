@@ -102,6 +102,9 @@ class View(Protocol):
     skip_unchanged: bool
     """Whether a document is not rewritten if a newer state gives the same content. For views in which one
     change of state affects many documents and changes the content of few."""
+    sources: frozenset[str]
+    """Containers of the source documents that it is computed from. The one that keeps its documents for the
+    shortest time decides which periods a generation may publish."""
 
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""
@@ -134,6 +137,7 @@ class View(Protocol):
 class ViewDefaults:
     """Defaults of a view of which all documents of a key are rendered each time."""
 
+    sources: frozenset[str]
     skip_unchanged = False
 
     def document_set(self, key: str) -> DocumentSet | None:

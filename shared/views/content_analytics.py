@@ -37,6 +37,7 @@ class ContentAnalytics(ClocklessView):
 
     name = NAME
     container = NAME
+    sources = frozenset({"user_interactions"})
     schedule = Schedule.HOURLY
     skip_unchanged = True
 

@@ -32,6 +32,7 @@ class ContentPopularity(ClocklessView):
     """One document per day, ``20250805``, or ISO week, ``2025W32``. It compares with the period before."""
 
     container = NAME
+    sources = frozenset({"user_interactions"})
     schedule = Schedule.HOURLY
     skip_unchanged = True
 

@@ -29,6 +29,7 @@ class IncidentsByContent(ClocklessView):
 
     name = NAME
     container = NAME
+    sources = frozenset({"abuse_incidents", "user_interactions"})
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ class UserAnalytics:
     """
 
     container = CONTAINER
+    sources = frozenset({"user_interactions", "user_sessions"})
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from typer.testing import CliRunner
 
 from functions import runtime
 from ops.__main__ import cli
+from shared.clock import SYSTEM_CLOCK
 from shared.errors import SettingsError
 from shared.fleet import Fleet, connected_fleet
 from shared.settings import Settings
@@ -127,7 +127,7 @@ def test_containers_are_created_once(server: ServerProcess, monkeypatch: pytest.
 async def test_what_the_clock_publishes_is_held_back_too_and_comes_whole_afterwards(
     feed: Feed, settings: Settings
 ) -> None:
-    now = datetime.now(UTC).isoformat()
+    now = SYSTEM_CLOCK.now().isoformat()
     await feed.write(*(interaction(id=f"i{n}", timestamp=now) for n in range(4)))
     await feed.deliver()
     await publish_by_the_clock(feed.fleet)

@@ -40,7 +40,9 @@ def stored(state: FakeContainer) -> Any:
 
 async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:
     assert await generations(state).begin() == Generation(shards=64, began=BEGAN, complete=True)
-    assert stored(state) == {"1": {"shards": 64, "began": BEGAN, "complete": True, "layout": LAYOUT}}
+    assert stored(state) == {
+        "1": {"shards": 64, "began": BEGAN, "complete": True, "layout": LAYOUT, "completed": None}
+    }
     state.requests.clear()
     again = generations(state)
     await again.begin()
@@ -90,7 +92,15 @@ async def test_completing_does_not_change_when_or_how_a_generation_began(state: 
     second = generations(state, generation=2, shards=8)
     begun = await second.begin()
     await second.complete()
-    assert (await second.recorded())[2] == replace(begun, complete=True)
+    done = replace(begun, complete=True, completed=BEGAN)
+    assert (await second.recorded())[2] == await second.completed() == done
+    assert await generations(state, generation=2, shards=8).completed() == done
+
+
+async def test_what_a_generation_counted_is_what_the_sources_held_when_it_was_complete() -> None:
+    begun = Generation(shards=64, began=BEGAN, complete=False)
+    assert begun.counted == BEGAN
+    assert replace(begun, complete=True, completed=BEGAN + 90_000).counted == BEGAN + 90_000
 
 
 async def test_looking_writes_nothing(state: FakeContainer) -> None:
