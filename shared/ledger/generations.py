@@ -143,6 +143,25 @@ class Generations:
 
         self._complete = await self._update(change)
 
+    async def forget(self, number: int) -> None:
+        """Remove the record of an earlier generation, after its state was deleted.
+
+        Raises
+        ------
+        ValueError
+            The generation is not earlier than that of the settings.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        if number >= self._number:
+            raise ValueError(f"generation {number} is not earlier than {self._number}")
+
+        def without(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+            known = _decode(stored)
+            return None if known.pop(number, None) is None else _encode(known)
+
+        await self._document.update(without)
+
     def incomplete_error(self) -> GenerationIncompleteError:
         """Return the error for a caller that requests figures of an incomplete generation."""
         return GenerationIncompleteError(

@@ -66,6 +66,12 @@ REFUSING_PEOPLE = Query(
     "refusing_people",
     "SELECT c.key FROM c WHERE c.record.refused = true AND STARTSWITH(c.shard, @generation)",
 )
+IDS_OF_PARTITION = Query("ids_of_partition", "SELECT c.id FROM c")
+OTHER_PARTITIONS = Query(
+    "other_partitions",
+    f"SELECT c.shard FROM c WHERE NOT STARTSWITH(c.id, '{LEDGER}|') AND NOT STARTSWITH(c.id, '{PARTIAL}|')"
+    " AND STARTSWITH(c.shard, @generation)",
+)
 
 
 def _refusing_among(ids: Sequence[str]) -> Query:
@@ -174,6 +180,15 @@ class StateReader:
             rows = _keys(self._of_generation(query, generation, numbered("id", ids)))
             found += [user_id async for user_id in rows]
         return found
+
+    async def ids_of_partition(self, partition: str) -> AsyncIterator[str]:
+        """Yield the ids of all documents of a logical partition."""
+        async for row in run_query(self._container, IDS_OF_PARTITION, {}, partition_key=partition):
+            yield str(row["id"])
+
+    async def other_partitions(self, generation: int) -> set[str]:
+        """Return the partitions of a generation with documents other than ledger pages and partials."""
+        return {str(row["shard"]) async for row in self._of_generation(OTHER_PARTITIONS, generation, {})}
 
     def _in_shard(self, query: Query, shard: ShardId, values: Mapping[str, Any]) -> AsyncIterator[Item]:
         return run_query(self._container, query, values, partition_key=shard)
