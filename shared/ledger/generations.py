@@ -89,6 +89,17 @@ class Generations:
         """
         return _decode(await self._document.read())
 
+    async def before(self) -> tuple[int, Generation] | None:
+        """Return the latest complete generation before that of the settings, with its number.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        earlier = {n: one for n, one in (await self.recorded()).items() if n < self._number and one.complete}
+        return max(earlier.items(), default=None)
+
     async def begin(self) -> Generation:
         """Return the generation of the settings. Record it if it is new.
 
