@@ -1,4 +1,4 @@
-"""Make ``release_1.jsonl.gz``: a small database that an earlier release filled over fourteen months.
+"""Make ``release_1.jsonl.xz``: a small database that an earlier release filled over fourteen months.
 
 Run it from the project's folder, in a clone that has the release::
 
@@ -13,8 +13,8 @@ same release and the same seed give the same file.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -30,7 +30,7 @@ RELEASE = "1a4fa2e"
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[2]
-DATA = HERE.with_name("release_1.jsonl.gz")
+DATA = HERE.with_name("release_1.jsonl.xz")
 
 AS_OF = datetime(2025, 8, 20, 18, tzinfo=UTC)
 """When the copy is made: the moment at which a test continues."""
@@ -48,6 +48,11 @@ OVERRIDE = {
 """A price that an operator puts, after its date, so that interactions are priced again."""
 
 OVERRIDDEN = datetime(2025, 7, 30, tzinfo=UTC)
+
+EXPIRED = "expired:"
+
+Written = dict[tuple[str, str], dict[str, Any]]
+"""The latest version of each source document, by container and id."""
 
 SERVICES_OWN = ("_rid", "_self", "_attachments", "_lsn", "_etag")
 """System properties that mean nothing elsewhere. ``_ts`` is kept: it tells when a document was written."""
@@ -95,18 +100,20 @@ async def make(clock: Path) -> None:
                 database=client.get_database_client(settings.cosmos_database),
                 audit_database=other.get_database_client(settings.cosmos_database),
             )
-            await play(fleet, clock)
-            await dump(fleet)
+            written = await play(fleet, clock)
+            await dump(fleet, written)
 
 
-async def play(fleet: Any, clock: Path) -> None:
-    """Write the traffic at its times, and run the fleet in between."""
+async def play(fleet: Any, clock: Path) -> Written:
+    """Write the traffic at its times, and run the fleet in between. Return what was written."""
     from shared.pricing.table import parse_price
 
+    written: Written = {}
     for end, writes in groupby(traffic(), lambda write: step_of(write[0])):
         for moment, container, document in writes:
             stop_clock(clock, moment / 1000)
             await fleet.database.get_container_client(container).upsert_item(document)
+            written[container, document["id"]] = document
         stop_clock(clock, end.timestamp())
         if end > OVERRIDDEN:
             await fleet.prices.put(parse_price(OVERRIDE))
@@ -117,6 +124,7 @@ async def play(fleet: Any, clock: Path) -> None:
         await fleet.scheduled.publish_due(everything=True)
         await fleet.health.publish_windows()
         print(f"{end:%Y-%m-%d}", file=sys.stderr)
+    return written
 
 
 def stop_clock(clock: Path, at: float) -> None:
@@ -153,13 +161,22 @@ def step_of(moment: int) -> datetime:
     return AS_OF - (AS_OF - datetime.fromtimestamp(moment / 1000, UTC)) // STEP * STEP
 
 
-async def dump(fleet: Any) -> None:
-    """Write every document of every container but the leases, sorted, as lines of container and body."""
+async def dump(fleet: Any, written: Written) -> None:
+    """Write every document of every container but the leases, sorted, as lines of container and body.
+
+    Source documents that have expired follow in the container's name with ``expired:`` before it.
+    """
     rows = [row async for row in rows_of(fleet)]
+    held = {(row["container"], row["body"]["id"]) for row in rows}
+    rows += [
+        {"container": f"{EXPIRED}{container}", "body": document}
+        for (container, document_id), document in written.items()
+        if (container, document_id) not in held
+    ]
     rows.sort(key=lambda row: (row["container"], json.dumps(row["body"], sort_keys=True)))
     lines = (json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False) for row in rows)
     text = ("\n".join(lines) + "\n").replace(f"{Path.cwd()}/", "")  # in the traces of poison rows
-    DATA.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    DATA.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
     print(f"{len(rows)} documents, {DATA.stat().st_size} bytes", file=sys.stderr)
 
 
