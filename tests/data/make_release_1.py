@@ -42,7 +42,7 @@ STEP = timedelta(days=14)
 
 OVERRIDE = {
     "model": "gemini-2.5-flash",
-    "effective_from": "2025-07-01T00:00:00Z",
+    "effective_from": "2024-08-01T00:00:00Z",
     "tiers": [{"input_nano_usd_per_token": 400, "output_nano_usd_per_token": 3000}],
 }
 """A price that an operator puts, after its date, so that interactions are priced again."""
