@@ -136,11 +136,12 @@ class ViewReadiness:
 
 def _is_whole(document: DocumentKey, counted: int) -> bool:
     """Return whether the sources held the document's period whole. The publisher reports malformed keys."""
+    view = VIEWS[document.view]
     try:
-        first = first_day(document.key)
+        first = first_day(document.key, view.periods)
     except ValueError:
         return True
-    return publishable(VIEWS[document.view].sources, first, counted)
+    return publishable(view.sources, first, counted)
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _State:

@@ -36,12 +36,16 @@ def publishable(sources: Iterable[str], first: Day, counted: int) -> bool:
     return all(begin >= counted - lifetime + MARGIN_SECONDS for lifetime in lifetimes if lifetime > 0)
 
 
-def first_day(key: str) -> Day:
+def first_day(key: str, periods: int = 1) -> Day:
     """Return the first day that the documents of a view's key are computed from.
 
     A key is a day or the label of a period, with further parts after ``|``. A week is computed from the
-    months in which it lies, since the state of people is kept by month. Limit: a document that compares with
-    the period before it is published even if the sources did not hold that period whole.
+    months in which it lies, since the state of people is kept by month.
+
+    Parameters
+    ----------
+    periods
+        Number of consecutive periods that a document is computed from, its own included.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def first_day(key: str) -> Day:
         The key names no period.
     """
     label = key.partition("|")[0]
-    if "-" in label:
-        return period_of("daily", Day(label)).first
-    return monthly(parse_period(label).months()[0]).first if "W" in label else parse_period(label).first
+    period = period_of("daily", Day(label)) if "-" in label else parse_period(label)
+    for _ in range(periods - 1):
+        period = period.before()
+    return monthly(period.months()[0]).first if period.kind == "weekly" else period.first

@@ -105,6 +105,8 @@ class View(Protocol):
     sources: frozenset[str]
     """Containers of the source documents that it is computed from. The one that keeps its documents for the
     shortest time decides which periods a generation may publish."""
+    periods: int
+    """Number of consecutive periods that a document is computed from: 2 if it compares with the one before."""
 
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""
@@ -138,6 +140,7 @@ class ViewDefaults:
     """Defaults of a view of which all documents of a key are rendered each time."""
 
     sources: frozenset[str]
+    periods = 1
     skip_unchanged = False
 
     def document_set(self, key: str) -> DocumentSet | None:

@@ -38,6 +38,7 @@ class ContentAnalytics(ClocklessView):
     name = NAME
     container = NAME
     sources = frozenset({"user_interactions"})
+    periods = 2
     schedule = Schedule.HOURLY
     skip_unchanged = True
 

@@ -33,6 +33,7 @@ class ContentPopularity(ClocklessView):
 
     container = NAME
     sources = frozenset({"user_interactions"})
+    periods = 2
     schedule = Schedule.HOURLY
     skip_unchanged = True
 

@@ -67,6 +67,7 @@ class UserAnalytics:
 
     container = CONTAINER
     sources = frozenset({"user_interactions", "user_sessions"})
+    periods = 1
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind
