@@ -106,7 +106,7 @@ class View(Protocol):
     """Containers of the source documents that it is computed from. The one that keeps its documents for the
     shortest time decides which periods a generation may publish."""
     periods: int
-    """Number of consecutive periods that a document is computed from: 2 if it compares with the one before."""
+    """Number of consecutive periods that it is computed from: 2 if it compares with the period before."""
 
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""

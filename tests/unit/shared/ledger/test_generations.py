@@ -10,7 +10,7 @@ import pytest
 
 from shared.cosmos import retries
 from shared.errors import SettingsError
-from shared.ledger.generations import LAYOUT, Generation, Generations
+from shared.ledger.generations import LAYOUT, MARGIN_DAYS, Generation, Generations
 from shared.ledger.shards import shard_of
 from shared.settings import Settings, load_settings
 from tests.fake_clock import FakeClock
@@ -40,9 +40,8 @@ def stored(state: FakeContainer) -> Any:
 
 async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:
     assert await generations(state).begin() == Generation(shards=64, began=BEGAN, complete=True)
-    assert stored(state) == {
-        "1": {"shards": 64, "began": BEGAN, "complete": True, "layout": LAYOUT, "completed": None}
-    }
+    record = {"shards": 64, "layout": LAYOUT, "began": BEGAN, "complete": True, "completed": None}
+    assert stored(state) == {"1": record | {"margin_days": MARGIN_DAYS}}
     state.requests.clear()
     again = generations(state)
     await again.begin()
