@@ -9,8 +9,9 @@ import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import DAY
 from shared.cosmos.control import ControlDocument, Scope
-from shared.ledger.generations import Generations
+from shared.ledger.generations import MARGIN_DAYS, Generation, Generations
 from shared.publishing.plan import DocumentKey
 from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
@@ -75,7 +76,7 @@ class ViewReadiness:
         return frozenset(
             document
             for document in documents
-            if document.view not in ready or not _is_whole(document, generation.counted)
+            if document.view not in ready or not _is_whole(document, generation)
         )
 
     async def require_complete(self) -> None:
@@ -134,14 +135,19 @@ class ViewReadiness:
         return _decode(stored)
 
 
-def _is_whole(document: DocumentKey, counted: int) -> bool:
-    """Return whether the sources held the document's period whole. The publisher reports malformed keys."""
+def _is_whole(document: DocumentKey, generation: Generation) -> bool:
+    """Return whether the sources held the document's period whole. The publisher reports malformed keys.
+
+    A margin above the default tells that documents are written long after their own time, such as imported
+    history: the sources hold them for that much longer after it.
+    """
     view = VIEWS[document.view]
     try:
         first = first_day(document.key, view.periods)
     except ValueError:
         return True
-    return publishable(view.sources, first, counted)
+    written_later = max(0, generation.margin_days - MARGIN_DAYS) * DAY
+    return publishable(view.sources, first, generation.counted - written_later)
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _State:

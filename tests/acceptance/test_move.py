@@ -50,6 +50,7 @@ async def test_an_installation_moves_from_the_first_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEET_GENERATION", "2")
+    monkeypatch.setenv("FLEET_STATE_MARGIN_DAYS", "35")
     monkeypatch.setitem(PER_MILLION_USD, "gemini-2.5-flash", (0.4, 3.0))  # the operator's price
     with moved_clock(release_1.AS_OF):
         async with running_fleet(tmp_path, instances=0) as fleet, AsyncExitStack() as hosts:

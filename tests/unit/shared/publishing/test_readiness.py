@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import GenerationIncompleteError
-from shared.ledger.generations import Generations
+from shared.ledger.generations import MARGIN_DAYS, Generations
 from shared.publishing.plan import DocumentKey
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
@@ -23,10 +23,12 @@ class World:
     def __init__(self) -> None:
         self.fleet_state = FakeContainer("scope")
         self.now = 0.0
+        self.margin_days = MARGIN_DAYS
         self.began = datetime(2025, 8, 20, 18, tzinfo=UTC)
 
     def generations(self, generation: int = 1) -> Generations:
-        settings, clock = Settings(FLEET_GENERATION=generation), FakeClock(lambda: self.began)
+        settings = Settings(FLEET_GENERATION=generation, FLEET_STATE_MARGIN_DAYS=self.margin_days)
+        clock = FakeClock(lambda: self.began)
         return Generations(self.fleet_state, settings, clock=clock)  # type: ignore[arg-type]
 
     async def readiness(self, generation: int = 1) -> ViewReadiness:
@@ -108,6 +110,14 @@ async def test_a_count_that_took_long_moves_the_first_whole_period() -> None:
     assert await readiness.held_back([DocumentKey("daily_metrics", "2025-05-26"), DAY]) == {
         DocumentKey("daily_metrics", "2025-05-26")
     }
+
+
+async def test_history_that_was_imported_is_published_as_far_back_as_the_margin_says() -> None:
+    world = World()
+    world.margin_days += 60
+    readiness = await world.readiness()
+    edge = [DocumentKey("daily_metrics", "2025-03-24"), DocumentKey("daily_metrics", "2025-03-25")]
+    assert await readiness.held_back(edge) == {edge[0]}
 
 
 async def test_a_malformed_key_is_left_to_the_publisher_which_names_it() -> None:
