@@ -169,11 +169,12 @@ class FakeContainer:
     ) -> AsyncIterator[Any]:
         await self._begin("query")
         values = {parameter["name"].removeprefix("@"): parameter["value"] for parameter in parameters or ()}
-        answer = ANSWERS[query.name]
+        answer, left = ANSWERS[query.name], values.get("limit", len(self.items))
         for (key, _id), item in sorted(self.items.items()):
-            if partition_key is None or key == partition_key:
+            if left and (partition_key is None or key == partition_key):
                 row = answer(item, values)
                 if row is not None:
+                    left -= 1
                     yield copy.deepcopy(row)
         self.fault("query", "after")
 
@@ -223,7 +224,7 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
             and item["shard"].startswith(values["generation"])
         )
     ),
-    "pages_written_since": _when(
+    "pages_from": _when(
         lambda item, values: (
             values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"]
         )
