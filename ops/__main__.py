@@ -24,6 +24,7 @@ from ops.console import (
     run,
 )
 from ops.fields import fields_page
+from ops.generations import generations_cli
 from ops.scores import scores_page
 from ops.views import views_cli
 from shared.cosmos.client import connect
@@ -43,6 +44,7 @@ cli.add_typer(poison_cli, name="poison")
 cli.add_typer(prices_cli, name="prices")
 cli.add_typer(containers_cli, name="containers")
 cli.add_typer(views_cli, name="views")
+cli.add_typer(generations_cli, name="generations")
 
 By = Annotated[str, typer.Option("--by", help="Who decides; written into the row.")]
 RowId = Annotated[str, typer.Argument(help="Id of the row, poison_…")]

@@ -13,6 +13,7 @@
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
     │   ├── UnknownViewError
     │   ├── GenerationIncompleteError
+    │   ├── GenerationNeededError
     │   ├── PoisonNotFoundError
     │   ├── PoisonChangedError
     │   ├── ReplayError
@@ -94,6 +95,10 @@ class UnknownViewError(RefusedError):
 
 class GenerationIncompleteError(RefusedError):
     """This generation has not counted everything yet. Its figures would replace earlier ones."""
+
+
+class GenerationNeededError(RefusedError):
+    """The state of this generation may not be removed. The message says why."""
 
 
 class PoisonNotFoundError(RefusedError):

@@ -19,6 +19,7 @@ from shared.ledger.retention import Retention
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
 from shared.maintenance.rebuild import Rebuilder
+from shared.maintenance.remove_generation import GenerationRemover
 from shared.maintenance.replay import Replayer
 from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
@@ -80,6 +81,9 @@ class Fleet:
             clock=clock,
         )
         self.readiness = ViewReadiness(fleet_state, settings, generations=self.generations, clock=clock)
+        self.remover = GenerationRemover(
+            state=state, fleet_state=fleet_state, generations=self.generations, settings=settings
+        )
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
             state=state,

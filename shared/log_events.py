@@ -11,6 +11,7 @@ LOG_EVENTS = {
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
     "generation_complete": "a generation has counted everything; its figures are published from now on",
     "generation_recorded": "fleet_state recorded a generation: that it began, or that it is complete",
+    "generation_removed": "the state of an earlier generation was deleted; with counts and cost",
     "health_held_back": "system_health is not published: the generation is not complete",
     "health_refreshed": "system_health was published",
     "most_of_batch_failed": "most of a batch failed in the fold: the batch is retried, not poisoned",

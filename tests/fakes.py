@@ -62,12 +62,14 @@ class FakeContainer:
         self.items[item[self._key], item["id"]] = stored
         return Stored(copy.deepcopy(stored))
 
-    async def delete_item(self, item_id: str, partition_key: str, *, etag: str, **_: Any) -> None:
+    async def delete_item(
+        self, item_id: str, partition_key: str, *, etag: str | None = None, **_: Any
+    ) -> None:
         await self._begin("delete")
         current = self.items.get((partition_key, item_id))
         if current is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
-        if current["_etag"] != etag:
+        if etag is not None and current["_etag"] != etag:
             raise CosmosAccessConditionFailedError(status_code=412, message="changed")
         del self.items[partition_key, item_id]
         self.fault("delete", "after")
@@ -132,14 +134,21 @@ class FakeContainer:
                 raise CosmosBatchOperationError(
                     error_index=index, headers={}, status_code=status, message="batch", operation_responses=[]
                 )
-        results = [
-            {"statusCode": 200, "eTag": self._store(operation[1][-1])["_etag"]} for operation in operations
-        ]
+        results = [self._execute(operation, partition_key) for operation in operations]
         self.fault("batch", "after")
         return results
 
+    def _execute(self, operation: tuple[Any, ...], partition_key: str) -> dict[str, Any]:
+        kind, arguments, *_ = operation
+        if kind == "delete":
+            del self.items[partition_key, arguments[0]]
+            return {"statusCode": 204}
+        return {"statusCode": 200, "eTag": self._store(arguments[-1])["_etag"]}
+
     def _refusal(self, operation: tuple[Any, ...], partition_key: str) -> int:
         kind, arguments, *options = operation
+        if kind == "delete":
+            return 0 if (partition_key, arguments[0]) in self.items else 404
         body = arguments[-1]
         assert body[self._key] == partition_key
         current = self.items.get((partition_key, body["id"]))
@@ -160,11 +169,12 @@ class FakeContainer:
     ) -> AsyncIterator[Any]:
         await self._begin("query")
         values = {parameter["name"].removeprefix("@"): parameter["value"] for parameter in parameters or ()}
-        answer = ANSWERS[query.name]
+        answer, left = ANSWERS[query.name], values.get("limit", len(self.items))
         for (key, _id), item in sorted(self.items.items()):
-            if partition_key is None or key == partition_key:
+            if left and (partition_key is None or key == partition_key):
                 row = answer(item, values)
                 if row is not None:
+                    left -= 1
                     yield copy.deepcopy(row)
         self.fault("query", "after")
 
@@ -214,7 +224,7 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
             and item["shard"].startswith(values["generation"])
         )
     ),
-    "pages_written_since": _when(
+    "pages_from": _when(
         lambda item, values: (
             values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"]
         )
@@ -278,6 +288,17 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         )
     ),
     "vectors": _when(lambda *_: True),
+    "ids_of_partition": _when(lambda *_: True, "id"),
+    "other_partitions": _when(
+        lambda item, values: (
+            not item["id"].startswith(("ledger|", "partial|"))
+            and item["shard"].startswith(values["generation"])
+        ),
+        "shard",
+    ),
+    "generation_records": _when(
+        lambda item, _: item["scope"] not in ("generations", "prices"), "id", "scope"
+    ),
     "documents_of_sets": _when(_in_document_sets),
     "price_overrides": _when(lambda *_: True),
 }

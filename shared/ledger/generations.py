@@ -1,14 +1,14 @@
-"""The record of generations: the number of shards of each, and whether it has counted everything.
+"""The record of generations: shards and layout of each, when it began, and whether it has counted everything.
 
-Settings alone do not show that the number of shards was changed under a generation with state. The fold would
-then look for people in other shards and count them twice. The fleet therefore records a generation when it
-begins.
+Settings alone do not show that the number of shards was changed under a generation with state, or that a
+release with another layout of the state counted it. The fold would look for people in other shards, or under
+other ids, and count them twice. The fleet therefore records a generation when it begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import structlog
@@ -22,6 +22,13 @@ from shared.settings import Settings
 MARGIN_DAYS = 35
 """Margin of a generation whose record does not state it."""
 
+LAYOUT = 2
+"""Number of the layout of ``view_state`` that this release reads and writes. A change of ids, keys or stored
+fields that an earlier release's state does not have needs the next number, and so a new generation."""
+
+FIRST_LAYOUT = 1
+"""Layout of a generation whose record does not name one: the release that began it did not know layouts."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -31,11 +38,23 @@ class Generation:
 
     shards: int
     began: int
-    """Time of its beginning, in seconds since the epoch."""
+    """Time of its beginning, in seconds since the epoch (UTC)."""
     complete: bool
     """Whether everything written before its beginning is counted. Only then may its figures be published."""
     margin_days: int = MARGIN_DAYS
     """Days by which its state outlives the sources: see :class:`~shared.ledger.retention.Retention`."""
+    layout: int = LAYOUT
+    """Layout of its state in ``view_state``."""
+    completed: int | None = None
+    """When it became complete, in seconds since the epoch (UTC). None before, and if it was not recorded."""
+
+    @property
+    def counted(self) -> int:
+        """When its first count of the sources ended, in seconds since the epoch; its beginning until then.
+
+        What the sources still hold at this time, the generation has counted.
+        """
+        return self.began if self.completed is None else self.completed
 
 
 class Generations:
@@ -47,7 +66,7 @@ class Generations:
         self._shards = settings.shards
         self._margin_days = settings.state_margin_days
         self._clock = clock
-        self._complete = False
+        self._complete: Generation | None = None
 
     async def check(self) -> Generation | None:
         """Compare the settings with the record; return the generation, None if it has not begun.
@@ -55,9 +74,31 @@ class Generations:
         Raises
         ------
         SettingsError
-            The generation began with another number of shards, or a later generation has replaced it.
+            The generation began with another number of shards or another layout of the state, or a later
+            generation has replaced it.
         """
-        return self._validated(_decode(await self._document.read()))
+        return self._validated(await self.recorded())
+
+    async def recorded(self) -> dict[int, Generation]:
+        """Return all recorded generations, by number.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        return _decode(await self._document.read())
+
+    async def before(self) -> tuple[int, Generation] | None:
+        """Return the latest complete generation before that of the settings, with its number.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        earlier = {n: one for n, one in (await self.recorded()).items() if n < self._number and one.complete}
+        return max(earlier.items(), default=None)
 
     async def begin(self) -> Generation:
         """Return the generation of the settings. Record it if it is new.
@@ -80,14 +121,24 @@ class Generations:
             return True
 
         generation = await self._update(change)
-        self._complete = generation.complete
+        self._complete = generation if generation.complete else None
         return generation
 
     async def is_complete(self) -> bool:
         """Return whether the figures of this generation may be published. Reads the record until they may."""
-        if not self._complete:
+        return await self.completed() is not None
+
+    async def completed(self) -> Generation | None:
+        """Return the generation if its figures may be published, None before. Reads the record until then.
+
+        Raises
+        ------
+        SettingsError
+            As :meth:`check`.
+        """
+        if self._complete is None:
             generation = await self.check()
-            self._complete = generation is not None and generation.complete
+            self._complete = generation if generation is not None and generation.complete else None
         return self._complete
 
     async def complete(self) -> None:
@@ -97,11 +148,30 @@ class Generations:
             generation = self._validated(known)
             if generation is None:
                 raise ValueError(f"generation {self._number} has not begun")
-            known[self._number] = replace(generation, complete=True)
+            now = int(self._clock.timestamp())
+            known[self._number] = replace(generation, complete=True, completed=now)
             return not generation.complete
 
-        await self._update(change)
-        self._complete = True
+        self._complete = await self._update(change)
+
+    async def forget(self, number: int) -> None:
+        """Remove the record of an earlier generation, after its state was deleted.
+
+        Raises
+        ------
+        ValueError
+            The generation is not earlier than that of the settings.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer, through all retries.
+        """
+        if number >= self._number:
+            raise ValueError(f"generation {number} is not earlier than {self._number}")
+
+        def without(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+            known = _decode(stored)
+            return None if known.pop(number, None) is None else _encode(known)
+
+        await self._document.update(without)
 
     def incomplete_error(self) -> GenerationIncompleteError:
         """Return the error for a caller that requests figures of an incomplete generation."""
@@ -112,6 +182,13 @@ class Generations:
 
     def _validated(self, known: dict[int, Generation]) -> Generation | None:
         generation = known.get(self._number)
+        if generation is not None and generation.layout != LAYOUT:
+            release = "an earlier release" if generation.layout < LAYOUT else "a later release"
+            raise SettingsError(
+                f"The setting FLEET_GENERATION is {self._number}, but generation {self._number} was counted "
+                f"by {release} (layout {generation.layout} of the state; this release has {LAYOUT}): set it "
+                f"to {max(known) + 1} to count everything again, see docs/how-to/start-a-new-generation.md."
+            )
         if generation is not None and generation.shards != self._shards:
             raise SettingsError(
                 f"The setting FLEET_SHARDS is {self._shards}, but generation {self._number} was begun with "
@@ -145,12 +222,13 @@ class Generations:
 def _decode(stored: dict[str, Any] | None) -> dict[int, Generation]:
     if stored is None:
         return {}
-    return {
-        int(number): Generation(
-            value["shards"], value["began"], value["complete"], value.get("margin_days", MARGIN_DAYS)
-        )
-        for number, value in stored["generations"].items()
-    }
+    return {int(number): _decode_one(value) for number, value in stored["generations"].items()}
+
+
+def _decode_one(stored: dict[str, Any]) -> Generation:
+    """Read a record. A release that did not know a field has left it out; a later one may have others."""
+    known = {field.name for field in fields(Generation)}
+    return Generation(**{"layout": FIRST_LAYOUT} | {n: v for n, v in stored.items() if n in known})
 
 
 def _encode(generations: dict[int, Generation]) -> dict[str, Any]:

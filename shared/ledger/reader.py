@@ -29,8 +29,10 @@ PAGES_IN_HOURS = Query(
     "SELECT * FROM c WHERE ((c.id >= @first0 AND c.id < @after0) OR (c.id >= @first1 AND c.id < @after1))"
     " AND STARTSWITH(c.shard, @generation)",
 )
-PAGES_WRITTEN_SINCE = Query(
-    "pages_written_since", "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since"
+PAGES_FROM = Query(
+    "pages_from",
+    "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since ORDER BY c.id"
+    " OFFSET 0 LIMIT @limit",
 )
 PAGES_OF_SHARD = Query("pages_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{LEDGER}|')")
 PERSONS_OF_SHARD = Query(
@@ -65,6 +67,12 @@ PENDING_PEOPLE = Query(
 REFUSING_PEOPLE = Query(
     "refusing_people",
     "SELECT c.key FROM c WHERE c.record.refused = true AND STARTSWITH(c.shard, @generation)",
+)
+IDS_OF_PARTITION = Query("ids_of_partition", "SELECT c.id FROM c")
+OTHER_PARTITIONS = Query(
+    "other_partitions",
+    f"SELECT c.shard FROM c WHERE NOT STARTSWITH(c.id, '{LEDGER}|') AND NOT STARTSWITH(c.id, '{PARTIAL}|')"
+    " AND STARTSWITH(c.shard, @generation)",
 )
 
 
@@ -121,12 +129,20 @@ class StateReader:
         values |= numbered("after", [_after(last, source) for source in sources])
         return self._of_generation(PAGES_IN_HOURS, generation, values)
 
-    def pages_written_since(
-        self, shard: ShardId, source: str, hour: EventHour, since: int
-    ) -> AsyncIterator[Item]:
-        """Yield a shard's ledger pages of an hour and later that were written since a time (``_ts``)."""
-        first, after = page_id(source, hour), f"{LEDGER}|{source}~"
-        return self._in_shard(PAGES_WRITTEN_SINCE, shard, {"first": first, "after": after, "since": since})
+    async def pages_from(
+        self, shard: ShardId, source: str, first: str, *, since: int, limit: int
+    ) -> list[Item]:
+        """Return a shard's ledger pages of a source in the order of their ids, as many as the limit at most.
+
+        Parameters
+        ----------
+        first
+            The lowest id, of a page or of none: :func:`shared.ledger.pages.page_id`.
+        since
+            Only pages that were written since this time (``_ts``).
+        """
+        values = {"first": first, "after": f"{LEDGER}|{source}~", "since": since, "limit": limit}
+        return [page async for page in self._in_shard(PAGES_FROM, shard, values)]
 
     def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield all ledger pages of a shard."""
@@ -174,6 +190,15 @@ class StateReader:
             rows = _keys(self._of_generation(query, generation, numbered("id", ids)))
             found += [user_id async for user_id in rows]
         return found
+
+    async def ids_of_partition(self, partition: str) -> AsyncIterator[str]:
+        """Yield the ids of all documents of a logical partition."""
+        async for row in run_query(self._container, IDS_OF_PARTITION, {}, partition_key=partition):
+            yield str(row["id"])
+
+    async def other_partitions(self, generation: int) -> set[str]:
+        """Return the partitions of a generation with documents other than ledger pages and partials."""
+        return {str(row["shard"]) async for row in self._of_generation(OTHER_PARTITIONS, generation, {})}
 
     def _in_shard(self, query: Query, shard: ShardId, values: Mapping[str, Any]) -> AsyncIterator[Item]:
         return run_query(self._container, query, values, partition_key=shard)

@@ -1,10 +1,16 @@
-"""Reprice counted interactions after prices were added or corrected."""
+"""Reprice counted interactions after prices were added or corrected.
+
+A walk over the ledger goes in pieces: up to :data:`PAGES_PER_PIECE` pages of one shard, after which its
+position is committed. Several instances may walk at once. Each learns from the committed positions what the
+others have done, and begins with another shard.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -17,7 +23,7 @@ from shared.cosmos.control import ControlDocument, Scope
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.pages import Page
+from shared.ledger.pages import Page, page_id
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, all_shards
 from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
@@ -29,7 +35,10 @@ BUDGET_SECONDS = 240.0
 """Longest duration of one run in seconds: less than the five minutes between two runs. The next run
 continues."""
 
-MAX_CONCURRENT_SHARDS = 8
+PAGES_PER_PIECE = 20
+"""Ledger pages that a piece holds in memory, of up to 100 KB each."""
+
+MAX_CONCURRENT_SHARDS = 4
 
 GRACE_SECONDS = LIFETIME_SECONDS + 660
 """Grace period in seconds after a price change. Instances may still fold with the old table during it: they
@@ -49,6 +58,7 @@ class RepriceReport:
     changed: bool = False
     """Whether there was a walk to do."""
     shards: int = 0
+    """Shards that the run finished."""
     pages: int = 0
     repriced: int = 0
     finished: bool = True
@@ -68,23 +78,43 @@ class _Walk:
     """First hour whose pages may have to change."""
     since: int
     """Only pages written from this time on are read, in seconds since the epoch; 0 for all pages."""
-    done: tuple[str, ...] = ()
+    done: frozenset[str] = frozenset()
+    """Finished shards."""
+    positions: Mapping[str, str] = field(default_factory=dict)
+    """The lowest id of a page that is not done, of each shard that has begun."""
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Distinguishes it from other walks."""
+        return self.table, self.began
+
+    def first_of(self, shard: ShardId) -> str:
+        """Return the lowest id of a page of a shard that is not done."""
+        return self.positions.get(shard, page_id(USER_INTERACTIONS, EventHour(self.hour)))
+
+    def advanced(self, shard: ShardId, position: str | None) -> _Walk:
+        """Return the walk with a shard's position, None if it is finished. A position never goes back."""
+        rest = {other: known for other, known in self.positions.items() if other != shard}
+        if position is None or shard in self.done:
+            return replace(self, done=self.done | {shard}, positions=rest)
+        return replace(self, positions={**rest, shard: max(position, self.first_of(shard))})
 
     def encode(self) -> dict[str, Any]:
-        return {
-            "table": self.table,
-            "began": self.began,
-            "hour": self.hour,
-            "since": self.since,
-            "done": list(self.done),
-        }
+        return asdict(self) | {"done": sorted(self.done), "positions": dict(self.positions)}
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> _Walk:
-        return cls(stored["table"], stored["began"], stored["hour"], stored["since"], tuple(stored["done"]))
+        return cls(
+            stored["table"],
+            stored["began"],
+            stored["hour"],
+            stored["since"],
+            frozenset(stored["done"]),
+            stored.get("positions", {}),
+        )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Progress:
     """The document of a generation.
 
@@ -103,11 +133,23 @@ class _Progress:
     walk: _Walk | None = None
     grace_since: int | None = None
 
+    def encode(self) -> dict[str, Any]:
+        walk = None if self.walk is None else self.walk.encode()
+        return {"prices": self.prices, "walk": walk, "settling": self.grace_since}
+
+    @classmethod
+    def decode(cls, stored: Mapping[str, Any] | None) -> _Progress:
+        if stored is None:
+            return cls()
+        walk = None if stored["walk"] is None else _Walk.decode(stored["walk"])
+        return cls(stored["prices"], walk, stored["settling"])
+
 
 class Repricer:
     """Walks the ledger and reprices every fact whose price has changed.
 
-    Two concurrent runs do the same work twice and no harm: a fact at the current price is skipped.
+    Several instances may run at once. A fact at the current price is skipped, so a piece that two of them do
+    is corrected once.
     """
 
     def __init__(
@@ -138,112 +180,108 @@ class Repricer:
         CosmosHttpResponseError, ConflictError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. Corrections stay; the next run continues.
         """
+        deadline = self._clock.monotonic() + self._budget
         table = PriceTable((*list_prices(), *await self._prices.overrides()))
-        progress, report = await self._read(), RepriceReport()
-        if not self._plan_walk(progress, table):
-            if progress.grace_since is not None:
-                report.settles_in = self._seconds_left(progress.grace_since)
-            return report
-        report.changed = True
-        walk = progress.walk
-        assert walk is not None  # noqa: S101  that is what was planned
-        await self._write(progress)
-        await self._resume(walk, table, progress, report)
-        if report.finished:
-            progress.walk = None
-            progress.grace_since = walk.began if not walk.since else None
-            progress.prices = [price.model_dump(mode="json") for price in table.entries()]
-            await self._write(progress)
-            if progress.grace_since is not None:
-                report.settles_in = self._seconds_left(progress.grace_since)
-        _log.info(
-            "prices_applied",
-            shards=report.shards,
-            pages=report.pages,
-            repriced=report.repriced,
-            finished=report.finished,
-        )
+        progress = await self._update(lambda known: _with_walk(known, table, self._clock.timestamp()))
+        report = RepriceReport()
+        if progress.walk is not None:
+            report.changed = True
+            progress = await self._resume(progress.walk, table, deadline, report)
+            report.finished = progress.walk is None
+        if progress.grace_since is not None and report.finished:
+            left = progress.grace_since + GRACE_SECONDS - self._clock.timestamp()
+            report.settles_in = max(0, round(left))
+        if report.changed:
+            _log.info(
+                "prices_applied",
+                shards=report.shards,
+                pages=report.pages,
+                repriced=report.repriced,
+                finished=report.finished,
+            )
         return report
 
-    def _seconds_left(self, grace_since: int) -> int:
-        return max(0, round(grace_since + GRACE_SECONDS - self._clock.timestamp()))
-
-    def _plan_walk(self, progress: _Progress, table: PriceTable) -> bool:
-        """Set the walk to start or to continue; return whether there is one."""
-        now = int(self._clock.timestamp())
-        if progress.walk is not None and progress.walk.table == table.fingerprint:
-            return True
-        applied = None if progress.prices is None else PriceTable(map(parse_price, progress.prices))
-        if progress.walk is not None or applied is None or applied.fingerprint != table.fingerprint:
-            # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
-            known = () if applied is None or progress.walk is not None else applied.entries()
-            hour = event_hour(_first_difference(known, table))
-            progress.walk = _Walk(table.fingerprint, now, hour, 0)
-            return True
-        if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
-            progress.walk = _Walk(
-                table.fingerprint, now, event_hour(Millis(0)), progress.grace_since - OVERLAP_SECONDS
-            )
-            return True
-        return False
-
     async def _resume(
-        self, walk: _Walk, table: PriceTable, progress: _Progress, report: RepriceReport
-    ) -> None:
-        deadline = self._clock.monotonic() + self._budget
-        written = asyncio.Lock()
+        self, walk: _Walk, table: PriceTable, deadline: float, report: RepriceReport
+    ) -> _Progress:
+        """Continue a walk until its end or the deadline; return the progress that is stored then."""
+        committing = asyncio.Lock()  # so that the shards of one process do not conflict
 
         async def one(shard: ShardId) -> None:
-            if self._clock.monotonic() >= deadline:
-                report.finished = False
-                return
-            await self._reprice_shard(shard, walk, table, report)
-            async with written:
-                assert progress.walk is not None  # noqa: S101  it is set until all shards are done
-                progress.walk = replace(progress.walk, done=(*progress.walk.done, shard))
-                await self._write(progress)
-                report.shards += 1
+            current: _Walk | None = walk
+            while current is not None and shard not in current.done and self._clock.monotonic() < deadline:
+                position = await self._reprice_piece(shard, current, table, report)
+                async with committing:
+                    current = await self._commit(walk, shard, position)
+                report.shards += position is None
 
-        await for_each(
-            [shard for shard in self._shards if shard not in walk.done],
-            one,
-            max_concurrency=MAX_CONCURRENT_SHARDS,
-        )
+        left = [shard for shard in self._shards if shard not in walk.done]
+        random.shuffle(left)  # so that instances begin with different ones
+        await for_each(left, one, max_concurrency=MAX_CONCURRENT_SHARDS)
+        return await self._update(lambda known: _finished(known, walk, self._shards, table))
 
-    async def _reprice_shard(
+    async def _reprice_piece(
         self, shard: ShardId, walk: _Walk, table: PriceTable, report: RepriceReport
-    ) -> None:
-        async for page in self._pages(shard, EventHour(walk.hour), walk.since):
+    ) -> str | None:
+        """Reprice the next pages of a shard; return the position after them, None if there are no more."""
+        items = await self._reader.pages_from(
+            shard, USER_INTERACTIONS, walk.first_of(shard), since=walk.since, limit=PAGES_PER_PIECE
+        )
+        for item in items:
+            page = Page.decode(item)
             report.pages += 1
             corrections = list(_corrections(page, table))
             if corrections:
                 result = await self._writer.apply(shard, page.source, corrections)
                 report.repriced += result.verdicts[Verdict.REPLACED]
+        # No id is between an id and the same one with a space.
+        return f"{items[-1]['id']} " if len(items) == PAGES_PER_PIECE else None
 
-    async def _pages(self, shard: ShardId, hour: EventHour, since: int) -> AsyncIterator[Page]:
-        """Yield a shard's stored pages, without using or changing the cache."""
-        async for item in self._reader.pages_written_since(shard, USER_INTERACTIONS, hour, since):
-            yield Page.decode(item)
+    async def _commit(self, walk: _Walk, shard: ShardId, position: str | None) -> _Walk | None:
+        """Store a shard's position; return the walk as stored, None if another one has taken its place."""
 
-    async def _read(self) -> _Progress:
-        item = await self._document.read()
-        if item is None:
-            return _Progress()
-        walk = None if item["walk"] is None else _Walk.decode(item["walk"])
-        return _Progress(item["prices"], walk, item["settling"])
+        def change(known: _Progress) -> _Progress:
+            if known.walk is None or known.walk.name != walk.name:
+                return known
+            return replace(known, walk=known.walk.advanced(shard, position))
 
-    async def _write(self, progress: _Progress) -> None:
-        """Store the progress of this run.
+        stored = (await self._update(change)).walk
+        return stored if stored is not None and stored.name == walk.name else None
 
-        Of two concurrent runs the last write wins. No harm: the shards of the other run are done again.
-        """
-        await self._document.save(
-            {
-                "prices": progress.prices,
-                "walk": None if progress.walk is None else progress.walk.encode(),
-                "settling": progress.grace_since,
-            }
-        )
+    async def _update(self, change: Callable[[_Progress], _Progress]) -> _Progress:
+        """Change the stored progress; return it. Other instances' changes are not lost."""
+
+        def apply(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+            known = _Progress.decode(stored)
+            changed = change(known)
+            return None if stored is not None and changed == known else changed.encode()
+
+        return _Progress.decode(await self._document.update(apply))
+
+
+def _with_walk(progress: _Progress, table: PriceTable, now: float) -> _Progress:
+    """Return the progress with the walk to begin or to continue, if there is one to do."""
+    if progress.walk is not None and progress.walk.table == table.fingerprint:
+        return progress
+    applied = None if progress.prices is None else PriceTable(map(parse_price, progress.prices))
+    if progress.walk is not None or applied is None or applied.fingerprint != table.fingerprint:
+        # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
+        known = () if applied is None or progress.walk is not None else applied.entries()
+        hour = event_hour(_first_difference(known, table))
+        return replace(progress, walk=_Walk(table.fingerprint, int(now), hour, 0))
+    if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
+        since = progress.grace_since - OVERLAP_SECONDS
+        return replace(progress, walk=_Walk(table.fingerprint, int(now), event_hour(Millis(0)), since))
+    return progress
+
+
+def _finished(progress: _Progress, walk: _Walk, shards: Sequence[ShardId], table: PriceTable) -> _Progress:
+    """Return the progress without the walk, if all shards are done."""
+    current = progress.walk
+    if current is None or current.name != walk.name or not current.done.issuperset(shards):
+        return progress
+    prices = [price.model_dump(mode="json") for price in table.entries()]
+    return _Progress(prices, None, None if walk.since else walk.began)
 
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:

@@ -7,6 +7,7 @@ existing        the documents that are published already
 writer          executes the decision under an etag
 publisher       the five steps for one document, with retries and poison
 report          the outcome of a batch
+whole_periods   which periods the sources held whole, so that they may be published (pure)
 readiness       which documents may be published
 scheduled       the documents that a timer publishes
 system_health   figures of five minutes from ledger pages, by the same steps

@@ -1,4 +1,4 @@
-"""Which documents may be published: those of complete generations, in views that count everything."""
+"""Which documents may be published: of complete generations, views that count everything, whole periods."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import DAY
 from shared.cosmos.control import ControlDocument, Scope
-from shared.ledger.generations import Generations
+from shared.ledger.generations import MARGIN_DAYS, Generation, Generations
 from shared.publishing.plan import DocumentKey
+from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
 from shared.views import VIEWS
 
@@ -53,10 +55,11 @@ class ViewReadiness:
         self._ready: frozenset[str] = frozenset()
 
     async def held_back(self, documents: Sequence[DocumentKey]) -> frozenset[DocumentKey]:
-        """Return the documents that may not be written now; they may be deleted.
+        """Return the documents that may not be written now. Only a refusal deletes them.
 
         While the generation is incomplete, all are held back: partial figures never replace those of an
-        earlier generation. Once it is complete, the documents of views that are not ready are held back.
+        earlier generation. Once it is complete, the documents of views that are not ready are held back, and
+        for good the documents of periods that the sources no longer held whole: see :mod:`whole_periods`.
 
         Raises
         ------
@@ -65,11 +68,16 @@ class ViewReadiness:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        if not await self._generations.is_complete():
+        generation = await self._generations.completed()
+        if generation is None:
             _log.info("views_held_back", documents=len(documents))
             return frozenset(documents)
         ready = await self.ready()
-        return frozenset(document for document in documents if document.view not in ready)
+        return frozenset(
+            document
+            for document in documents
+            if document.view not in ready or not _is_whole(document, generation)
+        )
 
     async def require_complete(self) -> None:
         """Raise unless the generation is complete.
@@ -125,6 +133,21 @@ class ViewReadiness:
                 lambda known: _encode(_decode(None)) if known is None else None
             )
         return _decode(stored)
+
+
+def _is_whole(document: DocumentKey, generation: Generation) -> bool:
+    """Return whether the sources held the document's period whole. The publisher reports malformed keys.
+
+    A margin above the default tells that documents are written long after their own time, such as imported
+    history: the sources hold them for that much longer after it.
+    """
+    view = VIEWS[document.view]
+    try:
+        first = first_day(document.key, view.periods)
+    except ValueError:
+        return True
+    written_later = max(0, generation.margin_days - MARGIN_DAYS) * DAY
+    return publishable(view.sources, first, generation.counted - written_later)
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _State:

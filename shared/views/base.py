@@ -130,6 +130,11 @@ class View(Protocol):
     skip_unchanged: bool
     """Whether a document is not rewritten if a newer state gives the same content. For views in which one
     change of state affects many documents and changes the content of few."""
+    sources: frozenset[str]
+    """Containers of the source documents that it is computed from. The one that keeps its documents for the
+    shortest time decides which periods a generation may publish."""
+    periods: int
+    """Number of consecutive periods that it is computed from: 2 if it compares with the period before."""
 
     def keys_affected_by(self, target: PartialKey) -> Iterable[str]:
         """Return the keys whose documents the publisher publishes when a partial of ``target`` changes."""
@@ -168,6 +173,8 @@ class View(Protocol):
 class ViewDefaults:
     """Defaults of a view of which all documents of a key are rendered each time."""
 
+    sources: frozenset[str]
+    periods = 1
     skip_unchanged = False
 
     def contents(self, key: str) -> Sequence[Sequence[str]]:

@@ -55,6 +55,8 @@ class ContentAnalytics(BuiltView):
 
     name = NAME
     container = NAME
+    sources = frozenset({"user_interactions"})
+    periods = 2
     schedule = Schedule.DAILY
     skip_unchanged = True
 

@@ -36,6 +36,8 @@ class ContentPopularity(BuiltView):
     """One document per day, ``20250805``, or ISO week, ``2025W32``. It compares with the period before."""
 
     container = NAME
+    sources = frozenset({"user_interactions"})
+    periods = 2
     skip_unchanged = True
 
     def __init__(self, kind: PeriodKind) -> None:

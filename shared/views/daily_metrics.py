@@ -35,6 +35,7 @@ class DailyMetrics(ClocklessView):
 
     name = NAME
     container = NAME
+    sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

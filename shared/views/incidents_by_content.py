@@ -29,6 +29,8 @@ class IncidentsByContent(ClocklessView):
 
     name = NAME
     container = NAME
+    sources = frozenset({"abuse_incidents", "user_interactions"})
+    periods = 2
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

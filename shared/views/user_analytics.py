@@ -75,6 +75,8 @@ class UserAnalytics(ViewDefaults):
     """
 
     container = CONTAINER
+    sources = frozenset({"user_interactions", "user_sessions"})
+    periods = 1
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
         self.kind = kind

@@ -38,6 +38,7 @@ PURE = (
     "shared/ledger/counted_entries.py",
     "shared/publishing/decide.py",
     "shared/publishing/plan.py",
+    "shared/publishing/whole_periods.py",
     "shared/publishing/merged_state.py",
 )
 """Folders and modules of pure functions: they neither await nor call a service."""

@@ -13,6 +13,13 @@ from shared.cosmos.provisioning import apply_catalogue
 from shared.fleet import Fleet, connected_fleet
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess, running_server
+from tests.moved_clock import moved_clock
+
+
+@pytest.fixture(scope="package", autouse=True)
+def time_of_the_documents() -> Iterator[None]:
+    with moved_clock():
+        yield
 
 
 @pytest.fixture(scope="module")

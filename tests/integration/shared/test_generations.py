@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +13,10 @@ from typer.testing import CliRunner
 
 from functions import runtime
 from ops.__main__ import cli
+from shared.clock import SYSTEM_CLOCK
 from shared.errors import SettingsError
 from shared.fleet import Fleet, connected_fleet
+from shared.ledger.generations import LAYOUT
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess
 from tests.integration.shared.conftest import Feed, interaction
@@ -100,6 +101,60 @@ def test_an_operator_who_looks_does_not_fix_the_number_of_shards(monkeypatch: py
 
 
 @pytest.mark.usefixtures("operator")
+async def test_an_operator_removes_the_state_of_the_generation_before(
+    feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await feed.write(*(interaction(id=f"i{n}", user_id=f"u{n}") for n in range(60)))
+    await feed.deliver()
+    await feed.fleet.scheduled.publish_due(everything=True)  # leaves passage usage and progress
+    monkeypatch.setenv("FLEET_GENERATION", "2")
+
+    async def told(*arguments: str) -> Any:
+        told = await asyncio.to_thread(ops, "generations", *arguments)
+        return told.exit_code, " ".join(told.output.split())
+
+    code, said = await told("remove", "2")
+    assert code == 1
+    assert said.startswith(
+        "Generation 2 cannot be removed: FLEET_GENERATION is 2, and only generations before"
+    )
+    assert (await told("remove", "1"))[0] == 1  # the second has not counted
+    async with connected_fleet(changed(settings, generation=2)) as second:
+        await second.auditor.audit_all(delay_seconds=0)
+        published, counted = await day(second), await documents_of(second, 2)
+        code, listed = await told("list", "--json")
+        assert code == 0
+        assert [(one["generation"], one["layout"], one["current"]) for one in json.loads(listed)] == [
+            (1, LAYOUT, False),
+            (2, LAYOUT, True),
+        ]
+        whole = await documents_of(second, 1)
+        assert (await told("remove", "1", "--dry-run"))[0] == 0
+        assert await documents_of(second, 1) == whole > 60
+        code, said = await told("remove", "1")
+        assert code == 0, said
+        assert f"{whole} documents of view_state and " in said
+        assert " of fleet_state deleted" in said
+        assert (await documents_of(second, 1), await documents_of(second, 2)) == (0, counted)
+        assert await day(second) == published == (2, 60)
+        assert [(r.repaired, r.caught_up) for r in await second.auditor.audit_all(delay_seconds=0)] == [
+            (0, True)
+        ] * 5
+    code, listed = await told("list")
+    assert (code, listed.count("current")) == (0, 1)
+
+
+async def documents_of(fleet: Fleet, generation: int) -> int:
+    """Return how many documents of view_state belong to a generation."""
+    state = fleet.database.get_container_client("view_state")
+    rows = state.query_items(
+        "SELECT VALUE c.id FROM c WHERE STARTSWITH(c.shard, @generation)",
+        parameters=[{"name": "@generation", "value": f"{generation}:"}],
+    )
+    return len([row async for row in rows])
+
+
+@pytest.mark.usefixtures("operator")
 async def test_an_audit_from_the_beginning_reads_what_was_audited_already(feed: Feed) -> None:
     await feed.write(interaction(), interaction(id="i2"))
 
@@ -127,7 +182,7 @@ def test_containers_are_created_once(server: ServerProcess, monkeypatch: pytest.
 async def test_what_the_clock_publishes_is_held_back_too_and_comes_whole_afterwards(
     feed: Feed, settings: Settings
 ) -> None:
-    now = datetime.now(UTC).isoformat()
+    now = SYSTEM_CLOCK.now().isoformat()
     await feed.write(*(interaction(id=f"i{n}", timestamp=now) for n in range(4)))
     await feed.deliver()
     await publish_by_the_clock(feed.fleet)

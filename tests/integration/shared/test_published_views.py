@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from shared.clock import SYSTEM_CLOCK
 from shared.fleet import Fleet
 from shared.queries import ComprehensiveAdminService, DatabaseService
 from tests.integration.shared.conftest import Feed, interaction
@@ -11,7 +10,7 @@ from tests.integration.shared.query_data import text
 
 
 async def test_what_the_fleet_publishes_is_found(fleet: Fleet, feed: Feed) -> None:
-    asked = datetime.now(UTC)
+    asked = SYSTEM_CLOCK.now()
     cited = [{"source": "bhagavad_gita", "chapter": "2", "verse": "47", "relevance_score": 0.9}]
     moment = text(asked)
     await feed.write(interaction(timestamp=moment, interaction_id="i1", foundational_texts_used=cited))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from shared.clock import SYSTEM_CLOCK
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS
 from shared.fleet import Fleet
 from shared.queries import OptimizedQueries
@@ -27,7 +28,7 @@ async def published(fleet: Fleet, container: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: Feed) -> None:
-    fleet, now = feed.fleet, datetime.now(UTC).replace(microsecond=0)
+    fleet, now = feed.fleet, SYSTEM_CLOCK.now().replace(microsecond=0)
     at, month = now.isoformat(), f"{now:%Y%m}"
     vectors = fleet.database.get_container_client("personality_vectors")
     texts = {"गीता": "कृष्ण", "論語": "孔子"}
@@ -67,7 +68,7 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
 
 
 async def test_every_view_is_published_from_every_source(feed: Feed, settings: Settings) -> None:
-    fleet, now = feed.fleet, datetime.now(UTC).replace(microsecond=0)
+    fleet, now = feed.fleet, SYSTEM_CLOCK.now().replace(microsecond=0)
     at, month = now.isoformat(), f"{now:%Y%m}"
     cited = interaction(id="interaction_1", timestamp=at, foundational_texts_used=[CITATION], user_rating=5)
     await feed.write(cited, interaction(id="interaction_2", user_id="bob", timestamp=at))

@@ -22,6 +22,9 @@ from tests.unit.shared.delivery import Document, Instance
 
 SHARDS = 2
 
+BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
+"""When the generation began: before everything that the tests write, so that it counts whole periods."""
+
 
 class World:
     """Containers by the catalogue, and one of each part of a fleet.
@@ -64,7 +67,8 @@ class World:
         database: Any = self
         fleet = Fleet(self.settings, database=database, audit_database=database, clock=self.clock)
         fleet.rebuilder._pause = 0.0
-        await fleet.generations.begin()
+        fleet_state = self.containers["fleet_state"]
+        await Generations(fleet_state, self.settings, clock=FakeClock(lambda: BEGAN)).begin()
         return fleet
 
     async def readiness(self) -> ViewReadiness:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.cosmos import retries
 from shared.errors import SettingsError
-from shared.ledger.generations import Generation, Generations
+from shared.ledger.generations import LAYOUT, MARGIN_DAYS, Generation, Generations
 from shared.ledger.shards import shard_of
 from shared.settings import Settings, load_settings
 from tests.fake_clock import FakeClock
@@ -39,7 +40,8 @@ def stored(state: FakeContainer) -> Any:
 
 async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:
     assert await generations(state).begin() == Generation(shards=64, began=BEGAN, complete=True)
-    assert stored(state) == {"1": {"shards": 64, "began": BEGAN, "complete": True}}
+    record = {"shards": 64, "layout": LAYOUT, "began": BEGAN, "complete": True, "completed": None}
+    assert stored(state) == {"1": record | {"margin_days": MARGIN_DAYS}}
     state.requests.clear()
     again = generations(state)
     await again.begin()
@@ -56,6 +58,48 @@ async def test_another_number_of_shards_is_refused_in_one_sentence_with_both_num
         with pytest.raises(SettingsError, match=r"^The setting FLEET_SHARDS is 32, .* 64 shards: .*\.$"):
             await refused()
     assert stored(state)["1"]["shards"] == 64
+
+
+async def test_a_generation_of_an_earlier_release_is_refused_and_the_next_one_named(
+    state: FakeContainer,
+) -> None:
+    await generations(state).begin()
+    stored(state)["1"].pop("layout")  # as a release that knew no layouts has recorded it
+    for refused in (generations(state).begin, generations(state).check, generations(state).is_complete):
+        with pytest.raises(
+            SettingsError,
+            match=r"^The setting FLEET_GENERATION is 1, but generation 1 was counted by an earlier release "
+            r".* set it to 2 .*start-a-new-generation\.md\.$",
+        ):
+            await refused()
+    assert "layout" not in stored(state)["1"]
+    second = generations(state, generation=2)
+    assert await second.begin() == Generation(shards=64, began=BEGAN, complete=False)
+    assert [known["layout"] for known in stored(state).values()] == [1, LAYOUT]
+    assert (await second.recorded())[1].layout == 1
+
+
+async def test_a_generation_of_a_later_release_is_refused_after_a_step_back(state: FakeContainer) -> None:
+    await generations(state).begin()
+    stored(state)["1"]["layout"] = LAYOUT + 1
+    with pytest.raises(SettingsError, match=rf"by a later release \(layout {LAYOUT + 1} of the state; "):
+        await generations(state).begin()
+
+
+async def test_completing_does_not_change_when_or_how_a_generation_began(state: FakeContainer) -> None:
+    await generations(state).begin()
+    second = generations(state, generation=2, shards=8)
+    begun = await second.begin()
+    await second.complete()
+    done = replace(begun, complete=True, completed=BEGAN)
+    assert (await second.recorded())[2] == await second.completed() == done
+    assert await generations(state, generation=2, shards=8).completed() == done
+
+
+async def test_what_a_generation_counted_is_what_the_sources_held_when_it_was_complete() -> None:
+    begun = Generation(shards=64, began=BEGAN, complete=False)
+    assert begun.counted == BEGAN
+    assert replace(begun, complete=True, completed=BEGAN + 90_000).counted == BEGAN + 90_000
 
 
 async def test_looking_writes_nothing(state: FakeContainer) -> None:

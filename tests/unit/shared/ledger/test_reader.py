@@ -156,16 +156,20 @@ async def test_pages_in_hours_of_two_sources_and_all_shards_of_a_generation() ->
     on.container.check("pages_in_hours", None)
 
 
-async def test_pages_written_since() -> None:
+async def test_pages_from() -> None:
     on = await reading(
-        page("09"), page("10"), page("11"), page("12"), page("12", shard=SECOND), partial("day", "a")
+        page("09"),
+        page("10"),
+        page("11"),
+        page("12"),
+        page("13"),
+        page("12", shard=SECOND),
+        partial("day", "a"),
     )
     on.container.items[SHARD, "ledger|users|11"]["_ts"] = 1
-    assert await on.ids(on.reader.pages_written_since(SHARD, EventHour("10"), 2)) == [
-        "ledger|users|10",
-        "ledger|users|12",
-    ]
-    on.container.check("pages_written_since", SHARD)
+    found = await on.reader.pages_from(SHARD, "users", "ledger|users|10", since=2, limit=2)
+    assert [item["id"] for item in found] == ["ledger|users|10", "ledger|users|12"]
+    on.container.check("pages_from", SHARD)
 
 
 EVERYTHING = (

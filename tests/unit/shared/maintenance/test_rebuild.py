@@ -329,6 +329,7 @@ class PersonaReport(ClocklessView):
 
     name = "persona_report"
     container = "daily_metrics"
+    sources = frozenset({"user_interactions"})
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

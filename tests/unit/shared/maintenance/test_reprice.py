@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
 
+from shared.aggregates.tally import Tally
 from shared.errors import PriceError
-from shared.ledger.apply import ShardWriter
-from shared.ledger.store import ShardStore
+from shared.ledger.pages import page_id
+from shared.ledger.shards import shard_of
+from shared.maintenance import reprice
 from shared.maintenance.reprice import GRACE_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable, parse_price
+from shared.units import EventHour
 from tests.fake_clock import FakeClock
+from tests.fakes import Killed
+from tests.unit.shared.delivery import Instance
 from tests.unit.shared.world import World, interaction
 
 HOUR = "2025-09-12T10:{:02d}:00Z"
@@ -38,21 +45,32 @@ class Office(World):
         super().__init__()
         self.book = PriceBook(self.containers["fleet_state"])
 
-    def repricer(self, budget: float = 60.0) -> Repricer:
+    def repricer(self, budget: float = 60.0, monotonic: Callable[[], float] = time.monotonic) -> Repricer:
         return Repricer(
             database=self,  # type: ignore[arg-type]
-            writer=ShardWriter(ShardStore(self.state, cache_bytes=80_000)),
+            writer=Instance(self.state).writer,
             prices=self.book,
             settings=self.settings,
-            clock=FakeClock(lambda: self.now, time.monotonic),
+            clock=FakeClock(lambda: self.now, monotonic),
             budget_seconds=budget,
         )
 
     def cost(self) -> int | None:
         """Return what all questions to the model cost, None if none has a price."""
-        days = [item["state"] for item in self.state.items.values() if item.get("aggregate") == "day"]
-        costs = [cost for day in days for cost in day.get("model_cost", {}).values()]
+        costs = [cost.total for day in self.days() for cost in day.means_by("model_cost").values()]
         return sum(costs) if costs else None
+
+    def days(self) -> list[Tally]:
+        """Return the shards' shares of all days."""
+        items = self.state.items.values()
+        return [Tally.decode(item["state"]) for item in items if item.get("aggregate") == "day"]
+
+    def walk(self) -> dict[str, Any]:
+        """Return the stored progress of the walk."""
+        (stored,) = (
+            item for key, item in self.containers["fleet_state"].items.items() if key[0] == "pricing"
+        )
+        return stored["walk"]
 
 
 async def test_what_was_counted_follows_a_new_price() -> None:
@@ -92,12 +110,84 @@ async def test_a_long_history_takes_several_runs_each_going_on_where_the_last_on
     await office.book.put(priced(7))
     reports = [await office.repricer(budget=0.0).apply()]
     assert (reports[0].finished, reports[0].shards, office.cost()) == (False, 0, None)
-    walked = office.containers["fleet_state"]
-    done = next(item for key, item in walked.items.items() if key[0] == "pricing")
-    done["walk"]["done"] = ["1:0000"]  # a run that got through one shard
+    office.walk()["done"] = ["1:0000"]  # a run that got through one shard
     last = await office.repricer().apply()
     assert (last.finished, last.shards) == (True, 1)
     assert 0 < (office.cost() or 0) < 30 * 100 * 7
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reprice, "PAGES_PER_PIECE", 2)
+
+
+def hour(number: int) -> dict[str, Any]:
+    """Return a question of an hour of its own, all of one person: each is on a page of its own."""
+    timestamp = f"2025-09-{1 + number // 24:02d}T{number % 24:02d}:30:00Z"
+    return question(number) | {"user_id": "ann", "timestamp": timestamp}
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("operation", ["query", "batch", "replace"])
+@pytest.mark.parametrize("at", [1, 2, 3, 7])
+async def test_a_run_that_dies_is_continued_at_the_piece_that_it_died_in(operation: str, at: int) -> None:
+    office = Office()
+    await office.ingest(*(hour(n) for n in range(21)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    left = at
+
+    def die(what: str, when: str) -> None:
+        nonlocal left
+        left -= (what, when) == (operation, "after")
+        if not left:
+            left = -1
+            raise Killed
+
+    failing = office.containers["fleet_state"] if operation == "replace" else office.state
+    failing.fault = die
+    with pytest.raises(Killed):
+        await office.repricer().apply()
+    walk, shard = office.walk(), shard_of("ann", shards=2, generation=1)
+    first = walk["positions"].get(shard, "")
+    left_over = [n for n in range(21) if page_of(n) >= first and shard not in walk["done"]]
+    report = await office.repricer().apply()
+    assert (report.finished, office.cost()) == (True, 21 * 100 * 7)
+    assert report.pages == len(left_over)
+
+
+def page_of(number: int) -> str:
+    return page_id("user_interactions", EventHour(hour(number)["timestamp"][:13]))
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_a_piece_is_the_most_that_a_run_does_beyond_its_time() -> None:
+    office = Office()
+    await office.ingest(*(hour(n) for n in range(21)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    pages, runs = 0, 0
+    while True:
+        report = await office.repricer(budget=2.5, monotonic=count().__next__).apply()
+        pages, runs = pages + report.pages, runs + 1
+        if report.finished:
+            break
+        assert report.pages <= 2 * 2
+    assert (pages, office.cost()) == (21, 21 * 100 * 7)
+    assert runs > 5
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_instances_share_a_walk() -> None:
+    office = Office()
+    people = [f"user{n}" for n in range(8)]
+    await office.ingest(*(hour(n) | {"user_id": people[n % 8]} for n in range(160)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    reports = await asyncio.gather(*(office.repricer().apply() for _ in range(2)))
+    assert all(report.finished for report in reports)
+    assert (sum(report.repriced for report in reports), office.cost()) == (160, 160 * 100 * 7)
+    assert office.walk() is None
 
 
 async def test_prices_that_change_during_a_walk_start_it_anew() -> None:
@@ -130,8 +220,8 @@ async def test_every_name_that_interactions_give_can_be_priced(written: str, cou
     await office.ingest(question(1, written))
     await office.book.put(priced(7, written))
     assert (await office.repricer().apply()).repriced == 1
-    day = next(item for item in office.state.items.values() if item.get("aggregate") == "day")
-    assert day["state"]["model_cost"] == {counted: 700}
+    (day,) = office.days()
+    assert day.means_by("model_cost") == {counted: (700, 1)}
 
 
 async def test_an_override_is_known_by_its_moment_whatever_the_zone() -> None:

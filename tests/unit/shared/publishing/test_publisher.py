@@ -15,7 +15,7 @@ from shared.aggregates.person_month import month_key
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
 from shared.errors import GenerationIncompleteError, ReplayError, TransientStaleReadError, UnknownViewError
-from shared.ledger.generations import Generations
+from shared.ledger.generations import LAYOUT, Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.maintenance.replay import Replayer
@@ -42,9 +42,13 @@ DAY = PartialKey("day", "2025-08-05")
 P = TypeVar("P", bound=Publisher)
 
 
-def first_generation() -> FakeContainer:
+JANUARY_2026 = 1_767_225_600
+"""A beginning of which August 2025 is no whole period: sessions had expired."""
+
+
+def first_generation(began: int = 0) -> FakeContainer:
     state = FakeContainer("scope")
-    known = {"1": {"shards": Settings().shards, "began": 0, "complete": True}}
+    known = {"1": {"shards": Settings().shards, "began": began, "complete": True, "layout": LAYOUT}}
     state.items["generations", "generations"] = {
         "id": "generations",
         "scope": "generations",
@@ -383,6 +387,26 @@ async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_i
     await publisher.publish([refused])
     shown |= before  # by an instance that read the state before the refusal, and wrote after it
     assert (await publisher.publish([refused])).missed == 1
+    assert shown == {}
+
+
+async def test_a_period_that_the_sources_had_lost_in_part_keeps_its_document_until_a_refusal() -> None:
+    database = Database()
+    shown = database.containers["user_analytics"].items
+    await database.publisher().publish([await _month_of_ann(database, 1, refused=False)])
+    before = dict(shown)
+    assert before
+    database.containers["fleet_state"] = first_generation(began=JANUARY_2026)
+    part = await _month_of_ann(database, 2, refused=False)
+    empty = part | {"state": {}, "revision": 3}
+    for change in (part, empty):
+        database.containers["view_state"].items[change["shard"], change["id"]] = change
+        assert (await database.publisher().publish([change])).published == 0
+        assert (
+            await database.publisher().publish_again([DocumentKey("user_analytics", "202508|ann")])
+        ).held == 1
+        assert shown == before
+    await database.publisher().publish([await _month_of_ann(database, 4, refused=True)])
     assert shown == {}
 
 

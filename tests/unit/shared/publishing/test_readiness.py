@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from shared.errors import GenerationIncompleteError
-from shared.ledger.generations import Generations
+from shared.ledger.generations import MARGIN_DAYS, Generations
 from shared.publishing.plan import DocumentKey
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
@@ -21,9 +23,13 @@ class World:
     def __init__(self) -> None:
         self.fleet_state = FakeContainer("scope")
         self.now = 0.0
+        self.margin_days = MARGIN_DAYS
+        self.began = datetime(2025, 8, 20, 18, tzinfo=UTC)
 
     def generations(self, generation: int = 1) -> Generations:
-        return Generations(self.fleet_state, Settings(FLEET_GENERATION=generation))  # type: ignore[arg-type]
+        settings = Settings(FLEET_GENERATION=generation, FLEET_STATE_MARGIN_DAYS=self.margin_days)
+        clock = FakeClock(lambda: self.began)
+        return Generations(self.fleet_state, settings, clock=clock)  # type: ignore[arg-type]
 
     async def readiness(self, generation: int = 1) -> ViewReadiness:
         generations = self.generations(generation)
@@ -83,3 +89,37 @@ async def test_another_instance_notices_within_the_time_that_answers_are_remembe
     assert "daily_metrics" in await other.ready()
     world.now += 0.1
     assert "daily_metrics" not in await other.ready()
+
+
+async def test_a_period_that_the_sources_no_longer_held_whole_is_held_back_for_good() -> None:
+    world = World()
+    readiness = await world.readiness()
+    earlier = [DocumentKey("daily_metrics", "2025-05-23"), DocumentKey("user_analytics", "202505|ann")]
+    later = [DocumentKey("daily_metrics", "2025-05-24"), DocumentKey("user_analytics", "202506|ann")]
+    assert await readiness.held_back([*earlier, *later]) == set(earlier)
+    await readiness.mark_counted(VIEWS)  # a rebuild reads the same ledger
+    assert await readiness.held_back([*earlier, *later]) == set(earlier)
+
+
+async def test_a_count_that_took_long_moves_the_first_whole_period() -> None:
+    world = World()
+    await world.readiness()
+    readiness = await world.readiness(generation=2)
+    world.began += timedelta(days=3)
+    await world.generations(2).complete()
+    assert await readiness.held_back([DocumentKey("daily_metrics", "2025-05-26"), DAY]) == {
+        DocumentKey("daily_metrics", "2025-05-26")
+    }
+
+
+async def test_history_that_was_imported_is_published_as_far_back_as_the_margin_says() -> None:
+    world = World()
+    world.margin_days += 60
+    readiness = await world.readiness()
+    edge = [DocumentKey("daily_metrics", "2025-03-24"), DocumentKey("daily_metrics", "2025-03-25")]
+    assert await readiness.held_back(edge) == {edge[0]}
+
+
+async def test_a_malformed_key_is_left_to_the_publisher_which_names_it() -> None:
+    readiness = await World().readiness()
+    assert await readiness.held_back([DocumentKey("user_analytics", "nonsense")]) == frozenset()

@@ -1,0 +1,40 @@
+"""The time in which tests live. Their documents have fixed dates, and state and documents expire by date."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from shared.clock import Clock
+
+HERE = Path(__file__).resolve().parent
+
+NOW = datetime(2025, 9, 1, 9, tzinfo=UTC)
+"""The morning after the last day of the sample traffic."""
+
+
+@contextmanager
+def moved_clock(now: datetime = NOW) -> Iterator[None]:
+    """Let it be another time, for this process and those that it starts: see ``sitecustomize.py``.
+
+    From then on, time passes as usual. The documents that a database server stamps are of that time as well,
+    so start it inside. ``datetime.now`` is not moved: ask the fleet's clock.
+    """
+    seconds = now.timestamp() - time.time()
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "clock")
+        file.write_text(f"{seconds:+}")
+        path = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+        moved = {"MOVED_CLOCK": str(file), "PYTHONPATH": path.rstrip(os.pathsep)}
+        with patch.dict(os.environ, moved), patch.object(Clock, "now", lambda _: _now(seconds)):
+            yield
+
+
+def _now(moved_by: float) -> datetime:
+    return datetime.fromtimestamp(time.time() + moved_by, UTC)
