@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NewType
+from typing import Any, NewType
 
 NanoUSD = NewType("NanoUSD", int)
 """Money: billionths of a US dollar."""
@@ -103,3 +104,9 @@ def month_after(month: Month, months: int) -> Month:
 def days_between(earlier: Day, later: Day) -> int:
     """Return how many days ``later`` is after ``earlier``."""
     return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
+
+
+def json_bytes(value: Any) -> int:
+    """Return the number of bytes of a value as the client sends it: compact JSON in UTF-8."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return len(text) if text.isascii() else len(text.encode())

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from shared.aggregates import contributions, person
+from shared.aggregates import contributions, person, person_month
 from shared.aggregates.base import Contributions, PartialKey
 from shared.aggregates.day import NAME as DAY
 from shared.aggregates.document_index import document_hash
@@ -100,7 +100,8 @@ def fold_changes(
     Raises
     ------
     TooLargeError
-        Several changes together outgrow a state or the transaction. A single one has a verdict instead.
+        Several changes together outgrow a state, or a change with the incidents that follow it. A single
+        change has a verdict instead.
     """
     fold = ShardFold(shard, source, changes, now, retention)
     yield from fold.need_documents(fold.ids_of_new_facts())
@@ -117,7 +118,7 @@ def fold_changes(
     writes = fold.writes()
     outgrown = fold.outgrown(writes)
     if outgrown:
-        if len(changes) > 1:
+        if len(changes) > 1 or fold.moves_incidents:
             raise TooLargeError("a state would outgrow its limit")
         return Folded([(changes[0], refusal(outgrown))], [])
     return Folded(verdicts, writes, unfinished)
@@ -153,6 +154,8 @@ class ShardFold:
         self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
         self._passages = IncidentPassages(self._pages, self._hours_of)
         self._count = CountedEntries()
+        self.moves_incidents = False
+        """Whether incidents follow their interactions in this fold."""
         self._etag_guards: set[PartialKey] = set()
         """Existing partials that are written even when unchanged."""
         self._people: set[str] = set()
@@ -238,6 +241,7 @@ class ShardFold:
                 contributed = self._contributed_by(change.fact)
             decided.append((change, self._decide(change, contributed)))
         moved = list(self._passages.moved_by(change for change, _ in decided))
+        self.moves_incidents = bool(moved[:moves])
         for incident in moved[:moves]:
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
             before, after = incident.at.entry.fact, incident.after.fact
@@ -296,10 +300,14 @@ class ShardFold:
 
     def _uncount(self, change: Change, found: Located) -> Verdict:
         """Take back the counts of a document that has moved into a closed month."""
-        if change.order_against(found.entry) is not VersionOrder.NEWER:
-            return Verdict.CLOSED
-        gone = Uncounted(change.user_id, found.entry.fact.at)
-        return self._replace(replace(change, fact=gone), found, Contributions())
+        gone = replace(change, fact=Uncounted(change.user_id, found.entry.fact.at))
+        match gone.order_against(found.entry):
+            case VersionOrder.NEWER:
+                return self._replace(gone, found, Contributions())
+            case VersionOrder.UNKNOWN:
+                return Verdict.UNKNOWN
+            case _:
+                return Verdict.CLOSED
 
     def _is_closed(self, hour: EventHour) -> bool:
         return self._retention.is_closed(self._source, month_of(Day(hour[:10])), self._now)
@@ -310,7 +318,14 @@ class ShardFold:
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, that list changed pages, or that are guards."""
-        self._etag_guards |= self._count.unchanged_in_sum()
+        unchanged = self._count.unchanged_in_sum()
+        # A person's record has the summary of each of their months.
+        owners = {
+            PartialKey(person.NAME, person_month.split_key(target.key)[1])
+            for target in unchanged
+            if target.aggregate == person_month.NAME
+        }
+        self._etag_guards |= unchanged | owners
         targets = (*self._count.contributions.changed(), *self._etag_guards, *self._changed_pages())
         return set(map(partial_id, targets))
 

@@ -21,7 +21,7 @@ from shared.units import Millis
 SHARD = ShardId("1:0000")
 
 NOW = Millis(1_754_000_000_000)
-"""The time of every fold. Whatever is new has the next revision."""
+"""The time of a fold. Whatever is new has the next revision."""
 
 
 def change(
@@ -39,9 +39,12 @@ class MemoryShard:
     ----------
     records
         The records of people who have no state yet.
+    now
+        The time of the folds.
     """
 
-    def __init__(self, records: Mapping[str, PersonRecord] | None = None) -> None:
+    def __init__(self, records: Mapping[str, PersonRecord] | None = None, now: Millis = NOW) -> None:
+        self.now = now
         self.records = records or {}
         self.documents: dict[str, Loaded] = {}
         self.needs: list[Need] = []
@@ -56,9 +59,9 @@ class MemoryShard:
         while unfinished:
             self.needs = []
             if source == USERS:
-                fold = fold_accounts(SHARD, changes, NOW)
+                fold = fold_accounts(SHARD, changes, self.now)
             else:
-                fold = fold_changes(SHARD, source, changes, NOW)
+                fold = fold_changes(SHARD, source, changes, self.now)
             folded: Folded = drive(fold, self.answer)
             self.commit(folded.writes)
             verdicts = verdicts or [verdict for _, verdict in folded.verdicts]
