@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.tally import Tally
 from shared.facts import USER_INTERACTIONS, USERS, Fact, Uncounted
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
@@ -30,6 +31,13 @@ def change(
     """Return the ``number``-th write of the source as a change of a document."""
     version = Version(number if ts is None else ts, number, f'"{number}"')
     return Change(fact.user_id, document_id, version, fact, **options)
+
+
+def counted(name: str, amount: int) -> Tally:
+    """Return a tally with one sum."""
+    tally = Tally()
+    tally.add(name, amount)
+    return tally
 
 
 class MemoryShard:

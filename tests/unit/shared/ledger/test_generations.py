@@ -39,7 +39,7 @@ def stored(state: FakeContainer) -> Any:
 
 async def test_the_first_generation_is_remembered_and_complete_at_once(state: FakeContainer) -> None:
     assert await generations(state).begin() == Generation(shards=64, began=BEGAN, complete=True)
-    assert stored(state) == {"1": {"shards": 64, "began": BEGAN, "complete": True}}
+    assert stored(state) == {"1": {"shards": 64, "began": BEGAN, "complete": True, "margin_days": 35}}
     state.requests.clear()
     again = generations(state)
     await again.begin()
