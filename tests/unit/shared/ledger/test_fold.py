@@ -102,7 +102,9 @@ def test_a_new_document_is_in_the_index_of_its_person_and_in_the_summary_of_the_
     record = shard.record("ana")
     assert list(record.index.hours_of(document_hash(USER_INTERACTIONS, "i1"))) == [TEN[:13]]
     assert record.months == {
-        "202508": MonthSummary(sessions=1, depth=Micro(0), rating=Mean(5, 1), persona="krishna", daytime="morning")
+        "202508": MonthSummary(
+            sessions=1, depth=Micro(0), rating=Mean(5, 1), persona="krishna", daytime="morning"
+        )
     }
     assert not record.pending
 
