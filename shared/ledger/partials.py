@@ -61,7 +61,7 @@ class Partial:
         """The id of the stored document."""
         return partial_id(self.target)
 
-    _weight: int | None = None
+    _weight: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def weight(self) -> int:

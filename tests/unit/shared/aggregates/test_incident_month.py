@@ -39,7 +39,7 @@ def test_an_incident_counts_in_its_month_under_the_text_it_is_about() -> None:
     assert counted(fact) == {
         "202508|gita": {
             "sums": {"incidents": 1},
-            "means": {"resolved_ms": (3_000, 1)},
+            "means": {"resolved_ms": [3_000, 1]},
             "counts": {
                 "severities": {"low": 1},
                 "types": {"spam": 1},

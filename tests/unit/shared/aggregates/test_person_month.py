@@ -66,7 +66,7 @@ def test_an_interaction_counts_in_the_part_of_its_day() -> None:
     assert counted(fact) == {
         "202508|ana": {
             "sums": {"interactions": 1, "cited": 1, "in_session": 1},
-            "means": {"complexity": (500_000, 1), "rating": (4, 1), "cost": (7, 1)},
+            "means": {"complexity": [500_000, 1], "rating": [4, 1], "cost": [7, 1]},
             "counts": {
                 "hours": {"14": 1},
                 "sessions": {hash_key("s"): 1},
@@ -110,7 +110,7 @@ def test_a_session_counts_in_the_part_of_its_day_with_its_length(seconds: int, l
     )
     assert counted(fact) == {
         "202508|ana": {
-            "means": {"session_seconds": (seconds, 1), "depth": (250_000, 1)},
+            "means": {"session_seconds": [seconds, 1], "depth": [250_000, 1]},
             "counts": {
                 "sessions": {hash_key("s"): 1},
                 "session_lengths": {length: 1},

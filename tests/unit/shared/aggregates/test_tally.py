@@ -72,9 +72,9 @@ def test_each_kind_of_entry_is_stored_apart() -> None:
     tally.part("empty")
     assert tally.encode() == {
         "sums": {"users": 2},
-        "means": {"users": (3, 1)},
+        "means": {"users": [3, 1]},
         "counts": {"users": {"a": 1}},
-        "means_by": {"users": {"a": (4, 1)}},
+        "means_by": {"users": {"a": [4, 1]}},
         "parts": {"users": {"sums": {"users": 1}}},
     }
 
