@@ -14,6 +14,7 @@ LOG_EVENTS = {
     "generation_removed": "the state of an earlier generation was deleted; with counts and cost",
     "health_held_back": "system_health is not published: the generation is not complete",
     "health_refreshed": "system_health was published",
+    "incidents_not_moved": "incidents stay in the month of their old text: that of the new one has no room",
     "most_of_batch_failed": "most of a batch failed in the fold: the batch is retried, not poisoned",
     "poison_row_refused": "the service refused a poison row; a smaller row is stored in its place",
     "price_override_unusable": "an operator's price override was left out; the problem is named",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from base64 import urlsafe_b64encode
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import NewType
+from typing import Any, NewType
 
 from xxhash import xxh3_64_digest
 
@@ -135,3 +136,12 @@ def month_after(month: Month, months: int) -> Month:
 def days_between(earlier: Day, later: Day) -> int:
     """Return how many days ``later`` is after ``earlier``."""
     return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def json_bytes(value: Any) -> int:
+    """Return the number of bytes of a value as the client sends it: compact JSON in UTF-8."""
+    text = _encode(value)
+    return len(text) if text.isascii() else len(text.encode())

@@ -201,6 +201,12 @@ def _is_person(item: Row, _: Row | None = None) -> bool:
     return item["kind"] == "partial" and item["aggregate"] == "person"
 
 
+def _for_tiers(item: Row) -> Row:
+    record = item.get("record", {})
+    fields = {name: record[name] for name in ("first_known", "months", "refused") if name in record}
+    return {"state": item["state"], "record": fields}
+
+
 def _numbered(prefix: str, values: Row) -> set[Any]:
     return {value for name, value in values.items() if re.fullmatch(rf"{prefix}\d+", name)}
 
@@ -245,8 +251,8 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         "aggregate",
         "key",
     ),
-    "tiers_of_people": _when(
-        lambda item, values: _of_generation(item, values) and _is_person(item), "state", "record"
+    "tiers_of_people": lambda item, values: (
+        _for_tiers(item) if _of_generation(item, values) and _is_person(item) else None
     ),
     "pending_people": _when(
         lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("pending")),

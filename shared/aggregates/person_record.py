@@ -8,10 +8,13 @@ from typing import Any, NamedTuple, Self
 
 from shared.aggregates.document_index import DocumentIndex
 from shared.aggregates.tally import NO_SAMPLES, Mean
-from shared.units import Day, Micro, Month
+from shared.units import Day, Micro, Month, json_bytes
 
 REFUSED_KEY = "no"
 """Key of a stored account fact that marks a refusal."""
+
+_RECORD_BYTES, _ACCOUNT_BYTES, _SUMMARY_BYTES = 80, 120, 80
+"""Estimated JSON bytes of a record, of an account and of a month, without ids and names."""
 
 
 class MonthSummary(NamedTuple):
@@ -57,8 +60,9 @@ class PersonRecord:
     @property
     def weight(self) -> int:
         """Size of its JSON in bytes, estimated."""
-        accounts = sum(len(name) + 120 for name in self.accounts)
-        return 60 + accounts + self.index.weight + 110 * len(self.months)
+        accounts = sum(json_bytes(name) + _ACCOUNT_BYTES for name in self.accounts)
+        months = sum(map(_summary_bytes, self.months.values()))
+        return _RECORD_BYTES + accounts + self.index.weight + months
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which the partial stores it: defaults left out."""
@@ -82,6 +86,10 @@ class PersonRecord:
             {Month(month): decode_summary(summary) for month, summary in stored.get("months", {}).items()},
             stored.get("pending", False),
         )
+
+
+def _summary_bytes(summary: MonthSummary) -> int:
+    return _SUMMARY_BYTES + json_bytes(summary.persona) + json_bytes(summary.category)
 
 
 def decode_summary(stored: list[Any]) -> MonthSummary:

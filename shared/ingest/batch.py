@@ -20,6 +20,7 @@ from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import document_pause, is_service_fault
 from shared.errors import ConflictError, DocumentError, FullError
+from shared.facts import USERS
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
@@ -235,10 +236,12 @@ class Ingest:
         rows: Counter[tuple[str, str, str]] = Counter()
         for change, verdict in report.folded.refused:
             month = change.fact.hour[:7].replace("-", "")
-            if verdict is Verdict.FULL:
-                rows[f"the person's month {month}", f"full|{month}", change.user_id] += 1
-            else:
+            if verdict is Verdict.CROWDED:
                 rows[f"a state of the month {month}", change.document_id, change.user_id] += 1
+            elif source.name == USERS:
+                rows["the record of the person's accounts", "full|accounts", change.user_id] += 1
+            else:
+                rows[f"the person's month {month}", f"full|{month}", change.user_id] += 1
         for (what, document_id, user_id), count in rows.items():
             row_id = await self._poison.record(
                 source=source.name,

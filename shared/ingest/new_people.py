@@ -11,6 +11,7 @@ from shared.concurrency import for_each
 from shared.cosmos.queries import Query, run_query
 from shared.facts import USERS
 from shared.ledger.accounts import new_record
+from shared.ledger.first_visits import FirstVisits
 
 ACCOUNTS_OF_PERSON = Query("accounts_of_person", "SELECT * FROM c")
 
@@ -23,8 +24,9 @@ class NewPeople:
     No figure about a person is therefore published before their consent is known.
     """
 
-    def __init__(self, database: DatabaseProxy) -> None:
+    def __init__(self, database: DatabaseProxy, first_visits: FirstVisits) -> None:
         self._users = database.get_container_client(USERS)
+        self._first_visits = first_visits
 
     async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord]:
         """Return a new record of each person, by user id.
@@ -35,10 +37,12 @@ class NewPeople:
             The service did not answer.
         """
         records: dict[str, PersonRecord] = {}
+        first_days = await self._first_visits.first_days(users)
 
         async def one(user_id: str) -> None:
             rows = run_query(self._users, ACCOUNTS_OF_PERSON, {}, partition_key=user_id)
-            records[user_id] = new_record(user_id, [row async for row in rows])
+            accounts = [row async for row in rows]
+            records[user_id] = new_record(user_id, accounts, first_days.get(user_id))
 
         await for_each(users, one, max_concurrency=MAX_CONCURRENT_READS)
         return records

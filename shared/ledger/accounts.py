@@ -1,7 +1,8 @@
 """Accounts: a person's consent, in the person's record. Pure.
 
 An account is no event. Its ledger entry is in the record of its owner, and lives as long as that record. A
-person who has any account that refuses, or that cannot be read, refuses.
+person who has any account that refuses, or that cannot be read, refuses. So does a person with more accounts
+than a record has room for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
 from shared.units import Day, Millis
 
+MAX_ACCOUNTS = 100
+"""Accounts of one person that are recorded: at most 120 KB. A person normally has one."""
+
+FURTHER_ACCOUNTS = ""
+"""Id under which a record has one unreadable account in place of those that it has no room for."""
+
 
 def unreadable_account(user_id: str, version: Version) -> Uncounted:
     """Return the fact of an account that cannot be read: its owner counts as refusing."""
@@ -45,9 +52,19 @@ def new_record(
             fact = consent_fact(parse_user(raw))
         except DocumentError:
             fact = unreadable_account(user_id, version)
-        record.accounts[str(raw["id"])] = Entry(version, fact).encode()
+        _put(record, str(raw["id"]), Entry(version, fact))
     record.pending = record.refused
     return record
+
+
+def _put(record: PersonRecord, document_id: str, entry: Entry) -> bool:
+    """Record an account; return whether there was room. If not, the person refuses from now on."""
+    if document_id in record.accounts or len(record.accounts) < MAX_ACCOUNTS:
+        record.accounts[document_id] = entry.encode()
+        return True
+    unread = Entry(Version(0, None, ""), unreadable_account(entry.fact.user_id, entry.version))
+    record.accounts.setdefault(FURTHER_ACCOUNTS, unread.encode())
+    return False
 
 
 def fold_accounts(
@@ -70,7 +87,7 @@ def fold_accounts(
     changed = set(newcomers)
     for change in changes:
         verdict = _decide(change, records[change.user_id])
-        if verdict in (Verdict.ADDED, Verdict.REPLACED, Verdict.UNCOUNTED):
+        if verdict in (Verdict.ADDED, Verdict.REPLACED, Verdict.UNCOUNTED, Verdict.FULL):
             changed.add(change.user_id)
         verdicts.append((change, verdict))
     return Folded(
@@ -96,8 +113,10 @@ def _decide(change: Change, record: PersonRecord) -> Verdict:
                 return Verdict.UNKNOWN
             case VersionOrder.NEWER:
                 verdict = Verdict.REPLACED
-    record.accounts[change.document_id] = Entry(change.version, change.fact).encode()
+    has_room = _put(record, change.document_id, Entry(change.version, change.fact))
     record.pending |= record.refused != refused
+    if not has_room:
+        return Verdict.FULL
     return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else verdict
 
 

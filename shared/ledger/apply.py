@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from shared.aggregates.person_record import PersonRecord
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.retries import FOLD, retrying
@@ -20,6 +22,8 @@ from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.store import ShardStore
 from shared.units import Millis
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -120,7 +124,8 @@ class ShardWriter:
         """Fold and commit, again as long as incidents have to follow their interactions.
 
         The incidents of one interaction may not fit into the transaction that counts it. They follow in later
-        ones. If the process dies in between, the next delivery of the interaction moves the rest.
+        ones. If the process dies in between, the next delivery of the interaction moves the rest. Incidents
+        for which the month of their new text has no room stay in that of the old one.
         """
         moves, is_first = MAX_MOVED_INCIDENTS, True
         while True:
@@ -128,9 +133,12 @@ class ShardWriter:
             try:
                 folded: Folded = await attempt(self._fold_and_commit, shard, source, changes, result, moves)
             except TooLargeError:
-                if len(changes) > 1 or not moves:
+                if len(changes) > 1 or (is_first and not moves):
                     raise
-                moves = 0
+                moves //= 2
+                if not moves and not is_first:
+                    _log.error("incidents_not_moved", shard=shard)
+                    return
                 continue
             result.add(folded, counts_verdicts=is_first)
             if not folded.unfinished:

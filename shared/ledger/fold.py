@@ -79,7 +79,8 @@ def fold_changes(
     Raises
     ------
     TooLargeError
-        Several changes together outgrow a state or the transaction. A single one has a verdict instead.
+        Several changes together outgrow a state, or a change with the incidents that follow it. A single
+        change has a verdict instead.
     """
     fold = ShardFold(shard, source, changes, now, retention)
     yield from fold.need_documents(fold.ids_of_new_facts())
@@ -98,7 +99,7 @@ def fold_changes(
     writes = fold.writes()
     outgrown = fold.outgrown(writes)
     if outgrown:
-        if len(changes) > 1:
+        if len(changes) > 1 or fold.moves_incidents:
             raise TooLargeError("a state would outgrow its limit")
         return Folded([(changes[0], refusal(outgrown))], [])
     return Folded(verdicts, writes, unfinished)
@@ -122,6 +123,8 @@ class ShardFold:
         self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
         self._passages = IncidentPassages(self._pages, lambda user_id: self._record(user_id).index)
         self._count = CountedEntries()
+        self.moves_incidents = False
+        """Whether incidents follow their interactions in this fold."""
         self._etag_guards: set[PartialKey] = set()
         """Existing partials that are written even when unchanged."""
         self._full: AbstractSet[PartialKey] | None = None
@@ -226,6 +229,7 @@ class ShardFold:
             change = self._passages.with_passage(original)
             decided.append((change, self._decide(change)))
         moved = list(self._passages.moved_by(change for change, _ in decided))
+        self.moves_incidents = bool(moved[:moves])
         for incident in moved[:moves]:
             self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
             before, after = incident.at.entry.fact, incident.after.fact
@@ -293,10 +297,14 @@ class ShardFold:
 
     def _uncount(self, change: Change, found: Located) -> Verdict:
         """Take back the counts of a document that has moved into a closed month."""
-        if change.order_against(found.entry) is not VersionOrder.NEWER:
-            return Verdict.CLOSED
-        gone = Uncounted(change.user_id, found.entry.fact.at)
-        return self._replace(replace(change, fact=gone), found)
+        gone = replace(change, fact=Uncounted(change.user_id, found.entry.fact.at))
+        match gone.order_against(found.entry):
+            case VersionOrder.NEWER:
+                return self._replace(gone, found)
+            case VersionOrder.UNKNOWN:
+                return Verdict.UNKNOWN
+            case _:
+                return Verdict.CLOSED
 
     def _is_closed(self, hour: EventHour) -> bool:
         return self._retention.is_closed(self._source, month_of(Day(hour[:10])), self._now)
@@ -307,7 +315,14 @@ class ShardFold:
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, that list changed pages, or that are guards."""
-        self._etag_guards |= self._count.unchanged_in_sum()
+        unchanged = self._count.unchanged_in_sum()
+        # A person's record has the summary of each of their months.
+        owners = {
+            PartialKey(person.NAME, person_month.split_key(target.key)[1])
+            for target in unchanged
+            if target.aggregate == person_month.NAME
+        }
+        self._etag_guards |= unchanged | owners
         targets = (*self._count.contributions.changed(), *self._etag_guards, *self._changed_pages())
         return set(map(partial_id, targets))
 

@@ -131,11 +131,11 @@ class OpenPages:
     def append(self, source: str, user_id: str, document_id: str, hour: EventHour, entry: Entry) -> None:
         """Add a new entry to the last part of an hour. If that part is full, a new part starts."""
         part = self.last_part(source, hour)
-        page = self._edit_part(source, hour, part)
-        if page.full:
+        last = self._pages.get(page_id(source, hour, part))
+        if last is not None and last.full:
             part += 1
             self._edit_part(source, hour, 0).parts = part + 1
-            page = self._edit_part(source, hour, part)
+        page = self._edit_part(source, hour, part)
         page.put(user_id, document_id, entry)
         self._index(page, page.id, user_id, document_id)
         hashed = document_hash(source, document_id)

@@ -7,7 +7,6 @@ continues in another part. The person's record knows the hours of their document
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
@@ -16,14 +15,12 @@ from shared.facts import Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES, MAX_PAGE_BYTES, PAGE_BYTES
-from shared.units import EventHour, Millis
+from shared.units import EventHour, Millis, json_bytes
 
 LEDGER = "ledger"
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-_ENTRY_OVERHEAD = 24
-"""Bytes of an entry besides its ids, version and fact: quotes, commas and braces."""
+_ENTRY_OVERHEAD = 6
+"""Bytes of an entry besides its ids, version and fact: colons, commas and braces."""
 
 
 class Entry(NamedTuple):
@@ -44,7 +41,7 @@ def page_id(source: str, hour: EventHour, part: int = 0) -> str:
 
 def entry_size(user_id: str, document_id: str, stored: Mapping[str, Any]) -> int:
     """Return the estimated number of bytes that an entry adds to its page."""
-    return len(_encode(stored)) + len(user_id) + len(document_id) + _ENTRY_OVERHEAD
+    return json_bytes(stored) + json_bytes(user_id) + json_bytes(document_id) + _ENTRY_OVERHEAD
 
 
 @dataclass(slots=True)

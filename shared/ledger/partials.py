@@ -14,6 +14,7 @@ from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES
+from shared.units import json_bytes
 
 PARTIAL = "partial"
 """``kind`` of a stored partial."""
@@ -60,7 +61,7 @@ class Partial:
         """The id of the stored document."""
         return partial_id(self.target)
 
-    _weight: int | None = None
+    _weight: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def weight(self) -> int:
@@ -72,7 +73,7 @@ class Partial:
     def _measure(self) -> int:
         listed = LISTED_PAGE_BYTES * len(self.pages)
         record = 0 if self.record is None else self.record.weight
-        return ENVELOPE_BYTES + len(self.target.key) + self.state.weight + listed + record
+        return ENVELOPE_BYTES + json_bytes(self.target.key) + self.state.weight + listed + record
 
     def next(self, state: Tally) -> Partial:
         """Return the next revision of the partial, with another state. It shares the record."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from shared.aggregates import AGGREGATES, contributions, incident_month, person, person_month
 from shared.aggregates.base import PartialKey
+from shared.aggregates.day import NAME as DAY
 from shared.aggregates.person_month import summary_of
 from shared.aggregates.tally import Tally
 from shared.facts import USER_SESSIONS
@@ -45,11 +46,14 @@ class Recount:
         self._stored = stored
         self._now = now
         self._count = CountedEntries()
+        self._pages: dict[PartialKey, dict[str, int]] = {}
+        """Revisions of the pages that each day lists, by page."""
 
     def add(self, page: Page) -> None:
         """Count the entries of a page."""
         for _, _, entry in page:
             self._count.add(contributions(entry.fact))
+        self._pages.setdefault(PartialKey(DAY, page.hour[:10]), {})[page.name] = page.revision
 
     def derive(self) -> None:
         """Add the counts derived from people. Call it after all pages are added.
@@ -69,8 +73,8 @@ class Recount:
         return None if stored is None or stored.record is None else stored.record.first_known
 
     def targets(self) -> set[PartialKey]:
-        """Return all partials that are counted or stored."""
-        return self._count.contributions.deltas.keys() | self._stored.keys()
+        """Return all partials that are counted, that list pages, or that are stored."""
+        return self._count.contributions.deltas.keys() | self._pages.keys() | self._stored.keys()
 
     def writes(self, targets: Iterable[PartialKey]) -> list[Write]:
         """Return corrected versions of the partials that differ from the ledger, guarded by their etags."""
@@ -88,15 +92,18 @@ class Recount:
             return self._with_summaries(target, current)
         if not self._is_countable(target, current):
             return None
-        state = self._count.contributions.deltas.get(target, Tally())
+        state, pages = self._count.contributions.deltas.get(target, Tally()), self._pages.get(target, {})
         if current is None:
-            partial = Partial(self._shard, target, revision=self._now) if state else None
+            if not state and not pages:
+                return None
+            partial = Partial(self._shard, target, revision=self._now)
+        elif (current.state, current.pages) == (state, pages):
+            return None
         else:
-            partial = current.copy() if current.state != state else None
-        if partial is not None:
-            partial.state = state
-            partial.revision += 1
-            self._retention.set_ttl(partial, self._now)
+            partial = current.copy()
+        partial.state, partial.pages = state, pages
+        partial.revision += 1
+        self._retention.set_ttl(partial, self._now)
         return partial
 
     def _with_summaries(self, target: PartialKey, current: Partial | None) -> Partial | None:

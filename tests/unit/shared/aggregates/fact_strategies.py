@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
 from shared.aggregates.base import Aggregate, Contributions
+from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
 from shared.units import MILLIS_PER_DAY, Micro, Millis, NanoUSD
 
@@ -106,3 +108,26 @@ def contributions(aggregate: Aggregate, facts: Iterable[Fact]) -> Contributions:
     for fact in facts:
         aggregate.contribute(fact, into)
     return into
+
+
+_amounts = st.integers(-5, 5)
+_names = st.sampled_from(["one", "two"])
+_keys = st.sampled_from(["a", "b", "c"])
+_steps = st.one_of(
+    st.tuples(st.just("add"), _names, _amounts),
+    st.tuples(st.just("count"), _names, _keys, _amounts),
+    st.tuples(st.just("sample"), _names, st.none() | _amounts),
+    st.tuples(st.just("sample_by"), _names, _keys, st.none() | _amounts),
+)
+
+
+def tally_of(steps: Iterable[tuple[str | None, tuple[Any, ...]]]) -> Tally:
+    """Return what some calls count, each in a part or, with None, in the tally itself."""
+    tally = Tally()
+    for part, (method, *arguments) in steps:
+        getattr(tally if part is None else tally.part(part), method)(*arguments)
+    return tally
+
+
+tallies = st.lists(st.tuples(st.none() | _keys, _steps), max_size=8).map(tally_of)
+"""A tally with sums, means, counts, means by key, and parts."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from shared.aggregates.engagement_tiers import TIERS, MonthScores, depth_of, month_scores, tier_of
+from shared.aggregates.engagement_tiers import (
+    TIERS,
+    MonthScores,
+    first_month,
+    is_churned,
+    month_scores,
+    tier_in,
+    tier_of,
+)
+from shared.aggregates.person_record import MonthSummary, PersonRecord
 from shared.aggregates.tally import Tally
-from shared.units import Month
+from shared.units import Day, Micro, Month
 
 
 @pytest.mark.parametrize(
@@ -40,24 +49,6 @@ def test_the_tiers_are_those_of_the_specification() -> None:
     assert TIERS == ("new", "casual", "engaged", "power_user", "churned")
 
 
-def day(interactions: int = 1, **maps: dict[str, int]) -> Tally:
-    return Tally({"sums": {"interactions": interactions} if interactions else {}, **maps})
-
-
-def test_a_month_without_interactions_has_no_scores() -> None:
-    assert month_scores(Month("202504"), {}) is None
-    assert month_scores(Month("202504"), {"03": day(0, sessions={"a": 1})}) is None
-
-
-def test_a_session_over_two_days_is_one_session() -> None:
-    scores = month_scores(
-        Month("202504"),
-        {"03": day(sessions={"a": 3, "b": 1}), "04": day(sessions={"b": 1, "c": 1})},
-    )
-    assert scores is not None
-    assert scores.sessions == 3
-
-
 @pytest.mark.parametrize(
     ("month", "engagement"),
     [
@@ -72,54 +63,56 @@ def test_a_session_over_two_days_is_one_session() -> None:
 def test_engagement_is_that_of_the_whole_month_as_of_the_last_active_day(
     month: str, engagement: float
 ) -> None:
-    days = {"03": day(2), "05": day(1)}
-    scores = month_scores(Month(month), days)
-    assert scores is not None
-    assert scores.engagement == engagement
+    summary = MonthSummary(sessions=3, depth=Micro(250_000))
+    assert month_scores(Month(month), [2, 1], summary) == MonthScores(3, engagement, 0.25)
 
 
-def test_a_day_with_a_session_and_no_interaction_is_not_an_active_day() -> None:
-    days = {"03": day(2), "05": day(1), "09": day(0, sessions={"a": 1})}
-    scores = month_scores(Month("202504"), days)
-    assert scores is not None
-    assert scores.engagement == 0.4909  # of two active days
-    assert scores.sessions == 1
+def test_a_month_without_depth_has_none() -> None:
+    assert month_scores(Month("202504"), [1], MonthSummary()).depth is None
 
 
-def test_the_scores_of_a_month_have_the_depth_of_all_its_days() -> None:
-    days = {
-        "03": day(1, passages={"p": 1}, texts={"gita": 1}),
-        "05": day(1, passages={"p": 1, "q": 2}, texts={"gita": 3}),
-    }
-    scores = month_scores(Month("202504"), days)
-    assert scores is not None
-    assert scores.depth == 0.3929  # 4 citations, 2 interactions, 2 passages, 1 text
+def active_on(**days: int) -> Tally:
+    """Return the state of a person with interactions on days, ``d20250805=2``."""
+    state = Tally()
+    for name, count in days.items():
+        state.part(name[1:7]).count("days", name[7:], count)
+    return state
 
 
-def test_depth_weighs_complexity_citations_and_passages_of_each_text() -> None:
-    state = Tally(
-        {
-            "sums": {"interactions": 2, "complexity": 1_500_000, "complexity#": 2},
-            "passages": {"p": 3, "q": 2, "r": 1},
-            "texts": {"gita": 4, "dhammapada": 2},
-        }
+class TestTierIn:
+    """The tier of a person in a month."""
+
+    PERSON = active_on(d20250705=1, d20250805=2, d20250806=1)
+    RECORD = PersonRecord(months={Month("202507"): MonthSummary(), Month("202508"): MonthSummary()})
+
+    @pytest.mark.parametrize(
+        ("month", "tier"), [("202506", None), ("202507", "new"), ("202508", "casual"), ("202509", None)]
     )
-    # complexity 0.75; 6 citations / 2 interactions = 3, 3 / (3 + 2) = 0.6; 3 passages / 2 texts = 1.5,
-    # 1.5 / (1.5 + 5) = 0.230769; 0.4 * 0.75 + 0.3 * 0.6 + 0.3 * 0.230769 = 0.549231
-    assert depth_of(state) == 0.5492
+    def test_is_new_in_the_first_month_and_none_without_activity(self, month: str, tier: str | None) -> None:
+        assert tier_in(Month(month), self.PERSON, self.RECORD) == tier
+
+    def test_is_that_of_the_scores_of_all_days(self) -> None:
+        days = {f"d202508{day:02d}": 9 for day in range(1, 32)}
+        power = MonthSummary(sessions=20, depth=Micro(700_000))
+        record = PersonRecord(Day("2025-07-01"), months={Month("202508"): power})
+        assert tier_in(Month("202508"), active_on(**days), record) == "power_user"
+        assert tier_in(Month("202508"), active_on(d20250801=9), record) == "casual"
 
 
-def test_without_complexity_depth_is_the_mean_of_the_other_parts() -> None:
-    state = Tally({"sums": {"interactions": 2}, "passages": {"p": 4}, "texts": {"gita": 4}})
-    # 4 / 2 = 2, 2 / (2 + 2) = 0.5; 1 / (1 + 5) = 0.166667; the mean of both
-    assert depth_of(state) == 0.3333
+class TestFirstMonth:
+    """The first month with activity."""
+
+    def test_is_that_of_the_first_active_day(self) -> None:
+        assert first_month(active_on(d20250805=1, d20241231=1), PersonRecord()) == "202412"
+
+    @pytest.mark.parametrize(("known", "month"), [("2024-03-01", "202403"), ("2026-01-01", "202508")])
+    def test_includes_earlier_generations(self, known: str, month: str) -> None:
+        assert first_month(active_on(d20250805=1), PersonRecord(Day(known))) == month
+
+    def test_of_no_activity_is_none(self) -> None:
+        assert first_month(Tally(), PersonRecord()) is None
 
 
-def test_depth_without_citations_is_that_of_the_questions_alone() -> None:
-    state = Tally({"sums": {"interactions": 1, "complexity": 1_000_000, "complexity#": 1}})
-    assert depth_of(state) == 0.4
-    assert depth_of(Tally({"sums": {"interactions": 1}})) == 0.0
-
-
-def test_depth_of_no_interactions_is_unknown() -> None:
-    assert depth_of(Tally({"passages": {"p": 4}, "texts": {"gita": 4}})) is None
+@pytest.mark.parametrize(("as_of", "churned"), [("2025-09-03", False), ("2025-09-04", True)])
+def test_a_person_has_churned_after_thirty_days(as_of: str, churned: bool) -> None:
+    assert is_churned(Day("2025-08-05"), Day(as_of)) is churned

@@ -14,16 +14,12 @@ from shared.aggregates.tally import (
     bucket_of,
     bucket_value,
     group_by_display_name,
+    merged,
     quantile,
     ratio,
     top,
 )
-
-maps = st.dictionaries(
-    st.sampled_from(["sums", "models", "texts"]),
-    st.dictionaries(st.sampled_from("abc"), st.integers(-5, 5).filter(bool), min_size=1),
-)
-tallies = maps.map(Tally)
+from tests.unit.shared.aggregates.fact_strategies import tallies
 
 
 @given(tallies, tallies)
@@ -42,14 +38,63 @@ def test_order_does_not_matter(a: Tally, b: Tally, c: Tally) -> None:
         one.merge(other)
     for other in (a, b):
         two.merge(other)
-    assert one == two
+    assert one == two == merged([b, c, a])
 
 
 @given(tallies)
-def test_a_copy_is_its_own(state: Tally) -> None:
-    before = repr(state)
-    state.copy().count("models", "a", 7)
-    assert repr(state) == before
+def test_a_tally_that_is_subtracted_from_itself_is_empty(state: Tally) -> None:
+    assert bool(state) is bool(state.encode())
+    state.merge(state.copy(), -1)
+    assert not state
+    assert state.encode() == {}
+
+
+@given(tallies, tallies)
+def test_a_copy_is_independent(state: Tally, other: Tally) -> None:
+    before = json.dumps(state.encode())
+    state.copy().merge(other)
+    assert json.dumps(state.encode()) == before
+
+
+@given(tallies)
+def test_a_tally_survives_being_stored(state: Tally) -> None:
+    assert Tally.decode(json.loads(json.dumps(state.encode()))) == state
+
+
+def test_each_kind_of_entry_is_stored_apart() -> None:
+    tally = Tally()
+    tally.add("users", 2)
+    tally.sample("users", 3)
+    tally.count("users", "a")
+    tally.sample_by("users", "a", 4)
+    tally.sample_by("users", "b", None)
+    tally.part("users").add("users", 1)
+    tally.part("empty")
+    assert tally.encode() == {
+        "sums": {"users": 2},
+        "means": {"users": [3, 1]},
+        "counts": {"users": {"a": 1}},
+        "means_by": {"users": {"a": [4, 1]}},
+        "parts": {"users": {"sums": {"users": 1}}},
+    }
+
+
+@given(st.dictionaries(st.text(max_size=4), st.integers(1, 9), max_size=4))
+def test_names_that_look_like_other_entries_are_names(counts: dict[str, int]) -> None:
+    tally = Tally()
+    for key, amount in counts.items():
+        tally.count("rating#", key, amount)
+    assert tally.counts("rating#") == counts
+    assert tally.counts("rating") == {}
+    assert tally.samples("rating") == 0
+
+
+def test_a_part_that_is_dropped_counts_nothing() -> None:
+    tally = Tally()
+    tally.part("a").add("x", 1)
+    tally.drop_part("a")
+    tally.drop_part("a")
+    assert not tally
 
 
 @given(st.floats(0.001, 86_400_000))
@@ -105,8 +150,12 @@ def test_what_is_not_named_is_other_and_nothing_is_lost() -> None:
     assert group_by_display_name({}, 2) == {}
 
 
-@pytest.mark.parametrize("name", ["bhagavad_gita", "भगवद्गीता", "論語"])
-def test_the_weight_is_that_of_the_json_that_is_sent_in_any_script(name: str) -> None:
-    state = Tally({"texts": {f"{name}{n}": 1_000_000 + n for n in range(100)}})
+@pytest.mark.parametrize("name", ["bhagavad_gita", "भगवद्गीता", "論語", "𑀩𑀼𑀤𑁆𑀥"])
+@pytest.mark.parametrize("group", ["count", "sample_by"])
+def test_the_weight_is_that_of_the_json_that_is_sent_in_any_script(name: str, group: str) -> None:
+    state = Tally()
+    for number in range(100):
+        getattr(state, group)("texts", f"{name}{number}", 1_000_000 + number)
+        state.part(f"{name}{number % 3}").add(f"{name}{number}", 1_000_000 + number)
     sent = json.dumps(state.encode(), separators=(",", ":"), ensure_ascii=False).encode()
-    assert state.weight == pytest.approx(len(sent), rel=0.1)
+    assert 0.95 * len(sent) <= state.weight <= 1.25 * len(sent)

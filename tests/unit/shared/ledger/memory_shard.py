@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.tally import Tally
 from shared.facts import USER_INTERACTIONS, USERS, Fact, Uncounted
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
@@ -22,7 +23,7 @@ from shared.units import Millis
 SHARD = ShardId("1:0000")
 
 NOW = Millis(1_754_000_000_000)
-"""The time of every fold. Whatever is new has the next revision."""
+"""The time of a fold. Whatever is new has the next revision."""
 
 
 def change(
@@ -33,6 +34,13 @@ def change(
     return Change(fact.user_id, document_id, version, fact, **options)
 
 
+def counted(name: str, amount: int) -> Tally:
+    """Return a tally with one sum."""
+    tally = Tally()
+    tally.add(name, amount)
+    return tally
+
+
 class MemoryShard:
     """Documents by id, with etags.
 
@@ -40,9 +48,12 @@ class MemoryShard:
     ----------
     records
         The records of people who have no state yet.
+    now
+        The time of the folds.
     """
 
-    def __init__(self, records: Mapping[str, PersonRecord] | None = None) -> None:
+    def __init__(self, records: Mapping[str, PersonRecord] | None = None, now: Millis = NOW) -> None:
+        self.now = now
         self.records = records or {}
         self.documents: dict[str, Loaded] = {}
         self.needs: list[Need] = []
@@ -57,9 +68,9 @@ class MemoryShard:
         while unfinished:
             self.needs = []
             if source == USERS:
-                fold = fold_accounts(SHARD, changes, NOW)
+                fold = fold_accounts(SHARD, changes, self.now)
             else:
-                fold = fold_changes(SHARD, source, changes, NOW)
+                fold = fold_changes(SHARD, source, changes, self.now)
             folded: Folded = drive(fold, self.answer)
             self.commit(folded.writes)
             verdicts = verdicts or [verdict for _, verdict in folded.verdicts]

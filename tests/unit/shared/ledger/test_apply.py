@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from shared.aggregates.person_record import PersonRecord
 from shared.errors import ConflictError, TooLargeError
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.needs import Need
+from shared.ledger.needs import DocumentsById
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.aggregates.fact_strategies import millis
 from tests.unit.shared.delivery import no_pauses
-from tests.unit.shared.ledger.memory_shard import SHARD, MemoryShard, change
+from tests.unit.shared.ledger.memory_shard import NOW, SHARD, MemoryShard, change
 
 pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 
@@ -59,11 +61,13 @@ class ScriptedStore:
         assert shard == SHARD
         self.forgotten += 1
 
-    async def answer(self, shard: ShardId, need: Need) -> dict[str, Loaded]:
+    async def load(
+        self, shard: ShardId, ids: Collection[str], *, stored: bool = False
+    ) -> Mapping[str, Loaded]:
         assert shard == SHARD
         assert self._lock.locked()
         self.shard.needs = []
-        return self.shard.answer(need)
+        return self.shard.answer(DocumentsById(frozenset(ids), stored))
 
     async def commit(self, shard: ShardId, writes: list[Write]) -> None:
         assert shard == SHARD
@@ -84,15 +88,22 @@ def of(user_id: str, number: int = 1) -> Change:
     return change(fact, f"i-{user_id}-{number}", number)
 
 
+async def no_records(_: Collection[str]) -> dict[str, PersonRecord]:
+    return {}
+
+
+CLOCK = FakeClock(lambda: NOW / 1000)
+
+
 async def apply(store: ScriptedStore, *changes: Change, result: FoldResult | None = None) -> FoldResult:
-    writer = ShardWriter(store)  # type: ignore[arg-type]
+    writer = ShardWriter(store, no_records, clock=CLOCK)  # type: ignore[arg-type]
     return await writer.apply(SHARD, USER_INTERACTIONS, changes, result)
 
 
 async def test_changes_are_committed_in_one_transaction() -> None:
     store = ScriptedStore()
     result = await apply(store, of("ana"), of("ben"))
-    assert result == FoldResult({Verdict.ADDED: 2}, [], conflicts=0, commits=1)  # type: ignore[arg-type]
+    assert result == FoldResult({Verdict.ADDED: 2}, conflicts=0, commits=1)  # type: ignore[arg-type]
     assert store.committed == [["ana", "ben"]]
     assert store.forgotten == 0
 
@@ -163,7 +174,7 @@ async def test_what_is_cached_stays_when_changes_do_not_fit() -> None:
 
 async def test_the_order_of_the_callers_changes_stays() -> None:
     changes = [of("ben"), of("ana")]
-    writer = ShardWriter(ScriptedStore(fits=1))  # type: ignore[arg-type]
+    writer = ShardWriter(ScriptedStore(fits=1), no_records, clock=CLOCK)  # type: ignore[arg-type]
     await writer.apply(SHARD, USER_INTERACTIONS, changes)
     assert changes == [of("ben"), of("ana")]
 
@@ -181,7 +192,7 @@ async def test_the_result_that_is_passed_collects_several_calls() -> None:
     store, result = ScriptedStore(ConflictError("1")), FoldResult()
     assert await apply(store, of("ana"), result=result) is result
     assert await apply(store, of("ben"), result=result) is result
-    assert result == FoldResult({Verdict.ADDED: 2}, [], conflicts=1, commits=2)  # type: ignore[arg-type]
+    assert result == FoldResult({Verdict.ADDED: 2}, conflicts=1, commits=2)  # type: ignore[arg-type]
 
 
 def test_results_of_several_shards_are_added_up() -> None:
@@ -196,7 +207,11 @@ def test_results_of_several_shards_are_added_up() -> None:
 
 
 def writer_on(container: FakeContainer) -> ShardWriter:
-    return ShardWriter(ShardStore(container, cache_bytes=1_000_000))  # type: ignore[arg-type]
+    return ShardWriter(
+        ShardStore(container, cache_bytes=1_000_000),  # type: ignore[arg-type]
+        no_records,
+        clock=CLOCK,
+    )
 
 
 async def test_one_instance_never_meets_itself_on_a_shard() -> None:
@@ -206,7 +221,9 @@ async def test_one_instance_never_meets_itself_on_a_shard() -> None:
         *(writer.apply(SHARD, USER_INTERACTIONS, [of("ana", n)]) for n in range(1, 6))
     )
     assert [result.conflicts for result in results] == [0] * 5
-    assert container.items[SHARD, "partial|person|ana"]["state"] == {"days": {"2025-08-05": 5}}
+    assert container.items[SHARD, "partial|person|ana"]["state"] == {
+        "parts": {"202508": {"counts": {"days": {"05": 5}}}}
+    }
 
 
 async def test_an_instance_whose_cache_is_stale_meets_the_other_one_and_both_are_counted() -> None:
@@ -216,7 +233,9 @@ async def test_an_instance_whose_cache_is_stale_meets_the_other_one_and_both_are
     await other.apply(SHARD, USER_INTERACTIONS, [of("ana", 2)])
     result = await one.apply(SHARD, USER_INTERACTIONS, [of("ana", 3)])
     assert (result.conflicts, result.commits, result.verdicts) == (1, 1, {Verdict.ADDED: 1})
-    assert container.items[SHARD, "partial|person|ana"]["state"] == {"days": {"2025-08-05": 3}}
+    assert container.items[SHARD, "partial|person|ana"]["state"] == {
+        "parts": {"202508": {"counts": {"days": {"05": 3}}}}
+    }
 
 
 async def test_a_commit_whose_answer_was_lost_is_not_counted_twice() -> None:
@@ -230,4 +249,6 @@ async def test_a_commit_whose_answer_was_lost_is_not_counted_twice() -> None:
     container.fault = lose_the_answer
     result = await writer_on(container).apply(SHARD, USER_INTERACTIONS, [of("ana")])
     assert (result.verdicts, result.commits, lost) == ({Verdict.SAME: 1}, 0, [])
-    assert container.items[SHARD, "partial|person|ana"]["state"] == {"days": {"2025-08-05": 1}}
+    assert container.items[SHARD, "partial|person|ana"]["state"] == {
+        "parts": {"202508": {"counts": {"days": {"05": 1}}}}
+    }

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.aggregates.base import hash_key
-from shared.aggregates.tally import Tally
+from shared.aggregates.document_index import DocumentIndex, document_hash, reference_hash
 from shared.facts import (
     ABUSE_INCIDENTS,
     USER_INTERACTIONS,
@@ -24,13 +23,14 @@ from shared.ledger.changes import Change
 from shared.ledger.document_version import Version
 from shared.ledger.incident_passages import IncidentPassages, cited_passage
 from shared.ledger.open_pages import OpenPages
-from shared.ledger.pages import Entry, Page, fingerprint, reference_fingerprint
+from shared.ledger.pages import Entry, Page
 from shared.ledger.shards import ShardId
 from shared.units import EventHour, Micro
 from tests.unit.shared.aggregates.fact_strategies import millis
 from tests.unit.shared.ledger.memory_shard import change
 
 SHARD, HOUR = ShardId("1:0000"), EventHour("2025-08-05T10")
+OTHER_HOUR = EventHour("2025-07-01T00")
 AT = millis("2025-08-05T10:15:00")
 GITA, UDANA = Passage("gita", "2", "47"), Passage("udana", "1", None)
 VERSION = Version(9, 9, "9")
@@ -54,15 +54,26 @@ def passages(
     incidents: dict[str, Fact | Uncounted] | None = None,
     flagged: tuple[str, ...] = (),
 ) -> IncidentPassages:
-    """Return the passages of incidents where these documents of ana are on the ledger."""
-    pages = OpenPages(SHARD, ["ana"])
+    """Return the passages of incidents where these documents of ana are on the ledger.
+
+    Parameters
+    ----------
+    flagged
+        Interactions that incidents on the pages of ``OTHER_HOUR`` refer to, according to ana's index.
+    """
+    pages = OpenPages(SHARD, ["ana"], 0)
+    index = DocumentIndex()
     for source, facts in ((USER_INTERACTIONS, interactions), (ABUSE_INCIDENTS, incidents)):
         page = Page(SHARD, source, HOUR)
         for document_id, fact in (facts or {}).items():
             page.put("ana", document_id, Entry(VERSION, fact))
+            index.add(source, document_hash(source, document_id), HOUR)
         pages.add([page])
-    of_ana = Tally({"flagged": {hash_key(reference): 1 for reference in flagged}} if flagged else {})
-    return IncidentPassages(pages, lambda user_id: of_ana if user_id == "ana" else Tally())
+    for reference in flagged:
+        index.add(ABUSE_INCIDENTS, reference_hash(ABUSE_INCIDENTS, reference), OTHER_HOUR)
+    return IncidentPassages(
+        pages, lambda user_id, hashed: set(index.hours_of(hashed)) if user_id == "ana" else set()
+    )
 
 
 class TestCitedPassage:
@@ -79,25 +90,28 @@ class TestCitedPassage:
         assert cited_passage(fact) is None
 
 
-class TestFingerprintsNeeded:
-    """What has to be looked for in the index."""
+class TestHoursNeeded:
+    """The pages that have to be searched."""
 
-    def test_of_an_incident_the_interaction_under_both_forms_of_its_id(self) -> None:
-        assert passages().fingerprints_needed([change(incident("1"), "a")]) == {
-            fingerprint(USER_INTERACTIONS, "ana", "interaction_1"),
-            fingerprint(USER_INTERACTIONS, "ana", "1"),
-        }
+    @pytest.mark.parametrize("document_id", ["interaction_1", "1"])
+    def test_of_an_incident_the_hour_of_its_interaction_under_either_form_of_its_id(
+        self, document_id: str
+    ) -> None:
+        found = passages(interactions={document_id: interaction(GITA)})
+        assert set(found.hours_needed(change(incident("1"), "a"))) == {(USER_INTERACTIONS, HOUR)}
 
-    def test_of_an_incident_that_points_at_nothing_nothing(self) -> None:
-        assert passages().fingerprints_needed([change(incident(None), "a")]) == set()
+    @pytest.mark.parametrize("points_at", [None, "2"])
+    def test_of_an_incident_at_nothing_that_is_indexed_nothing(self, points_at: str | None) -> None:
+        found = passages(interactions={"1": interaction(GITA)})
+        assert list(found.hours_needed(change(incident(points_at), "a"))) == []
 
     @pytest.mark.parametrize("fact", [interaction(GITA), UNCOUNTED])
     @pytest.mark.parametrize("document_id", ["interaction_1", "1"])
-    def test_of_an_interaction_that_is_pointed_at_its_incidents(
+    def test_of_an_interaction_that_is_pointed_at_the_hours_of_its_incidents(
         self, fact: Fact | Uncounted, document_id: str
     ) -> None:
-        needed = passages(flagged=("1",)).fingerprints_needed([change(fact, document_id)])
-        assert needed == {reference_fingerprint(ABUSE_INCIDENTS, "ana", "1")}
+        needed = passages(flagged=("1",)).hours_needed(change(fact, document_id))
+        assert list(needed) == [(ABUSE_INCIDENTS, OTHER_HOUR)]
 
     @pytest.mark.parametrize(
         ("fact", "document_id"),
@@ -109,13 +123,7 @@ class TestFingerprintsNeeded:
         ],
     )
     def test_of_any_other_document_nothing(self, fact: Fact, document_id: str) -> None:
-        assert passages(flagged=("1",)).fingerprints_needed([change(fact, document_id)]) == set()
-
-    def test_of_several_changes_all(self) -> None:
-        needed = passages(flagged=("1",)).fingerprints_needed(
-            [change(incident("2"), "a"), change(interaction(), "interaction_1")]
-        )
-        assert len(needed) == 3
+        assert list(passages(flagged=("1",)).hours_needed(change(fact, document_id))) == []
 
 
 class TestWithPassage:
@@ -220,7 +228,7 @@ class TestMovedBy:
         assert self.moved(found, CHANGED) == []
 
     def test_are_not_those_that_came_to_point_at_another_interaction(self) -> None:
-        pages = OpenPages(SHARD, ["ana"])
+        pages = OpenPages(SHARD, ["ana"], 0)
         page, cited = Page(SHARD, ABUSE_INCIDENTS, HOUR), Page(SHARD, USER_INTERACTIONS, HOUR)
         page.put("ana", "a", Entry(VERSION, incident("1", UDANA)))
         cited.put("ana", "interaction_1", Entry(VERSION, interaction(GITA)))
@@ -228,7 +236,7 @@ class TestMovedBy:
         located = pages.find(ABUSE_INCIDENTS, "ana", "a")
         assert located is not None
         pages.replace(located, "ana", "a", Entry(VERSION, incident("2", UDANA)))
-        found = IncidentPassages(pages, lambda _: Tally({"flagged": {hash_key("1"): 1}}))
+        found = IncidentPassages(pages, lambda *_: {OTHER_HOUR})
         assert self.moved(found, CHANGED) == []
 
     def test_are_each_returned_once_for_two_changes_of_the_interaction(self) -> None:

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from shared.aggregates.document_index import document_hash, reference_hash
 from shared.facts import (
     ABUSE_INCIDENTS,
     USER_INTERACTIONS,
@@ -24,6 +25,8 @@ from shared.units import EventHour
 from tests.unit.shared.aggregates.fact_strategies import millis
 
 SHARD = ShardId("1:0000")
+FIRST_REVISION = 1_000
+"""The revision before the first one of a new page. That of a stored page is 4."""
 TEN, ELEVEN = EventHour("2025-08-05T10"), EventHour("2025-08-05T11")
 PAGE_OF_TEN, PAGE_OF_ELEVEN = f"ledger|user_interactions|{TEN}", f"ledger|user_interactions|{ELEVEN}"
 
@@ -47,7 +50,7 @@ def page(hour: EventHour = TEN, part: int = 0, parts: int = 1, **entries: Entry)
 
 
 def opened(*loaded: Page, users: tuple[str, ...] = ("ana",)) -> OpenPages:
-    found = OpenPages(SHARD, users)
+    found = OpenPages(SHARD, users, FIRST_REVISION)
     found.add(loaded)
     return found
 
@@ -110,7 +113,7 @@ class TestFind:
         located = found.find(USER_INTERACTIONS, "ana", "i1")
         assert located is not None
         found.remove(located, "ana", "i1")
-        found.append(USER_INTERACTIONS, "ana", "i1", entry(ELEVEN))
+        found.append(USER_INTERACTIONS, "ana", "i1", ELEVEN, entry(ELEVEN))
         assert found.find(USER_INTERACTIONS, "ana", "i1") == Located(PAGE_OF_ELEVEN, ELEVEN, entry(ELEVEN))
 
 
@@ -132,7 +135,7 @@ class TestReferences:
 
     def test_of_new_entries_are_known(self) -> None:
         found = opened()
-        found.append(ABUSE_INCIDENTS, "ana", "a", incident("1"))
+        found.append(ABUSE_INCIDENTS, "ana", "a", TEN, incident("1"))
         assert found.referring_to(ABUSE_INCIDENTS, "ana", "1") == ["a"]
 
     def test_of_replaced_entries_are_known(self) -> None:
@@ -148,43 +151,112 @@ class TestAppend:
 
     def test_the_first_entry_of_an_hour_opens_its_page(self) -> None:
         found = opened()
-        found.append(USER_INTERACTIONS, "ana", "i1", entry())
+        found.append(USER_INTERACTIONS, "ana", "i1", TEN, entry())
         (edited,) = found.edited()
         assert (edited.id, edited.shard, edited.part, edited.parts, edited.revision) == (
-            PAGE_OF_TEN, SHARD, 0, 1, 1
+            PAGE_OF_TEN, SHARD, 0, 1, FIRST_REVISION + 1
         )  # fmt: skip
         assert found.find(USER_INTERACTIONS, "ana", "i1", TEN) == Located(PAGE_OF_TEN, TEN, entry())
 
     def test_the_page_that_is_there_is_used_while_it_has_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pages, "PAGE_ENTRIES", 2)
-        found = opened(page(i1=entry()))
-        found.append(USER_INTERACTIONS, "ana", "i2", entry())
+        loaded = page(i1=entry())
+        monkeypatch.setattr(pages, "PAGE_BYTES", loaded.size + 1)
+        found = opened(loaded)
+        found.append(USER_INTERACTIONS, "ana", "i2", TEN, entry())
         assert contents(found) == {PAGE_OF_TEN: ["i1", "i2"]}
 
     def test_a_full_page_is_followed_by_a_part_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pages, "PAGE_ENTRIES", 1)
-        found = opened(page(i1=entry()))
+        loaded = page(i1=entry())
+        monkeypatch.setattr(pages, "PAGE_BYTES", loaded.size)
+        found = opened(loaded)
         for number in (2, 3):
-            found.append(USER_INTERACTIONS, "ana", f"i{number}", entry())
+            found.append(USER_INTERACTIONS, "ana", f"i{number}", TEN, entry())
         assert contents(found) == {
             PAGE_OF_TEN: ["i1"],
             f"{PAGE_OF_TEN}|1": ["i2"],
             f"{PAGE_OF_TEN}|2": ["i3"],
         }
         assert [(page.part, page.parts, page.revision) for page in found.edited()] == [
-            (0, 3, 5), (1, 1, 1), (2, 1, 1)
+            (0, 3, 5), (1, 1, FIRST_REVISION + 1), (2, 1, FIRST_REVISION + 1)
         ]  # fmt: skip
         assert found.last_part(USER_INTERACTIONS, TEN) == 2
+
+    def test_a_full_last_part_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        last = page(part=1, i2=entry())
+        monkeypatch.setattr(pages, "PAGE_BYTES", last.size)
+        found = opened(page(parts=2, i1=entry()), last)
+        found.append(USER_INTERACTIONS, "ana", "i3", TEN, entry())
+        assert contents(found) == {PAGE_OF_TEN: ["i1"], f"{PAGE_OF_TEN}|2": ["i3"]}
+
+    def test_an_entry_goes_on_the_page_of_the_hour_that_is_given(self) -> None:
+        found = opened()
+        uncounted = Entry(Version(2, 2, "2"), Uncounted("ana", millis("2025-08-20T23:00:00")))
+        found.append(USER_INTERACTIONS, "ana", "i1", ELEVEN, uncounted)
+        assert contents(found) == {PAGE_OF_ELEVEN: ["i1"]}
 
     def test_the_last_part_is_used_and_the_first_page_left_alone(self) -> None:
         found = opened(page(parts=2, i1=entry()), page(part=1, i2=entry()))
         assert found.last_part(USER_INTERACTIONS, TEN) == 1
-        found.append(USER_INTERACTIONS, "ana", "i3", entry())
+        found.append(USER_INTERACTIONS, "ana", "i3", TEN, entry())
         assert contents(found) == {f"{PAGE_OF_TEN}|1": ["i2", "i3"]}
 
     @pytest.mark.parametrize(("source", "hour"), [(USER_SESSIONS, TEN), (USER_INTERACTIONS, ELEVEN)])
     def test_the_last_part_of_an_hour_without_a_page_is_the_first(self, source: str, hour: EventHour) -> None:
         assert opened(page(parts=3)).last_part(source, hour) == 0
+
+
+class TestIndexChanges:
+    """What the edits change in the indexes of people."""
+
+    @staticmethod
+    def changes(found: OpenPages) -> list[tuple[str, str, str, bool]]:
+        assert {each.user_id for each in found.index_changes} <= {"ana"}
+        return [(each.source, each.hashed, each.hour, each.is_added) for each in found.index_changes]
+
+    def test_an_entry_that_is_added_or_removed_is_indexed(self) -> None:
+        found = opened(page(i1=entry()))
+        located = found.find(USER_INTERACTIONS, "ana", "i1")
+        assert located is not None
+        found.remove(located, "ana", "i1")
+        found.append(USER_INTERACTIONS, "ana", "i1", ELEVEN, entry(ELEVEN))
+        hashed = document_hash(USER_INTERACTIONS, "i1")
+        assert self.changes(found) == [
+            (USER_INTERACTIONS, hashed, TEN, False),
+            (USER_INTERACTIONS, hashed, ELEVEN, True),
+        ]
+
+    def test_an_entry_that_is_replaced_is_not(self) -> None:
+        found = opened(page(i1=entry()))
+        located = found.find(USER_INTERACTIONS, "ana", "i1")
+        assert located is not None
+        found.replace(located, "ana", "i1", entry(number=2))
+        assert self.changes(found) == []
+
+    def test_the_document_that_an_entry_refers_to_is_indexed(self) -> None:
+        found = opened()
+        found.append(ABUSE_INCIDENTS, "ana", "a", TEN, incident("1"))
+        for points_at in ("2", None):
+            located = found.find(ABUSE_INCIDENTS, "ana", "a")
+            assert located is not None
+            found.replace(located, "ana", "a", incident(points_at, 2))
+        one, two = (reference_hash(ABUSE_INCIDENTS, reference) for reference in "12")
+        assert self.changes(found) == [
+            (ABUSE_INCIDENTS, document_hash(ABUSE_INCIDENTS, "a"), TEN, True),
+            (ABUSE_INCIDENTS, one, TEN, True),
+            (ABUSE_INCIDENTS, one, TEN, False),
+            (ABUSE_INCIDENTS, two, TEN, True),
+            (ABUSE_INCIDENTS, two, TEN, False),
+        ]
+
+    def test_the_reference_of_an_entry_that_is_removed_is_removed(self) -> None:
+        found = opened()
+        found.append(ABUSE_INCIDENTS, "ana", "a", TEN, incident("1"))
+        located = found.find(ABUSE_INCIDENTS, "ana", "a")
+        assert located is not None
+        found.remove(located, "ana", "a")
+        changed = self.changes(found)
+        assert [each[:3] for each in changed[:2]] == [each[:3] for each in changed[2:]]
+        assert [each[3] for each in changed] == [True, True, False, False]
 
 
 class TestEdits:
@@ -198,7 +270,7 @@ class TestEdits:
         assert located is not None
         found.replace(located, "ana", "i1", entry(number=2))
         found.remove(located, "ana", "i2")
-        found.append(USER_INTERACTIONS, "ana", "i3", entry())
+        found.append(USER_INTERACTIONS, "ana", "i3", TEN, entry())
         assert loaded == before
 
     def test_a_page_that_changed_twice_is_one_revision_on(self) -> None:
@@ -215,7 +287,7 @@ class TestEdits:
     def test_changed_pages_are_returned_in_order_and_no_others(self) -> None:
         found = opened(page(ELEVEN, i1=entry(ELEVEN)), page(EventHour("2025-08-05T12")))
         for hour in (ELEVEN, TEN):
-            found.append(USER_INTERACTIONS, "ana", "new", entry(hour))
+            found.append(USER_INTERACTIONS, "ana", "new", hour, entry(hour))
         assert [page.id for page in found.edited()] == [PAGE_OF_TEN, PAGE_OF_ELEVEN]
 
     @pytest.mark.parametrize(("spare", "fits"), [(0, True), (-1, False)])
@@ -228,7 +300,8 @@ class TestEdits:
         assert located is not None
         grown = entry(citations=20)
         added = (
-            60 + len('{"f":{"t":1754388900000,"c":[') + 20 * len('["gita","2","47",null],') - 1 + len("]}}")
-        )
+            len('""') * 2 + 6
+            + len('{"f":{"t":1754388900000,"c":[') + 20 * len('["gita","2","47",null],') - 1 + len("]}}")
+        )  # fmt: skip
         monkeypatch.setattr(pages, "MAX_PAGE_BYTES", loaded.size + added + spare)
         assert found.has_room_for(grown, located) is fits

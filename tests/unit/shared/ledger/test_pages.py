@@ -1,22 +1,29 @@
-"""Ledger pages stay small whatever is put on them, and partials outlive what they count."""
+"""Ledger pages stay small whatever is put on them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.aggregates.base import FOREVER, RENEWAL, STATE_TTL
-from shared.containers import DAY, YEAR
+from shared.aggregates.person_record import PersonRecord
+from shared.facts import ABUSE_INCIDENTS, IncidentFact
 from shared.ingest.sources import SOURCES
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
-from shared.ledger.pages import PAGE_BYTES, Entry, Page
+from shared.ledger.pages import Entry, Page
 from shared.ledger.shards import shard_of
+from shared.ledger.sizes import PAGE_BYTES
 from shared.ledger.state import decode_state
 from shared.ledger.store import ShardStore
 from shared.pricing.table import PriceTable, list_prices
+from shared.units import Millis
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 
 SOURCE = SOURCES["user_interactions"]
@@ -45,8 +52,12 @@ def change(number: int, *, citations: int = 0, written: int = FIRST, **fields: A
     return SOURCE.to_change(document, PRICES, False)
 
 
+async def no_records(_: Collection[str]) -> dict[str, PersonRecord]:
+    return {}
+
+
 def writer(container: FakeContainer) -> ShardWriter:
-    return ShardWriter(ShardStore(container, cache_bytes=0))  # type: ignore[arg-type]
+    return ShardWriter(ShardStore(container, cache_bytes=0), no_records, clock=FakeClock(lambda: FIRST))  # type: ignore[arg-type]
 
 
 def pages(container: FakeContainer) -> list[Page]:
@@ -95,32 +106,16 @@ def test_the_size_of_a_page_follows_what_is_put_and_removed() -> None:
     assert page.size == 0
 
 
-def partials(container: FakeContainer) -> dict[str, dict[str, Any]]:
-    return {item["id"]: item for item in container.items.values() if item["kind"] == "partial"}
-
-
-async def test_partials_are_renewed_while_what_they_count_is_written_again() -> None:
-    container = FakeContainer()
-    await writer(container).apply(SHARD, SOURCE.name, [change(1)])
-    before = partials(container)
-    soon = change(1001, written=FIRST + RENEWAL, user_id="person-1")
-    late = change(2001, written=FIRST + RENEWAL + 1, user_id="person-1")
-    assert (soon.fact, late.fact) == (change(1).fact,) * 2
-    await writer(container).apply(SHARD, SOURCE.name, [soon])
-    assert partials(container) == before
-    await writer(container).apply(SHARD, SOURCE.name, [late])
-    for name, partial in partials(container).items():
-        assert partial["state"] == before[name]["state"]
-        if partial["ttl"] != FOREVER:
-            assert (partial["revision"], partial["newest"]) == (2, FIRST + RENEWAL + 1)
-
-
-async def test_state_outlives_the_documents_and_people_are_never_forgotten() -> None:
-    container = FakeContainer()
-    await writer(container).apply(SHARD, SOURCE.name, [change(1)])
-    assert STATE_TTL > YEAR + RENEWAL + 7 * DAY
-    ttls = {item["aggregate"]: item["ttl"] for item in partials(container).values()}
-    assert ttls == {"person": -1, "month": -1, "silence": -1, "day": STATE_TTL, "person_month": STATE_TTL}
+@given(st.text(max_size=40), st.text(max_size=40), st.lists(st.text(max_size=20), max_size=5))
+def test_the_size_of_a_page_is_that_of_its_json_in_any_script(
+    user_id: str, document_id: str, actions: list[str]
+) -> None:
+    page = Page(SHARD, ABUSE_INCIDENTS, change(1).fact.hour)
+    for number in range(20):
+        fact = IncidentFact(user_id=user_id, at=Millis(0), actions=tuple(actions))
+        page.put(f"{user_id}{number}", document_id, Entry(change(1).version, fact))
+    sent = len(json.dumps(page.entries, separators=(",", ":"), ensure_ascii=False).encode())
+    assert sent <= page.size <= 1.1 * sent
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
+from shared.aggregates.person_record import MonthSummary, PersonRecord
+from shared.aggregates.tally import Mean, Tally
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.shards import ShardId
+from shared.units import Day, EventHour, Month
+from tests.unit.shared.aggregates.fact_strategies import tallies
+from tests.unit.shared.ledger.memory_shard import counted
 
-TARGET = PartialKey("month", "202508")
+TARGET = PartialKey("day", "2025-08-05")
 
 
 @pytest.mark.parametrize(
@@ -49,62 +53,86 @@ def test_the_stored_document_holds_the_share_and_when_it_expires() -> None:
         ShardId("1:0007"),
         TARGET,
         revision=3,
-        state=Tally({"sums": {"users": 2}}),
+        state=counted("users", 2),
         ttl=60,
-        newest=1_754_404_755,
     )
     assert partial.encode() == {
-        "id": "partial|month|202508",
+        "id": "partial|day|2025-08-05",
         "shard": "1:0007",
         "kind": "partial",
-        "aggregate": "month",
-        "key": "202508",
+        "aggregate": "day",
+        "key": "2025-08-05",
         "revision": 3,
         "state": {"sums": {"users": 2}},
-        "newest": 1_754_404_755,
         "ttl": 60,
     }
 
 
+def test_a_record_and_a_list_of_pages_are_stored_where_there_is_one() -> None:
+    record = PersonRecord(pending=True)
+    pages = {"users|2025-08-05T10": 4}
+    stored = Partial(ShardId("1:0007"), TARGET, record=record, pages=pages).encode()
+    assert (stored["record"], stored["pages"]) == ({"pending": True}, pages)
+    assert not {"record", "pages"} & Partial(ShardId("1:0007"), TARGET).encode().keys()
+
+
 def test_a_new_partial_is_empty_and_at_revision_zero() -> None:
     partial = Partial(ShardId("1:0007"), TARGET)
-    assert (partial.revision, partial.newest, bool(partial.state)) == (0, 0, False)
+    assert (partial.revision, partial.pages, partial.record, bool(partial.state)) == (0, {}, None, False)
 
 
-amounts = st.integers(-(10**12), 10**12).filter(bool)
-states = st.dictionaries(
-    st.text(max_size=8), st.dictionaries(st.text(max_size=8), amounts, min_size=1, max_size=4), max_size=4
+names = st.text(max_size=8)
+records = st.none() | st.builds(
+    PersonRecord,
+    first_known=st.none() | st.just(Day("2025-07-05")),
+    months=st.dictionaries(
+        st.just(Month("202508")),
+        st.builds(MonthSummary, st.integers(0), rating=st.builds(Mean, st.integers(0), st.integers(0))),
+    ),
+    pending=st.booleans(),
 )
 
 
-@given(keys, states, st.integers(0), st.integers(-1), st.integers(0))
+@given(keys, tallies, st.integers(0), st.integers(-1), records, st.dictionaries(names, st.integers(0)))
 def test_a_partial_survives_being_stored(
-    key: str, state: dict[str, dict[str, int]], revision: int, ttl: int, newest: int
+    key: str,
+    state: Tally,
+    revision: int,
+    ttl: int,
+    record: PersonRecord | None,
+    pages: dict[str, int],
 ) -> None:
-    partial = Partial(ShardId("1:0007"), PartialKey("day", key), revision, Tally(state), ttl, newest)
+    target = PartialKey("day", key)
+    partial = Partial(ShardId("1:0007"), target, revision, state, ttl, record=record, pages=pages)
     stored = json.loads(json.dumps(partial.encode()))
     assert Partial.decode(stored | {"_etag": "e", "_ts": 5}) == partial
 
 
-def test_what_is_counted_into_a_decoded_partial_does_not_change_the_stored_document() -> None:
-    stored = Partial(ShardId("1:0007"), TARGET, state=Tally({"sums": {"users": 2}})).encode()
-    Partial.decode(stored).state.add("users", 1)
-    assert stored["state"] == {"sums": {"users": 2}}
+def test_what_changes_in_a_copy_does_not_change_the_original() -> None:
+    partial = Partial(
+        ShardId("1:0007"), TARGET, 3, counted("users", 2), ttl=60, record=PersonRecord(), pages={"p": 1}
+    )
+    before = partial.encode()
+    copied = partial.copy()
+    assert copied == partial
+    assert copied.record is not None
+    copied.state.add("users", 1)
+    copied.record.index.add("users", "AAAA", EventHour("2025-08-05T10"))
+    copied.record.accounts["u"] = {}
+    copied.pages["q"] = 1
+    assert partial.encode() == before
 
 
-def test_what_is_counted_into_a_copy_does_not_change_the_original() -> None:
-    partial = Partial(ShardId("1:0007"), TARGET, revision=3, state=Tally({"sums": {"users": 2}}), ttl=60)
-    copy = partial.copy()
-    assert copy == partial
-    copy.state.add("users", 1)
-    assert partial.state.total("users") == 2
-    assert copy.state.total("users") == 3
-
-
+@pytest.mark.parametrize("name", ["passage", "भगवद्गीता", "論語"])
 @pytest.mark.parametrize("counts", [1, 100, 10_000])
-def test_the_weight_is_close_to_the_bytes_of_the_stored_document(counts: int) -> None:
-    state = Tally({"texts": {f"passage-{number}": 1000 + number for number in range(counts)}})
-    partial = Partial(ShardId("1:0007"), TARGET, state=state)
+def test_the_weight_is_close_to_the_bytes_of_the_stored_document(counts: int, name: str) -> None:
+    state = Tally()
+    for number in range(counts):
+        state.count("texts", f"{name}-{number}", 1000 + number)
+    pages = {
+        f"user_interactions|2025-08-05T10|{number}": 1_754_404_755_000 for number in range(counts // 100)
+    }
+    partial = Partial(ShardId("1:0007"), PartialKey("day", name * 5), state=state, pages=pages)
     system = {"_rid": "x" * 24, "_self": "x" * 70, "_etag": "x" * 38, "_attachments": "x" * 12, "_ts": 10**9}
-    size = len(json.dumps(partial.encode() | system))
-    assert 0.8 * size <= partial.weight <= 1.25 * size
+    size = len(json.dumps(partial.encode() | system, separators=(",", ":"), ensure_ascii=False).encode())
+    assert 0.9 * size <= partial.weight <= 1.25 * size

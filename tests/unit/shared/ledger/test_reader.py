@@ -21,14 +21,13 @@ SHARED = Path(__file__).parents[4] / "shared"
 SHARD, SECOND, NEXT_GENERATION = ShardId("1:0000"), ShardId("1:0001"), ShardId("12:0000")
 
 
-def page(hour: str, *fingerprints: str, source: str = "users", shard: str = SHARD) -> dict[str, Any]:
+def page(hour: str, source: str = "users", shard: str = SHARD) -> dict[str, Any]:
     return {
         "id": f"ledger|{source}|{hour}",
         "shard": shard,
         "kind": "ledger",
         "source": source,
         "hour": hour,
-        "ids": fingerprints,
     }
 
 
@@ -42,8 +41,8 @@ def partial(aggregate: str, key: str, shard: str = SHARD) -> dict[str, Any]:
     }
 
 
-def usage(shard: str) -> dict[str, Any]:
-    return {"id": "usage|2025-08-05", "shard": shard, "kind": "usage"}
+def person(user_id: str, shard: str = SHARD, **record: Any) -> dict[str, Any]:
+    return partial("person", user_id, shard) | {"state": {"parts": {}}, "record": record}
 
 
 class Asked(FakeContainer):
@@ -102,15 +101,6 @@ async def test_documents_by_id() -> None:
     on.container.check("documents_by_id", SHARD)
 
 
-async def test_pages_by_fingerprint() -> None:
-    on = await reading(
-        page("10", "f1", "f2"), page("11", "f3"), page("12", "f4"), page("13", "f1", shard=SECOND)
-    )
-    found = [row async for row in on.reader.pages_by_fingerprint(SHARD, ["f1", "f3"])]
-    assert found == [{"id": "ledger|users|10", "_etag": '"1"'}, {"id": "ledger|users|11", "_etag": '"2"'}]
-    on.container.check("pages_by_fingerprint", SHARD)
-
-
 async def test_partials_by_key_of_one_shard_or_of_all() -> None:
     on = await reading(
         partial("day", "a"),
@@ -129,14 +119,10 @@ async def test_partials_by_key_of_one_shard_or_of_all() -> None:
     on.container.check("partials_by_key", None)
 
 
-async def test_partials_by_key_matches_aggregates_and_keys_apart() -> None:
-    on = await reading(partial("day", "a"), partial("month", "b"), partial("day", "b"), partial("day", "c"))
+async def test_partials_by_key_of_several_aggregates() -> None:
+    on = await reading(partial("day", "a"), partial("month", "b"), partial("day", "b"), partial("month", "a"))
     targets = [PartialKey("day", "a"), PartialKey("month", "b")]
-    assert await on.ids(on.reader.partials_by_key(targets, since=0)) == [
-        "partial|day|a",
-        "partial|day|b",
-        "partial|month|b",
-    ]
+    assert await on.ids(on.reader.partials_by_key(targets, since=0)) == ["partial|day|a", "partial|month|b"]
 
 
 async def test_pages_in_hours_of_two_sources_and_all_shards_of_a_generation() -> None:
@@ -229,12 +215,36 @@ async def test_keys_with_prefix_each_once() -> None:
     on.container.check("keys_with_prefix", None)
 
 
-async def test_passage_groups_of_day() -> None:
-    on = await reading(usage("usage:1:a"), usage("usage:1:b"), usage("usage:2:a"))
-    await on.container.upsert_item(usage("usage:1:c") | {"id": "usage|2025-08-06"})
-    found = await on.reader.passage_groups_of_day("usage|2025-08-05", "usage:1:")
-    assert found == ["usage:1:a", "usage:1:b"]
-    on.container.check("passage_groups_of_day", None)
+PEOPLE = (
+    person("ana", refused=True, first_known="2025-07-05", accounts={"u": {}}, index={"x|202508": "AAAABB"}),
+    person("ben", SECOND, pending=True),
+    person("cid", months={"202508": []}),
+    person("dan", NEXT_GENERATION, refused=True, pending=True),
+    partial("day", "a"),
+)  # fmt: skip
+
+
+async def test_tiers_of_people_have_what_tiers_need_and_no_more() -> None:
+    on = await reading(*PEOPLE)
+    found = [row async for row in on.reader.tiers_of_people(1)]
+    assert found == [
+        {"state": {"parts": {}}, "record": {"refused": True, "first_known": "2025-07-05"}},
+        {"state": {"parts": {}}, "record": {"months": {"202508": []}}},
+        {"state": {"parts": {}}, "record": {}},
+    ]
+    on.container.check("tiers_of_people", None)
+
+
+async def test_pending_people_of_a_generation() -> None:
+    on = await reading(*PEOPLE)
+    assert [user_id async for user_id in on.reader.pending_people(1)] == ["ben"]
+    on.container.check("pending_people", None)
+
+
+async def test_refusing_people_of_a_generation() -> None:
+    on = await reading(*PEOPLE)
+    assert [user_id async for user_id in on.reader.refusing_people(1)] == ["ana"]
+    on.container.check("refusing_people", None)
 
 
 def query_names(source: str) -> Iterator[str]:

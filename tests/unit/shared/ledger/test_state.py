@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
 from shared.facts import USER_INTERACTIONS
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.ledger.state import decode_state
 from shared.units import EventHour
+from tests.unit.shared.ledger.memory_shard import counted
 
 SHARD = ShardId("1:0000")
 SYSTEM = {"_etag": '"1"', "_ts": 5, "_rid": "x"}
@@ -23,7 +23,7 @@ SYSTEM = {"_etag": '"1"', "_ts": 5, "_rid": "x"}
     "document",
     [
         Page(SHARD, USER_INTERACTIONS, EventHour("2025-08-05T10"), 1, 1, 7),
-        Partial(SHARD, PartialKey("month", "202508"), 3, Tally({"sums": {"users": 2}})),
+        Partial(SHARD, PartialKey("day", "2025-08-05"), 3, counted("interactions", 2)),
     ],
     ids=["page", "partial"],
 )

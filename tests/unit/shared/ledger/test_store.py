@@ -9,13 +9,10 @@ import pytest
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
 from shared.errors import ConflictError, TooLargeError
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.document_version import Version
-from shared.ledger.fold import PagesByFingerprint
-from shared.ledger.needs import DocumentsById
-from shared.ledger.pages import Entry, Page, fingerprint
+from shared.ledger.pages import Entry, Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
@@ -28,8 +25,11 @@ SHARD, OTHER = ShardId("1:0000"), ShardId("1:0001")
 NOTHING = Loaded(None, None)
 HOUR = EventHour("2025-08-05T10")
 
-PARTIAL_IN_CACHE = 1640
-"""Bytes that an empty partial of a day takes in the cache: 4 times an envelope of 400 and a key of 10."""
+PARTIAL_BYTES = 400 + 12 + 60
+"""Weight of an empty partial of a day: its envelope, its key in quotes and an empty tally."""
+
+PARTIAL_IN_CACHE = 4 * PARTIAL_BYTES
+"""Bytes that an empty partial of a day takes in the cache."""
 
 
 class RecordingContainer(FakeContainer):
@@ -56,9 +56,10 @@ def store_on(container: FakeContainer, cache_bytes: int = 1_000_000) -> ShardSto
 
 
 def day(number: int, shard: ShardId = SHARD, **counts: int) -> Partial:
-    return Partial(
-        shard, PartialKey("day", f"2025-08-{number:02d}"), state=Tally({"sums": counts} if counts else {})
-    )
+    partial = Partial(shard, PartialKey("day", f"2025-08-{number:02d}"))
+    for name, amount in counts.items():
+        partial.state.add(name, amount)
+    return partial
 
 
 def ids(numbers: Iterable[int]) -> list[str]:
@@ -229,66 +230,35 @@ class TestCache:
         assert container.requests == []
 
 
-class TestAnswer:
-    """What a fold needs."""
+class TestStored:
+    """What is stored, whatever is cached."""
 
-    async def test_documents_by_id(self, container: RecordingContainer) -> None:
+    async def test_a_document_is_read_though_it_is_cached(self, container: RecordingContainer) -> None:
         await stored(container, day(1))
-        answer = await store_on(container).answer(SHARD, DocumentsById(frozenset(ids([1, 2]))))
-        assert answer == {ids([1])[0]: Loaded(day(1), etag(container, ids([1])[0])), ids([2])[0]: NOTHING}
+        store = store_on(container)
+        await store.load(SHARD, ids([1]))
+        await stored(container, day(1, users=5))
+        assert (await store.load(SHARD, ids([1])))[ids([1])[0]].document == day(1)
+        current = Loaded(day(1, users=5), etag(container, ids([1])[0]))
+        assert await store.load(SHARD, ids([1]), stored=True) == {ids([1])[0]: current}
+        assert container.requests == ["read"]
+        assert await store.load(SHARD, ids([1])) == {ids([1])[0]: current}
+        assert container.requests == ["read"]
 
-    async def test_the_pages_that_index_a_fingerprint(self, container: RecordingContainer) -> None:
-        await stored(container, page("i1", "i2"), day(1))
-        wanted = (fingerprint(USER_INTERACTIONS, "ana", "i2"), fingerprint(USER_INTERACTIONS, "ana", "i9"))
-        answer = await store_on(container).answer(SHARD, PagesByFingerprint(wanted))
-        assert answer == {page().id: Loaded(page("i1", "i2"), etag(container, page().id))}
-        assert container.requests == ["query", "read"]
-
-    async def test_no_page_indexes_what_is_not_counted(self, container: RecordingContainer) -> None:
-        await stored(container, page("i1"))
-        wanted = (fingerprint(USER_INTERACTIONS, "ben", "i1"),)
-        assert await store_on(container).answer(SHARD, PagesByFingerprint(wanted)) == {}
+    @pytest.mark.parametrize("number", [1, 5])
+    async def test_a_document_that_is_cached_as_absent_or_as_stored_is_read_again(
+        self, container: RecordingContainer, number: int
+    ) -> None:
+        store = store_on(container)
+        await stored(container, day(5))
+        await store.load(SHARD, ids([1, 5]))
+        await stored(container, day(1), day(2), day(3), day(4))
+        del container.items[SHARD, ids([5])[0]]
+        expected = None if number == 5 else day(number)
+        loaded = await store.load(SHARD, ids(range(1, 6)), stored=True)
+        assert loaded[ids([number])[0]].document == expected
         assert container.requests == ["query"]
-
-    async def test_a_page_that_is_cached_as_it_is_stored_is_not_read_again(
-        self, container: RecordingContainer
-    ) -> None:
-        await stored(container, page("i1"))
-        store = store_on(container)
-        await store.load(SHARD, [page().id])
-        answer = await store.answer(SHARD, PagesByFingerprint((fingerprint(USER_INTERACTIONS, "ana", "i1"),)))
-        assert set(answer) == {page().id}
-        assert container.requests == ["read", "query"]
-
-    async def test_a_page_that_is_cached_with_another_etag_is_read_again(
-        self, container: RecordingContainer
-    ) -> None:
-        await stored(container, page("i1"))
-        store = store_on(container)
-        await store.load(SHARD, [page().id])
-        await stored(container, page("i1", "i2"))
-        need = PagesByFingerprint((fingerprint(USER_INTERACTIONS, "ana", "i2"),))
-        for requests in (["query", "read"], ["query", "read", "query"]):
-            answer = await store.answer(SHARD, need)
-            assert answer == {page().id: Loaded(page("i1", "i2"), etag(container, page().id))}
-            assert container.requests == requests
-
-    async def test_a_page_that_is_cached_as_absent_is_read_again(self, container: RecordingContainer) -> None:
-        store = store_on(container)
-        await store.load(SHARD, [page().id])
-        await stored(container, page("i1"))
-        need = PagesByFingerprint((fingerprint(USER_INTERACTIONS, "ana", "i1"),))
-        assert (await store.answer(SHARD, need))[page().id].document == page("i1")
-
-    @pytest.mark.parametrize(("count", "queries"), [(100, 1), (101, 2), (250, 3)])
-    async def test_a_query_asks_for_a_hundred_fingerprints(
-        self, container: RecordingContainer, count: int, queries: int
-    ) -> None:
-        await stored(container, page("i1"))
-        last = fingerprint(USER_INTERACTIONS, "ana", "i1")
-        wanted = (*(f"{n:016x}" for n in range(count - 1)), last)
-        assert set(await store_on(container).answer(SHARD, PagesByFingerprint(wanted))) == {page().id}
-        assert container.requests == ["query"] * queries + ["read"]
+        assert (await store.load(SHARD, ids([number])))[ids([number])[0]].document == expected
 
 
 class TestCommit:
@@ -375,13 +345,15 @@ class TestCommit:
         assert container.requests == []
 
     async def test_two_million_bytes_are_one_request(self, container: RecordingContainer) -> None:
-        await store_on(container).commit(SHARD, [Write(large(1_999_600 - 410), None), Write(day(1), None)])
+        await store_on(container).commit(
+            SHARD, [Write(large(2_000_000 - 400 - PARTIAL_BYTES), None), Write(day(1), None)]
+        )
         assert container.requests == ["batch"]
 
     async def test_more_bytes_are_too_large_and_no_request(self, container: RecordingContainer) -> None:
         with pytest.raises(TooLargeError, match="2000001 bytes"):
             await store_on(container).commit(
-                SHARD, [Write(large(1_999_601 - 410), None), Write(day(1), None)]
+                SHARD, [Write(large(2_000_001 - 400 - PARTIAL_BYTES), None), Write(day(1), None)]
             )
         assert container.requests == []
 
