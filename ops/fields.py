@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
 from shared.documents.incidents import MAX_ACTIONS
 from shared.documents.interactions import MAX_CITATIONS
+from shared.facts.interactions import KEPT_CITATIONS
 from shared.views import VIEWS
 from shared.views.base import Schedule
 from shared.views.fields import FIELDS
@@ -17,8 +18,27 @@ shares are rounded to four digits.
 
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
 Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
-marks and digits of any script, dots, hyphens, underscores and blanks. They are cut to 64 characters, without
-a blank at the end. A blank name counts as none.
+marks and digits of any script, dots, hyphens, underscores, tildes and blanks. A blank name counts as none. A
+name of more than 64 UTF-8 bytes is cut to 52 of them, never within a character, and ends with `~` and 11
+characters of hash (base64 of XXH3, 64 bits, of the whole name).
+
+## One passage, one spelling
+
+| spelling | passage |
+|---|---|
+| chapter `2:47` or `2.47` without a verse | chapter 2, verse 47 |
+| chapter `2:47`, verse `47` | chapter 2, verse 47 |
+| verse `2:47`, `2.47` or `Gita 2.47`, without a chapter or of chapter 2 | chapter 2, verse 47 |
+| a number with leading zeros, or a whole number with a fraction of 0 | the number |
+
+Everything else is a passage of its own: chapter `6.8`, verse `7` is not chapter 6.
+
+## Periods that are not over
+
+`content_popularity` and `content_analytics` compare a period with the one before per hour. The hours of the
+period are those from its start to `state.tick`, at least one; after its end they are all of its hours. The
+period before counts with all of its hours. Distinct people do not become more in proportion to time; they are
+compared only when the period is over.
 """
 
 SCHEDULES_HEAD = """## How soon a figure shows
@@ -33,14 +53,17 @@ publication of the refusal.
 SCHEDULES = {
     Schedule.LIVE: "with every change, within seconds",
     Schedule.HOURLY: "what changed, every hour",
+    Schedule.DAILY: "what changed, once a day",
     Schedule.TWICE_A_DAY: "what changed, every half day",
 }
 
 OTHER_SCHEDULES = {
-    "personality_vectors": SCHEDULES[Schedule.TWICE_A_DAY],
+    "personality_vectors": SCHEDULES[Schedule.DAILY],
+    "content_popularity_daily": "the running day every hour, the day before every six hours, what changed of "
+    "older ones once a day",
     "system_health": "every five minutes, and when the figures of a day change",
 }
-"""Paces of containers that no view publishes."""
+"""Paces of containers that no view publishes, and of views whose pace depends on the age of the period."""
 
 BAD_INPUT_HEAD = """## Unusual and invalid input
 
@@ -89,6 +112,11 @@ BAD_INPUT = (
     (
         f"interaction with more than {MAX_CITATIONS} citations",
         "those beyond are not read",
+    ),
+    (
+        f"interaction with more than {KEPT_CITATIONS} citations",
+        "all count in total_citations; by text and passage those of highest relevance_score, a missing one "
+        "as the lowest, the first of equal ones",
     ),
     (
         "interaction without persona, model or cited text",

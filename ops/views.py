@@ -65,7 +65,7 @@ def publish(
 
 @views_cli.command("refresh")
 def refresh(as_json: AsJson = False) -> None:
-    """Publish the hourly and twice-daily views now, and the health of the last minutes."""
+    """Build contents, publish the views that a timer publishes, and the health of the last minutes, now."""
 
     async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
         return await fleet.scheduled.publish_due(everything=True), await fleet.health.publish_windows()
@@ -75,6 +75,10 @@ def refresh(as_json: AsJson = False) -> None:
         print_json({"views": report_json(views), "health": report_json(health)})
         return
     OUT.print(f"{views.published} documents published, {views.current} current; {health.published} of health")
+    OUT.print(
+        f"{views.built} contents built, {views.waiting} left for later; usage of passages written into "
+        f"{views.usage} vectors, {views.absent} cited passages absent: they have no vector"
+    )
 
 
 @views_cli.command("rebuild")

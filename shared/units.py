@@ -41,8 +41,7 @@ LONGEST_NAME = 64
 """UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
 
 SHORTENED = "~"
-"""Separates the beginning of a longer name from the hash of the whole name. Names of documents never contain
-it: see :func:`~shared.documents.common.label`."""
+"""Separates the beginning of a longer name from the hash of the whole name."""
 
 
 @lru_cache(maxsize=65_536)

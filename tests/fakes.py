@@ -110,12 +110,20 @@ class FakeContainer:
         return stored
 
     async def patch_item(
-        self, item_id: str, partition_key: str, operations: list[dict[str, Any]], **_: Any
+        self,
+        item_id: str,
+        partition_key: str,
+        operations: list[dict[str, Any]],
+        *,
+        etag: str | None = None,
+        **_: Any,
     ) -> None:
         await self._begin("patch")
         current = self.items.get((partition_key, item_id))
         if current is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        if etag is not None and current["_etag"] != etag:
+            raise CosmosAccessConditionFailedError(status_code=412, message="changed")
         for operation in operations:
             assert operation["op"] == "set"
             current = current | {operation["path"].removeprefix("/"): operation["value"]}

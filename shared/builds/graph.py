@@ -68,8 +68,8 @@ def due_days(days: Iterable[Day], slots: Mapping[str, str], now: datetime) -> li
         By the name of each pace, the slot in which its days were built last.
     """
     today = day_text(now)
-    open_paces = {pace for pace in Pace if slots.get(pace.name) != pace.slot(now)}
-    return sorted((day for day in days if pace_of(day, today) in open_paces), reverse=True)
+    due = {pace for pace in Pace if pace is Pace.HOURLY or slots.get(pace.name) != pace.slot(now)}
+    return sorted((day for day in days if pace_of(day, today) in due), reverse=True)
 
 
 def is_day(label: str) -> bool:

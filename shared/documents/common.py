@@ -66,7 +66,7 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 _NEVER_IN_A_LABEL = "/"
 _REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._\- ]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._~\- ]+")
 
 
 def label(text: str) -> str:
@@ -74,7 +74,7 @@ def label(text: str) -> str:
 
     Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
     An underscore replaces control characters, and characters that ids and paths of the service may not have.
-    A long name is shortened as :func:`~shared.units.bounded_name` does.
+    A long name is shortened as :func:`~shared.units.bounded_name` does. A name is its own name.
     """
     text = text.strip()
     if text.isascii():  # true for nearly all
@@ -86,7 +86,7 @@ def label(text: str) -> str:
 
 
 def _is_safe(character: str) -> bool:
-    return character in "._- " or unicodedata.category(character)[0] in "LMN"
+    return character in "._~- " or unicodedata.category(character)[0] in "LMN"
 
 
 def _label(value: object) -> object:

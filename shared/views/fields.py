@@ -42,10 +42,12 @@ DAILY_METRICS = {
     "usage_statistics.peak_concurrent_users": "most sessions open within one minute: from start_time to end_time, "
     "or else last_activity, or else duration_seconds later; null if no session states it",
     "usage_statistics.peak_rps": "interactions per second in the busiest minute",
-    "content_performance.total_citations": "entries of foundational_texts_used, the first 50 of each interaction",
+    "content_performance.total_citations": "entries of foundational_texts_used, the first 50 of each interaction. All "
+    "other figures of texts, chapters and passages are of each interaction's ten entries of highest relevance_score",
     "content_performance.unique_texts_accessed": "distinct sources cited",
     "content_performance.avg_citation_relevance": "mean of relevance_score over citations that have one",
-    "content_performance.content_discovery_rate": "distinct passages cited / citations",
+    "content_performance.content_discovery_rate": "distinct passages / citations of them, both as of the last build of the day; "
+    "null before the first one",
     "content_performance.foundational_texts_coverage": NOT_MEASURED,
     "ai_performance.personalities_used.*.requests": "interactions answered by the persona; beyond the 100 asked most, other",
     "ai_performance.personalities_used.*.satisfaction": "mean user_rating of the persona's interactions",
@@ -202,20 +204,19 @@ CONTENT_POPULARITY = {
     "date": "first UTC day of the period",
     "document_type": "always content_popularity",
     "top_foundational_texts[].rank": "place by citations; of several with as many, by name. Ten at most, in every list",
-    "top_foundational_texts[].source": "the text, cut to 40 characters",
+    "top_foundational_texts[].source": "the text",
     "top_foundational_texts[].citations": "its citations",
-    "top_foundational_texts[].unique_users": "people for whom it was cited; in a week a person counts once for each day",
+    "top_foundational_texts[].unique_users": "people for whom it was cited in the period",
     "top_foundational_texts[].avg_rating": "mean user_rating of the interactions that cite it",
-    "top_foundational_texts[].trending_score": "score trending, against the period before",
+    "top_foundational_texts[].trending_score": "score trending, per hour, against the period before",
     "trending_content[].rank": "place by citations, over all personas",
-    "trending_content[].content_id": "source, chapter and verse; passages whose key is longer than 40 characters are "
-    "not ranked",
+    "trending_content[].content_id": "source, chapter and verse",
     "trending_content[].citations": "its citations",
     "trending_content[].relevance_score": "mean relevance_score of its citations",
     "trending_content[].user_engagement": "score satisfaction, of the interactions that cite it",
     "trending_content[].topic": "most frequent query_category of the interactions that cite it",
     "trending_topics[].topic": "query_category, highest trending score first",
-    "trending_topics[].growth_rate": "query_count / that of the period before − 1; null if that was 0",
+    "trending_topics[].growth_rate": "query_count per hour / that of the period before − 1; null if that was 0",
     "trending_topics[].query_count": "interactions of the category",
     "trending_topics[].satisfaction_score": "score bayesian_average_rating, 1 to 5",
     "personality_rankings[].personality": "persona, most asked first",
@@ -224,7 +225,7 @@ CONTENT_POPULARITY = {
     "personality_rankings[].response_quality": "score response_effectiveness, of ratings and response_relevance",
     "personality_rankings[].efficiency_score": "score efficiency, of mean response_time_ms and mean cost",
     "generated_at": "as calculated_at",
-    "data_points": "interactions of the period",
+    "data_points": "interactions of the period, as of the last build of its days",
     "confidence_level": "of the intervals that scores use: 0.95",
     **_STATE,
 }
@@ -232,7 +233,7 @@ CONTENT_POPULARITY = {
 CONTENT_ANALYTICS = {
     "id": "content_analytics_, text and month",
     "partition_key": "the text",
-    "source": "the text, cut to 40 characters; the 200 cited most in the month have a document",
+    "source": "the text; the 200 cited most in the month have a document",
     "document_type": "always content_analytics",
     "analysis_period": "always monthly",
     "period_start": "first second of the UTC month",
@@ -258,7 +259,7 @@ CONTENT_ANALYTICS = {
     "quality_metrics.contextual_appropriateness": NOT_MEASURED,
     "quality_metrics.citation_completeness": NOT_MEASURED,
     "quality_metrics.expert_validation_score": NOT_MEASURED,
-    "chapter_analytics[].chapter": "chapter, most cited first, 20 at most; of passages that content_popularity ranks",
+    "chapter_analytics[].chapter": "chapter, most cited first, 20 at most",
     "chapter_analytics[].chapter_title": NOT_MEASURED,
     "chapter_analytics[].usage_count": "citations of the chapter",
     "chapter_analytics[].avg_relevance": "mean relevance_score of these",
@@ -270,13 +271,13 @@ CONTENT_ANALYTICS = {
     "topic_analytics.primary_topics[].frequency": "share of the interactions that cite the text",
     "topic_analytics.primary_topics[].relevance_score": "mean quality_metrics.response_relevance of these",
     "topic_analytics.primary_topics[].user_engagement": "score satisfaction of these",
-    "topic_analytics.trending_topics": "categories with more interactions than in the month before, most more first",
+    "topic_analytics.trending_topics": "categories with more interactions per hour than in the month before, most more first",
     "topic_analytics.seasonal_patterns": NOT_MEASURED,
     "comparative_metrics.vs_other_texts.usage_rank": "place by citations among the month's texts; equals share the best",
     "comparative_metrics.vs_other_texts.satisfaction_rank": "place by mean user_rating as published",
     "comparative_metrics.vs_other_texts.citation_accuracy_rank": "place by mean citation_accuracy as published",
-    "comparative_metrics.growth_trends.usage_growth_percent": "citations against the month before, in percent",
-    "comparative_metrics.growth_trends.user_growth_percent": "people against the month before, in percent",
+    "comparative_metrics.growth_trends.usage_growth_percent": "citations per hour against the month before, in percent",
+    "comparative_metrics.growth_trends.user_growth_percent": "people against the month before, in percent; null until the month is over",
     "comparative_metrics.growth_trends.satisfaction_trend": "increasing, decreasing or stable (within 2 %): "
     "user_satisfaction_avg as published, against that of the month before",
     "content_recommendations.enhancement_areas": NOT_MEASURED,
@@ -362,9 +363,9 @@ SYSTEM_HEALTH = {
 }
 
 PERSONALITY_VECTORS = {
-    "usage_metrics.citation_count": "citations of the passage by the persona, on all days together; written twice a day, "
-    "as it stands, into documents whose id is persona, source, chapter and verse, and no other field of them; "
-    "not where the persona's name has more than 40 characters, or the other three more than 62",
+    "usage_metrics.citation_count": "citations of the passage by the persona, on all kept days together; written once a "
+    "day, where it differs, into every document about the passage: of the same personality_id, source, chapter and verse, "
+    "in any spelling",
     "usage_metrics.last_accessed": "start of the last UTC day on which it was cited",
     "usage_metrics.avg_relevance_score": "mean relevance_score of these citations",
     "usage_metrics.user_rating_avg": "mean user_rating of the interactions that cite it",

@@ -30,7 +30,7 @@ def plain_name(name: str) -> str | None:
 
 def _is_plain(character: str) -> bool:
     # Of a letter with marks, the marks are of another category than the letter.
-    return character in "._- " or category(character).startswith(("L", "M", "N"))
+    return character in "._~- " or category(character).startswith(("L", "M", "N"))
 
 
 def chapter_and_verse(chapter: object, verse: object) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from tests.independent.arithmetic import grouped
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day
 from tests.independent.incidents import expected_incidents
+from tests.independent.interactions import citations_of
+from tests.independent.names import chapter_and_verse, plain_name
 from tests.independent.people import expected_period, expected_tiers, period_of
 from tests.independent.sources import Sources, good
 
@@ -148,7 +150,7 @@ def test_every_wrong_field_of_the_other_views_shows() -> None:
     asked = [document | {"query_metadata": {"query_category": "duty"}} for document in BY_HAND]
     sources = Sources(asked, incidents=[incident])
     of_views = (
-        expected_tiers(sources, {}, date.max), expected_popularity(sources), expected_texts(sources),
+        expected_tiers(sources, {}, date.max), expected_popularity(sources, {}), expected_texts(sources, {}),
         expected_incidents(sources),
     )  # fmt: skip
     for documents in of_views:
@@ -179,8 +181,24 @@ def test_names_are_shown_plainly() -> None:
         {"user_interactions": [BY_HAND[0] | {"foundational_texts_used": [names]}]}
     ).interactions
     assert document["foundational_texts_used"] == [
-        {"source": "Śrī  _Gītā_", "chapter": "\u0969", "verse": None, "note": "ā"}
+        {"source": "Śrī  _Gītā_", "chapter": "\u0969", "verse": " ", "note": "ā"}
     ]
+
+
+def test_one_passage_has_one_spelling_and_a_long_name_a_hash() -> None:
+    for chapter, verse in (("2:47", None), ("2.47", " "), (2, "Gita 2.47"), (" 02", "047"), (None, "2:47")):
+        assert chapter_and_verse(chapter, verse) == ("2", "47")
+    assert chapter_and_verse("6.8", "7") == ("6.8", "7")
+    assert chapter_and_verse("2:47", "48") == ("2_47", "48")
+    assert chapter_and_verse(None, None) == ("", "")
+    assert plain_name("a" * 64) == "a" * 64
+    assert plain_name("a" * 65) == "a" * 52 + "~_PNS89uCoGQ"
+
+
+def test_the_ten_most_relevant_citations_count_by_text() -> None:
+    cited = [{"source": str(n), "relevance_score": r} for n, r in enumerate([0, None, 0.5, *[0.9] * 9])]
+    document = {"foundational_texts_used": cited}
+    assert [c["source"] for c in citations_of([document])] == [str(n) for n in range(2, 12)]
 
 
 def test_a_document_more_or_less_shows(documents: list[Document]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.builds.store import DerivedStore
 from shared.containers import CATALOGUE
 from shared.facts import USER_INTERACTIONS
 from shared.fleet import Fleet
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generations
 from shared.maintenance.rebuild import Rebuilder
+from shared.publishing.contents import ContentReader
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.scheduled import ScheduledPublisher
@@ -24,6 +26,11 @@ SHARDS = 2
 
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 """When the generation began: before everything that the tests write, so that it counts whole periods."""
+
+
+def contents(state: Any, settings: Settings) -> ContentReader:
+    """Return the reader of the contents in a container."""
+    return ContentReader(DerivedStore(state, settings.generation, FakeClock(lambda: datetime.now(UTC))))
 
 
 class World:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange, hash_key
-from shared.aggregates.day import DayAggregate, passage_name, passage_of, split_passage
+from shared.aggregates.base import STATE_TTL, Changed, Contributions, PersonChange
+from shared.aggregates.day import DayAggregate
 from shared.aggregates.tally import Tally
-from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
+from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, SessionFact
 from shared.units import Micro, Month, NanoUSD
 from tests.unit.shared.aggregates.fact_strategies import (
     contributions,
@@ -59,33 +57,20 @@ def test_an_interaction_without_token_counts_is_unmeasured() -> None:
     assert counted(fact)["2025-08-05"]["model_unmeasured"] == {"gemini": 1}
 
 
-def test_each_citation_counts_and_the_answer_counts_once_for_each_text_and_passage() -> None:
-    verse, other = ("gita", "2", "47"), ("gita", "2", "48")
+def test_citations_count_by_text_and_all_of_them_in_all() -> None:
+    cited = [Citation("gita", "2", str(n), Micro(800_000) if n else None) for n in range(3)]
     fact = InteractionFact(
         user_id="ana",
         at=millis("2025-08-05T14:00:00"),
-        persona="krishna",
+        citations=tuple(cited),
+        more_citations=4,
         category="duty",
-        rating=5,
-        citations=(
-            Citation(*verse, Micro(900_000)),
-            Citation(*verse, None),
-            Citation(*other, Micro(700_000)),
-        ),
     )
     day = counted(fact)["2025-08-05"]
-    first, second = "krishna|gita|2|47", "krishna|gita|2|48"
-    assert day["sums"]["citations"] == 3
     assert day["texts"] == {"gita": 3}
-    assert day["text_relevance"] == {hash_key("gita"): 1_600_000}
-    assert day["text_relevance#"] == {hash_key("gita"): 2}
-    assert day["passages"] == {first: 2, second: 1}
-    assert day["passage_relevance"] == {hash_key(first): 900_000, hash_key(second): 700_000}
-    assert day["text_interactions"] == {"gita": 1}
-    assert day["text_rating"] == {hash_key("gita"): 5}
-    assert day["text_topics"] == {"gita|duty": 1}
-    assert day["passage_rating"] == {hash_key(first): 5, hash_key(second): 5}
-    assert day["passage_topics"] == {f"{hash_key(first)}|duty": 1, f"{hash_key(second)}|duty": 1}
+    assert day["sums"]["citations"] == 7
+    assert (day["sums"]["citation_relevance"], day["sums"]["citation_relevance#"]) == (1_600_000, 2)
+    assert not any("passage" in name or "topic" in name for name in day)
 
 
 def test_a_session_is_open_from_its_minute_to_the_minute_after_its_end() -> None:
@@ -183,44 +168,19 @@ def test_another_interaction_on_a_day_changes_nothing() -> None:
     assert derived(active_on("2025-08-05"), Tally({"days": {"2025-08-05": 2}})) == {}
 
 
-def test_sessions_and_readers_of_texts_are_counted_once_on_each_day() -> None:
-    before = Tally({"05:sessions": {"s": 2}, "05:texts": {"gita": 1, "sutra": 1}})
+def test_sessions_are_counted_once_on_each_day() -> None:
+    before = Tally({"05:sessions": {"s": 2}})
     after = Tally(
         {
             "05:sessions": {"s": 3, "t": 1},
-            "05:texts": {"gita": 4},
             "06:sessions": {"t": 1},
-            "06:texts": {"gita": 1},
         }
     )
     active = active_on("2025-08-05", "2025-08-06")
     assert derived(active, active, {Month("202508"): Changed(before, after)}) == {
-        "2025-08-05": {"sums": {"sessions": 1}, "text_users": {"sutra": -1}},
-        "2025-08-06": {"sums": {"sessions": 1}, "text_users": {"gita": 1}},
+        "2025-08-05": {"sums": {"sessions": 1}},
+        "2025-08-06": {"sums": {"sessions": 1}},
     }
-
-
-@pytest.mark.parametrize(
-    ("persona", "passage", "name"),
-    [
-        ("krishna", Passage("gita", "2", "47"), "krishna|gita|2|47"),
-        ("krishna", Passage("gita", None, None), "krishna|gita||"),
-        ("k" * 40, Passage("g" * 62, None, None), f"{'k' * 40}|{'g' * 62}||"),
-        ("k" * 41, Passage("gita", "2", None), f"~{hash_key('k' * 41)}|gita|2|"),
-        ("krishna", Passage("g" * 63, None, None), f"krishna|~{hash_key('g' * 63 + '||')}"),
-    ],
-)
-def test_a_passage_is_counted_by_name_unless_a_name_is_too_long(
-    persona: str, passage: Passage, name: str
-) -> None:
-    assert passage_name(persona, passage) == name
-
-
-def test_a_passage_is_read_from_the_name_it_is_counted_under() -> None:
-    assert split_passage("krishna|gita|2|47") == ("krishna", "gita|2|47")
-    assert passage_of("gita|2|47") == Passage("gita", "2", "47")
-    assert passage_of("gita||") == Passage("gita", None, None)
-    assert passage_of("~abc") is None
 
 
 def test_a_day_has_a_share_in_every_shard_and_outlives_its_documents() -> None:

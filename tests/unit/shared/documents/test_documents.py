@@ -155,7 +155,7 @@ def test_an_incomplete_document_is_not_an_error(change: dict[str, Any]) -> None:
         ("論\x00\x1f\u202e\ud800語", "論_語"),
         ("some＠例.com", "some_例.com"),
         ("a" * 62 + " b", "a" * 62 + " b"),
-        ("~a", "_a"),
+        ("~a", "~a"),
     ],
 )
 def test_a_name_keeps_the_letters_of_every_script_and_nothing_else(text: str, name: str) -> None:
@@ -169,6 +169,7 @@ def test_a_long_name_keeps_its_beginning_and_ends_with_a_hash(text: str) -> None
     assert text.startswith(name[:-12])
     assert name[-12] == "~"
     assert label(text + "c") != name
+    assert label(name) == name
 
 
 def test_texts_of_other_scripts_are_told_apart() -> None:

@@ -26,6 +26,7 @@ from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
+from tests.unit.shared.world import contents
 
 INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
 NOW = 1_000
@@ -88,6 +89,7 @@ class World:
         existing = ExistingDocuments(self)  # type: ignore[arg-type]
         return Publisher(
             merger=StateMerger(self.containers["view_state"], settings),
+            contents=contents(self.containers["view_state"], settings),
             existing=existing,
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.containers["poison_messages"]),

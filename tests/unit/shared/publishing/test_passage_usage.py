@@ -1,168 +1,196 @@
-"""Usage of passages: absolute figures in the vectors, whatever is corrected later or interrupted."""
+"""Usage of passages: the figures of all kept days, in every document about a passage and nowhere else."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.aggregates.tally import Tally
-from shared.publishing.passage_usage import Citations, usage_metrics
-from shared.units import Day
+from shared.builds import content as content_module
+from shared.builds.content import CitedRow
+from shared.publishing import passage_usage
+from shared.publishing.passage_usage import Vector, usage_metrics
+from shared.publishing.scheduled import ScheduledReport
 from shared.views.fields import FIELDS
 from tests.fakes import Killed
+from tests.unit.shared.delivery import Document
 from tests.unit.shared.world import World, interaction
 
-MONDAY, TUESDAY = "2025-09-01T10:00:00Z", "2025-09-02T10:00:00Z"
+MONDAY, TUESDAY, AUGUST = "2025-09-01T10:00:00Z", "2025-09-02T10:00:00Z", "2025-08-20T10:00:00Z"
 ID, PARTITION = "krishna_gita_2_47", "krishna::gita"
+
+
+def add_vector(world: World, item_id: str = ID, partition: str = PARTITION, **change: Any) -> None:
+    persona, _, source = partition.partition("::")
+    says = {"personality_id": persona, "source": source, "chapter": 2, "verse": "47"} | change
+    body = {"id": item_id, "partition_key": partition, "embeddings": [0.1, 0.2], **says}
+    world.containers["personality_vectors"]._store(body)
 
 
 def with_vectors() -> World:
     world = World()
-    vectors = world.containers["personality_vectors"]
-    vectors._store(
-        {"id": ID, "partition_key": PARTITION, "embeddings": [0.1, 0.2], "usage_metrics": {"old": 1}}
-    )
+    add_vector(world, usage_metrics={"old": 1})
     return world
 
 
-def vector(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.containers["personality_vectors"].items[PARTITION, ID]
+def vector(world: World, item_id: str = ID, partition: str = PARTITION) -> Document:
+    found: Document = world.containers["personality_vectors"].items[partition, item_id]
     return found
+
+
+def citations(world: World, item_id: str = ID, partition: str = PARTITION) -> Any:
+    return vector(world, item_id, partition).get("usage_metrics", {}).get("citation_count")
+
+
+async def refresh(world: World) -> ScheduledReport:
+    return await (await world.scheduled()).publish_due(everything=True)
 
 
 async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
     world = with_vectors()
-    scheduled = await world.scheduled()
-    await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None))
-    report = await scheduled.publish_due(everything=True)
-    assert report.usage == 1
+    await world.ingest(
+        interaction(1, MONDAY), interaction(2, TUESDAY, user_rating=None), interaction(3, AUGUST)
+    )
+    report = await refresh(world)
+    assert (report.usage, report.absent) == (1, 0)
     assert vector(world)["embeddings"] == [0.1, 0.2]
     assert vector(world)["usage_metrics"] == {
-        "citation_count": 2,
+        "citation_count": 3,
         "last_accessed": "2025-09-02T00:00:00Z",
         "avg_relevance_score": 0.9,
         "user_rating_avg": 5.0,
-        "effectiveness_score": pytest.approx(0.75, abs=0.05),
+        "effectiveness_score": pytest.approx(0.77, abs=0.05),
     }
     etag = vector(world)["_etag"]
-    await scheduled.publish_due(everything=True)
+    assert (await refresh(world)).usage == 0
     assert vector(world)["_etag"] == etag
 
 
-async def test_vectors_are_written_twice_a_day_and_not_with_every_citation() -> None:
+async def test_vectors_are_written_once_a_day_and_not_with_every_citation() -> None:
     world = with_vectors()
     scheduled = await world.scheduled()
-    citations = []
-    for hour in range(24):
-        world.now = datetime(2025, 9, 15, hour, tzinfo=UTC)
-        await world.ingest(interaction(hour, f"2025-09-15T{hour:02d}:00:00Z"))
+    found = []
+    for hour in range(30):
+        world.now = datetime(2025, 9, 15, tzinfo=UTC) + timedelta(hours=hour)
+        await world.ingest(interaction(hour, world.now.isoformat()))
         await scheduled.publish_due()
-        citations.append(vector(world)["usage_metrics"].get("citation_count"))
-    assert citations == [1] * 12 + [13] * 12
+        found.append(citations(world))
+    assert found == [1] * 24 + [25] * 6
 
 
 async def test_a_corrected_interaction_takes_its_citation_back() -> None:
     world = with_vectors()
-    scheduled = await world.scheduled()
     await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY))
-    await scheduled.publish_due(everything=True)
+    await refresh(world)
     await world.ingest(interaction(2, TUESDAY, foundational_texts_used=None))
-    await scheduled.publish_due(everything=True)
+    await refresh(world)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"]) == (1, "2025-09-01T00:00:00Z")
     await world.ingest(interaction(1, MONDAY, foundational_texts_used=None))
-    await scheduled.publish_due(everything=True)
+    await refresh(world)
     usage = vector(world)["usage_metrics"]
     assert (usage["citation_count"], usage["last_accessed"], usage["effectiveness_score"]) == (0, None, None)
 
 
-async def test_a_share_is_renewed_with_the_state_of_its_day() -> None:
+async def test_a_vector_that_the_pipeline_replaced_gets_its_usage_back() -> None:
     world = with_vectors()
-    scheduled = await world.scheduled()
-
-    async def share_after(number: int, **change: Any) -> Any:
-        await world.ingest(interaction(number, MONDAY, **change))
-        await scheduled.publish_due(everything=True)
-        (share,) = (item for item in world.state.items.values() if item["id"] == "usage|2025-09-01")
-        return share
-
-    first = await share_after(1)
-    assert await share_after(2, foundational_texts_used=None) == first
-    world.now += timedelta(days=31)
-    renewed = await share_after(3, foundational_texts_used=None)
-    assert (renewed["_ts"] > first["_ts"], renewed["shares"]) == (True, first["shares"])
-    assert vector(world)["usage_metrics"]["citation_count"] == 1
+    await world.ingest(interaction(1, MONDAY))
+    await refresh(world)
+    add_vector(world)
+    assert citations(world) is None
+    assert (await refresh(world)).usage == 1
+    assert citations(world) == 1
 
 
-@pytest.mark.parametrize("operation", ["batch", "patch"])
+async def test_a_vector_is_found_by_what_it_says_whatever_its_id() -> None:
+    world = World()
+    partition, item_id = "krishna::Gita, Study Edition", "krishna_gita__2_14_full"
+    source = {"source": "Gita, Study Edition", "verse": "Gita 2.14"}
+    add_vector(world, item_id, partition, **source)
+    cited = [source | {"chapter": 2, "relevance_score": 0.9}]
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited))
+    report = await refresh(world)
+    assert (report.usage, report.absent) == (1, 0)
+    assert citations(world, item_id, partition) == 1
+
+
+async def test_every_document_of_a_passage_gets_its_usage_and_every_spelling_counts() -> None:
+    world = with_vectors()
+    add_vector(world, "second", chapter="2:47", verse=None)
+    add_vector(world, "other verse", verse="48")
+    cited = [{"source": "gita", "chapter": "2:47"}, {"source": "gita", "chapter": "2", "verse": 47.0}]
+    cited.append({"source": "gita", "chapter": "2", "verse": "Gita 2.47"})
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited))
+    report = await refresh(world)
+    assert (report.usage, report.absent) == (2, 0)
+    assert [citations(world, item) for item in (ID, "second", "other verse")] == [3, 3, None]
+
+
+async def test_cited_passages_without_a_vector_are_a_figure() -> None:
+    world = with_vectors()
+    other = {"source": "gita", "chapter": "9", "verse": "9"}
+    persona = {"personality_used": "socrates"}
+    await world.ingest(
+        interaction(1, MONDAY, foundational_texts_used=[other]),
+        interaction(2, MONDAY, response_metadata=persona),
+    )
+    report = await refresh(world)
+    assert (report.usage, report.absent) == (0, 2)
+    assert vector(world)["usage_metrics"] == {"old": 1}
+
+
+@pytest.mark.parametrize(("most", "part_bytes"), [(1, 10**6), (2, 100), (1, 100)])
+async def test_more_vectors_than_fit_in_memory_are_written_in_several_passes(
+    most: int, part_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passage_usage, "MAX_VECTORS", most)
+    monkeypatch.setattr(content_module, "PART_BYTES", part_bytes)
+    world = World()
+    verses = range(1, 9)
+    for verse in verses:
+        add_vector(world, f"v{verse}", verse=verse)
+    cited = [{"source": "gita", "chapter": 2, "verse": verse} for verse in verses]
+    await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited), interaction(2, AUGUST))
+    report = await refresh(world)
+    assert (report.usage, report.absent) == (8, 1)
+    assert [citations(world, f"v{verse}") for verse in verses] == [1] * 8
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_run_that_dies_is_made_good_by_the_next(operation: str, when: str) -> None:
+async def test_a_run_that_dies_is_made_good_by_the_next(when: str) -> None:
     world = with_vectors()
     await world.ingest(interaction(1, MONDAY), interaction(2, TUESDAY))
-    for container in (world.state, world.containers["personality_vectors"]):
-        calls = iter([(operation, when)])
+    calls = iter([when])
 
-        def fault(what: str, at: str, calls: Any = calls) -> None:
-            if (what, at) == (operation, when) and next(calls, None):
-                raise Killed
+    def fault(what: str, at: str) -> None:
+        if (what, at) == ("patch", when) and next(calls, None):
+            raise Killed
 
-        container.fault = fault
-    for _ in range(3):
-        try:
-            await (await world.scheduled()).publish_due(everything=True)
-        except Killed:
-            continue
-        break
-    assert vector(world)["usage_metrics"]["citation_count"] == 2
+    world.containers["personality_vectors"].fault = fault
+    with pytest.raises(Killed):
+        await refresh(world)
+    await (await world.scheduled()).publish_due()
+    assert citations(world) == 2
 
 
 def test_the_reference_names_what_is_written() -> None:
     assert FIELDS["personality_vectors"].keys() == {
-        f"usage_metrics.{name}" for name in usage_metrics(Citations(), ())
+        f"usage_metrics.{name}" for name in usage_metrics(CitedRow())
     }
 
 
-async def test_a_passage_without_a_document_waits_for_nothing() -> None:
-    world = with_vectors()
-    other = {"source": "gita", "chapter": "9", "verse": "9"}
-    await world.ingest(interaction(1, MONDAY, foundational_texts_used=[other]))
-    report = await (await world.scheduled()).publish_due(everything=True)
-    assert (report.usage, vector(world)["usage_metrics"]) == (0, {"old": 1})
-
-
 @pytest.mark.parametrize(
-    ("persona", "source"),
-    [("swami_vivekananda", "gita"), ("rabindranath_tagore", "gitanjali_song_offerings_in_english_1912")],
+    "item",
+    [
+        {"personality_id": "krishna", "source": "gita", "chapter": 2.0, "verse": 47},
+        {"personality_id": " krishna", "source": "gita", "chapter": None, "verse": "2.47"},
+        {"chapter": "02", "verse": "47"},
+        {"personality_id": 7.5, "source": True, "chapter": "2", "verse": "47", "partition_key": "7.5::True"},
+    ],
 )
-async def test_long_names_are_written_as_well(persona: str, source: str) -> None:
-    world = World()
-    partition, document_id = f"{persona}::{source}", f"{persona}_{source}_18_66"
-    world.containers["personality_vectors"]._store({"id": document_id, "partition_key": partition})
-    cited = [{"source": source, "chapter": "18", "verse": "66"}]
-    personality = {"personality_used": persona}
-    await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited, response_metadata=personality))
-    assert (await (await world.scheduled()).publish_due()).usage == 1
-    stored = world.containers["personality_vectors"].items[partition, document_id]
-    assert stored["usage_metrics"]["citation_count"] == 1
-    (ranked,) = world.documents("content_popularity")["content_popularity_daily_20250901"]["trending_content"]
-    assert ranked["content_id"] == f"{source}_18_66"
-    (chapter,) = world.documents("content_analytics")[f"content_analytics_{source}_202509"][
-        "chapter_analytics"
-    ]
-    assert chapter["popular_verses"] == ["18.66"]
-
-
-async def test_a_text_of_very_many_passages_fits_into_items() -> None:
-    world, day, verses = World(), Tally(), 31_102
-    for verse in range(verses):
-        day.count("passages", f"jesus_christ|the_holy_bible|book {verse // 500}|{verse}")
-    report = await world.usage().write({Day("2025-09-01"): (1, day)})
-    assert report.absent == verses
-    totals = [item for item in world.state.items.values() if item["id"] == "usage|total"]
-    assert sum(len(item["shares"]) for item in totals) == verses
-    # Seven more days, of 13 bytes each, are remembered of a passage that is cited often.
-    most = max(len(json.dumps(item)) + len(item["shares"]) * (7 * 16 + 60) for item in totals)
-    assert most < 1_500_000
+def test_a_vector_says_what_it_is_about_in_any_spelling(item: Document) -> None:
+    body = {"id": "x", "partition_key": PARTITION, "_etag": "1", "usage_metrics": 5} | item
+    found = Vector.decode(body)
+    assert found.key in ("krishna|gita|2|47", "7.5|True|2|47")
+    assert found.usage is None

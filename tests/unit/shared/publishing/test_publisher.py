@@ -34,7 +34,7 @@ from shared.views.daily_metrics import DailyMetrics
 from shared.views.user_analytics import UserAnalytics
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Faults
-from tests.unit.shared.world import World, interaction
+from tests.unit.shared.world import World, contents, interaction
 
 DAY = PartialKey("day", "2025-08-05")
 
@@ -78,6 +78,7 @@ class Database:
         settings, existing = Settings(), ExistingDocuments(self)  # type: ignore[arg-type]
         return kind(
             merger=StateMerger(self.containers["view_state"], settings),  # type: ignore[arg-type]
+            contents=contents(self.containers["view_state"], settings),
             existing=existing,
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),

@@ -276,7 +276,7 @@ async def test_a_day_and_a_text_that_lost_everything_are_no_longer_shown() -> No
         interaction(1, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
         interaction(2, "2025-09-12T10:00:00Z", foundational_texts_used=upanishads),
     )
-    await scheduled.publish_due()
+    await scheduled.publish_due(everything=True)
     assert "user_analytics_ann_20250901" not in world.documents("user_analytics")
     assert world.documents("content_analytics").keys() == {"content_analytics_upanishads_202509"}
 
@@ -319,7 +319,8 @@ async def test_vectors_that_cannot_be_written_hold_nothing_else_up(monkeypatch: 
     monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
     world = World()
     vectors = world.containers["personality_vectors"]
-    vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"})
+    says = {"chapter": "2", "verse": "47"}
+    vectors._store({"id": "krishna_gita_2_47", "partition_key": "krishna::gita"} | says)
 
     def busy(operation: str, when: str) -> None:
         raise CosmosHttpResponseError(status_code=429, message="try later")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,10 @@ from shared import containers
 from shared.aggregates import contribute, derive
 from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
 from shared.aggregates.tally import Tally, merged
+from shared.builds.content import Content
+from shared.builds.content import merged as total
+from shared.builds.counting import ContentCounter
+from shared.builds.graph import contents_of
 from shared.documents.incidents import parse_incident
 from shared.documents.interactions import MAX_CITATIONS, parse_interaction
 from shared.documents.sessions import parse_session
@@ -31,6 +36,7 @@ from shared.facts import (
 )
 from shared.pricing.table import PriceTable, list_prices
 from shared.scores import churn_risk
+from shared.units import Day, month_of
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
 from shared.views.daily_metrics import MOST_NAMED
@@ -99,9 +105,30 @@ def rendered(view: str, key: str, *facts: Fact) -> dict[str, Any]:
     return document
 
 
+def contents_of_facts(*facts: Fact) -> dict[str, Content]:
+    """Build the contents of all days and months."""
+    days: dict[str, ContentCounter] = defaultdict(ContentCounter)
+    for one in facts:
+        if isinstance(one, InteractionFact):
+            days[one.day].count(one)
+    months: dict[str, Content] = defaultdict(Content)
+    for day, counter in days.items():
+        months[month_of(Day(day))].merge(counter.content)
+    for month in months.values():
+        month.count_readers()
+    return {**{day: counter.content for day, counter in days.items()}, **months}
+
+
 def documents(view: str, key: str, *facts: Fact, now: datetime = STAMP.as_of) -> list[dict[str, Any]]:
-    stamp = replace(STAMP, tick=VIEWS[view].tick(key, now))
-    shown = VIEWS[view].render(key, States(states(*facts)), stamp)
+    tick = VIEWS[view].tick(key, now)
+    collector, groups = VIEWS[view].collector(key, tick), VIEWS[view].contents(key)
+    built = contents_of_facts(*facts)
+    figures = built[groups[0][0]].figures() if groups and groups[0][0] in built else None
+    for number in range(collector.passes if collector else 0):
+        assert collector is not None
+        collector.add(number, [total(built[each] for each in group if each in built) for group in groups])
+    states_of_facts = States(states(*facts), collector, figures)
+    shown = VIEWS[view].render(key, states_of_facts, replace(STAMP, tick=tick))
     return [one.body for one in shown if one.body is not None]
 
 
@@ -194,8 +221,8 @@ def test_a_document_adds_a_bounded_number_of_short_keys_to_the_state_of_its_day(
     day = rendered("daily_metrics", "2025-08-05", one)
     assert day["content_performance"]["total_citations"] == MAX_CITATIONS
     assert day["content_performance"]["content_discovery_rate"] == 1
-    assert states(one)[PartialKey("day", "2025-08-05")].weight < 40_000
-    assert len(json.dumps(one.encode())) < 12_000
+    assert states(one)[PartialKey("day", "2025-08-05")].weight < 3_000
+    assert len(json.dumps(one.encode())) < 4_000
     assert (
         states(fact(session_id="s" * 255))[PartialKey("person_month", f"202508|{one.user_id}")].weight < 600
     )
@@ -270,7 +297,8 @@ EVERYTHING = (
 )
 def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str, container: str) -> None:
     state = states(*EVERYTHING)
-    keys = {key for target in state for key in VIEWS[view].keys_affected_by(target)}
+    targets = {each for target in state for each in (target, *contents_of(target))}
+    keys = {key for target in targets for key in VIEWS[view].keys_affected_by(target)}
     shown = [document for key in sorted(keys) for document in documents(view, key, *EVERYTHING)]
     assert shown
     named: set[str] = set()
