@@ -133,7 +133,9 @@ class Fleet:
             builds=ContentBuilds(
                 builder=builder, progress=container(FLEET_STATE), settings=settings, clock=clock
             ),
-            tiers=TierPublisher(state=state, existing=existing, writer=writer, settings=settings),
+            tiers=TierPublisher(
+                state=state, existing=existing, writer=writer, readiness=self.readiness, settings=settings
+            ),
             consent=consent,
             usage=PassageUsageWriter(store=builder.store, vectors=container("personality_vectors")),
             state=state,

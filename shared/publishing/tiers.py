@@ -18,14 +18,15 @@ from shared.aggregates.tally import Tally
 from shared.aggregates.tier_counts import TierCounts, TierKey, months_to_publish
 from shared.cosmos.retries import retrying
 from shared.ledger.reader import StateReader
-from shared.periods import day_text
+from shared.periods import day_text, monthly
 from shared.publishing.decide import Candidate, Stale, WriteWhen, decide, digest_of, stale_error
 from shared.publishing.existing import Address, ExistingDocuments
+from shared.publishing.readiness import ViewReadiness
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter
 from shared.settings import Settings
 from shared.units import Day, Month, month_after, month_of, to_millis
 from shared.views.base import Stamp
-from shared.views.engagement_summary import NAME, render_tiers
+from shared.views.engagement_summary import NAME, SOURCES, render_tiers
 
 _log = structlog.get_logger(__name__)
 
@@ -50,15 +51,20 @@ class TierPublisher:
         state: ContainerProxy,
         existing: ExistingDocuments,
         writer: ViewWriter,
+        readiness: ViewReadiness,
         settings: Settings,
     ) -> None:
         self._reader = StateReader(state)
         self._existing = existing
         self._writer = writer
+        self._readiness = readiness
         self._generation = settings.generation
 
     async def publish(self, now: datetime, changed: Set[Month]) -> TierReport:
         """Count everybody and publish. Concurrent and repeated runs are harmless: the latest count stays.
+
+        Months that the sources no longer held whole, or of which they did not hold the month before, are left
+        as they are.
 
         Parameters
         ----------
@@ -76,6 +82,8 @@ class TierPublisher:
         counts = await self._count(today, changed, report)
         tick = f"{today}{'am' if now.hour < 12 else 'pm'}"
         for month in months_to_publish(counts.months, changed, today):
+            if not await self._readiness.may_publish(SOURCES, monthly(month_after(month, -1)).first):
+                continue
             key = TierKey.at(month, today)
             stamp = Stamp(self._generation, to_millis(now), now, tick if key.as_of == today else key.as_of)
             await retrying(*WRITE_CONFLICTS)(self._publish_month, key, counts, stamp, report)

@@ -17,6 +17,9 @@ from shared.views.fields import not_measured
 
 NAME = "engagement_summary"
 
+SOURCES = frozenset({"user_interactions", "user_sessions"})
+"""Containers of the source documents that it is computed from."""
+
 PATTERNS = 3
 """Number of personas, of times of day and of categories in a document: the favourites of most people."""
 
