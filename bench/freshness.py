@@ -29,6 +29,7 @@ from local.drain import drain_feeds
 from local.host.bindings import FunctionSpec
 from local.processes import StackError
 from local.stack import Stack, StackConfig, running_stack
+from local.summary import VIEW_CONTAINERS
 from shared.containers import VIEW_STATE
 from shared.facts import USER_INTERACTIONS
 from shared.views import VIEWS, system_health
@@ -175,6 +176,8 @@ def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
         for name, view in VIEWS.items()
         if view.schedule in extra
     }
+    apart = set(VIEW_CONTAINERS) - {view.container for view in VIEWS.values()}
+    found |= dict.fromkeys(sorted(apart), pauses[REFRESH_TIMER])
     return found | {system_health.NAME: pauses[HEALTH_TIMER]}
 
 

@@ -149,7 +149,7 @@ class _Run:
         before = await runner.written()
         while work.rounds < MOST_ROUNDS and not work.settled:
             work.rounds += 1
-            await runner.run_round(work.rounds)
+            await runner.run_round(work)
             await self._drain()
             after = await runner.written()
             self._tell(f"timers, round {work.rounds}: wrote {in_words(after - before)}")
