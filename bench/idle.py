@@ -28,8 +28,8 @@ FLEET = frozenset({"vimarsh-fleet", "vimarsh-fleet-audit", SETTLE, f"{SETTLE}-au
 HOST = "vimarsh-host"
 LEASES = "change_feed_leases"
 
-EVERYTHING = "half-day work"
-"""All that is due within a day, at once: what the hourly timer does in addition once in each half day."""
+EVERYTHING = "everything due"
+"""All that the hourly timer does within a day, at once. It does most of it once in each half day."""
 HALF_DAYS = 2.0
 
 CLEARANCE = 45.0
