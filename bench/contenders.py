@@ -87,8 +87,8 @@ class FleetContender:
             report = await self.fleet.scheduled.publish_due(everything=everything)
             await self.fleet.health.publish_windows()
             await self._publish()
-        if report.poisoned:
-            raise BenchError(f"the fleet could not refresh {report.poisoned} views")
+        if report.poisoned or report.waiting:
+            raise BenchError(f"the fleet could not refresh {report.poisoned + report.waiting} views")
         return charge
 
     async def _publish(self) -> None:

@@ -29,6 +29,7 @@ from local.drain import drain_feeds
 from local.host.bindings import FunctionSpec
 from local.processes import StackError
 from local.stack import Stack, StackConfig, running_stack
+from local.summary import VIEW_CONTAINERS
 from shared.containers import VIEW_STATE
 from shared.facts import USER_INTERACTIONS
 from shared.views import VIEWS, system_health
@@ -42,8 +43,8 @@ PATIENCE_SECONDS = 60.0
 REFRESH_TIMER, HEALTH_TIMER = "refresh_views", "refresh_health"
 """The timers that publish what no change feed does."""
 
-HALF_DAY = 12 * 3600.0
-"""Seconds: what :data:`Schedule.TWICE_A_DAY` adds to the pause of its timer."""
+EXTRA = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: 12 * 3_600.0, Schedule.DAILY: 24 * 3_600.0}
+"""Seconds that a view's schedule adds to the pause of its timer."""
 
 Document = dict[str, Any]
 
@@ -169,12 +170,13 @@ async def measure_freshness(
 def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
     """Return, by view that a timer publishes, the seconds after which it shows a write at worst."""
     pauses = {name: longest_pause(trigger.schedule) for name, trigger in timers(functions).items()}
-    extra = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY}
     found = {
-        name: pauses[REFRESH_TIMER] + extra[view.schedule]
+        name: pauses[REFRESH_TIMER] + EXTRA[view.schedule]
         for name, view in VIEWS.items()
-        if view.schedule in extra
+        if view.schedule is not Schedule.LIVE
     }
+    apart = set(VIEW_CONTAINERS) - {view.container for view in VIEWS.values()}
+    found |= dict.fromkeys(sorted(apart), pauses[REFRESH_TIMER])
     return found | {system_health.NAME: pauses[HEALTH_TIMER]}
 
 
