@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.plan import DocumentKey
@@ -26,6 +26,7 @@ from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
+from tests.unit.shared.ledger.memory_shard import counted
 from tests.unit.shared.world import contents
 
 INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
@@ -98,6 +99,7 @@ class World:
                 settings,
                 generations=self.generations(settings),  # type: ignore[arg-type]
             ),
+            consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,
         )
 
@@ -128,7 +130,7 @@ class World:
             ShardId(f"{generation}:{shard:04d}"),
             PartialKey("day", "2025-08-05"),
             revision,
-            Tally({"sums": {"interactions": interactions}}),
+            counted("interactions", interactions),
         )
         return await self.state.upsert_item(partial.encode())
 
