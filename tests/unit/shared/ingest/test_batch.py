@@ -120,13 +120,14 @@ class Database:
         writer: ShardWriter | None = None,
         prices: Prices | None = None,
         backoff: float = 0.0,
+        shards: int = 4,
     ) -> Ingest:
         return Ingest(
             database=self,  # type: ignore[arg-type]
             writer=writer or FailingWriter(self.containers["view_state"], fails_for, error),
             prices=prices or Prices(),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
-            settings=Settings(document_backoff_seconds=backoff, shards=4),
+            settings=Settings(document_backoff_seconds=backoff, shards=shards),
         )
 
 

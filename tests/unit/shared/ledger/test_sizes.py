@@ -53,7 +53,7 @@ NOW = datetime(2025, 9, 20, tzinfo=UTC)
 LIMITS = {name: aggregate.max_bytes for name, aggregate in AGGREGATES.items()}
 
 PAGES = 3
-"""Pages that one entry changes at most: the one it leaves, a new part, and the first one, which counts all."""
+"""Pages that one entry changes at most: the one it leaves, a new part, and the first one of the hour."""
 
 
 class TestConstants:
