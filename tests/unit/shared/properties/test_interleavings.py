@@ -245,6 +245,7 @@ async def incidents_of_a_visit(container: FakeContainer) -> None:
 
 
 CORRECTION = visit(21, hour=12, **OTHERWISE_CITED)
+CITES_OTHERWISE = visit(21, **OTHERWISE_CITED)
 UNREADABLE = visit(22, hour=12, user_rating=9)
 
 
@@ -253,12 +254,23 @@ UNREADABLE = visit(22, hour=12, user_rating=9)
     [
         (("user_interactions", CORRECTION), ("abuse_incidents", incident(9))),
         (("abuse_incidents", incident(9)), ("user_interactions", CORRECTION)),
+        (("user_interactions", CITES_OTHERWISE), ("abuse_incidents", incident(9))),
+        (("abuse_incidents", incident(9)), ("user_interactions", CITES_OTHERWISE)),
         (("user_interactions", CORRECTION), ("user_interactions", UNREADABLE)),
         (("user_interactions", CORRECTION), ("abuse_incidents", stamped(30, incident(2, "interaction_7")))),
         (("user_interactions", CORRECTION), ("users", stamped(31, account(False)))),
         (("users", stamped(31, account(False))), ("user_interactions", CORRECTION)),
     ],
-    ids=["move-incident", "incident-move", "move-unreadable", "move-repoint", "move-refuse", "refuse-move"],
+    ids=[
+        "move-incident",
+        "incident-move",
+        "cite-incident",
+        "incident-cite",
+        "move-unreadable",
+        "move-repoint",
+        "move-refuse",
+        "refuse-move",
+    ],
 )
 @pytest.mark.parametrize("dies", [False, True])
 async def test_two_instances_fold_what_concerns_one_person_in_any_interleaving(
