@@ -213,8 +213,17 @@ async def test_tiers_are_right_after_the_next_run_whatever_changes_during_one() 
     assert await at_every_operation(run) > 5
 
 
-CITED = {"foundational_texts_used": [{"source": "gita", "chapter": "2", "verse": "47"}]}
-OTHERWISE_CITED = {"foundational_texts_used": [{"source": "udana", "chapter": "1", "verse": "1"}]}
+def citing(**relevance: float) -> Document:
+    """Return the citations of texts. Only the incidents of an answer tell which is the most relevant one."""
+    return {
+        "foundational_texts_used": [
+            {"source": text, "chapter": "2", "verse": "47", "relevance_score": score}
+            for text, score in relevance.items()
+        ]
+    }
+
+
+CITED, OTHERWISE_CITED = citing(gita=0.9, udana=0.1), citing(gita=0.1, udana=0.9)
 INCIDENTS = 6
 
 
