@@ -93,8 +93,10 @@ class TierPublisher:
         return report
 
     async def _count(self, today: Day, changed: Set[Month], report: TierReport) -> TierCounts:
-        months = [month_after(min((month_after(month_of(today), -1), *changed)), -1)]
-        while months[-1] < max((month_of(today), *changed)):
+        current = month_of(today)
+        months = [month_after(min((month_after(current, -1), *changed)), -1)]
+        # A writer's clock may be ahead, so that people are active in the next month already.
+        while months[-1] < max((month_after(current, 1), *changed)):
             months.append(month_after(months[-1], 1))
         counts = TierCounts({month: TierKey.at(month, today) for month in months})
         async for row in self._reader.tiers_of_people(self._generation):

@@ -625,6 +625,39 @@ class TestIncidents:
         assert entry.fact.passage == ("dhammapada", None, None)
 
 
+def test_an_incident_that_its_page_has_no_room_for_under_its_new_text_goes_to_another_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shard, page = MemoryShard(), "ledger|abuse_incidents|2025-08-06T09"
+    shard.fold(change(interaction(), "interaction_1", 1))
+    incidents = [change(TestIncidents.INCIDENT, name, 2) for name in "abc"]
+    shard.fold(*incidents, source=ABUSE_INCIDENTS)
+    size = shard.pages()[page].size
+    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", size + 1)
+    monkeypatch.setattr(pages, "PAGE_BYTES", size // 2)
+    shard.fold(change(interaction(citations=TestIncidents.CITED), "interaction_1", 3))
+    assert {name for name, number in counted(shard).items() if "abuse" in name and number} > {f"{page}|1"}
+    assert TestIncidents().incidents(shard) == {TestIncidents.GITA: 3}
+    assert shard.record("ana").index == index_of_pages(shard, "ana")
+
+
+@pytest.mark.parametrize("number", [4, 5, 11])
+def test_the_incidents_of_an_interaction_follow_in_several_transactions(number: int) -> None:
+    shard = MemoryShard()
+    shard.fold(change(interaction(), "interaction_1", 1))
+    shard.fold(*(change(TestIncidents.INCIDENT, f"a{n}", 2) for n in range(number)), source=ABUSE_INCIDENTS)
+    moved = change(interaction(citations=TestIncidents.CITED), "interaction_1", 3)
+    shard.needs = []
+    folded = drive(fold_changes(SHARD, USER_INTERACTIONS, [moved], NOW), shard.answer)
+    assert folded.unfinished is (number > 4)
+    shard.commit(folded.writes)  # the process dies here: the next delivery moves the rest
+    assert TestIncidents().incidents(shard)[TestIncidents.GITA] == 4
+    assert shard.fold(moved) == [Verdict.SAME]
+    assert TestIncidents().incidents(shard) == {TestIncidents.GITA: number}
+    assert shard.fold(moved) == [Verdict.SAME]
+    assert shard.written == []
+
+
 AFTERWARDS = millis("2025-02-10T00:00:00")
 """After all drawn facts. No month is closed."""
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
@@ -28,6 +27,7 @@ from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
+from tests.unit.shared.ledger.memory_shard import counted
 from tests.unit.shared.world import contents
 
 INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
@@ -131,7 +131,7 @@ class World:
             ShardId(f"{generation}:{shard:04d}"),
             PartialKey("day", "2025-08-05"),
             revision,
-            Tally.decode({"sums": {"interactions": interactions}}),
+            counted("interactions", interactions),
         )
         return await self.state.upsert_item(partial.encode())
 

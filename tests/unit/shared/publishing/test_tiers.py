@@ -1,0 +1,107 @@
+"""Tiers are counted from people by a timer: what it publishes, when, and what another instance may change."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.errors import TransientStaleReadError
+from shared.facts import USERS
+from shared.publishing.existing import ExistingDocuments
+from shared.publishing.tiers import TierPublisher
+from shared.publishing.writer import ViewWriter
+from shared.units import Month
+from tests.unit.shared.delivery import no_pauses
+from tests.unit.shared.world import World, interaction
+
+pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
+
+VIEW = "engagement_summary"
+
+
+def tiers_of(world: World) -> TierPublisher:
+    existing = ExistingDocuments(world)  # type: ignore[arg-type]
+    writer = ViewWriter(world, existing)  # type: ignore[arg-type]
+    return TierPublisher(state=world.state, existing=existing, writer=writer, settings=world.settings)
+
+
+def users(world: World) -> dict[str, int]:
+    """Return the number of people in each published document that has any, by tier and month."""
+    return {
+        name.removeprefix(f"{VIEW}_"): document["user_count"]
+        for name, document in world.documents(VIEW).items()
+        if document["user_count"]
+    }
+
+
+def refusal(user_id: str, refused: bool = True) -> dict[str, Any]:
+    return {"id": f"u{user_id}", "user_id": user_id, "privacy_settings": {"analytics_consent": not refused}}
+
+
+async def counted() -> World:
+    world = World()
+    await world.ingest(
+        interaction(1, "2025-09-12T10:00:00Z", "ann"),
+        interaction(2, "2025-08-12T10:00:00Z", "bob"),
+        interaction(3, "2025-09-12T10:00:00Z", "bob"),
+        interaction(4, "2025-08-01T10:00:00Z", "cid"),
+    )
+    return world
+
+
+async def test_everybody_is_in_the_documents_of_their_tier() -> None:
+    world = await counted()
+    report = await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    assert report.people == 3
+    assert users(world) == {
+        "new_202508": 1, "churned_202508": 1, "new_202509": 1, "casual_202509": 1, "churned_202509": 1
+    }  # fmt: skip
+
+
+async def test_people_who_refuse_are_in_no_tier() -> None:
+    world = await counted()
+    await world.ingest(refusal("bob"), refusal("cid"), source=USERS)
+    await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    assert users(world) == {"new_202509": 1}
+
+
+async def test_a_repetition_writes_nothing() -> None:
+    world = await counted()
+    months = {Month("202508"), Month("202509")}
+    first = await tiers_of(world).publish(world.now, months)
+    assert first.published == len(world.documents(VIEW)) > 0
+    before = {name: document["_etag"] for name, document in world.documents(VIEW).items()}
+    world.now = datetime(2025, 9, 15, 15, tzinfo=UTC)
+    assert (await tiers_of(world).publish(world.now, months)).published == 0
+    assert {name: document["_etag"] for name, document in world.documents(VIEW).items()} == before
+
+
+async def test_time_alone_moves_people_into_churned() -> None:
+    world = await counted()
+    await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    world.now = datetime(2025, 10, 20, tzinfo=UTC)
+    await tiers_of(world).publish(world.now, set())
+    assert {name: number for name, number in users(world).items() if "202510" in name} == {
+        "churned_202510": 3
+    }
+
+
+async def test_people_whose_clock_is_ahead_are_in_the_next_month_already() -> None:
+    world = World(datetime(2025, 9, 30, 23, 30, tzinfo=UTC))
+    await world.ingest(interaction(1, "2025-10-01T00:10:00Z", "ann"))
+    for changed in ({Month("202510")}, set[Month]()):
+        await tiers_of(world).publish(world.now, changed)
+        assert users(world) == {"new_202510": 1}
+
+
+async def test_the_later_of_two_counts_stays_whichever_is_published_last() -> None:
+    world = await counted()
+    later = datetime(2025, 9, 15, 20, tzinfo=UTC)
+    await tiers_of(world).publish(later, {Month("202508"), Month("202509")})
+    before = users(world)
+    await world.ingest(interaction(9, "2025-09-13T10:00:00Z", "dan"))
+    with pytest.raises(TransientStaleReadError):
+        await tiers_of(world).publish(world.now, {Month("202509")})
+    assert users(world) == before
