@@ -37,7 +37,7 @@ def stored(target: PartialKey, state: Tally) -> list[StoredPartial]:
 
 
 COUNTED = Tally({"05:sums": {"interactions": 2}})
-REFUSED = Tally({"sums": {"refused": 1}})
+REFUSED = Tally.decode({"sums": {"refused": 1}})
 
 
 def test_a_changed_state_affects_the_documents_of_one_schedule() -> None:
