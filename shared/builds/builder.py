@@ -53,6 +53,8 @@ class Outcome(Enum):
     """Nothing was ever counted for the period."""
     LATER = auto()
     """A replica lagged, or the inputs changed faster than they could be read. Nothing was written."""
+    CLOSED = auto()
+    """The state of the period is about to end. Nothing of it is built any more."""
     LOST = auto()
     """Another instance built the document in the meantime."""
 
@@ -87,8 +89,8 @@ class ContentBuilder:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer. A repetition is harmless.
         """
-        if self._retention.is_closed(USER_INTERACTIONS, month_of(day), to_millis(self._clock.now())):
-            return Outcome.CURRENT
+        if self.is_closed(month_of(day)):
+            return Outcome.CLOSED
         slices = self._slices(day)
         for label, shards in slices.items():
             outcome = await self._build_from_pages(label, day, shards)
@@ -104,16 +106,24 @@ class ContentBuilder:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer. A repetition is harmless.
         """
+        if self.is_closed(month):
+            return Outcome.CLOSED
         return await self._build_from_contents(month, days_of_month(month))
 
+    def is_closed(self, month: Month) -> bool:
+        """Return whether the state of a month is about to end, or has ended. Nothing of it is built then."""
+        return self._retention.is_closed(USER_INTERACTIONS, month, to_millis(self._clock.now()))
+
     async def stale_days(self, month: Month) -> list[Day]:
-        """Return the days of a month whose contents are stale, or were never built.
+        """Return the days of a month whose contents are stale, or were never built. None of a closed month.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
+        if self.is_closed(month):
+            return []
         listed = await self._reader.revisions(month)
         slices = {day: self._slices(day) for day in listed}
         labels = {*listed, *(label for of_day in slices.values() for label in of_day)}

@@ -21,8 +21,10 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
+from shared.publishing.whole_periods import first_day
 from shared.settings import Settings
 from shared.units import Day, Month, day_after, days_between, month_after, month_of
+from shared.views import VIEWS
 from shared.views.base import Schedule
 
 KEPT_MONTHS = 15
@@ -199,23 +201,31 @@ class ContentBuilds:
             return await self._update(lambda work: work)
         targets = [PartialKey(CONTENT, day)]
         live, hourly = (documents_affected_by(targets, s) for s in (Schedule.LIVE, Schedule.HOURLY))
-        await publish([*live, *hourly])
+        await publish(self._open([*live, *hourly]))
 
         def done(work: Work) -> Work:
             left = replace(work, days=work.days - {day})
-            return left if outcome is Outcome.ABSENT else left.with_documents_of(day)
+            return left if outcome in (Outcome.ABSENT, Outcome.CLOSED) else left.with_documents_of(day)
 
         return await self._update(done)
 
     async def _month(self, month: Month, publish: Publish, report: BuildsReport) -> Work:
         if not report.is_done(await self._builder.build_month(month)):
             return await self._update(lambda work: work)
-        await publish(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY))
+        await publish(self._open(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY)))
         return await self._update(lambda work: replace(work, months=work.months - {month}))
 
     async def _week(self, week: str, publish: Publish) -> Work:
-        await publish([DocumentKey("content_popularity_weekly", week)])
+        await publish(self._open([DocumentKey("content_popularity_weekly", week)]))
         return await self._update(lambda work: replace(work, weeks=work.weeks - {week}))
+
+    def _open(self, documents: Iterable[DocumentKey]) -> list[DocumentKey]:
+        """Return the documents of which no input has begun to expire. The others stay as they are."""
+        return [
+            document
+            for document in documents
+            if not self._builder.is_closed(month_of(first_day(document.key, VIEWS[document.view].periods)))
+        ]
 
     async def _update(self, change: Callable[[Work], Work]) -> Work:
         """Change the list. Changes of other instances to other pieces are kept."""

@@ -212,6 +212,22 @@ async def test_two_instances_at_once_do_no_harm() -> None:
     assert not world.containers["poison_messages"].items
 
 
+async def test_what_has_begun_to_expire_is_neither_built_nor_published() -> None:
+    world = World(now=datetime(2025, 9, 15, 14, tzinfo=UTC))
+    for number, day in enumerate(("2025-08-31", "2025-09-01")):
+        await world.ingest(interaction(number, f"{day}T10:00:00Z"))
+    await (await world.scheduled()).publish_due()
+    containers = ("content_popularity", "content_analytics", "daily_metrics")
+    before = {name: world.documents(name) for name in containers}
+    for key, item in list(world.state.items.items()):  # what the service deletes first
+        if item["id"].startswith(("partial|day|2025-08", "content|202508")):
+            del world.state.items[key]
+    at(world, datetime(2026, 10, 4, 14, tzinfo=UTC))  # August ends at midnight, September in a month
+    report = await (await world.scheduled()).publish_due(everything=True)
+    assert (report.waiting, report.poisoned) == (0, 0)
+    assert {name: world.documents(name) for name in containers} == before
+
+
 def test_the_list_of_work_is_stored_as_it_is() -> None:
     work = Work().listing([Day(OLDER)], datetime(2025, 9, 15, 14, tzinfo=UTC), everything=False)
     assert Work.decode(json.loads(json.dumps(work.encode()))) == work
