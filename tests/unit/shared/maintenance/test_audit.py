@@ -16,6 +16,7 @@ from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.plan import DocumentKey
@@ -98,6 +99,7 @@ class World:
                 settings,
                 generations=self.generations(settings),  # type: ignore[arg-type]
             ),
+            consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,
         )
 
@@ -128,7 +130,7 @@ class World:
             ShardId(f"{generation}:{shard:04d}"),
             PartialKey("day", "2025-08-05"),
             revision,
-            Tally({"sums": {"interactions": interactions}}),
+            Tally.decode({"sums": {"interactions": interactions}}),
         )
         return await self.state.upsert_item(partial.encode())
 

@@ -20,6 +20,7 @@ from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.maintenance.replay import Replayer
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.plan import DocumentKey
@@ -83,6 +84,7 @@ class Database:
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
             readiness=self.readiness(),
+            consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,
         )
 
@@ -106,8 +108,8 @@ class Database:
 
     async def count(self, shard: str, interactions: int, revision: int, key: PartialKey = DAY) -> Any:
         """Store a partial and return it as the feed delivers it."""
-        part = "05:" if key.aggregate == "person_month" else ""
-        state = Tally({f"{part}sums": {"interactions": interactions}}) if interactions else Tally()
+        state = Tally()
+        (state.part("05") if key.aggregate == "person_month" else state).add("interactions", interactions)
         partial = Partial(ShardId(shard), key, revision, state)
         return await self.get_container_client("view_state").upsert_item(partial.encode())
 
