@@ -42,8 +42,8 @@ PATIENCE_SECONDS = 60.0
 REFRESH_TIMER, HEALTH_TIMER = "refresh_views", "refresh_health"
 """The timers that publish what no change feed does."""
 
-HALF_DAY = 12 * 3600.0
-"""Seconds: what :data:`Schedule.TWICE_A_DAY` adds to the pause of its timer."""
+HALF_DAY, WHOLE_DAY = 12 * 3600.0, 24 * 3600.0
+"""Seconds: what :data:`Schedule.TWICE_A_DAY` and :data:`Schedule.DAILY` add to the pause of their timer."""
 
 Document = dict[str, Any]
 
@@ -169,7 +169,7 @@ async def measure_freshness(
 def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
     """Return, by view that a timer publishes, the seconds after which it shows a write at worst."""
     pauses = {name: longest_pause(trigger.schedule) for name, trigger in timers(functions).items()}
-    extra = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY}
+    extra = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY, Schedule.DAILY: WHOLE_DAY}
     found = {
         name: pauses[REFRESH_TIMER] + extra[view.schedule]
         for name, view in VIEWS.items()

@@ -27,8 +27,9 @@ from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.pages import Page
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
+from shared.periods import day_text
 from shared.settings import Settings
-from shared.units import Day, Month, days_of_month, month_of, to_millis
+from shared.units import Day, Month, days_of_month, month_after, month_of, to_millis
 
 MAX_ROWS = 500_000
 """Rows that one build holds in memory, of about 250 bytes each. A day with more is counted in several passes
@@ -109,6 +110,15 @@ class ContentBuilder:
         if self.is_closed(month):
             return Outcome.CLOSED
         return await self._build_from_contents(month, days_of_month(month))
+
+    def open_months(self) -> list[Month]:
+        """Return the months that are built, the newest first: from the next one, as clocks run ahead."""
+        month = month_after(month_of(day_text(self._clock.now())), 1)
+        months = []
+        while not self.is_closed(month):
+            months.append(month)
+            month = month_after(month, -1)
+        return months
 
     def is_closed(self, month: Month) -> bool:
         """Return whether the state of a month is about to end, or has ended. Nothing of it is built then."""

@@ -23,12 +23,9 @@ from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
 from shared.publishing.whole_periods import first_day
 from shared.settings import Settings
-from shared.units import Day, Month, day_after, days_between, month_after, month_of
+from shared.units import Day, Month, day_after, days_between, month_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
-
-KEPT_MONTHS = 15
-"""Months whose days are compared once a day, so that a change whose hint was missed is built all the same."""
 
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
@@ -76,7 +73,9 @@ class Work:
             "daily": self.daily,
         }
 
-    def listing(self, changed: Iterable[Day], now: datetime, *, everything: bool) -> Self:
+    def listing(
+        self, changed: Iterable[Day], now: datetime, open_months: Iterable[Month], *, everything: bool
+    ) -> Self:
         """Return the work with the changed days and the running day, and once a day with that of the day."""
         today = day_text(now)
         work = replace(self, days=self.days | {*changed, today})
@@ -88,7 +87,7 @@ class Work:
         return replace(
             work.with_documents_of(*ended),
             days=work.days | {*ended},
-            compared=frozenset(kept_months(today)),
+            compared=frozenset(open_months),
             today=today,
             daily=True,
         )
@@ -150,8 +149,8 @@ class ContentBuilds:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
-        now, days = self._clock.now(), list(changed)
-        await self._update(lambda work: work.listing(days, now, everything=everything))
+        now, days, months = self._clock.now(), list(changed), self._builder.open_months()
+        await self._update(lambda work: work.listing(days, now, months, everything=everything))
 
     async def run(self, publish: Publish) -> BuildsReport:
         """Do the work that is due.
@@ -181,6 +180,10 @@ class ContentBuilds:
         await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
         return report
+
+    def open_months(self) -> list[Month]:
+        """Return the months that are built."""
+        return self._builder.open_months()
 
     async def finish_day(self) -> None:
         """Record that the day's work is complete."""
@@ -236,11 +239,6 @@ class ContentBuilds:
             return None if stored is not None and after == before else after.encode()
 
         return Work.decode(await self._progress.update(apply))
-
-
-def kept_months(today: Day) -> list[Month]:
-    """Return the months of which there may be state, the newest first: the next one, as clocks run ahead."""
-    return [month_after(month_of(today), 1 - back) for back in range(KEPT_MONTHS + 2)]
 
 
 def _days_from(first: Day, last: Day) -> list[Day]:

@@ -20,7 +20,7 @@ from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
 from shared.periods import day_text
 from shared.publishing.consent import ConsentKeeper
-from shared.publishing.content_builds import ContentBuilds, kept_months
+from shared.publishing.content_builds import ContentBuilds
 from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.plan import DocumentKey, documents_affected_by
 from shared.publishing.publisher import Publisher
@@ -189,7 +189,7 @@ class ScheduledPublisher:
         builds = await self._builds.run(lambda documents: self._publish(documents, report))
         report.built, report.waiting = builds.built, builds.waiting
         if builds.is_daily:
-            usage = await self._usage.write(kept_months(day_text(self._clock.now())))
+            usage = await self._usage.write(self._builds.open_months())
             report.usage, report.absent = usage.patched, usage.absent
             await self._purge_refusals()
             await self._builds.finish_day()

@@ -74,6 +74,12 @@ def test_a_day_equals_what_is_counted_at_once(written: list[Document], slice_sha
         asyncio.run(run(patch))
 
 
+def test_months_are_built_until_their_state_is_about_to_end() -> None:
+    months = builder(World()).open_months()
+    assert (months[0], months[1], months[-1]) == ("202510", "202509", "202408")
+    assert [month for month in months if builder(World()).is_closed(month)] == []
+
+
 async def test_a_period_without_anything_has_no_content() -> None:
     world = World()
     assert await builder(world).build_day(MONDAY) is Outcome.ABSENT

@@ -13,7 +13,7 @@ import pytest
 from shared.builds.builder import ContentBuilder, Outcome
 from shared.publishing.content_builds import Work
 from shared.publishing.scheduled import ScheduledPublisher
-from shared.units import Day, day_after
+from shared.units import Day, Month, day_after
 from tests.fakes import Killed
 from tests.unit.shared.world import World, interaction
 
@@ -229,8 +229,9 @@ async def test_what_has_begun_to_expire_is_neither_built_nor_published() -> None
 
 
 def test_the_list_of_work_is_stored_as_it_is() -> None:
-    work = Work().listing([Day(OLDER)], datetime(2025, 9, 15, 14, tzinfo=UTC), everything=False)
+    now, months = datetime(2025, 9, 15, 14, tzinfo=UTC), [Month("202509"), Month("202510")]
+    work = Work().listing([Day(OLDER)], now, months, everything=False)
     assert Work.decode(json.loads(json.dumps(work.encode()))) == work
     assert Day(OLDER) in work.days
-    assert {"202509", "202510", "202407"} <= work.compared
+    assert work.compared == set(months)
     assert work.daily
