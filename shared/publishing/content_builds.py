@@ -7,11 +7,13 @@ Several instances may work on one list: a piece that is done twice changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
+import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates.base import PartialKey
@@ -27,8 +29,14 @@ from shared.units import Day, Month, day_after, days_between, month_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
 
+RUN_SECONDS = 240.0
+"""Seconds after which a run leaves the rest of its work to the next one. The platform ends an invocation
+after ten minutes, and a piece takes seconds."""
+
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
+
+_log = structlog.get_logger(__name__)
 
 Publish = Callable[[Sequence[DocumentKey]], Awaitable[None]]
 
@@ -152,34 +160,45 @@ class ContentBuilds:
         now, days, months = self._clock.now(), list(changed), self._builder.open_months()
         await self._update(lambda work: work.listing(days, now, months, everything=everything))
 
-    async def run(self, publish: Publish) -> BuildsReport:
+    async def run(self, publish: Publish, *, limited: bool = True) -> BuildsReport:
         """Do the work that is due.
 
         Parameters
         ----------
         publish
             Publishes documents.
+        limited
+            Leave the rest to the next run after :data:`RUN_SECONDS`.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run continues.
         """
-        now, report = self._clock.now(), BuildsReport()
+        report, until = BuildsReport(), self._clock.monotonic() + RUN_SECONDS
+        async with aclosing(self._pieces(publish, report)) as pieces:
+            async for left in pieces:
+                if limited and self._clock.monotonic() > until:
+                    _log.info("builds_left", days=len(left.days), months=len(left.months))
+                    break
+        return report
+
+    async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work]:
+        """Do one piece after the other. Yields what is left after each."""
+        now = self._clock.now()
         work = await self._update(lambda work: work)
         for month in sorted(work.compared, reverse=True):
-            work = await self._compare(month)
+            yield (work := await self._compare(month))
         for day in due_days(work.days, work.slots, now):
-            work = await self._day(day, publish, report)
+            yield (work := await self._day(day, publish, report))
         if work.daily:
             for month in sorted(work.months):
-                work = await self._month(month, publish, report)
+                yield (work := await self._month(month, publish, report))
             for week in sorted(work.weeks):
-                work = await self._week(week, publish)
+                yield (work := await self._week(week, publish))
         slots = {pace.name: pace.slot(now) for pace in Pace}
         await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
-        return report
 
     def open_months(self) -> list[Month]:
         """Return the months that are built."""

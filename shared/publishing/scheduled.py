@@ -139,7 +139,7 @@ class ScheduledPublisher:
                 since = datetime.fromtimestamp(progress["half_since"], UTC)
                 await self._publish(await self._documents_changed_by_time(since, now, report), report)
                 await self._progress.save(progress | {"half": half_day, "half_since": progress["since"]})
-            await self._build(report)
+            await self._build(report, limited=not everything)
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -184,9 +184,9 @@ class ScheduledPublisher:
         async for user_id in self._reader.refusing_people(self._generation):
             await self._consent.purge(user_id)
 
-    async def _build(self, report: ScheduledReport) -> None:
+    async def _build(self, report: ScheduledReport, *, limited: bool) -> None:
         """Build contents and publish what shows them, and once a day write the usage of passages."""
-        builds = await self._builds.run(lambda documents: self._publish(documents, report))
+        builds = await self._builds.run(lambda documents: self._publish(documents, report), limited=limited)
         report.built, report.waiting = builds.built, builds.waiting
         if builds.is_daily:
             usage = await self._usage.write(self._builds.open_months())

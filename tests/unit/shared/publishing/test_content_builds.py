@@ -185,6 +185,30 @@ async def test_a_run_that_is_interrupted_continues_with_what_is_left(monkeypatch
     assert month["usage_metrics"]["total_citations"] == 6
 
 
+async def test_a_run_ends_in_time_and_leaves_the_rest_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    days = [day_after(Day(OLDER), n) for n in range(5)]
+    for n, day in enumerate(days):
+        await world.ingest(interaction(n, f"{day}T10:00:00Z"))
+    build_day = ContentBuilder.build_day
+
+    async def slow(self: ContentBuilder, day: Day) -> Outcome:
+        at(world, world.now + timedelta(seconds=100))
+        return await build_day(self, day)
+
+    monkeypatch.setattr(ContentBuilder, "build_day", slow)
+    shown = []
+    for _ in range(4):
+        await (await world.scheduled()).publish_due()
+        shown.append(sum(counted(world, day.replace("-", "")) is not None for day in days))
+        at(world, world.now + timedelta(hours=1))
+    assert shown[0] < 5
+    assert shown == sorted(shown)
+    assert shown[-1] == 5
+    month = world.documents("content_analytics")["content_analytics_gita_202508"]
+    assert month["usage_metrics"]["total_citations"] == 5
+
+
 async def test_a_day_that_cannot_be_built_waits_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     await world.ingest(interaction(1, f"{OLDER}T10:00:00Z"), interaction(2, f"{TODAY}T10:00:00Z"))
