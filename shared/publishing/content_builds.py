@@ -7,11 +7,13 @@ Several instances may work on one list: a piece that is done twice changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
+import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates.base import PartialKey
@@ -21,15 +23,20 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
+from shared.publishing.whole_periods import first_day
 from shared.settings import Settings
-from shared.units import Day, Month, day_after, days_between, month_after, month_of
+from shared.units import Day, Month, day_after, days_between, month_of
+from shared.views import VIEWS
 from shared.views.base import Schedule
 
-KEPT_MONTHS = 15
-"""Months whose days are compared once a day, so that a change whose hint was missed is built all the same."""
+RUN_SECONDS = 240.0
+"""Seconds after which a run leaves the rest of its work to the next one. The platform ends an invocation
+after ten minutes, and a piece takes seconds."""
 
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
+
+_log = structlog.get_logger(__name__)
 
 Publish = Callable[[Sequence[DocumentKey]], Awaitable[None]]
 
@@ -74,7 +81,9 @@ class Work:
             "daily": self.daily,
         }
 
-    def listing(self, changed: Iterable[Day], now: datetime, *, everything: bool) -> Self:
+    def listing(
+        self, changed: Iterable[Day], now: datetime, open_months: Iterable[Month], *, everything: bool
+    ) -> Self:
         """Return the work with the changed days and the running day, and once a day with that of the day."""
         today = day_text(now)
         work = replace(self, days=self.days | {*changed, today})
@@ -86,7 +95,7 @@ class Work:
         return replace(
             work.with_documents_of(*ended),
             days=work.days | {*ended},
-            compared=frozenset(kept_months(today)),
+            compared=frozenset(open_months),
             today=today,
             daily=True,
         )
@@ -148,37 +157,52 @@ class ContentBuilds:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
-        now, days = self._clock.now(), list(changed)
-        await self._update(lambda work: work.listing(days, now, everything=everything))
+        now, days, months = self._clock.now(), list(changed), self._builder.open_months()
+        await self._update(lambda work: work.listing(days, now, months, everything=everything))
 
-    async def run(self, publish: Publish) -> BuildsReport:
+    async def run(self, publish: Publish, *, limited: bool = True) -> BuildsReport:
         """Do the work that is due.
 
         Parameters
         ----------
         publish
             Publishes documents.
+        limited
+            Leave the rest to the next run after :data:`RUN_SECONDS`.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run continues.
         """
-        now, report = self._clock.now(), BuildsReport()
+        report, until = BuildsReport(), self._clock.monotonic() + RUN_SECONDS
+        async with aclosing(self._pieces(publish, report)) as pieces:
+            async for left in pieces:
+                if limited and self._clock.monotonic() > until:
+                    _log.info("builds_left", days=len(left.days), months=len(left.months))
+                    break
+        return report
+
+    async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work]:
+        """Do one piece after the other. Yields what is left after each."""
+        now = self._clock.now()
         work = await self._update(lambda work: work)
         for month in sorted(work.compared, reverse=True):
-            work = await self._compare(month)
+            yield (work := await self._compare(month))
         for day in due_days(work.days, work.slots, now):
-            work = await self._day(day, publish, report)
+            yield (work := await self._day(day, publish, report))
         if work.daily:
             for month in sorted(work.months):
-                work = await self._month(month, publish, report)
+                yield (work := await self._month(month, publish, report))
             for week in sorted(work.weeks):
-                work = await self._week(week, publish)
+                yield (work := await self._week(week, publish))
         slots = {pace.name: pace.slot(now) for pace in Pace}
         await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
-        return report
+
+    def open_months(self) -> list[Month]:
+        """Return the months that are built."""
+        return self._builder.open_months()
 
     async def finish_day(self) -> None:
         """Record that the day's work is complete."""
@@ -199,23 +223,31 @@ class ContentBuilds:
             return await self._update(lambda work: work)
         targets = [PartialKey(CONTENT, day)]
         live, hourly = (documents_affected_by(targets, s) for s in (Schedule.LIVE, Schedule.HOURLY))
-        await publish([*live, *hourly])
+        await publish(self._open([*live, *hourly]))
 
         def done(work: Work) -> Work:
             left = replace(work, days=work.days - {day})
-            return left if outcome is Outcome.ABSENT else left.with_documents_of(day)
+            return left if outcome in (Outcome.ABSENT, Outcome.CLOSED) else left.with_documents_of(day)
 
         return await self._update(done)
 
     async def _month(self, month: Month, publish: Publish, report: BuildsReport) -> Work:
         if not report.is_done(await self._builder.build_month(month)):
             return await self._update(lambda work: work)
-        await publish(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY))
+        await publish(self._open(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY)))
         return await self._update(lambda work: replace(work, months=work.months - {month}))
 
     async def _week(self, week: str, publish: Publish) -> Work:
-        await publish([DocumentKey("content_popularity_weekly", week)])
+        await publish(self._open([DocumentKey("content_popularity_weekly", week)]))
         return await self._update(lambda work: replace(work, weeks=work.weeks - {week}))
+
+    def _open(self, documents: Iterable[DocumentKey]) -> list[DocumentKey]:
+        """Return the documents of which no input has begun to expire. The others stay as they are."""
+        return [
+            document
+            for document in documents
+            if not self._builder.is_closed(month_of(first_day(document.key, VIEWS[document.view].periods)))
+        ]
 
     async def _update(self, change: Callable[[Work], Work]) -> Work:
         """Change the list. Changes of other instances to other pieces are kept."""
@@ -226,11 +258,6 @@ class ContentBuilds:
             return None if stored is not None and after == before else after.encode()
 
         return Work.decode(await self._progress.update(apply))
-
-
-def kept_months(today: Day) -> list[Month]:
-    """Return the months of which there may be state, the newest first: the next one, as clocks run ahead."""
-    return [month_after(month_of(today), 1 - back) for back in range(KEPT_MONTHS + 2)]
 
 
 def _days_from(first: Day, last: Day) -> list[Day]:

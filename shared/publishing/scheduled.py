@@ -20,7 +20,7 @@ from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
 from shared.periods import day_text
 from shared.publishing.consent import ConsentKeeper
-from shared.publishing.content_builds import ContentBuilds, kept_months
+from shared.publishing.content_builds import ContentBuilds
 from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.plan import DocumentKey, documents_affected_by
 from shared.publishing.publisher import Publisher
@@ -139,7 +139,7 @@ class ScheduledPublisher:
                 since = datetime.fromtimestamp(progress["half_since"], UTC)
                 await self._publish(await self._documents_changed_by_time(since, now, report), report)
                 await self._progress.save(progress | {"half": half_day, "half_since": progress["since"]})
-            await self._build(report)
+            await self._build(report, limited=not everything)
         _log.info(
             "views_refreshed",
             changed=report.changed,
@@ -184,12 +184,12 @@ class ScheduledPublisher:
         async for user_id in self._reader.refusing_people(self._generation):
             await self._consent.purge(user_id)
 
-    async def _build(self, report: ScheduledReport) -> None:
+    async def _build(self, report: ScheduledReport, *, limited: bool) -> None:
         """Build contents and publish what shows them, and once a day write the usage of passages."""
-        builds = await self._builds.run(lambda documents: self._publish(documents, report))
+        builds = await self._builds.run(lambda documents: self._publish(documents, report), limited=limited)
         report.built, report.waiting = builds.built, builds.waiting
         if builds.is_daily:
-            usage = await self._usage.write(kept_months(day_text(self._clock.now())))
+            usage = await self._usage.write(self._builds.open_months())
             report.usage, report.absent = usage.patched, usage.absent
             await self._purge_refusals()
             await self._builds.finish_day()

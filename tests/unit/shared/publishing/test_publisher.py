@@ -111,7 +111,7 @@ class Database:
     async def count(self, shard: str, interactions: int, revision: int, key: PartialKey = DAY) -> Any:
         """Store a partial and return it as the feed delivers it."""
         state = Tally()
-        state.add("interactions", interactions)
+        (state.part("05") if key.aggregate == "person_month" else state).add("interactions", interactions)
         partial = Partial(ShardId(shard), key, revision, state)
         return await self.get_container_client("view_state").upsert_item(partial.encode())
 

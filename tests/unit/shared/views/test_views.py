@@ -94,7 +94,7 @@ def folded(one: Fact, state: Mapping[PartialKey, Tally]) -> Contributions:
         return Changed(before, merged((before, change.deltas.get(target, Tally()))))
 
     months = {one.month: changed("person_month", f"{one.month}|{one.user_id}")}
-    person = PersonChange(one.user_id, changed("person", one.user_id), months)
+    person = PersonChange(one.user_id, changed("person", one.user_id), None, months)
     derive(person, derived)
     change.merge(derived)
     return change
@@ -127,7 +127,7 @@ def documents(view: str, key: str, *facts: Fact, now: datetime = STAMP.as_of) ->
     for number in range(collector.passes if collector else 0):
         assert collector is not None
         collector.add(number, [total(built[each] for each in group if each in built) for group in groups])
-    states_of_facts = States(states(*facts), collector, figures)
+    states_of_facts = States(states(*facts), collected=collector, figures=figures)
     shown = VIEWS[view].render(key, states_of_facts, replace(STAMP, tick=tick))
     return [one.body for one in shown if one.body is not None]
 
