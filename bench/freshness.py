@@ -31,7 +31,7 @@ from local.processes import StackError
 from local.stack import Stack, StackConfig, running_stack
 from shared.containers import VIEW_STATE
 from shared.facts import USER_INTERACTIONS
-from shared.views import VIEWS, system_health
+from shared.views import VIEWS, engagement_summary, system_health
 from shared.views.base import Schedule
 
 BACKLOG_CHUNK = 2_000
@@ -43,7 +43,8 @@ REFRESH_TIMER, HEALTH_TIMER = "refresh_views", "refresh_health"
 """The timers that publish what no change feed does."""
 
 HALF_DAY = 12 * 3600.0
-"""Seconds: what :data:`Schedule.TWICE_A_DAY` adds to the pause of its timer."""
+ADDED_PAUSE = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY, Schedule.DAILY: 2 * HALF_DAY}
+"""Seconds that a schedule adds to the pause of its timer."""
 
 Document = dict[str, Any]
 
@@ -169,13 +170,15 @@ async def measure_freshness(
 def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
     """Return, by view that a timer publishes, the seconds after which it shows a write at worst."""
     pauses = {name: longest_pause(trigger.schedule) for name, trigger in timers(functions).items()}
-    extra = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY}
     found = {
-        name: pauses[REFRESH_TIMER] + extra[view.schedule]
+        name: pauses[REFRESH_TIMER] + ADDED_PAUSE[view.schedule]
         for name, view in VIEWS.items()
-        if view.schedule in extra
+        if view.schedule in ADDED_PAUSE
     }
-    return found | {system_health.NAME: pauses[HEALTH_TIMER]}
+    return found | {
+        engagement_summary.NAME: pauses[REFRESH_TIMER],
+        system_health.NAME: pauses[HEALTH_TIMER],
+    }
 
 
 def poll_delays(functions: Sequence[FunctionSpec]) -> float:

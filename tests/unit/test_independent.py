@@ -151,7 +151,7 @@ def test_every_wrong_field_of_the_other_views_shows() -> None:
     sources = Sources(asked, incidents=[incident])
     of_views = (
         expected_tiers(sources, {}, date.max), expected_popularity(sources, {}), expected_texts(sources, {}),
-        expected_incidents(sources),
+        expected_incidents(sources, {}),
     )  # fmt: skip
     for documents in of_views:
         assert documents
