@@ -37,7 +37,9 @@ class State:
     async def store(
         self, interactions: int, revision: int, *, shard: str = "1:0000", target: PartialKey = DAY
     ) -> Any:
-        partial = Partial(ShardId(shard), target, revision, Tally.decode({"sums": {"interactions": interactions}}))
+        partial = Partial(
+            ShardId(shard), target, revision, Tally.decode({"sums": {"interactions": interactions}})
+        )
         return await self.container.upsert_item(partial.encode())
 
     def requests(self) -> list[str]:
