@@ -43,8 +43,9 @@ compared only when the period is over.
 
 SCHEDULES_HEAD = """## How soon a figure shows
 
-`user_analytics` alone is people's months. A user who refuses analytics loses all of their documents with the
-publication of the refusal.
+`user_analytics` alone is people's months. `daily_metrics` is published with every change, but its
+`content_discovery_rate` is that of the day's last build: every hour for the running day. A user who refuses
+analytics loses all of their documents with the publication of the refusal.
 
 | view | published |
 |---|---|
@@ -58,6 +59,7 @@ SCHEDULES = {
 }
 
 OTHER_SCHEDULES = {
+    "engagement_summary": "every hour if the state of anybody changed, else every half day",
     "personality_vectors": SCHEDULES[Schedule.DAILY],
     "content_popularity_daily": "the running day every hour, the day before every six hours, what changed of "
     "older ones once a day",
