@@ -156,9 +156,9 @@ class ShardFold:
             self._loaded.update(documents)
             if stored:
                 self._stored |= missing
-            self._pages.add(
-                loaded.document for loaded in documents.values() if isinstance(loaded.document, Page)
-            )
+            pages = [loaded.document for loaded in documents.values() if isinstance(loaded.document, Page)]
+            # A closed page keeps what it counted. A document that moved on is counted where it is now.
+            self._pages.add(p for p in pages if p.source != self._source or not self._is_closed(p.hour))
 
     def add_records(self, records: Mapping[str, PersonRecord]) -> None:
         """Add the records of people who have no state."""
@@ -246,8 +246,6 @@ class ShardFold:
 
     def _decide(self, change: Change) -> Verdict:
         found = self._find(change)
-        if found is not None and self._is_closed(found.hour):
-            found = None  # what was counted stays; a document that moved on is counted where it is now
         if self._is_closed(change.fact.hour):
             # The document has left an open month: what it counted there is taken back.
             return Verdict.CLOSED if found is None else self._uncount(change, found)

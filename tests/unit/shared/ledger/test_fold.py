@@ -165,6 +165,15 @@ class TestClosed:
         assert record.index.months() == {(USER_INTERACTIONS, "202609")}
         assert "new_users" not in shard.state("partial|day|2026-09-01")["sums"]
 
+    def test_documents_that_move_on_twice_in_one_batch_are_counted_once(self) -> None:
+        shard, names = MemoryShard(now=self.OPEN), [f"i{n}" for n in range(20)]
+        shard.fold(*(change(interaction(), name, 1) for name in names))
+        shard.now = self.CLOSED
+        moves = ("2026-09-01T00:00:00", "2026-09-02T00:00:00")
+        versions = [change(interaction(at), name, n) for name in names for n, at in enumerate(moves, 2)]
+        assert set(shard.fold(*versions)) == {Verdict.ADDED, Verdict.REPLACED}
+        assert shard.state(ANA) == {"parts": {"202609": {"counts": {"days": {"02": 20}}}}}
+
     def test_a_document_that_moves_into_a_closed_month_is_taken_back_once(self) -> None:
         shard = MemoryShard(now=self.OPEN)
         shard.fold(change(interaction("2026-09-01T00:00:00"), number=1))

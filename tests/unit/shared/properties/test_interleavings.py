@@ -175,12 +175,13 @@ async def test_the_last_consent_stands_whoever_follows_an_earlier_one_meanwhile(
 
 
 async def test_tiers_are_right_after_the_next_run_whatever_changes_during_one() -> None:
-    def publisher(world: World) -> TierPublisher:
+    async def publisher(world: World) -> TierPublisher:
         existing = ExistingDocuments(world)  # type: ignore[arg-type]
         return TierPublisher(
             state=world.state,
             existing=existing,
             writer=ViewWriter(world, existing),  # type: ignore[arg-type]
+            readiness=await world.readiness(),
             settings=world.settings,
         )
 
@@ -192,21 +193,21 @@ async def test_tiers_are_right_after_the_next_run_whatever_changes_during_one() 
 
     async def run(at: int) -> bool:
         world = await world_of_ann()
-        one, other = publisher(world), Other(world)
+        one, other = await publisher(world), Other(world)
 
         async def meanwhile() -> None:
             await other.fold(account(False), source=USERS)
             await other.fold(interaction(7, "2025-08-20T10:00:00Z", "cid"))
-            await publisher(world).publish(world.now.replace(minute=50), months)
+            await (await publisher(world)).publish(world.now.replace(minute=50), months)
 
         # The later count of the other instance stays.
         stale = suppress(TransientStaleReadError)
         with stale, Interruption(world.containers.values(), at, meanwhile) as interruption:
             await one.publish(world.now, months)
-        await publisher(world).publish(world.now.replace(minute=55), months)
+        await (await publisher(world)).publish(world.now.replace(minute=55), months)
         expected = World()
         expected.containers["view_state"] = expected.state = world.state
-        await publisher(expected).publish(world.now.replace(minute=55), months)
+        await (await publisher(expected)).publish(world.now.replace(minute=55), months)
         assert users(world) == users(expected), at
         return interruption.happened
 

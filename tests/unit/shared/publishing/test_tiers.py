@@ -21,10 +21,15 @@ pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 VIEW = "engagement_summary"
 
 
-def tiers_of(world: World) -> TierPublisher:
+async def tiers_of(world: World) -> TierPublisher:
     existing = ExistingDocuments(world)  # type: ignore[arg-type]
-    writer = ViewWriter(world, existing)  # type: ignore[arg-type]
-    return TierPublisher(state=world.state, existing=existing, writer=writer, settings=world.settings)
+    return TierPublisher(
+        state=world.state,
+        existing=existing,
+        writer=ViewWriter(world, existing),  # type: ignore[arg-type]
+        readiness=await world.readiness(),
+        settings=world.settings,
+    )
 
 
 def users(world: World) -> dict[str, int]:
@@ -53,7 +58,7 @@ async def counted() -> World:
 
 async def test_everybody_is_in_the_documents_of_their_tier() -> None:
     world = await counted()
-    report = await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    report = await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
     assert report.people == 3
     assert users(world) == {
         "new_202508": 1, "churned_202508": 1, "new_202509": 1, "casual_202509": 1, "churned_202509": 1
@@ -63,26 +68,26 @@ async def test_everybody_is_in_the_documents_of_their_tier() -> None:
 async def test_people_who_refuse_are_in_no_tier() -> None:
     world = await counted()
     await world.ingest(refusal("bob"), refusal("cid"), source=USERS)
-    await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
     assert users(world) == {"new_202509": 1}
 
 
 async def test_a_repetition_writes_nothing() -> None:
     world = await counted()
     months = {Month("202508"), Month("202509")}
-    first = await tiers_of(world).publish(world.now, months)
+    first = await (await tiers_of(world)).publish(world.now, months)
     assert first.published == len(world.documents(VIEW)) > 0
     before = {name: document["_etag"] for name, document in world.documents(VIEW).items()}
     world.now = datetime(2025, 9, 15, 15, tzinfo=UTC)
-    assert (await tiers_of(world).publish(world.now, months)).published == 0
+    assert (await (await tiers_of(world)).publish(world.now, months)).published == 0
     assert {name: document["_etag"] for name, document in world.documents(VIEW).items()} == before
 
 
 async def test_time_alone_moves_people_into_churned() -> None:
     world = await counted()
-    await tiers_of(world).publish(world.now, {Month("202508"), Month("202509")})
+    await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
     world.now = datetime(2025, 10, 20, tzinfo=UTC)
-    await tiers_of(world).publish(world.now, set())
+    await (await tiers_of(world)).publish(world.now, set())
     assert {name: number for name, number in users(world).items() if "202510" in name} == {
         "churned_202510": 3
     }
@@ -92,16 +97,16 @@ async def test_people_whose_clock_is_ahead_are_in_the_next_month_already() -> No
     world = World(datetime(2025, 9, 30, 23, 30, tzinfo=UTC))
     await world.ingest(interaction(1, "2025-10-01T00:10:00Z", "ann"))
     for changed in ({Month("202510")}, set[Month]()):
-        await tiers_of(world).publish(world.now, changed)
+        await (await tiers_of(world)).publish(world.now, changed)
         assert users(world) == {"new_202510": 1}
 
 
 async def test_the_later_of_two_counts_stays_whichever_is_published_last() -> None:
     world = await counted()
     later = datetime(2025, 9, 15, 20, tzinfo=UTC)
-    await tiers_of(world).publish(later, {Month("202508"), Month("202509")})
+    await (await tiers_of(world)).publish(later, {Month("202508"), Month("202509")})
     before = users(world)
     await world.ingest(interaction(9, "2025-09-13T10:00:00Z", "dan"))
     with pytest.raises(TransientStaleReadError):
-        await tiers_of(world).publish(world.now, {Month("202509")})
+        await (await tiers_of(world)).publish(world.now, {Month("202509")})
     assert users(world) == before
