@@ -183,7 +183,7 @@ class ContentBuilds:
                     break
         return report
 
-    async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work]:
+    async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work, None]:
         """Do one piece after the other. Yields what is left after each."""
         now = self._clock.now()
         work = await self._update(lambda work: work)
