@@ -23,7 +23,7 @@ LOG_EVENTS = {
     "prices_applied": "costs were corrected to changed prices",
     "prices_not_refreshed": "price overrides could not be read; the table in use stays in use",
     "refresh_held_back": "scheduled views are not published: the generation is not complete",
-    "tiers_published": "people were counted by engagement tier; with their number and that of documents",
+    "tiers_published": "people were counted by engagement tier, and the documents were published",
     "usage_written": "passage usage was written into personality_vectors",
     "view_poisoned": "a document of a view could not be published and went to poison",
     "views_held_back": "views are not published: the generation is not complete",

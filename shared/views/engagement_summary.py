@@ -31,15 +31,16 @@ RETENTION = 0.75
 
 
 def render_tiers(key: TierKey, own: Tally, earlier: Tally, stamp: Stamp) -> list[Rendered]:
-    """Return the documents of all tiers of a month. A month without people has none before it begins.
+    """Return the documents of all tiers of a month. A month without activity has none before it begins.
 
     Parameters
     ----------
     own, earlier
         The people of the month and of the month before, by tier: see :class:`TierCounts`.
     """
-    everybody = sum(own.part(tier).total("users") for tier in TIERS)
-    exists = bool(everybody) or key.as_of >= monthly(key.month).first
+    users = {tier: own.part(tier).total("users") for tier in TIERS}
+    everybody = sum(users.values())
+    exists = everybody > users[CHURNED] or key.as_of >= monthly(key.month).first
     return [
         Rendered(
             document_id(tier, key.month),
