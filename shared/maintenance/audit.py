@@ -32,8 +32,8 @@ PAGE_SIZE = 500
 """Documents of one piece at most. The service returns fewer if they have more than 4 MB in all."""
 
 BUDGET_SECONDS = 45.0
-"""Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads one
-page even so."""
+"""Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads
+one page even so."""
 
 Position = dict[str, Any]
 """The cursor of one feed range: ``feed_range`` and ``continuation``, None at its beginning."""
