@@ -38,26 +38,36 @@ class TierCounts:
 
     Parameters
     ----------
-    keys
-        The months to count.
+    today
+        The day as of which people are counted.
+    since
+        The first month to count, None for all months in which anybody was active.
     """
 
-    def __init__(self, keys: Mapping[Month, TierKey]) -> None:
-        self._keys = keys
-        self._counts = {month: Tally() for month in keys}
+    def __init__(self, today: Day, since: Month | None = None) -> None:
+        self._today = today
+        self._since = since
+        self._counts: dict[Month, Tally] = {}
         self.months: set[Month] = set()
         """The months in which anybody was active who does not refuse."""
 
     def of(self, month: Month) -> Tally:
         """Return the counts of a month, by tier."""
-        return self._counts[month]
+        return self._counts.get(month, Tally())
 
     def add(self, person: Tally, record: PersonRecord) -> None:
-        """Count one person, who does not refuse user-level analytics."""
-        self.months |= active_months(person)
+        """Count one person, who does not refuse user-level analytics, in each month since their first one."""
+        active = active_months(person)
+        if not active:
+            return
+        self.months |= active
         days = interactions_by_day(person)
-        for month, key in self._keys.items():
-            _count(key, days, person, record, self._counts[month])
+        # A writer's clock may be ahead, so that the person is active in the next month already.
+        month, last = max(min(active), self._since or min(active)), max(month_of(self._today), *active)
+        while month <= last:
+            counts = self._counts.setdefault(month, Tally())
+            _count(TierKey.at(month, self._today), days, person, record, counts)
+            month = month_after(month, 1)
 
 
 def _count(key: TierKey, days: Mapping[Day, int], person: Tally, record: PersonRecord, counts: Tally) -> None:
@@ -116,7 +126,9 @@ def _count_member(tier: Tally, record: PersonRecord, month: Month, activity: Map
             tier.count(name, favourite)
 
 
-def months_to_publish(active: AbstractSet[Month], changed: AbstractSet[Month], today: Day) -> list[Month]:
+def months_to_publish(
+    active: AbstractSet[Month], changed: AbstractSet[Month], today: Day, *, everything: bool = False
+) -> list[Month]:
     """Return the months whose documents a change may concern, in order.
 
     A month with active people has documents, and so has the month after it, which compares with it, once it
@@ -130,9 +142,10 @@ def months_to_publish(active: AbstractSet[Month], changed: AbstractSet[Month], t
     changed
         The months in which the state of anybody has changed. Without any, time alone has passed: then only
         the current month and the one before it are concerned.
+    everything
+        Whether all months are concerned, as after a change of consent.
     """
-    current = month_of(today)
-    first = min((month_after(current, -1), *changed))
-    known = active | changed
+    current, known = month_of(today), active | changed
+    first = min(known, default=current) if everything else min((month_after(current, -1), *changed))
     following = {month for each in known if (month := month_after(each, 1)) <= current}
     return sorted(month for month in known | following if month >= first)

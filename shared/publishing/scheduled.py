@@ -173,11 +173,16 @@ class ScheduledPublisher:
         half_day: str,
         report: ScheduledReport,
     ) -> None:
-        """Count people by tier if any has changed, and in each half day, as time changes tiers too."""
+        """Count people by tier if any has changed. Publish all months in each half day.
+
+        Time changes tiers too, and a change of consent concerns every month of a person.
+        """
         months = {split_key(target.key)[0] for target in changed if target.aggregate == person_month.NAME}
         people = any(target.aggregate == person.NAME for target in changed)
-        if months or people or progress["half"] != half_day:
-            report.published += (await self._tiers.publish(now, months)).published
+        everything = progress["half"] != half_day
+        if months or people or everything:
+            tiers = await self._tiers.publish(now, months, everything=everything)
+            report.published += tiers.published
 
     async def _purge_refusals(self) -> None:
         """Delete whatever is published about people who refuse, once a day."""

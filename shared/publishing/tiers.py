@@ -24,7 +24,7 @@ from shared.publishing.existing import Address, ExistingDocuments
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter
 from shared.settings import Settings
-from shared.units import Day, Month, month_after, month_of, to_millis
+from shared.units import Month, month_after, month_of, to_millis
 from shared.views.base import Stamp
 from shared.views.engagement_summary import NAME, SOURCES, render_tiers
 
@@ -60,7 +60,7 @@ class TierPublisher:
         self._readiness = readiness
         self._generation = settings.generation
 
-    async def publish(self, now: datetime, changed: Set[Month]) -> TierReport:
+    async def publish(self, now: datetime, changed: Set[Month], *, everything: bool = False) -> TierReport:
         """Count everybody and publish. Concurrent and repeated runs are harmless: the latest count stays.
 
         Months that the sources no longer held whole, or of which they did not hold the month before, are left
@@ -70,6 +70,8 @@ class TierPublisher:
         ----------
         changed
             The months in which the state of anybody has changed: see :func:`months_to_publish`.
+        everything
+            Whether to publish all months. A change of consent concerns every month of a person.
 
         Raises
         ------
@@ -79,9 +81,11 @@ class TierPublisher:
             The service did not answer, or other instances kept writing, through all retries.
         """
         report, today = TierReport(), day_text(now)
-        counts = await self._count(today, changed, report)
+        first = month_after(min((month_after(month_of(today), -1), *changed)), -1)
+        counts = TierCounts(today, None if everything else first)
+        await self._count(counts, report)
         tick = f"{today}{'am' if now.hour < 12 else 'pm'}"
-        for month in months_to_publish(counts.months, changed, today):
+        for month in months_to_publish(counts.months, changed, today, everything=everything):
             if not await self._readiness.may_publish(SOURCES, monthly(month_after(month, -1)).first):
                 continue
             key = TierKey.at(month, today)
@@ -92,18 +96,11 @@ class TierPublisher:
         _log.info("tiers_published", people=report.people, published=report.published)
         return report
 
-    async def _count(self, today: Day, changed: Set[Month], report: TierReport) -> TierCounts:
-        current = month_of(today)
-        months = [month_after(min((month_after(current, -1), *changed)), -1)]
-        # A writer's clock may be ahead, so that people are active in the next month already.
-        while months[-1] < max((month_after(current, 1), *changed)):
-            months.append(month_after(months[-1], 1))
-        counts = TierCounts({month: TierKey.at(month, today) for month in months})
+    async def _count(self, counts: TierCounts, report: TierReport) -> None:
         async for row in self._reader.tiers_of_people(self._generation):
             report.people += 1
             if not row["record"].get("refused"):
                 counts.add(Tally.decode(row["state"]), PersonRecord.decode(row["record"]))
-        return counts
 
     async def _publish_month(
         self, key: TierKey, counts: TierCounts, stamp: Stamp, report: TierReport

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +28,8 @@ def person(*days: str, first_known: str | None = None, **summary: object) -> Per
     return state, record
 
 
-def counts(*people: Person, today: Day = TODAY, months: Iterable[Month] = MONTHS) -> TierCounts:
-    found = TierCounts({month: TierKey.at(month, today) for month in months})
+def counts(*people: Person, today: Day = TODAY, since: Month | None = None) -> TierCounts:
+    found = TierCounts(today, since)
     for state, record in people:
         found.add(state, record)
     return found
@@ -39,6 +37,16 @@ def counts(*people: Person, today: Day = TODAY, months: Iterable[Month] = MONTHS
 
 def tiers(found: TierCounts, month: str) -> dict[str, int]:
     return {tier: part.total("users") for tier, part in found.of(Month(month)).parts().items()}
+
+
+def test_months_before_the_first_one_to_count_are_not_counted() -> None:
+    found = counts(person("2025-07-05", "2025-08-05"), since=Month("202508"))
+    assert [tiers(found, month) for month in MONTHS] == [{}, {"casual": 1}, {"churned": 1}]
+    assert found.months == {"202507", "202508"}
+
+
+def test_a_person_without_activity_is_in_no_month() -> None:
+    assert counts((Tally(), PersonRecord())).months == set()
 
 
 @pytest.mark.parametrize(
@@ -110,9 +118,9 @@ def test_each_person_is_in_at_most_one_tier_and_in_churned_by_their_last_day(
     # Nobody is active after today, so that time alone decides.
     people = [[day for day in each if day <= today] for each in people]
     known = [each for each in people if each]
-    found = counts(*(person(*each) for each in known), today=today, months=MONTHS)
+    found = counts(*(person(*each) for each in known), today=today)
     assert found.months == {month_of(day) for each in known for day in each}
-    for month in MONTHS:
+    for month in (month for month in MONTHS if month <= month_of(today)):
         key = TierKey.at(month, today)
         by_tier = tiers(found, month)
         assert by_tier.keys() <= set(TIERS)
@@ -143,3 +151,11 @@ def test_each_person_is_in_at_most_one_tier_and_in_churned_by_their_last_day(
 def test_the_months_to_publish(active: list[str], changed: list[str], months: list[str]) -> None:
     found = months_to_publish(set(map(Month, active)), set(map(Month, changed)), TODAY)
     assert found == months
+
+
+def test_everything_is_every_month_with_people_and_the_one_after_it() -> None:
+    active = {Month("202405"), Month("202507")}
+    assert months_to_publish(active, set(), TODAY, everything=True) == [
+        "202405", "202406", "202507", "202508"
+    ]  # fmt: skip
+    assert months_to_publish(set(), set(), TODAY, everything=True) == []

@@ -110,3 +110,19 @@ async def test_the_later_of_two_counts_stays_whichever_is_published_last() -> No
     with pytest.raises(TransientStaleReadError):
         await (await tiers_of(world)).publish(world.now, {Month("202509")})
     assert users(world) == before
+
+
+async def test_a_refusal_concerns_every_month_when_everything_is_published() -> None:
+    world = World()
+    await world.ingest(
+        interaction(1, "2025-05-12T10:00:00Z", "ann"), interaction(2, "2025-05-13T10:00:00Z", "bob")
+    )
+    tiers = await tiers_of(world)
+    await tiers.publish(world.now, {Month("202505")})
+    assert users(world)["new_202505"] == 2
+    await world.ingest(refusal("ann"), source=USERS)
+    await tiers.publish(world.now.replace(minute=50), set())
+    assert users(world)["new_202505"] == 2
+    await tiers.publish(world.now.replace(minute=55), set(), everything=True)
+    assert users(world)["new_202505"] == 1
+    assert not any("202504" in name for name in world.documents(VIEW))

@@ -308,7 +308,7 @@ def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str, con
 
 def test_the_reference_names_exactly_the_fields_of_engagement_summary() -> None:
     counted, key = states(*EVERYTHING), TierKey.at(Month("202508"), Day("2025-08-05"))
-    counts = TierCounts({key.month: key})
+    counts = TierCounts(Day("2025-08-05"))
     for user_id, record in records(counted).items():
         counts.add(counted[PartialKey(person.NAME, user_id)], record)
     shown = render_tiers(key, counts.of(key.month), Tally(), STAMP)
