@@ -62,8 +62,9 @@ class TierCounts:
             return
         self.months |= active
         days = interactions_by_day(person)
-        # A writer's clock may be ahead, so that the person is active in the next month already.
-        month, last = max(min(active), self._since or min(active)), max(month_of(self._today), *active)
+        # Writers' clocks may be ahead, so that people are active in the next month already.
+        following = month_after(month_of(self._today), 1)
+        month, last = max(min(active), self._since or min(active)), max(following, *active)
         while month <= last:
             counts = self._counts.setdefault(month, Tally())
             _count(TierKey.at(month, self._today), days, person, record, counts)

@@ -70,6 +70,7 @@ async def test_who_refuses_has_no_document_and_gets_it_back_when_they_agree() ->
     await world.ingest(interaction(1, "2025-09-12T10:00:00Z"), interaction(2, "2025-09-12T10:00:00Z", "bob"))
 
     async def bring_up_to_date() -> tuple[set[str], int]:
+        world.now += timedelta(minutes=1)
         await world.publish(publisher)
         await scheduled.publish_due()
         summary = world.documents("engagement_summary")["engagement_summary_new_202509"]
@@ -163,6 +164,7 @@ async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_o
     one, two = await world.scheduled(), await world.scheduled()
     shown = []
     for rating, scheduled in ((5, one), (3, two), (5, one)):
+        world.now += timedelta(minutes=1)
         await world.ingest(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
         await scheduled.publish_due(everything=True)
         documents = world.documents(container).items()
