@@ -6,6 +6,7 @@ from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
 from shared.documents.incidents import MAX_ACTIONS
 from shared.documents.interactions import MAX_CITATIONS
 from shared.facts.interactions import KEPT_CITATIONS
+from shared.ledger.accounts import MAX_ACCOUNTS
 from shared.views import VIEWS
 from shared.views.base import Schedule
 from shared.views.fields import FIELDS
@@ -159,6 +160,10 @@ BAD_INPUT = (
     (
         f"incident with more than {MAX_ACTIONS} actions or categories of violation",
         "those beyond are not read",
+    ),
+    (
+        f"person with more than {MAX_ACCOUNTS} accounts",
+        "those beyond go to poison, and the person counts as refusing",
     ),
 )
 

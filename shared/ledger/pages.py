@@ -127,9 +127,10 @@ class Page:
         """Whether new entries must go to the next part."""
         return self.size >= PAGE_BYTES
 
-    def has_room_for(self, entry: Entry) -> bool:
-        """Return whether an entry fits on this page instead of its older version."""
-        return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
+    def has_room_for(self, entry: Entry, before: Entry) -> bool:
+        """Return whether an entry fits on this page instead of its older version. A smaller one always does."""
+        growth = json_bytes(entry.encode()) - json_bytes(before.encode())
+        return growth <= 0 or self.size + growth <= MAX_PAGE_BYTES
 
     @property
     def weight(self) -> int:
