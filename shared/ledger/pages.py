@@ -128,7 +128,7 @@ class Page:
         return self.size >= PAGE_BYTES
 
     def has_room_for(self, entry: Entry, before: Entry) -> bool:
-        """Return whether an entry fits on this page instead of its older version. A smaller one always does."""
+        """Return whether an entry fits on this page instead of its older version. Smaller ones always do."""
         growth = json_bytes(entry.encode()) - json_bytes(before.encode())
         return growth <= 0 or self.size + growth <= MAX_PAGE_BYTES
 
