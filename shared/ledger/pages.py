@@ -64,7 +64,7 @@ class Page:
     ttl: int = 1
     """Seconds from its write to its end: :class:`~shared.ledger.retention.Retention` sets it."""
     schema: int | None = None
-    """Lowest :data:`~shared.facts.FACT_SCHEMA` of the entries that the page has had since it was empty last."""
+    """Lowest :data:`~shared.facts.FACT_SCHEMA` of all entries since the page was empty last."""
 
     @property
     def id(self) -> str:

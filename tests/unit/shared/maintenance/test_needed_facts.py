@@ -14,6 +14,8 @@ from shared.ledger.pages import Entry, Page
 from shared.ledger.shards import ShardId
 from shared.maintenance.needed_facts import day_ranges, is_outdated, needed_facts
 from shared.units import Day, EventHour, Millis
+from shared.views.daily_metrics import DailyMetrics
+from tests.unit.shared.world import World, interaction
 
 HOUR = EventHour("2025-08-05T10")
 
@@ -72,3 +74,17 @@ def test_days_are_told_as_ranges() -> None:
     days = [Day(f"2025-{day}") for day in ("08-31", "09-01", "08-30", "09-05", "10-01", "10-02")]
     assert day_ranges(days) == "2025-08-30 to 2025-09-01, 2025-09-05, 2025-10-01 to 2025-10-02"
     assert day_ranges([]) == ""
+
+
+async def test_a_rebuild_reports_the_days_whose_facts_lack_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    await world.ingest(interaction(1, "2025-09-10T10:00:00Z"), interaction(2, "2025-09-11T10:00:00Z"))
+    rebuilder = await world.rebuilder()
+    assert (await rebuilder.rebuild(["daily_metrics"])).outdated == []
+    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, 2)
+    monkeypatch.setattr(DailyMetrics, "facts", {USER_INTERACTIONS: 2})
+    await world.ingest(interaction(3, "2025-09-12T10:00:00Z"), interaction(4, "2025-09-11T10:05:00Z"))
+    report = await rebuilder.rebuild(["daily_metrics"])
+    assert sorted(report.outdated) == ["2025-09-10", "2025-09-11"]
+    assert report.published > 0
+    assert (await rebuilder.rebuild(["user_analytics"])).outdated == []
