@@ -19,6 +19,11 @@ def blocks(page: str) -> Iterator[tuple[str, str]]:
         yield match[1], match[2]
 
 
+def changed_file(block: str) -> str:
+    """Return the path of the file that a block ``diff`` changes."""
+    return block.partition("\n")[0].removeprefix("--- ")
+
+
 def apply_change(block: str, root: Path) -> None:
     """Apply a block ``diff``: ``--- path``, then changes divided by ``@@``, each with its context.
 
@@ -28,7 +33,7 @@ def apply_change(block: str, root: Path) -> None:
         A change does not fit in exactly one place.
     """
     head, _, changes = block.partition("\n")
-    path = root / head.removeprefix("--- ")
+    path = root / changed_file(block)
     text = path.read_text(encoding="utf-8")
     for change in changes.split("@@\n"):
         lines = change.splitlines(keepends=True)
