@@ -25,11 +25,12 @@ from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
+from shared.maintenance.needed_facts import is_outdated, needed_facts
 from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
-from shared.units import to_millis
+from shared.units import Day, to_millis
 from shared.views import VIEWS
 
 WRITES_PER_TRANSACTION = 50
@@ -51,6 +52,9 @@ class RebuildReport:
     """Partials that differed from the ledger, or were missing."""
     unfinished: list[ShardId] = field(default_factory=list)
     """Shards that the feeds changed faster than the rebuild could read. Run it again at lower load."""
+    outdated: list[Day] = field(default_factory=list)
+    """Days with facts that lack a field that the views need. Their figures of it are null or of a part of the
+    day, until a new generation."""
     published: int = 0
     poisoned: int = 0
     cost: Cost = field(default_factory=Cost)
@@ -126,6 +130,7 @@ class Rebuilder:
             views=report.views,
             shards=report.shards,
             unfinished=len(report.unfinished),
+            outdated_days=len(report.outdated),
             corrected=report.corrected,
             published=report.published,
             **report.cost.log_fields(),
@@ -151,9 +156,13 @@ class Rebuilder:
         # Partials are read first, so that the etag of one that changes afterwards stops the commit.
         stored = await self._partials(shard)
         recount = Recount(shard, stored, to_millis(self._clock.now()), self._retention)
+        needed = needed_facts(VIEWS[view] for view in report.views)
         async for item in self._reader.pages_of_shard(shard):
             report.pages += 1
-            recount.add(Page.decode(item))
+            page = Page.decode(item)
+            if is_outdated(page, needed) and (day := Day(page.hour[:10])) not in report.outdated:
+                report.outdated.append(day)
+            recount.add(page)
             await asyncio.sleep(0)
         recount.derive()
         return recount
