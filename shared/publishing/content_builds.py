@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from math import inf
 from typing import Any, Self
 
 from azure.cosmos.aio import ContainerProxy
@@ -32,6 +34,7 @@ MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
 
 Publish = Callable[[Sequence[DocumentKey]], Awaitable[None]]
+Piece = Callable[[], Awaitable["Work"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class BuildsReport:
     """Contents that are left for later, because a replica lagged or they changed too quickly."""
     is_daily: bool = False
     """Whether the work of a day was done. The caller then calls :meth:`ContentBuilds.finish_day`."""
+    unfinished: bool = False
+    """Whether the time was up. The next run continues."""
 
     def is_done(self, outcome: Outcome) -> bool:
         """Count an outcome. Return whether the content is up to date."""
@@ -151,34 +156,49 @@ class ContentBuilds:
         now, days = self._clock.now(), list(changed)
         await self._update(lambda work: work.listing(days, now, everything=everything))
 
-    async def run(self, publish: Publish) -> BuildsReport:
+    async def run(self, publish: Publish, deadline: float = inf) -> BuildsReport:
         """Do the work that is due.
 
         Parameters
         ----------
         publish
             Publishes documents.
+        deadline
+            When to begin no further piece, on the monotonic clock in seconds. One piece is always done.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run continues.
         """
-        now, report = self._clock.now(), BuildsReport()
-        work = await self._update(lambda work: work)
-        for month in sorted(work.compared, reverse=True):
-            work = await self._compare(month)
-        for day in due_days(work.days, work.slots, now):
-            work = await self._day(day, publish, report)
-        if work.daily:
-            for month in sorted(work.months):
-                work = await self._month(month, publish, report)
-            for week in sorted(work.weeks):
-                work = await self._week(week, publish)
-        slots = {pace.name: pace.slot(now) for pace in Pace}
-        await self._update(lambda work: replace(work, slots=slots))
+        now, report, begun = self._clock.now(), BuildsReport(), False
+        work = Work.decode(await self._progress.read())
+        for pieces in (self._comparisons, self._days, self._months, self._weeks):
+            for piece in pieces(work, now, publish, report):
+                if begun and self._clock.monotonic() >= deadline:
+                    report.unfinished = True
+                    return report
+                work, begun = await piece(), True
+        slots = {pace.name: pace.slot(now) for pace in Pace if pace is not Pace.HOURLY}
+        if work.slots != slots:
+            work = await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
         return report
+
+    def _comparisons(
+        self, work: Work, _now: datetime, _publish: Publish, _report: BuildsReport
+    ) -> list[Piece]:
+        return [partial(self._compare, month) for month in sorted(work.compared, reverse=True)]
+
+    def _days(self, work: Work, now: datetime, publish: Publish, report: BuildsReport) -> list[Piece]:
+        return [partial(self._day, day, publish, report) for day in due_days(work.days, work.slots, now)]
+
+    def _months(self, work: Work, _now: datetime, publish: Publish, report: BuildsReport) -> list[Piece]:
+        months = sorted(work.months) if work.daily else ()
+        return [partial(self._month, month, publish, report) for month in months]
+
+    def _weeks(self, work: Work, _now: datetime, publish: Publish, _report: BuildsReport) -> list[Piece]:
+        return [partial(self._week, week, publish) for week in (sorted(work.weeks) if work.daily else ())]
 
     async def finish_day(self) -> None:
         """Record that the day's work is complete."""
