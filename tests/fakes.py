@@ -269,14 +269,14 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         lambda item, values: _of_generation(item, values) and _in_selection(item, values), "shard"
     ),
     "selected_of_shard": lambda item, values: _selected(item) if _in_selection(item, values) else None,
-    "selected_people": lambda item, values: (
+    "people_selected": lambda item, values: (
         _selected(item) if _of_generation(item, values) and _by_consent(item, values) else None
     ),
-    "shards_of_selected_people": _when(
+    "shards_of_people_selected": _when(
         lambda item, values: _of_generation(item, values) and _by_consent(item, values), "shard"
     ),
-    "selected_people_of_shard": lambda item, values: _selected(item) if _by_consent(item, values) else None,
-    "keys_selected": _when(
+    "people_selected_of_shard": lambda item, values: _selected(item) if _by_consent(item, values) else None,
+    "keys_of_selected": _when(
         lambda item, values: _of_generation(item, values) and _in_selection(item, values), "key"
     ),
     "tiers_of_people": lambda item, values: (

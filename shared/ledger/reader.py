@@ -50,12 +50,6 @@ _KEYS = (
     " AND STARTSWITH(c.shard, @generation)"
 )
 ALL_KEYS = Query("all_keys", _KEYS)
-_TIERS = (
-    "SELECT c.id, c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
-    f" 'refused': c.record.refused}} AS record FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
-)
-TIERS_OF_PEOPLE = Query("tiers_of_people", f"{_TIERS} AND STARTSWITH(c.shard, @generation)")
-TIERS_OF_SHARD = Query("tiers_of_shard", f"{_TIERS} AND c.id >= @first ORDER BY c.id OFFSET 0 LIMIT @limit")
 
 
 class Selected(NamedTuple):
@@ -90,36 +84,28 @@ class Selection:
         return {"first": self.first, "after": self.after, "since": self.since}
 
 
-class _Selecting(NamedTuple):
-    """The queries of a selection."""
+_OF_GENERATION = " AND STARTSWITH(c.shard, @generation)"
+_IN_ORDER = " ORDER BY c.id OFFSET 0 LIMIT @limit"
+_RANGE = " FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since"
+_BY_CONSENT = f"{_RANGE} AND (c.record.refused = true OR c.record.pending = true)"
+_FIELDS = "SELECT c.id, c.aggregate, c.key, c.record.pending, c.record.refused"
+_SHARDS = "SELECT DISTINCT c.shard"
 
-    rows: Query
-    shards: Query
-    of_shard: Query
+SELECTED = Query("selected", f"{_FIELDS}{_RANGE}{_OF_GENERATION}")
+SELECTED_OF_SHARD = Query("selected_of_shard", f"{_FIELDS}{_RANGE}{_IN_ORDER}")
+SHARDS_OF_SELECTED = Query("shards_of_selected", f"{_SHARDS}{_RANGE}{_OF_GENERATION}")
+KEYS_OF_SELECTED = Query("keys_of_selected", f"SELECT DISTINCT c.key{_RANGE}{_OF_GENERATION}")
+PEOPLE_SELECTED = Query("people_selected", f"{_FIELDS}{_BY_CONSENT}{_OF_GENERATION}")
+PEOPLE_SELECTED_OF_SHARD = Query("people_selected_of_shard", f"{_FIELDS}{_BY_CONSENT}{_IN_ORDER}")
+SHARDS_OF_PEOPLE_SELECTED = Query("shards_of_people_selected", f"{_SHARDS}{_BY_CONSENT}{_OF_GENERATION}")
 
-
-def _selecting(name: str, condition: str = "") -> _Selecting:
-    where = f" FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since{condition}"
-    rows = f"SELECT c.id, c.aggregate, c.key, c.record.pending, c.record.refused{where}"
-    generation = " AND STARTSWITH(c.shard, @generation)"
-    return _Selecting(
-        Query(name, rows + generation),
-        Query(f"shards_of_{name}", f"SELECT DISTINCT c.shard{where}{generation}"),
-        Query(f"{name}_of_shard", f"{rows} ORDER BY c.id OFFSET 0 LIMIT @limit"),
-    )
-
-
-SELECTING = {
-    False: _selecting("selected"),
-    True: _selecting("selected_people", " AND (c.record.refused = true OR c.record.pending = true)"),
-}
-"""The queries of a selection of all partials, and of a selection of people by their consent."""
-
-KEYS_SELECTED = Query(
-    "keys_selected",
-    "SELECT DISTINCT c.key FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since"
-    " AND STARTSWITH(c.shard, @generation)",
+_TIERS = (
+    "SELECT c.id, c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
+    f" 'refused': c.record.refused}} AS record FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
 )
+TIERS_OF_PEOPLE = Query("tiers_of_people", f"{_TIERS} AND STARTSWITH(c.shard, @generation)")
+TIERS_OF_SHARD = Query("tiers_of_shard", f"{_TIERS} AND c.id >= @first{_IN_ORDER}")
+
 IDS_OF_PARTITION = Query("ids_of_partition", "SELECT c.id FROM c")
 OTHER_PARTITIONS = Query(
     "other_partitions",
@@ -214,25 +200,25 @@ class StateReader:
 
     async def selected(self, generation: int, selection: Selection) -> AsyncIterator[Selected]:
         """Yield a selection from all shards, in any order."""
-        query = SELECTING[selection.consent].rows
+        query = PEOPLE_SELECTED if selection.consent else SELECTED
         async for row in self._of_generation(query, generation, selection.values()):
             yield _selected(row)
 
     async def shards_of(self, generation: int, selection: Selection) -> list[ShardId]:
         """Return the shards that have any of a selection."""
-        query = SELECTING[selection.consent].shards
+        query = SHARDS_OF_PEOPLE_SELECTED if selection.consent else SHARDS_OF_SELECTED
         rows = self._of_generation(query, generation, selection.values())
         return sorted({ShardId(row["shard"]) async for row in rows})
 
     async def selected_of_shard(self, shard: ShardId, selection: Selection, limit: int) -> list[Selected]:
         """Return the first of a shard's selection in the order of their ids, as many as the limit at most."""
         values = selection.values() | {"limit": limit}
-        query = SELECTING[selection.consent].of_shard
+        query = PEOPLE_SELECTED_OF_SHARD if selection.consent else SELECTED_OF_SHARD
         return [_selected(row) async for row in self._in_shard(query, shard, values)]
 
-    async def keys_selected(self, generation: int, selection: Selection) -> set[str]:
+    async def keys_of(self, generation: int, selection: Selection) -> set[str]:
         """Return the keys of a selection. For keys of which all shards have a share: there are few."""
-        rows = self._of_generation(KEYS_SELECTED, generation, selection.values())
+        rows = self._of_generation(KEYS_OF_SELECTED, generation, selection.values())
         return {str(row["key"]) async for row in rows}
 
     def tiers_of_people(self, generation: int) -> AsyncIterator[Item]:

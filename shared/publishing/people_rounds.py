@@ -204,7 +204,7 @@ class PeopleRounds:
 
     async def _days(self, selection: Selection) -> set[Day]:
         days = Selection.beginning(f"{day.NAME}|", since=selection.since)
-        return {Day(key) for key in await self._reader.keys_selected(self._generation, days)}
+        return {Day(key) for key in await self._reader.keys_of(self._generation, days)}
 
     async def _publish(self, task: Task, of: Round, rows: Sequence[Selected], report: PeopleReport) -> None:
         """Publish what some states affect."""
