@@ -42,8 +42,9 @@ PATIENCE_SECONDS = 60.0
 REFRESH_TIMER, HEALTH_TIMER = "refresh_views", "refresh_health"
 """The timers that publish what no change feed does."""
 
-HALF_DAY = 12 * 3600.0
-"""Seconds: what :data:`Schedule.TWICE_A_DAY` adds to the pause of its timer."""
+HOUR = 3600.0
+BEGINNINGS = {Schedule.HOURLY: HOUR, Schedule.TWICE_A_DAY: 12 * HOUR, Schedule.DAILY: 24 * HOUR}
+"""Seconds between two beginnings of a schedule's work. The timer that does it in pieces adds its pause."""
 
 Document = dict[str, Any]
 
@@ -169,11 +170,10 @@ async def measure_freshness(
 def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
     """Return, by view that a timer publishes, the seconds after which it shows a write at worst."""
     pauses = {name: longest_pause(trigger.schedule) for name, trigger in timers(functions).items()}
-    extra = {Schedule.HOURLY: 0.0, Schedule.TWICE_A_DAY: HALF_DAY}
     found = {
-        name: pauses[REFRESH_TIMER] + extra[view.schedule]
+        name: pauses[REFRESH_TIMER] + BEGINNINGS[view.schedule]
         for name, view in VIEWS.items()
-        if view.schedule in extra
+        if view.schedule in BEGINNINGS
     }
     return found | {system_health.NAME: pauses[HEALTH_TIMER]}
 

@@ -89,6 +89,7 @@ class Fleet:
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
             state=state,
+            progress=fleet_state,
             readiness=self.readiness,
             publisher=self.publisher,
             settings=settings,

@@ -258,10 +258,9 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
             values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"]
         )
     ),
-    "pages_of_shard": _when(lambda item, _: item["kind"] == "ledger"),
+    "documents_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"]),
+    "ids_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"], "id"),
     "persons_of_shard": _when(_is_person),
-    "partials_of_shard": _when(lambda item, _: item["kind"] == "partial" and item["aggregate"] != "person"),
-    "all_keys": _when(_of_generation, "aggregate", "key"),
     "selected": lambda item, values: (
         _selected(item) if _of_generation(item, values) and _in_selection(item, values) else None
     ),

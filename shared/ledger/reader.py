@@ -35,21 +35,14 @@ PAGES_FROM = Query(
     "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since ORDER BY c.id"
     " OFFSET 0 LIMIT @limit",
 )
-PAGES_OF_SHARD = Query("pages_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{LEDGER}|')")
+DOCUMENTS_BETWEEN = Query("documents_between", "SELECT * FROM c WHERE c.id >= @first AND c.id < @after")
+IDS_BETWEEN = Query(
+    "ids_between",
+    "SELECT c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id OFFSET 0 LIMIT @limit",
+)
 PERSONS_OF_SHARD = Query(
     "persons_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
 )
-PARTIALS_OF_SHARD = Query(
-    "partials_of_shard",
-    f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
-    f" AND NOT STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')",
-)
-
-_KEYS = (
-    f"SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
-    " AND STARTSWITH(c.shard, @generation)"
-)
-ALL_KEYS = Query("all_keys", _KEYS)
 
 
 class Selected(NamedTuple):
@@ -182,21 +175,18 @@ class StateReader:
         values = {"first": first, "after": f"{LEDGER}|{source}~", "since": since, "limit": limit}
         return [page async for page in self._in_shard(PAGES_FROM, shard, values)]
 
-    def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
-        """Yield all ledger pages of a shard."""
-        return self._in_shard(PAGES_OF_SHARD, shard, {})
+    def documents_between(self, shard: ShardId, first: str, after: str) -> AsyncIterator[Item]:
+        """Yield a shard's documents with ids from one to before another."""
+        return self._in_shard(DOCUMENTS_BETWEEN, shard, {"first": first, "after": after})
+
+    async def first_id(self, shard: ShardId, first: str, after: str) -> str | None:
+        """Return the lowest id from one to before another in a shard, None if there is none."""
+        values = {"first": first, "after": after, "limit": 1}
+        return next(iter([str(row["id"]) async for row in self._in_shard(IDS_BETWEEN, shard, values)]), None)
 
     def persons_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield the ``person`` partials of a shard."""
         return self._in_shard(PERSONS_OF_SHARD, shard, {})
-
-    def partials_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
-        """Yield all partials of a shard except the ``person`` partials."""
-        return self._in_shard(PARTIALS_OF_SHARD, shard, {})
-
-    def all_keys(self, generation: int) -> AsyncIterator[PartialKey]:
-        """Yield the keys of all partials of a generation, without duplicates."""
-        return _distinct(self._of_generation(ALL_KEYS, generation, {}))
 
     async def selected(self, generation: int, selection: Selection) -> AsyncIterator[Selected]:
         """Yield a selection from all shards, in any order."""
@@ -264,15 +254,6 @@ def position_after(document_id: str) -> str:
 def _selected(row: Item) -> Selected:
     target = PartialKey(row["aggregate"], row["key"])
     return Selected(row["id"], target, bool(row.get("pending")), bool(row.get("refused")))
-
-
-async def _distinct(rows: AsyncIterator[Item]) -> AsyncIterator[PartialKey]:
-    seen: set[PartialKey] = set()
-    async for row in rows:
-        target = PartialKey(row["aggregate"], row["key"])
-        if target not in seen:
-            seen.add(target)
-            yield target
 
 
 async def _keys(rows: AsyncIterator[Item]) -> AsyncIterator[str]:

@@ -219,10 +219,11 @@ class Publisher:
                 held = await self._readiness.held_back(part)
                 publishable = [each for each in part if each not in held]
                 report.held += len(part) - len(publishable)
-                batch = _Batch(BatchInputs(delivered), always=always)
-                if not always:  # then each document is read alone, and completely
-                    batch.inputs = await self._inputs.read_batch(publishable, delivered)
-                    batch.existing = await self._existing.read_sets(publishable)
+                if always:  # what this instance remembers may be what is wrong: read the inputs completely
+                    for document in publishable:
+                        self._forget(document)
+                inputs = await self._inputs.read_batch(publishable, delivered)
+                batch = _Batch(inputs, await self._existing.read_sets(publishable), always)
                 try:
                     await for_each(
                         publishable,
@@ -241,8 +242,6 @@ class Publisher:
         attempt = retrying(*WRITE_CONFLICTS, results=(Stale,))
         try:
             async with self._locks.setdefault(document, asyncio.Lock()):
-                if batch.always:
-                    self._forget(document)
                 outcome: Outcome | Stale | NeedsRead = await attempt(self._update_document, work)
                 if isinstance(outcome, NeedsRead):  # the second pass reads, so a third is never needed
                     outcome = await attempt(self._update_document, work)

@@ -7,7 +7,7 @@ Otherwise the shards that have something are listed, and each piece moves the po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -106,13 +106,12 @@ class Rounds:
         idle = all(not self.of(task).left and not self.is_due(task, now) for task in Task)
         return idle and not self.tiers.asked
 
-    def again(self) -> Rounds:
-        """Return the rounds so that a new one of each task is due, after what is left of the latest ones."""
-        return replace(
-            self,
-            rounds={task: replace(each, slot="") for task, each in self.rounds.items()},
-            tiers=replace(self.tiers, half_day=""),
-        )
+    def again(self, tasks: Collection[Task]) -> Rounds:
+        """Return the rounds so that a new one of some tasks is due, after what is left of the latest ones."""
+        rounds = {
+            task: replace(each, slot="") if task in tasks else each for task, each in self.rounds.items()
+        }
+        return replace(self, rounds=rounds, tiers=replace(self.tiers, half_day=""))
 
     def with_round(self, task: Task, latest: Round) -> Rounds:
         """Return the rounds with another latest one of a task."""

@@ -115,7 +115,7 @@ class ScheduledPublisher:
             report.add_run(await self.publish_due())
         return report
 
-    async def publish_due(self, *, everything: bool = False) -> ScheduledReport:
+    async def publish_due(self, *, hour: bool = False, everything: bool = False) -> ScheduledReport:
         """Work for people, by tier and on contents, as far as it is due and the time allows.
 
         1. In each hour: publish the hourly documents of people that changed, and then count people by tier.
@@ -130,6 +130,8 @@ class ScheduledPublisher:
 
         Parameters
         ----------
+        hour
+            Begin the work of the hour now, even if it was done in this hour.
         everything
             Begin all of it now, even if it was done in this half day.
 
@@ -146,8 +148,10 @@ class ScheduledPublisher:
             return report
         began = self._clock.monotonic()
         with measured_cost() as report.cost:
+            if hour or everything:
+                tasks = Task if everything else (Task.CHANGED_HOURLY,)
+                await self._people.update(lambda rounds: rounds.again(list(tasks)))
             if everything:
-                await self._people.update(Rounds.again)
                 await self._builds.list_work([], everything=True)
             people = await self._work_for_people(began + PEOPLE_SECONDS, report)
             contents = await self._build(began + BUDGET_SECONDS, report)

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from shared import aggregates, views
-from shared.aggregates.base import STATE_TTL, Aggregate, Contributions, PartialKey
+from shared.aggregates.base import Aggregate, Contributions, PartialKey
 from shared.cosmos.queries import Query
 from shared.cosmos.retries import REBUILD_PASSES
 from shared.errors import UnknownViewError
-from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS, Fact, InteractionFact
+from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS, Fact, InteractionFact
 from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.plan import DocumentKey
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.report import PublishReport
+from shared.units import KILOBYTE, Day, Month, days_of_month
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
@@ -317,7 +318,11 @@ class PersonaMonth(Aggregate):
     """An aggregate that a later release adds: interactions by persona and month."""
 
     name = "persona_month"
-    ttl = STATE_TTL
+    source = USER_INTERACTIONS
+    max_bytes = 64 * KILOBYTE
+
+    def first_day(self, key: str) -> Day:
+        return days_of_month(Month(key[:6]))[0]
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         if isinstance(fact, InteractionFact):
