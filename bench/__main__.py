@@ -57,6 +57,9 @@ def main(
     only: Annotated[
         list[Section] | None, typer.Option("--only", help="Measure this alone; may be given several times.")
     ] = None,
+    silence: Annotated[
+        float, typer.Option(min=0, help="Seconds without traffic before idle timers are measured.")
+    ] = 0.0,
     profiled: Annotated[
         str | None, typer.Option("--profile", help=f"Profile one measurement: {', '.join(NAMES)}.")
     ] = None,
@@ -72,7 +75,7 @@ def main(
                 raise typer.BadParameter(f"{profiled!r} is not one of {', '.join(NAMES)}")
             profile(profiled, plan, history, output())
             return
-        figures = run_until_signal(measure(plan, frozenset(only or Section), quick=quick))
+        figures = run_until_signal(measure(plan, frozenset(only or Section), silence, quick=quick))
     except asyncio.CancelledError:
         typer.echo("interrupted: nothing to report", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -105,7 +108,7 @@ def _progress() -> Callable[[str], None]:
     return lambda what: console.print(f"{time.monotonic() - started:5.0f} s  {what}")
 
 
-async def measure(plan: Plan, sections: Collection[Section], *, quick: bool) -> Figures:
+async def measure(plan: Plan, sections: Collection[Section], silence: float, *, quick: bool) -> Figures:
     """Measure some sections; progress goes to standard error.
 
     Raises
@@ -128,7 +131,7 @@ async def measure(plan: Plan, sections: Collection[Section], *, quick: bool) -> 
             figures, fold=measure_fold(plan.scale, 1_000 if quick else 5_000, 1 if quick else 3)
         )
     if not {Section.FRESHNESS, Section.IDLE}.isdisjoint(sections):
-        stack, idle = await measure_stack(plan.scale, sections, progress, quick=quick)
+        stack, idle = await measure_stack(plan.scale, sections, progress, silence, quick=quick)
         figures = replace(figures, stack=stack, idle=idle)
     if Section.SERVER in sections:
         figures = replace(figures, load=await measure_local_server(_load_plan(quick=quick), progress))
@@ -136,7 +139,12 @@ async def measure(plan: Plan, sections: Collection[Section], *, quick: bool) -> 
 
 
 async def measure_stack(
-    scale: Scale, sections: Collection[Section], progress: Callable[[str], None], *, quick: bool
+    scale: Scale,
+    sections: Collection[Section],
+    progress: Callable[[str], None],
+    silence: float,
+    *,
+    quick: bool,
 ) -> tuple[StackFigures | None, IdleFigures | None]:
     """Measure what only the whole stack shows. A stack that does not start is in the figures."""
     fresh, idle = Section.FRESHNESS in sections, Section.IDLE in sections
@@ -156,7 +164,7 @@ async def measure_stack(
             if idle:
                 progress("timers and an idle fleet; no timer may come due meanwhile, so this may wait")
                 window = 15.0 if quick else 60.0
-                idle_figures = await stack.alongside(measure_idle(stack, live.taken, window))
+                idle_figures = await stack.alongside(measure_idle(stack, live.taken, window, silence))
     except StackError as error:
         reason = str(error).splitlines()[0]
         if fresh and stack_figures is None:

@@ -90,8 +90,8 @@ class FleetContender:
             )
             await self.fleet.health.publish_windows()
             await self._publish()
-        if report.poisoned:
-            raise BenchError(f"the fleet could not refresh {report.poisoned} views")
+        if report.poisoned or report.waiting:
+            raise BenchError(f"the fleet could not refresh {report.poisoned + report.waiting} views")
         return charge
 
     async def _publish(self) -> None:

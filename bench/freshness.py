@@ -29,6 +29,7 @@ from local.drain import drain_feeds
 from local.host.bindings import FunctionSpec
 from local.processes import StackError
 from local.stack import Stack, StackConfig, running_stack
+from local.summary import VIEW_CONTAINERS
 from shared.containers import VIEW_STATE
 from shared.facts import USER_INTERACTIONS
 from shared.views import VIEWS, system_health
@@ -42,8 +43,8 @@ PATIENCE_SECONDS = 60.0
 REFRESH_TIMER, HEALTH_TIMER = "refresh_views", "refresh_health"
 """The timers that publish what no change feed does."""
 
-HOUR = 3600.0
-BEGINNINGS = {Schedule.HOURLY: HOUR, Schedule.TWICE_A_DAY: 12 * HOUR, Schedule.DAILY: 24 * HOUR}
+HOUR = 3_600.0
+EXTRA = {Schedule.HOURLY: HOUR, Schedule.TWICE_A_DAY: 12 * HOUR, Schedule.DAILY: 24 * HOUR}
 """Seconds between two beginnings of a schedule's work. The timer that does it in pieces adds its pause."""
 
 Document = dict[str, Any]
@@ -171,10 +172,12 @@ def scheduled_worst(functions: Sequence[FunctionSpec]) -> dict[str, float]:
     """Return, by view that a timer publishes, the seconds after which it shows a write at worst."""
     pauses = {name: longest_pause(trigger.schedule) for name, trigger in timers(functions).items()}
     found = {
-        name: pauses[REFRESH_TIMER] + BEGINNINGS[view.schedule]
+        name: pauses[REFRESH_TIMER] + EXTRA[view.schedule]
         for name, view in VIEWS.items()
-        if view.schedule in BEGINNINGS
+        if view.schedule is not Schedule.LIVE
     }
+    apart = set(VIEW_CONTAINERS) - {view.container for view in VIEWS.values()}
+    found |= dict.fromkeys(sorted(apart), pauses[REFRESH_TIMER] + HOUR)
     return found | {system_health.NAME: pauses[HEALTH_TIMER]}
 
 

@@ -146,7 +146,8 @@ def freshness_table(stack: StackFigures) -> Table:
 
 def timer_table(idle: IdleFigures) -> Table:
     """Return what each timer costs after traffic and without news."""
-    title = f"Request units of a timer's run, with a history of {idle.changes:,} changes"
+    when = f"after {idle.changes:,} changes, and {idle.silence:g} s later without news"
+    title = f"Request units of a timer's run, {when}"
     table = Table(title=idle.unavailable or title, title_justify="left")
     for column in ("timer", "schedule"):
         table.add_column(column)

@@ -136,6 +136,8 @@ class IdleFigures:
 
     changes: int
     """Size of the history."""
+    silence: float = 0.0
+    """Seconds between the timers' runs after traffic and those without news."""
     timers: Sequence[TimerRun] = ()
     polling: Sequence[Polling] = ()
     unavailable: str | None = None
@@ -151,6 +153,7 @@ class IdleFigures:
         """Return it for ``--json``."""
         return {
             "changes": self.changes,
+            "silence_seconds": self.silence,
             "timers": {one.name: one.as_json() for one in self.timers},
             "polling": {one.function: one.as_json() for one in self.polling},
             "request_units_per_hour": round(self.units_per_hour, 1),

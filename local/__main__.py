@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,6 +21,7 @@ from local.host.errors import HostStartError
 from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import ROOT, Reporter, StackError
 from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
+from shared.clock import SYSTEM_CLOCK
 
 app = typer.Typer(
     name="python -m local",
@@ -234,7 +235,7 @@ def demo(
 
     with _failures_as_sentences():
         # Traffic of a fixed day would one day be older than what the fleet keeps.
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        yesterday = SYSTEM_CLOCK.now().date() - timedelta(days=1)
         plan = TrafficPlan(users, interactions, days, seed, yesterday)
         code = _run(run_demo(plan, data=data, instances=instances, timeout=timeout, as_json=as_json))
     raise typer.Exit(code)

@@ -16,13 +16,19 @@ LOOK_EVERY = 0.2
 """Seconds between two looks into the host's log: the call answers before the timer has run."""
 
 
+class TimerFailedError(StackError):
+    """A timer that was run on request failed."""
+
+
 async def run_timer(stack: Stack, timer: str, *, host: int = 0) -> float:
     """Run a timer to its end on one of the hosts; return its seconds.
 
     Raises
     ------
     StackError
-        The host refuses, or the invocation failed.
+        The host refuses.
+    TimerFailedError
+        The invocation failed.
     """
     chosen = stack.hosts[host]
     keys = json.loads((stack.config.data / "host" / "host-keys.json").read_text())
@@ -39,7 +45,7 @@ async def run_timer(stack: Stack, timer: str, *, host: int = 0) -> float:
     while (end := requested_end(log, begin, timer)) is None:  # noqa: ASYNC110  another process writes it
         await asyncio.sleep(LOOK_EVERY)
     if end["event"] != "invocation_succeeded":
-        raise StackError(f"{timer} failed on {chosen['instance']}; {log} says why")
+        raise TimerFailedError(f"{timer} failed on {chosen['instance']}; {log} says why")
     return float(end["duration_ms"]) / 1000
 
 

@@ -23,6 +23,9 @@ from shared.settings import load_settings
 USER_AGENT = "settle"
 """What the server books the publications under."""
 
+PAUSE = 1.0
+"""Seconds until contents are built again that changed while they were."""
+
 SHORTEST_DRAIN = 1.0
 """Seconds that the second wait has at least: it measures several times even if nothing waits."""
 
@@ -57,7 +60,7 @@ async def settle(connection: Connection, *, timeout: float) -> DrainResult:
 
 
 async def publish_due(connection: Connection) -> None:
-    """Publish everything that a timer would publish in the next half day, and the health of the last minutes.
+    """Publish everything that a timer would publish within a day, and the health of the last minutes.
 
     Raises
     ------
@@ -69,7 +72,8 @@ async def publish_due(connection: Connection) -> None:
     configure_logging("WARNING")
     os.environ.update(connection.settings)  # where the fleet's settings are read from
     async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
-        await fleet.scheduled.publish_everything()
+        while (await fleet.scheduled.publish_everything()).waiting:  # noqa: ASYNC110  asks again
+            await asyncio.sleep(PAUSE)
         await fleet.health.publish_windows()
 
 

@@ -15,11 +15,18 @@ from local.processes import StackError
 from local.seed.database import CONTAINERS
 from local.seed.traffic import INTERACTIONS
 from local.seed.writer import SeedSummary
-from shared.views import VIEWS, system_health
+from shared.containers import CATALOGUE, FLEET, FLEET_STATE, POISON_MESSAGES, VIEW_STATE
 
 PURPOSE = "summary"
 CHARGES_TIMEOUT = aiohttp.ClientTimeout(total=30)
 POISON_FIELDS = "c.id, c.source_container, c.error_field, c.error_type, c.error_message"
+
+VIEW_CONTAINERS = tuple(
+    container.name
+    for container in CATALOGUE
+    if container.written_by == FLEET and container.name not in (VIEW_STATE, FLEET_STATE, POISON_MESSAGES)
+)
+"""Containers of what the fleet publishes."""
 
 Document = dict[str, Any]
 
@@ -71,12 +78,11 @@ async def read_summary(connection: Connection) -> Summary:
         people = await _all(database, "user_analytics", "SELECT * FROM c WHERE c.analysis_period = 'monthly'")
         poison = await _all(
             database,
-            "poison_messages",
+            POISON_MESSAGES,
             f"SELECT {POISON_FIELDS} FROM c WHERE c.status = 'pending'",  # noqa: S608  # constants only
         )
         stored = {name: await _count(database.get_container_client(name)) for name in CONTAINERS}
-        views = sorted({view.container for view in VIEWS.values()} | {system_health.NAME})
-        published = {name: await _count(database.get_container_client(name)) for name in views}
+        published = {name: await _count(database.get_container_client(name)) for name in VIEW_CONTAINERS}
     came_from = Counter(str(row.get("source_container")) for row in poison)
     return Summary(
         sources=stored.pop(INTERACTIONS),

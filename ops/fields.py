@@ -6,6 +6,7 @@ from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
 from shared.documents.incidents import MAX_ACTIONS
 from shared.documents.interactions import MAX_CITATIONS
 from shared.facts.interactions import KEPT_CITATIONS
+from shared.ledger.accounts import MAX_ACCOUNTS
 from shared.views import VIEWS
 from shared.views.base import Schedule
 from shared.views.fields import FIELDS
@@ -43,8 +44,9 @@ compared only when the period is over.
 
 SCHEDULES_HEAD = """## How soon a figure shows
 
-`user_analytics` alone is people's months. A user who refuses analytics loses all of their documents with the
-publication of the refusal.
+`user_analytics` alone is people's months. `daily_metrics` is published with every change, but its
+`content_discovery_rate` is that of the day's last build: every hour for the running day. A user who refuses
+analytics loses all of their documents with the publication of the refusal.
 
 | view | published |
 |---|---|
@@ -58,6 +60,7 @@ SCHEDULES = {
 }
 
 OTHER_SCHEDULES = {
+    "engagement_summary": "every hour if the state of anybody changed, else every half day",
     "personality_vectors": SCHEDULES[Schedule.DAILY],
     "content_popularity_daily": "the running day every hour, the day before every six hours, what changed of "
     "older ones once a day",
@@ -157,6 +160,10 @@ BAD_INPUT = (
     (
         f"incident with more than {MAX_ACTIONS} actions or categories of violation",
         "those beyond are not read",
+    ),
+    (
+        f"person with more than {MAX_ACCOUNTS} accounts",
+        "those beyond go to poison, and the person counts as refusing",
     ),
 )
 

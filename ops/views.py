@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, report_json, run
 from shared.fleet import Fleet
+from shared.maintenance.needed_facts import day_ranges
 from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.plan import DocumentKey
 from shared.publishing.report import PublishReport
@@ -102,8 +103,8 @@ def rebuild(
     """Count views again from the ledger, and publish them. The feeds continue in the meantime.
 
     Readers see the earlier figures until the new ones are complete. The command can be interrupted, and run
-    again or resumed. Exit code 1 if the feeds changed some shards too quickly, or a document could not be
-    published.
+    again or resumed. Exit code 1 if the feeds changed some shards too quickly, if a document could not be
+    published, or if facts on the ledger lack a field that the views need.
     """
     progress = Progress(
         TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
@@ -130,3 +131,9 @@ def rebuild(
         fail(f"Changed too quickly, run it again: shards {', '.join(report.unfinished)}", EXIT_REFUSED)
     if report.poisoned:
         fail(f"{report.poisoned} documents could not be published: see poison list", EXIT_REFUSED)
+    if report.outdated:
+        fail(
+            f"Facts of these days lack a field that the views need: {day_ranges(report.outdated)}. Its "
+            "figures are null or cover a part of the day until a new generation: docs/how-to/add-a-view.md",
+            EXIT_REFUSED,
+        )

@@ -5,10 +5,11 @@
 3. ``ingest``: a batch in: parse, group by shard, fold, isolate, poison
 4. ``ledger``: what has been counted: pages, partials, versions, shards, generations, the fold
 5. ``aggregates``: from facts to counts; ``scores``: formulas. Both pure
-6. ``views``: from counts to documents, one module per view. Pure
-7. ``publishing``: documents out: plan, inputs, decision, write; schedules, passage usage, system health
-8. ``maintenance``: audit, rebuild, reprice, replay
-9. ``queries``: reads for the web application and its dashboards
+6. ``builds``: what is built from ledger pages: the content of days and months
+7. ``views``: from counts and contents to documents, one module per view. Pure
+8. ``publishing``: documents out: plan, inputs, decision, write; schedules, builds, usage, system health
+9. ``maintenance``: audit, rebuild, reprice, replay
+10. ``queries``: reads for the web application and its dashboards
 
 Next to the flow: ``pricing`` (the price list and overrides), ``poison`` (documents that could not be
 processed), ``cosmos`` (the edge to the database: client, retries, costs, control documents), ``containers``

@@ -13,7 +13,7 @@ from typing import Any, Literal
 SortDirection = Literal["ascending", "descending"]
 
 VIEW_STATE = "view_state"
-"""The container of the fleet's state: ledger pages, partials, passage usage."""
+"""The container of the fleet's state: ledger pages, partials, and contents that are built from pages."""
 
 FLEET_STATE = "fleet_state"
 """The container of control documents."""

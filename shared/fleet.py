@@ -147,6 +147,7 @@ class Fleet:
                 progress=progress,
                 existing=existing,
                 writer=writer,
+                readiness=self.readiness,
                 settings=settings,
                 clock=clock,
             ),

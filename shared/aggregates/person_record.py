@@ -44,14 +44,20 @@ class PersonRecord:
     """The hours of the ledger pages that have the person's documents."""
     months: dict[Month, MonthSummary] = field(default_factory=dict)
     """Summaries of the months in which the person was active."""
+    changes: int = 0
+    """How often the consent or the first month has changed, which all published documents show."""
     pending: bool = False
-    """Whether all published documents about the person have to follow: the consent or the first month has
-    changed."""
+    """Whether the published documents have yet to follow such a change."""
 
     @property
     def refused(self) -> bool:
         """Whether the person refuses user-level analytics."""
         return any(account["f"].get(REFUSED_KEY) for account in self.accounts.values())
+
+    def mark_changed(self) -> None:
+        """Record that the consent or the first month has changed."""
+        self.changes += 1
+        self.pending = True
 
     def copy(self) -> PersonRecord:
         """Return an independent copy."""
@@ -72,6 +78,7 @@ class PersonRecord:
             "index": self.index.encode(),
             "months": dict(self.months),
             "refused": self.refused,
+            "changes": self.changes,
             "pending": self.pending,
         }
         return {name: value for name, value in stored.items() if value}
@@ -84,6 +91,7 @@ class PersonRecord:
             stored.get("accounts", {}),
             DocumentIndex.decode(stored.get("index", {})),
             {Month(month): decode_summary(summary) for month, summary in stored.get("months", {}).items()},
+            stored.get("changes", 0),
             stored.get("pending", False),
         )
 

@@ -42,19 +42,22 @@ class TierCounts:
 
     Parameters
     ----------
-    keys
-        The months to count.
+    today
+        The day as of which people are counted.
+    since
+        The first month to count, None for all months in which anybody was active.
     """
 
-    def __init__(self, keys: Mapping[Month, TierKey]) -> None:
-        self._keys = keys
-        self._counts = {month: Tally() for month in keys}
+    def __init__(self, today: Day, since: Month | None = None) -> None:
+        self._today = today
+        self._since = since
+        self._counts: dict[Month, Tally] = {}
         self.months: set[Month] = set()
         """The months in which anybody was active who does not refuse."""
 
     def of(self, month: Month) -> Tally:
         """Return the counts of a month, by tier."""
-        return self._counts[month]
+        return self._counts.get(month, Tally())
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which counts are stored until everybody is counted.
@@ -67,17 +70,25 @@ class TierCounts:
         }
 
     def add_stored(self, stored: Mapping[str, Any]) -> None:
-        """Add the counts that :meth:`encode` returned, of other people and for the same months."""
+        """Add the counts that :meth:`encode` returned, of other people and as of the same day."""
         self.months.update(stored["months"])
         for month, counts in stored["counts"].items():
-            self._counts[month].merge(Tally.decode(counts))
+            self._counts.setdefault(month, Tally()).merge(Tally.decode(counts))
 
     def add(self, person: Tally, record: PersonRecord) -> None:
-        """Count one person, who does not refuse user-level analytics."""
-        self.months |= active_months(person)
+        """Count one person, who does not refuse user-level analytics, in each month since their first one."""
+        active = active_months(person)
+        if not active:
+            return
+        self.months |= active
         days = interactions_by_day(person)
-        for month, key in self._keys.items():
-            _count(key, days, person, record, self._counts[month])
+        # Writers' clocks may be ahead, so that people are active in the next month already.
+        following = month_after(month_of(self._today), 1)
+        month, last = max(min(active), self._since or min(active)), max(following, *active)
+        while month <= last:
+            counts = self._counts.setdefault(month, Tally())
+            _count(TierKey.at(month, self._today), days, person, record, counts)
+            month = month_after(month, 1)
 
 
 def _with_fewer_favourites(counts: Tally) -> dict[str, Any]:
@@ -147,7 +158,9 @@ def _count_member(tier: Tally, record: PersonRecord, month: Month, activity: Map
             tier.count(name, favourite)
 
 
-def months_to_publish(active: AbstractSet[Month], changed: AbstractSet[Month], today: Day) -> list[Month]:
+def months_to_publish(
+    active: AbstractSet[Month], changed: AbstractSet[Month], today: Day, *, everything: bool = False
+) -> list[Month]:
     """Return the months whose documents a change may concern, in order.
 
     A month with active people has documents, and so has the month after it, which compares with it, once it
@@ -161,9 +174,10 @@ def months_to_publish(active: AbstractSet[Month], changed: AbstractSet[Month], t
     changed
         The months in which the state of anybody has changed. Without any, time alone has passed: then only
         the current month and the one before it are concerned.
+    everything
+        Whether all months are concerned, as after a change of consent.
     """
-    current = month_of(today)
-    first = min((month_after(current, -1), *changed))
-    known = active | changed
+    current, known = month_of(today), active | changed
+    first = min(known, default=current) if everything else min((month_after(current, -1), *changed))
     following = {month for each in known if (month := month_after(each, 1)) <= current}
     return sorted(month for month in known | following if month >= first)

@@ -27,8 +27,9 @@ from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.pages import Page
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
+from shared.periods import day_text
 from shared.settings import Settings
-from shared.units import Day, Month, days_of_month, month_of, to_millis
+from shared.units import Day, Month, days_of_month, month_after, month_of, to_millis
 
 MAX_ROWS = 500_000
 """Rows that one build holds in memory, of about 250 bytes each. A day with more is counted in several passes
@@ -53,6 +54,8 @@ class Outcome(Enum):
     """Nothing was ever counted for the period."""
     LATER = auto()
     """A replica lagged, or the inputs changed faster than they could be read. Nothing was written."""
+    CLOSED = auto()
+    """The state of the period is about to end. Nothing of it is built any more."""
     LOST = auto()
     """Another instance built the document in the meantime."""
 
@@ -87,8 +90,8 @@ class ContentBuilder:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer. A repetition is harmless.
         """
-        if self._retention.is_closed(USER_INTERACTIONS, month_of(day), to_millis(self._clock.now())):
-            return Outcome.CURRENT
+        if self.is_closed(month_of(day)):
+            return Outcome.CLOSED
         slices = self._slices(day)
         for label, shards in slices.items():
             outcome = await self._build_from_pages(label, day, shards)
@@ -104,16 +107,33 @@ class ContentBuilder:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer. A repetition is harmless.
         """
+        if self.is_closed(month):
+            return Outcome.CLOSED
         return await self._build_from_contents(month, days_of_month(month))
 
+    def open_months(self) -> list[Month]:
+        """Return the months that are built, the newest first: from the next one, as clocks run ahead."""
+        month = month_after(month_of(day_text(self._clock.now())), 1)
+        months = []
+        while not self.is_closed(month):
+            months.append(month)
+            month = month_after(month, -1)
+        return months
+
+    def is_closed(self, month: Month) -> bool:
+        """Return whether the state of a month is about to end, or has ended. Nothing of it is built then."""
+        return self._retention.is_closed(USER_INTERACTIONS, month, to_millis(self._clock.now()))
+
     async def stale_days(self, month: Month) -> list[Day]:
-        """Return the days of a month whose contents are stale, or were never built.
+        """Return the days of a month whose contents are stale, or were never built. None of a closed month.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
+        if self.is_closed(month):
+            return []
         listed = await self._reader.revisions(month)
         slices = {day: self._slices(day) for day in listed}
         labels = {*listed, *(label for of_day in slices.values() for label in of_day)}

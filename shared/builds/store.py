@@ -35,6 +35,10 @@ from shared.units import to_millis
 DERIVED = "derived"
 """``kind`` of a stored derived document."""
 
+SINGLE_READS = 2
+"""Up to this number, manifests are read from their own partitions. A query over all physical partitions costs
+more, and ``daily_metrics`` asks for one manifest with every publication."""
+
 LABELS_PER_QUERY = 100
 
 ABANDONED_SECONDS = 3_600
@@ -117,6 +121,10 @@ class DerivedStore:
     async def manifests(self, labels: Iterable[str]) -> dict[str, Manifest]:
         """Return the manifests of contents that were built, by label."""
         found: dict[str, Manifest] = {}
+        labels = list(labels)
+        if len(labels) <= SINGLE_READS:
+            read = [await self.find(label) for label in labels]
+            return {manifest.label: manifest for manifest in read if manifest is not None}
         for chunk in batched(labels, LABELS_PER_QUERY):
             async for item in self._reader.manifests([_manifest_id(label) for label in chunk]):
                 found[item["label"]] = Manifest.decode(item)

@@ -13,6 +13,7 @@ from shared.facts.sessions import USER_SESSIONS, SessionFact, session_fact
 
 __all__ = [
     "ABUSE_INCIDENTS",
+    "FACT_SCHEMA",
     "UNKNOWN",
     "USERS",
     "USER_INTERACTIONS",
@@ -39,6 +40,16 @@ FACTS: dict[str, type[Fact]] = {
     USERS: ConsentFact,
 }
 """The fact class of each source."""
+
+FACT_SCHEMA: dict[str, int] = {
+    USER_INTERACTIONS: 1,
+    USER_SESSIONS: 1,
+    ABUSE_INCIDENTS: 1,
+    USERS: 1,
+}
+"""Number of the schema of each source's facts, 1 or more. A fact that gets a field, or reads one in another
+way, gets the next number, and the views that need it say so (:attr:`~shared.views.base.View.facts`). Facts on
+the ledger keep the schema in which they were made: only a new generation makes them again."""
 
 
 def decode_fact(source: str, user_id: str, stored: Mapping[str, Any]) -> Fact | Uncounted:

@@ -53,7 +53,8 @@ def new_record(
         except DocumentError:
             fact = unreadable_account(user_id, version)
         _put(record, str(raw["id"]), Entry(version, fact))
-    record.pending = record.refused
+    if record.refused:
+        record.mark_changed()
     return record
 
 
@@ -114,7 +115,8 @@ def _decide(change: Change, record: PersonRecord) -> Verdict:
             case VersionOrder.NEWER:
                 verdict = Verdict.REPLACED
     has_room = _put(record, change.document_id, Entry(change.version, change.fact))
-    record.pending |= record.refused != refused
+    if record.refused != refused:
+        record.mark_changed()
     if not has_room:
         return Verdict.FULL
     return Verdict.UNCOUNTED if isinstance(change.fact, Uncounted) else verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -56,6 +56,31 @@ class FoldResult:
         self.commits += other.commits
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Changes that are folded in one transaction."""
+
+    changes: Sequence[Change]
+    moves: int = MAX_MOVED_INCIDENTS
+    """Incidents that may follow their interactions in the same transaction."""
+    is_repetition: bool = False
+    """Whether the changes are counted already. Only incidents that have to follow them are left."""
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether less can be done in one transaction. A repetition moves at least one incident."""
+        return len(self.changes) > 1 or self.moves > int(self.is_repetition)
+
+    def divided(self) -> list[_Part]:
+        """Return two halves, the first one last; of a single change, the change with half of the moves."""
+        if len(self.changes) == 1:
+            return [replace(self, moves=self.moves // 2)]
+        # Sorted by person, so that the halves share as few partials as possible.
+        ordered = sorted(self.changes, key=lambda change: change.user_id)
+        middle = len(ordered) // 2
+        return [replace(self, changes=half) for half in (ordered[middle:], ordered[:middle])]
+
+
 ReadRecords = Callable[[Collection[str]], Awaitable[Mapping[str, PersonRecord]]]
 """Returns the records of people who have no state yet, by user id."""
 
@@ -87,7 +112,10 @@ class ShardWriter:
     ) -> FoldResult:
         """Fold changes of one source into their shard and commit. Versions counted before are skipped.
 
-        Changes that do not fit into one transaction are split. Each part writes its own ledger entries.
+        Changes that do not fit into one transaction are split. Each part writes its own ledger entries. The
+        incidents of one interaction may not fit into the transaction that counts it either: they follow in
+        later ones. If the process dies in between, the next delivery of the interaction moves the rest.
+        Incidents for which the month of their new text has no room stay in that of the old one.
 
         Parameters
         ----------
@@ -103,53 +131,29 @@ class ShardWriter:
             counted. Applying the same changes again counts nothing twice.
         """
         result = FoldResult() if result is None else result
-        parts = [list(changes)]
+        parts = [_Part(list(changes))]
         async with self._store.lock(shard):
             while parts:
                 part = parts.pop()
+                attempt = retrying(ConflictError, policy=FOLD)
                 try:
-                    await self._apply_part(shard, source, part, result)
+                    folded: Folded = await attempt(self._fold_and_commit, shard, source, part, result)
                 except TooLargeError:
-                    if len(part) == 1:
+                    if part.is_divisible:
+                        parts += part.divided()
+                    elif part.is_repetition:
+                        _log.error("incidents_not_moved", shard=shard)
+                    else:
                         raise
-                    # Sorted by person, so that the halves share as few partials as possible.
-                    part.sort(key=lambda change: change.user_id)
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
+                else:
+                    result.add(folded, counts_verdicts=not part.is_repetition)
+                    if folded.unfinished:
+                        parts.append(_Part(part.changes, is_repetition=True))
         return result
 
-    async def _apply_part(
-        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult
-    ) -> None:
-        """Fold and commit, again as long as incidents have to follow their interactions.
-
-        The incidents of one interaction may not fit into the transaction that counts it. They follow in later
-        ones. If the process dies in between, the next delivery of the interaction moves the rest. Incidents
-        for which the month of their new text has no room stay in that of the old one.
-        """
-        moves, is_first = MAX_MOVED_INCIDENTS, True
-        while True:
-            attempt = retrying(ConflictError, policy=FOLD)
-            try:
-                folded: Folded = await attempt(self._fold_and_commit, shard, source, changes, result, moves)
-            except TooLargeError:
-                if len(changes) > 1 or (is_first and not moves):
-                    raise
-                moves //= 2
-                if not moves and not is_first:
-                    _log.error("incidents_not_moved", shard=shard)
-                    return
-                continue
-            result.add(folded, counts_verdicts=is_first)
-            if not folded.unfinished:
-                return
-            is_first, moves = False, MAX_MOVED_INCIDENTS
-
-    async def _fold_and_commit(
-        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult, moves: int
-    ) -> Folded:
+    async def _fold_and_commit(self, shard: ShardId, source: str, part: _Part, result: FoldResult) -> Folded:
         try:
-            folded = await self._fold(shard, source, changes, moves)
+            folded = await self._fold(shard, source, part.changes, part.moves)
             if folded.writes:
                 await self._store.commit(shard, folded.writes)
         except TooLargeError:

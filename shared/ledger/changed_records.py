@@ -58,7 +58,8 @@ def changed_records(
             for state in count.change_of(PartialKey(person.NAME, user_id), state_of)
         )
         # Every later month of a person who was active before shows whether it is the first one.
-        changed.pending |= before is not None and before != after
+        if before is not None and before != after:
+            changed.mark_changed()
     return records
 
 

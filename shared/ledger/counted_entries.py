@@ -23,12 +23,18 @@ class CountedEntries:
         """Partials that one entry, or one person, changes; others may change them back."""
 
     def unchanged_in_sum(self) -> set[PartialKey]:
-        """Return the partials in which several changes cancel out.
+        """Return the partials in which several changes cancel out, and the owners of months among them.
 
         They hold the same counts, of other entries. A rebuild that read some pages before and some after this
-        fold would find other counts, and is stopped only if these partials are written.
+        fold would find other counts, and is stopped only if these partials are written. A person's record has
+        the summary of each of their months.
         """
-        return self._moved.difference(self.contributions.changed())
+        unchanged = self._moved.difference(self.contributions.changed())
+        return unchanged | {
+            PartialKey(person.NAME, person_month.split_key(target.key)[1])
+            for target in unchanged
+            if target.aggregate == person_month.NAME
+        }
 
     def add(self, contributed: Contributions) -> None:
         """Count an entry by what its fact contributes."""

@@ -23,12 +23,12 @@ from shared.aggregates.document_index import document_hash
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.errors import TooLargeError
-from shared.facts import Fact, InteractionFact, SessionFact, Uncounted
+from shared.facts import ABUSE_INCIDENTS, Fact, InteractionFact, SessionFact, Uncounted
 from shared.ledger.changed_records import changed_records, drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.document_version import VersionOrder
-from shared.ledger.incident_passages import IncidentPassages, cited_passage
+from shared.ledger.incident_passages import IncidentPassages, MovedIncident, cited_passage
 from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf
 from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry, Page, page_id
@@ -156,9 +156,9 @@ class ShardFold:
             self._loaded.update(documents)
             if stored:
                 self._stored |= missing
-            self._pages.add(
-                loaded.document for loaded in documents.values() if isinstance(loaded.document, Page)
-            )
+            pages = [loaded.document for loaded in documents.values() if isinstance(loaded.document, Page)]
+            # A closed page keeps what it counted. A document that moved on is counted where it is now.
+            self._pages.add(p for p in pages if p.source != self._source or not self._is_closed(p.hour))
 
     def add_records(self, records: Mapping[str, PersonRecord]) -> None:
         """Add the records of people who have no state."""
@@ -231,15 +231,21 @@ class ShardFold:
         moved = list(self._passages.moved_by(change for change, _ in decided))
         self.moves_incidents = bool(moved[:moves])
         for incident in moved[:moves]:
-            self._pages.replace(incident.at, incident.user_id, incident.document_id, incident.after)
-            before, after = incident.at.entry.fact, incident.after.fact
-            self._count.replace(self._contributed_by(before), self._contributed_by(after))
+            self._move(incident)
         return decided, len(moved) > moves
+
+    def _move(self, incident: MovedIncident) -> None:
+        """Count an incident under its new passage."""
+        user_id, document_id, at, after = incident
+        if self._pages.has_room_for(after, at):
+            self._pages.replace(at, user_id, document_id, after)
+        else:
+            self._pages.remove(at, user_id, document_id)
+            self._pages.append(ABUSE_INCIDENTS, user_id, document_id, at.hour, after)
+        self._count.replace(self._contributed_by(at.entry.fact), self._contributed_by(after.fact))
 
     def _decide(self, change: Change) -> Verdict:
         found = self._find(change)
-        if found is not None and self._is_closed(found.hour):
-            found = None  # what was counted stays; a document that moved on is counted where it is now
         if self._is_closed(change.fact.hour):
             # The document has left an open month: what it counted there is taken back.
             return Verdict.CLOSED if found is None else self._uncount(change, found)
@@ -315,14 +321,7 @@ class ShardFold:
 
     def ids_of_changed_partials(self) -> set[str]:
         """Return the ids of the partials that change, that list changed pages, or that are guards."""
-        unchanged = self._count.unchanged_in_sum()
-        # A person's record has the summary of each of their months.
-        owners = {
-            PartialKey(person.NAME, person_month.split_key(target.key)[1])
-            for target in unchanged
-            if target.aggregate == person_month.NAME
-        }
-        self._etag_guards |= unchanged | owners
+        self._etag_guards |= self._count.unchanged_in_sum()
         targets = (*self._count.contributions.changed(), *self._etag_guards, *self._changed_pages())
         return set(map(partial_id, targets))
 

@@ -108,7 +108,7 @@ class OpenPages:
 
     def has_room_for(self, entry: Entry, at: Located) -> bool:
         """Return whether an entry fits on the page of its older version."""
-        return self._pages[at.page_id].has_room_for(entry)
+        return self._pages[at.page_id].has_room_for(entry, at.entry)
 
     def replace(self, at: Located, user_id: str, document_id: str, entry: Entry) -> None:
         """Replace an older version by an entry."""

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
-from shared.facts import Fact, Uncounted, decode_fact
+from shared.facts import FACT_SCHEMA, Fact, Uncounted, decode_fact
 from shared.ledger.document_version import Version
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import ENVELOPE_BYTES, MAX_PAGE_BYTES, PAGE_BYTES
 from shared.units import EventHour, Millis, json_bytes
 
 LEDGER = "ledger"
+
+_FIRST_SCHEMA = 1
 
 _ENTRY_OVERHEAD = 6
 """Bytes of an entry besides its ids, version and fact: colons, commas and braces."""
@@ -61,6 +63,8 @@ class Page:
     """Estimated bytes of the entries."""
     ttl: int = 1
     """Seconds from its write to its end: :class:`~shared.ledger.retention.Retention` sets it."""
+    schema: int | None = None
+    """Lowest :data:`~shared.facts.FACT_SCHEMA` of all entries since the page was empty last."""
 
     @property
     def id(self) -> str:
@@ -92,6 +96,8 @@ class Page:
             self.size -= entry_size(user_id, document_id, documents[document_id])
         self.size += entry_size(user_id, document_id, stored)
         documents[document_id] = stored
+        newest = FACT_SCHEMA[self.source]
+        self.schema = newest if self.schema is None else min(self.schema, newest)
 
     def remove(self, user_id: str, document_id: str) -> None:
         """Remove the entry of a document.
@@ -105,6 +111,8 @@ class Page:
         self.size -= entry_size(user_id, document_id, documents.pop(document_id))
         if not documents:
             del self.entries[user_id]
+        if not self.entries:
+            self.schema = None
 
     def __iter__(self) -> Iterator[tuple[str, str, Entry]]:
         """Yield user id, document id and entry of each document on the page."""
@@ -127,9 +135,10 @@ class Page:
         """Whether new entries must go to the next part."""
         return self.size >= PAGE_BYTES
 
-    def has_room_for(self, entry: Entry) -> bool:
-        """Return whether an entry fits on this page instead of its older version."""
-        return self.size + entry_size("", "", {"f": entry.fact.encode()}) <= MAX_PAGE_BYTES
+    def has_room_for(self, entry: Entry, before: Entry) -> bool:
+        """Return whether an entry fits on this page instead of its older version. A smaller one does."""
+        growth = json_bytes(entry.encode()) - json_bytes(before.encode())
+        return growth <= 0 or self.size + growth <= MAX_PAGE_BYTES
 
     @property
     def weight(self) -> int:
@@ -147,6 +156,7 @@ class Page:
             self.revision,
             {user_id: dict(documents) for user_id, documents in self.entries.items()},
             self.size,
+            schema=self.schema,
         )
 
     def encode(self) -> dict[str, Any]:
@@ -161,6 +171,7 @@ class Page:
             "parts": self.parts,
             "revision": self.revision,
             "size": self.size,
+            "schema": self.schema,
             "entries": self.entries,
             "ttl": self.ttl,
         }
@@ -177,4 +188,6 @@ class Page:
             stored["revision"],
             stored["entries"],
             stored["size"],
+            # The first pages do not say it, and have facts of the first schema.
+            schema=stored.get("schema", _FIRST_SCHEMA),
         )

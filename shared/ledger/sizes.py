@@ -12,10 +12,13 @@ PAGE_BYTES = 80 * KILOBYTE
 some 400 bytes are 64 KB; replacing them costs an estimated 67 RU. More documents start further parts instead
 of more expensive writes."""
 
+MAX_ENTRY_BYTES = 16 * KILOBYTE
+"""Bytes of the largest entry of a document: ids of 255 characters, the longest lists and names."""
+
 MAX_PAGE_BYTES = 112 * KILOBYTE
 """Size up to which a page may grow when its entries become larger. Beyond it they move to another part."""
 
-RESERVE_BYTES = 4 * KILOBYTE
+RESERVE_BYTES = 8 * KILOBYTE
 """Room that a state is taken to need for one more document, so that a full state refuses it without a try."""
 
 MAX_MOVED_INCIDENTS = 4

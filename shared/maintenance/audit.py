@@ -3,10 +3,14 @@
 After an invocation that failed without a retry policy, the platform advances the trigger's lease and the
 batch is lost. The auditor passes the same documents to the same fold. The ledger skips counted documents.
 Lost documents are counted and reported as repaired.
+
+An audit goes in pieces: one page of one feed range, after which the cursor of that range is committed.
+Several instances may audit at once. Each begins with another range.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +29,14 @@ from shared.publishing.publisher import Publisher
 from shared.settings import Settings
 
 PAGE_SIZE = 500
-BUDGET_SECONDS = 240.0
-"""Longest duration of one run over all feeds, in seconds: less than the five minutes between two runs."""
+"""Documents of one piece at most. The service returns fewer if they have more than 4 MB in all."""
 
+BUDGET_SECONDS = 45.0
+"""Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads
+one page even so."""
+
+Position = dict[str, Any]
+"""The cursor of one feed range: ``feed_range`` and ``continuation``, None at its beginning."""
 
 _log = structlog.get_logger(__name__)
 
@@ -157,10 +166,12 @@ class Auditor:
         with measured_cost() as report.cost:
             rid = str((await container.read(response_hook=record_charge))["_rid"])
             if from_beginning:
-                ranges = await _from_beginning(container)
+                ranges = await self._reset(container, feed, rid)
             else:
                 ranges = await self._load(container, feed, rid)
-            for position in ranges:
+            for position in random.sample(ranges, len(ranges)):
+                if not report.caught_up:
+                    break
                 async for page, continuation in _pages(container, position):
                     due = [document for document in page if document["_ts"] <= horizon]
                     report.documents += len(due)
@@ -168,7 +179,7 @@ class Auditor:
                     if len(due) < len(page):
                         break
                     position["continuation"] = continuation
-                    await self._save(feed, rid, ranges)
+                    await self._save(feed, rid, ranges, position)
                     if self._clock.monotonic() > deadline:
                         report.caught_up = False
                         break
@@ -190,7 +201,7 @@ class Auditor:
             return (await self._publisher.publish(documents)).missed
         return (await self._ingest.ingest_batch(feed, documents)).changed
 
-    async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[dict[str, Any]]:
+    async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[Position]:
         """Return the cursors of a feed: one per feed range of the first audit.
 
         A cursor still covers a range that was split afterwards, because the SDK follows the split. A
@@ -199,28 +210,49 @@ class Auditor:
         """
         item = await self._cursor(feed).read()
         if item is not None:
-            ranges: list[dict[str, Any]] = item["ranges"]
+            ranges: list[Position] = item["ranges"]
             if item["rid"] == rid:
                 return ranges
             _log.warning("audit_cursor_reset", feed=feed)
         return await _from_beginning(container)
 
-    async def _save(self, feed: str, rid: str, ranges: list[dict[str, Any]]) -> None:
-        # Two concurrent auditors do the same work twice and no harm: the last cursor written is a valid one.
+    async def _reset(self, container: ContainerProxy, feed: str, rid: str) -> list[Position]:
+        """Set all cursors of a feed to its beginning, for this audit and those that continue it."""
+        ranges = await _from_beginning(container)
         await self._cursor(feed).save({"rid": rid, "ranges": ranges})
+        return ranges
+
+    async def _save(self, feed: str, rid: str, ranges: Sequence[Position], position: Position) -> None:
+        """Commit the cursor of one range. Those that other instances committed for other ranges stay.
+
+        Of two instances in one range the last one wins. No harm: both cursors are valid.
+        """
+        own = position["feed_range"]
+
+        def change(stored: dict[str, Any] | None) -> dict[str, Any]:
+            if stored is None or stored["rid"] != rid or _ranges_of(stored["ranges"]) != _ranges_of(ranges):
+                return {"rid": rid, "ranges": ranges}
+            merged = [position if one["feed_range"] == own else one for one in stored["ranges"]]
+            return {"rid": rid, "ranges": merged}
+
+        await self._cursor(feed).update(change)
 
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
 
 
-async def _from_beginning(container: ContainerProxy) -> list[dict[str, Any]]:
+async def _from_beginning(container: ContainerProxy) -> list[Position]:
     return [
         {"feed_range": feed_range, "continuation": None} async for feed_range in container.read_feed_ranges()
     ]
 
 
-async def _pages(container: ContainerProxy, position: Mapping[str, Any]) -> Any:
+def _ranges_of(positions: Sequence[Position]) -> list[Any]:
+    return [position["feed_range"] for position in positions]
+
+
+async def _pages(container: ContainerProxy, position: Position) -> Any:
     """Yield the pages of a feed range after its cursor, each with the continuation after the page."""
     if position["continuation"] is None:
         feed = container.query_items_change_feed(

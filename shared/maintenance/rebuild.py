@@ -32,13 +32,14 @@ from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, all_shards
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
+from shared.maintenance.needed_facts import is_outdated, needed_facts
 from shared.maintenance.rebuild_walk import Stage, Walk
 from shared.publishing.people_rounds import KEYS_PER_PIECE
 from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
-from shared.units import Month, month_after, to_millis
+from shared.units import Day, Month, month_after, to_millis
 from shared.views import VIEWS
 
 WRITES_PER_TRANSACTION = 50
@@ -69,6 +70,9 @@ class RebuildReport:
     """Partials that differed from the ledger, or were missing."""
     unfinished: list[ShardId] = field(default_factory=list)
     """Shards that the feeds changed faster than the rebuild could read. Run it again at lower load."""
+    outdated: list[Day] = field(default_factory=list)
+    """Days with facts that lack a field that the views need. Their figures of it are null or of a part of the
+    day, until a new generation. A resumed rebuild has only those of the months that it counts."""
     published: int = 0
     poisoned: int = 0
     cost: Cost = field(default_factory=Cost)
@@ -154,6 +158,7 @@ class Rebuilder:
             views=report.views,
             shards=report.shards,
             unfinished=len(report.unfinished),
+            outdated_days=len(report.outdated),
             corrected=report.corrected,
             published=report.published,
             **report.cost.log_fields(),
@@ -269,10 +274,14 @@ class Rebuilder:
         # Partials are read first, so that the etag of one that changes afterwards stops the commit.
         stored = await self._partials(shard, month)
         recount = Recount(shard, month, stored, to_millis(self._clock.now()), self._retention)
+        needed = needed_facts(VIEWS[view] for view in report.views)
         for stretch in pages_of_month(month):
             async for item in self._reader.documents_between(shard, *stretch):
                 report.pages += 1
-                recount.add(Page.decode(item))
+                page = Page.decode(item)
+                if is_outdated(page, needed) and (day := Day(page.hour[:10])) not in report.outdated:
+                    report.outdated.append(day)
+                recount.add(page)
                 await asyncio.sleep(0)
         recount.derive()
         return recount

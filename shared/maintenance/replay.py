@@ -12,7 +12,13 @@ from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import VIEW_STATE
 from shared.cosmos.items import find_item
-from shared.errors import GenerationIncompleteError, PoisonChangedError, ReplayError, UnknownViewError
+from shared.errors import (
+    FullError,
+    GenerationIncompleteError,
+    PoisonChangedError,
+    ReplayError,
+    UnknownViewError,
+)
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict
@@ -88,6 +94,11 @@ class Replayer:
             current = await find_item(container, document_id, user_id)
             if current is not None:
                 return current, True
+        if row["error_type"] == FullError.__name__:
+            raise ReplayError(
+                f"{row['id']} stands for documents that a state has no room for, and has none of them: "
+                "resolve or discard it."
+            )
         if row["original_truncated"]:
             raise ReplayError(f"{row['id']}: the document is gone, and its stored copy is cut: discard it.")
         return row["original_document"], False

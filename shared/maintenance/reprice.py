@@ -31,7 +31,7 @@ from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_pric
 from shared.settings import Settings
 from shared.units import EventHour, Millis, event_hour
 
-BUDGET_SECONDS = 240.0
+BUDGET_SECONDS = 45.0
 """Longest duration of one run in seconds: less than the five minutes between two runs. The next run
 continues."""
 

@@ -20,12 +20,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from shared.documents.common import label
 from shared.errors import PriceError
-from shared.units import Millis, NanoUSD
+from shared.units import SHORTENED, Millis, NanoUSD, hash_key
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 """One dollar per token. It is three orders of magnitude above any list price, to catch a wrong unit."""
 
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
+
+
+def _counted_name(model: str) -> str:
+    """Return the name under which facts have a model. The name in a stored price is one already."""
+    is_shortened = model[-len(hash_key("")) - 1 : -len(hash_key(""))] == SHORTENED
+    return model if is_shortened else label(model)
 
 
 class PriceTier(BaseModel):
@@ -44,7 +50,7 @@ class ModelPrice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(label)]
+    model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_counted_name)]
     """The model's name in facts: cut and cleaned like every label of a document."""
     effective_from: datetime
     """Start of the price. A date or time without a zone is UTC."""

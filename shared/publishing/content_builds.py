@@ -7,13 +7,14 @@ Several instances may work on one list: a piece that is done twice changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from math import inf
 from typing import Any, Self
 
+import structlog
 from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates.base import PartialKey
@@ -23,18 +24,18 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
+from shared.publishing.whole_periods import first_day
 from shared.settings import Settings
-from shared.units import Day, Month, day_after, days_between, month_after, month_of
+from shared.units import Day, Month, day_after, days_between, month_of
+from shared.views import VIEWS
 from shared.views.base import Schedule
-
-KEPT_MONTHS = 15
-"""Months whose days are compared once a day, so that a change whose hint was missed is built all the same."""
 
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
 
+_log = structlog.get_logger(__name__)
+
 Publish = Callable[[Sequence[DocumentKey]], Awaitable[None]]
-Piece = Callable[[], Awaitable["Work"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ class Work:
             "daily": self.daily,
         }
 
-    def listing(self, changed: Iterable[Day], now: datetime, *, everything: bool) -> Self:
+    def listing(
+        self, changed: Iterable[Day], now: datetime, open_months: Iterable[Month], *, everything: bool
+    ) -> Self:
         """Return the work with the changed days and the running day, and once a day with that of the day."""
         today = day_text(now)
         work = replace(self, days=self.days | {*changed, today})
@@ -89,7 +92,7 @@ class Work:
         return replace(
             work.with_documents_of(*ended),
             days=work.days | {*ended},
-            compared=frozenset(kept_months(today)),
+            compared=frozenset(open_months),
             today=today,
             daily=True,
         )
@@ -153,8 +156,8 @@ class ContentBuilds:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
-        now, days = self._clock.now(), list(changed)
-        await self._update(lambda work: work.listing(days, now, everything=everything))
+        now, days, months = self._clock.now(), list(changed), self._builder.open_months()
+        await self._update(lambda work: work.listing(days, now, months, everything=everything))
 
     async def run(self, publish: Publish, deadline: float = inf) -> BuildsReport:
         """Do the work that is due.
@@ -171,34 +174,36 @@ class ContentBuilds:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run continues.
         """
-        now, report, begun = self._clock.now(), BuildsReport(), False
-        work = Work.decode(await self._progress.read())
-        for pieces in (self._comparisons, self._days, self._months, self._weeks):
-            for piece in pieces(work, now, publish, report):
-                if begun and self._clock.monotonic() >= deadline:
+        report = BuildsReport()
+        async with aclosing(self._pieces(publish, report)) as pieces:
+            async for left in pieces:
+                if self._clock.monotonic() >= deadline:
                     report.unfinished = True
-                    return report
-                work, begun = await piece(), True
+                    _log.info("builds_left", days=len(left.days), months=len(left.months))
+                    break
+        return report
+
+    async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work, None]:
+        """Do one piece after the other. Yields what is left after each."""
+        now = self._clock.now()
+        work = Work.decode(await self._progress.read())
+        for month in sorted(work.compared, reverse=True):
+            yield (work := await self._compare(month))
+        for day in due_days(work.days, work.slots, now):
+            yield (work := await self._day(day, publish, report))
+        if work.daily:
+            for month in sorted(work.months):
+                yield (work := await self._month(month, publish, report))
+            for week in sorted(work.weeks):
+                yield (work := await self._week(week, publish))
         slots = {pace.name: pace.slot(now) for pace in Pace if pace is not Pace.HOURLY}
         if work.slots != slots:
             work = await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
-        return report
 
-    def _comparisons(
-        self, work: Work, _now: datetime, _publish: Publish, _report: BuildsReport
-    ) -> list[Piece]:
-        return [partial(self._compare, month) for month in sorted(work.compared, reverse=True)]
-
-    def _days(self, work: Work, now: datetime, publish: Publish, report: BuildsReport) -> list[Piece]:
-        return [partial(self._day, day, publish, report) for day in due_days(work.days, work.slots, now)]
-
-    def _months(self, work: Work, _now: datetime, publish: Publish, report: BuildsReport) -> list[Piece]:
-        months = sorted(work.months) if work.daily else ()
-        return [partial(self._month, month, publish, report) for month in months]
-
-    def _weeks(self, work: Work, _now: datetime, publish: Publish, _report: BuildsReport) -> list[Piece]:
-        return [partial(self._week, week, publish) for week in (sorted(work.weeks) if work.daily else ())]
+    def open_months(self) -> list[Month]:
+        """Return the months that are built."""
+        return self._builder.open_months()
 
     async def finish_day(self) -> None:
         """Record that the day's work is complete."""
@@ -219,23 +224,31 @@ class ContentBuilds:
             return await self._update(lambda work: work)
         targets = [PartialKey(CONTENT, day)]
         live, hourly = (documents_affected_by(targets, s) for s in (Schedule.LIVE, Schedule.HOURLY))
-        await publish([*live, *hourly])
+        await publish(self._open([*live, *hourly]))
 
         def done(work: Work) -> Work:
             left = replace(work, days=work.days - {day})
-            return left if outcome is Outcome.ABSENT else left.with_documents_of(day)
+            return left if outcome in (Outcome.ABSENT, Outcome.CLOSED) else left.with_documents_of(day)
 
         return await self._update(done)
 
     async def _month(self, month: Month, publish: Publish, report: BuildsReport) -> Work:
         if not report.is_done(await self._builder.build_month(month)):
             return await self._update(lambda work: work)
-        await publish(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY))
+        await publish(self._open(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY)))
         return await self._update(lambda work: replace(work, months=work.months - {month}))
 
     async def _week(self, week: str, publish: Publish) -> Work:
-        await publish([DocumentKey("content_popularity_weekly", week)])
+        await publish(self._open([DocumentKey("content_popularity_weekly", week)]))
         return await self._update(lambda work: replace(work, weeks=work.weeks - {week}))
+
+    def _open(self, documents: Iterable[DocumentKey]) -> list[DocumentKey]:
+        """Return the documents of which no input has begun to expire. The others stay as they are."""
+        return [
+            document
+            for document in documents
+            if not self._builder.is_closed(month_of(first_day(document.key, VIEWS[document.view].periods)))
+        ]
 
     async def _update(self, change: Callable[[Work], Work]) -> Work:
         """Change the list. Changes of other instances to other pieces are kept."""
@@ -246,11 +259,6 @@ class ContentBuilds:
             return None if stored is not None and after == before else after.encode()
 
         return Work.decode(await self._progress.update(apply))
-
-
-def kept_months(today: Day) -> list[Month]:
-    """Return the months of which there may be state, the newest first: the next one, as clocks run ahead."""
-    return [month_after(month_of(today), 1 - back) for back in range(KEPT_MONTHS + 2)]
 
 
 def _days_from(first: Day, last: Day) -> list[Day]:

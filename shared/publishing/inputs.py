@@ -31,28 +31,41 @@ class ViewInput:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever counted or built for the document. A person's record is not a count."""
-        counted = (state for target, state in self.merged.items() if target.aggregate != person.NAME)
-        return not any(state.partials for state in counted) and not any(self.built)
+        return not any(state.partials for state in self._counted().values()) and not any(self.built)
 
     def stamp(self, generation: int, tick: str) -> Stamp:
         """Return the stamp that is stored in the document."""
+        counted = self._counted().values()
         return Stamp(
             tick=tick,
             generation=generation,
-            revision=self.built.revision + sum(state.revision for state in self.merged.values()),
-            as_of=max([self.built.newest_at, *(state.newest_at for state in self.merged.values())]),
+            revision=self.built.revision + sum(state.revision for state in counted) + self._record_changes(),
+            as_of=max([self.built.newest_at, *(state.newest_at for state in counted)]),
         )
 
     def digest(self) -> str:
         """Return a short hash, equal only for equal states."""
-        counted = [(target, state.revisions()) for target, state in self.merged.items()]
-        return digest_of([*counted, *self.built.revisions()])
+        counted = [(target, state.revisions()) for target, state in self._counted().items()]
+        record = (PartialKey(person.NAME, ""), self._record_changes())
+        return digest_of([*counted, record, *self.built.revisions()])
 
     def delivery(self, generation: int) -> Delivery:
         """Return the state that the document should have carried before, because it was delivered."""
         until = max((stored.written for stored in self.delivered), default=0)
-        counted = sum(state.revision_until(until) for state in self.merged.values())
+        counted = sum(state.revision_until(until) for state in self._counted().values())
         return Delivery(generation, counted + self.built.revision_until(until), until)
+
+    def _counted(self) -> Mapping[PartialKey, MergedState]:
+        """Return the states that the document counts.
+
+        A person's own state is written with every change of any of their months. It says which documents may
+        exist, and in which month the person was new: :attr:`PersonRecord.changes` counts changes of these.
+        """
+        return {target: state for target, state in self.merged.items() if target.aggregate != person.NAME}
+
+    def _record_changes(self) -> int:
+        records = (state.record() for state in self.merged.values())
+        return sum(record.changes for record in records if record is not None)
 
     def states(self, collected: Collector | None = None) -> States:
         """Return what the view renders, with what it collected of the built contents."""
@@ -143,4 +156,5 @@ class InputReader:
 
 
 def _delivered(inputs: Iterable[PartialKey], batch: BatchInputs) -> list[StoredPartial]:
-    return [stored for target in inputs for stored in batch.delivered.get(target, ())]
+    counted = (target for target in inputs if target.aggregate != person.NAME)
+    return [stored for target in counted for stored in batch.delivered.get(target, ())]

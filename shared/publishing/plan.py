@@ -16,8 +16,8 @@ MAX_DOCUMENTS = 500
 """Document keys in one batch."""
 
 MAX_STATES = 100
-"""Days and months, merged over all shards, that one batch holds in memory. A text's month reads 64 of them,
-two consecutive months 95. A day needs about 2 MB at 1,000 interactions a day, and 9 MB at 10,000."""
+"""Days and months, merged over all shards, that one batch holds in memory. A shard's share of a day has at
+most 160 KB, usually less than 60 KB."""
 
 Delivered = Mapping[PartialKey, Sequence[StoredPartial]]
 """Changed partials, by key, as the change feed of ``view_state`` delivered them."""

@@ -15,6 +15,7 @@ from shared.ledger.generations import MARGIN_DAYS, Generation, Generations
 from shared.publishing.plan import DocumentKey
 from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
+from shared.units import Day
 from shared.views import VIEWS
 
 REMEMBERED_SECONDS = 2.0
@@ -79,6 +80,19 @@ class ViewReadiness:
             if document.view not in ready or not _is_whole(document, generation)
         )
 
+    async def may_publish(self, sources: Iterable[str], first: Day) -> bool:
+        """Return whether what is computed from sources of a day and later may be written.
+
+        For documents that are computed from no key of a view.
+
+        Raises
+        ------
+        SettingsError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            As :meth:`held_back`.
+        """
+        generation = await self._generations.completed()
+        return generation is not None and _held_whole(sources, first, generation)
+
     async def require_complete(self) -> None:
         """Raise unless the generation is complete.
 
@@ -136,18 +150,23 @@ class ViewReadiness:
 
 
 def _is_whole(document: DocumentKey, generation: Generation) -> bool:
-    """Return whether the sources held the document's period whole. The publisher reports malformed keys.
-
-    A margin above the default tells that documents are written long after their own time, such as imported
-    history: the sources hold them for that much longer after it.
-    """
+    """Return whether the sources held the document's period whole. The publisher reports malformed keys."""
     view = VIEWS[document.view]
     try:
         first = first_day(document.key, view.periods)
     except ValueError:
         return True
+    return _held_whole(view.sources, first, generation)
+
+
+def _held_whole(sources: Iterable[str], first: Day, generation: Generation) -> bool:
+    """Return whether sources held everything from a day on when the generation had counted them.
+
+    A margin above the default tells that documents are written long after their own time, such as imported
+    history: the sources hold them for that much longer after it.
+    """
     written_later = max(0, generation.margin_days - MARGIN_DAYS) * DAY
-    return publishable(view.sources, first, generation.counted - written_later)
+    return publishable(sources, first, generation.counted - written_later)
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _State:

@@ -81,6 +81,8 @@ class TierRequest:
     """When the latest reason for it arose, in seconds since the epoch; 0 if there is none."""
     months: frozenset[Month] = frozenset()
     """The months in which the state of anybody has changed."""
+    everything: bool = False
+    """Whether all months are concerned: once in each half day, for changes of consent and with time."""
     half_day: str = ""
     """The half day in which it was asked for last because time has passed."""
 
@@ -121,9 +123,11 @@ class Rounds:
         self, now: datetime, months: frozenset[Month], *, changed: bool, asked: int
     ) -> Rounds:
         """Return the rounds with a request to count tiers, if there is a reason: a change, or the time."""
-        if not changed and not months and self.tiers.half_day == half_day(now):
+        is_new = self.tiers.half_day != half_day(now)
+        if not (changed or months or is_new):
             return self
-        return replace(self, tiers=TierRequest(asked, self.tiers.months | months, half_day(now)))
+        tiers = TierRequest(asked, self.tiers.months | months, self.tiers.everything or is_new, half_day(now))
+        return replace(self, tiers=tiers)
 
     def with_tiers(self, seen: TierRequest) -> Rounds:
         """Return the rounds without a request that was met, unless there is a later reason."""
@@ -142,5 +146,5 @@ class Rounds:
         tiers = stored["tiers"]
         return cls(
             {Task(name): Round(**each) for name, each in stored["rounds"].items()},
-            TierRequest(tiers["asked"], frozenset(tiers["months"]), tiers["half_day"]),
+            TierRequest(tiers["asked"], frozenset(tiers["months"]), tiers["everything"], tiers["half_day"]),
         )

@@ -10,8 +10,7 @@ import structlog
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import Cost, measured_cost
 from shared.ledger.generations import Generations
-from shared.periods import day_text
-from shared.publishing.content_builds import ContentBuilds, kept_months
+from shared.publishing.content_builds import ContentBuilds
 from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.people_rounds import PeopleReport, PeopleRounds
 from shared.publishing.plan import DocumentKey
@@ -179,7 +178,11 @@ class ScheduledPublisher:
         """Count people by tier as far as the time allows; return the rounds as they are stored."""
         request = rounds.tiers
         tiers = await self._tiers.publish(
-            self._clock.now(), request.months, asked=request.asked, deadline=deadline
+            self._clock.now(),
+            request.months,
+            everything=request.everything,
+            asked=request.asked,
+            deadline=deadline,
         )
         report.published += tiers.published
         return (
@@ -200,7 +203,7 @@ class ScheduledPublisher:
         builds = await self._builds.run(lambda documents: self._publish(documents, report), deadline)
         report.built, report.waiting = builds.built, builds.waiting
         if builds.is_daily:
-            usage = await self._usage.write(kept_months(day_text(self._clock.now())))
+            usage = await self._usage.write(self._builds.open_months())
             report.usage, report.absent = usage.patched, usage.absent
             await self._builds.finish_day()
         return not builds.unfinished

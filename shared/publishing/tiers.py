@@ -28,15 +28,16 @@ from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.retries import retrying
 from shared.ledger.reader import Item, StateReader, position_after
 from shared.ledger.shards import ShardId, all_shards
-from shared.periods import day_text
+from shared.periods import day_text, monthly
 from shared.publishing.decide import Candidate, Stale, WriteWhen, decide, digest_of, stale_error
 from shared.publishing.existing import Address, ExistingDocuments
+from shared.publishing.readiness import ViewReadiness
 from shared.publishing.rounds import half_day
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter
 from shared.settings import Settings
-from shared.units import Day, Month, month_after, month_of, to_millis
+from shared.units import Month, month_after, month_of, to_millis
 from shared.views.base import Stamp
-from shared.views.engagement_summary import NAME, render_tiers
+from shared.views.engagement_summary import NAME, SOURCES, render_tiers
 
 PEOPLE_AT_ONCE = 20_000
 """People who are counted by one query, without storing how far it came."""
@@ -67,6 +68,7 @@ class _Walk:
     moment: int
     """The moment, in milliseconds since the epoch."""
     changed: Sequence[Month]
+    everything: bool
     left: Mapping[ShardId, str]
     """By shard that is not done, the lowest id of a person who is not counted."""
     counts: Mapping[str, Any]
@@ -78,9 +80,18 @@ class _Walk:
 
     def counted(self) -> TierCounts:
         """Return the counts so far."""
-        counts = _nobody(day_text(self.now), set(self.changed))
+        counts = self.nobody()
         counts.add_stored(self.counts)
         return counts
+
+    def nobody(self) -> TierCounts:
+        """Return the counts of nobody."""
+        return _nobody(self.now, set(self.changed), self.everything)
+
+    def serves(self, since: int, changed: Set[Month], everything: bool) -> bool:
+        """Return whether it counts the state of a time, for everything that is to be published."""
+        covers = self.everything or (not everything and changed <= set(self.changed))
+        return covers and self.moment >= since * 1000
 
     def with_piece(
         self, positions: Mapping[ShardId, tuple[str, str | None]], piece: Mapping[str, Any]
@@ -104,7 +115,9 @@ class _Walk:
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any]) -> Self:
-        return cls(stored["moment"], stored["changed"], stored["left"], stored["counts"])
+        return cls(
+            stored["moment"], stored["changed"], stored["everything"], stored["left"], stored["counts"]
+        )
 
 
 class TierPublisher:
@@ -117,6 +130,7 @@ class TierPublisher:
         progress: ContainerProxy,
         existing: ExistingDocuments,
         writer: ViewWriter,
+        readiness: ViewReadiness,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -124,14 +138,24 @@ class TierPublisher:
         self._progress = ControlDocument(progress, Scope.REFRESH, f"tiers-{settings.generation}")
         self._existing = existing
         self._writer = writer
+        self._readiness = readiness
         self._generation = settings.generation
         self._shards = all_shards(shards=settings.shards, generation=settings.generation)
         self._clock = clock
 
     async def publish(
-        self, now: datetime, changed: Set[Month], *, asked: int | None = None, deadline: float = inf
+        self,
+        now: datetime,
+        changed: Set[Month],
+        *,
+        everything: bool = False,
+        asked: int | None = None,
+        deadline: float = inf,
     ) -> TierReport:
         """Count everybody and publish. Concurrent and repeated runs are harmless: the latest count stays.
+
+        Months that the sources no longer held whole, or of which they did not hold the month before, are left
+        as they are.
 
         Parameters
         ----------
@@ -139,6 +163,8 @@ class TierPublisher:
             The moment as of which people are counted.
         changed
             The months in which the state of anybody has changed: see :func:`months_to_publish`.
+        everything
+            Whether to publish all months. A change of consent concerns every month of a person.
         asked
             The state of this time has to be counted, in seconds since the epoch: by default that of ``now``.
             A walk that began later, and covers the months, is continued; another one is replaced.
@@ -155,27 +181,25 @@ class TierPublisher:
         report = TierReport()
         stored = await self._progress.read()
         if stored is None:
-            counts = await self._count_at_once(now, changed, report)
+            counts = await self._count_at_once(_nobody(now, changed, everything), report)
             if counts is not None:
-                await self._publish_counts(now, changed, counts, report)
+                await self._publish_counts(now, changed, everything, counts, report)
                 return report
         since = int(now.timestamp()) if asked is None else asked
-        walk = await self._begin(now, changed, since)
+        walk = await self._begin(now, changed, everything, since)
         while walk is not None and walk.left:
             if self._clock.monotonic() >= deadline:
                 report.unfinished = True
                 return report
             walk = await self._count_piece(walk, report)
         if walk is not None:  # otherwise another instance has published it
-            await self._publish_counts(walk.now, set(walk.changed), walk.counted(), report)
+            await self._publish_counts(walk.now, set(walk.changed), walk.everything, walk.counted(), report)
             await self._update(lambda known: None if known == walk else known)
         return report
 
-    async def _count_at_once(
-        self, now: datetime, changed: Set[Month], report: TierReport
-    ) -> TierCounts | None:
+    async def _count_at_once(self, counts: TierCounts, report: TierReport) -> TierCounts | None:
         """Count everybody by one query; return None if there are too many people for it."""
-        counts, people = _nobody(day_text(now), changed), 0
+        people = 0
         async for row in self._reader.tiers_of_people(self._generation):
             people += 1
             if people > PEOPLE_AT_ONCE:
@@ -184,22 +208,22 @@ class TierPublisher:
         report.people = people
         return counts
 
-    async def _begin(self, now: datetime, changed: Set[Month], since: int) -> _Walk | None:
+    async def _begin(self, now: datetime, changed: Set[Month], everything: bool, since: int) -> _Walk | None:
         """Return the walk that is stored if it serves, otherwise begin one."""
-        moment = to_millis(now)
-        nobody = _nobody(day_text(now), changed).encode()
-        begun = _Walk(moment, sorted(changed), dict.fromkeys(self._shards, ""), nobody)
+        begun = _Walk(
+            to_millis(now),
+            sorted(changed),
+            everything,
+            dict.fromkeys(self._shards, ""),
+            _nobody(now, changed, everything).encode(),
+        )
         return await self._update(
-            lambda known: (
-                known
-                if known is not None and known.moment >= since * 1000 and changed <= set(known.changed)
-                else begun
-            )
+            lambda known: known if known and known.serves(since, changed, everything) else begun
         )
 
     async def _count_piece(self, walk: _Walk, report: TierReport) -> _Walk | None:
         """Count the next people; return the walk as it is stored, None if another instance has ended it."""
-        counts = _nobody(day_text(walk.now), set(walk.changed))
+        counts = walk.nobody()
         positions, room = dict[ShardId, tuple[str, str | None]](), PEOPLE_PER_PIECE
         left = list(walk.left.items())
         random.shuffle(left)  # so that instances begin with different ones
@@ -234,10 +258,12 @@ class TierPublisher:
         return _decode(await self._progress.update(apply))
 
     async def _publish_counts(
-        self, now: datetime, changed: Set[Month], counts: TierCounts, report: TierReport
+        self, now: datetime, changed: Set[Month], everything: bool, counts: TierCounts, report: TierReport
     ) -> None:
         today = day_text(now)
-        for month in months_to_publish(counts.months, changed, today):
+        for month in months_to_publish(counts.months, changed, today, everything=everything):
+            if not await self._readiness.may_publish(SOURCES, monthly(month_after(month, -1)).first):
+                continue
             key = TierKey.at(month, today)
             tick = half_day(now) if key.as_of == today else key.as_of
             stamp = Stamp(self._generation, to_millis(now), now, tick)
@@ -266,12 +292,11 @@ def _decode(stored: Mapping[str, Any] | None) -> _Walk | None:
     return None if stored is None or stored["walk"] is None else _Walk.decode(stored["walk"])
 
 
-def _nobody(today: Day, changed: Set[Month]) -> TierCounts:
+def _nobody(now: datetime, changed: Set[Month], everything: bool) -> TierCounts:
     """Return the counts of nobody, for all months that may be published."""
-    months = [month_after(min((month_after(month_of(today), -1), *changed)), -1)]
-    while months[-1] < max((month_of(today), *changed)):
-        months.append(month_after(months[-1], 1))
-    return TierCounts({month: TierKey.at(month, today) for month in months})
+    today = day_text(now)
+    first = month_after(min((month_after(month_of(today), -1), *changed)), -1)
+    return TierCounts(today, None if everything else first)
 
 
 def _add(counts: TierCounts, row: Item) -> None:

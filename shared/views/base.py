@@ -133,6 +133,9 @@ class View(Protocol):
     sources: frozenset[str]
     """Containers of the source documents that it is computed from. The one that keeps its documents for the
     shortest time decides which periods a generation may publish."""
+    facts: Mapping[str, int]
+    """The lowest :data:`~shared.facts.FACT_SCHEMA` whose facts have all that its figures need, by source. The
+    first one for sources that are left out."""
     periods: int
     """Number of consecutive periods that it is computed from: 2 if it compares with the period before."""
 
@@ -174,6 +177,7 @@ class ViewDefaults:
     """Defaults of a view of which all documents of a key are rendered each time."""
 
     sources: frozenset[str]
+    facts: Mapping[str, int] = {}
     periods = 1
     skip_unchanged = False
 

@@ -51,13 +51,17 @@ class DailyMetrics(ClocklessView):
         return ((key,),)
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
-        document = _document(key, states.of(day.NAME, key), states.figures, stamp)
-        return [Rendered(document["id"], key, document)]
+        """Return the document of the day. A day on which nothing happened has none."""
+        state, document_id = states.of(day.NAME, key), f"{NAME}_{key.replace('-', '')}"
+        body = _document(document_id, key, state, states.figures, stamp) if state else None
+        return [Rendered(document_id, key, body)]
 
 
-def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> dict[str, Any]:
+def _document(
+    document_id: str, key: str, state: Tally, built: Figures | None, stamp: Stamp
+) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "id": f"daily_metrics_{key.replace('-', '')}",
+        "id": document_id,
         "partition_key": key,
         "date": key,
         "document_type": NAME,

@@ -10,12 +10,15 @@ from shared.aggregates.tier_counts import TierKey
 from shared.containers import container
 from shared.periods import monthly
 from shared.scores import growth_rate
-from shared.units import MICROS
+from shared.units import MICROS, Month
 from shared.views.base import Rendered, Stamp, stamp_fields
 from shared.views.content import trend_word
 from shared.views.fields import not_measured
 
 NAME = "engagement_summary"
+
+SOURCES = frozenset({"user_interactions", "user_sessions"})
+"""Containers of the source documents that it is computed from."""
 
 PATTERNS = 3
 """Number of personas, of times of day and of categories in a document: the favourites of most people."""
@@ -28,7 +31,7 @@ RETENTION = 0.75
 
 
 def render_tiers(key: TierKey, own: Tally, earlier: Tally, stamp: Stamp) -> list[Rendered]:
-    """Return the documents of all tiers of a month.
+    """Return the documents of all tiers of a month. A month without activity has none before it begins.
 
     Parameters
     ----------
@@ -36,14 +39,21 @@ def render_tiers(key: TierKey, own: Tally, earlier: Tally, stamp: Stamp) -> list
         The people of the month and of the month before, by tier: see :class:`TierCounts`.
     """
     users = {tier: own.part(tier).total("users") for tier in TIERS}
+    everybody = sum(users.values())
+    exists = everybody > users[CHURNED] or key.as_of >= monthly(key.month).first
     return [
         Rendered(
-            f"{NAME}_{tier}_{key.month}",
+            document_id(tier, key.month),
             tier,
-            _document(key, tier, own.part(tier), earlier.part(tier), sum(users.values()), stamp),
+            _document(key, tier, own.part(tier), earlier.part(tier), everybody, stamp) if exists else None,
         )
         for tier in TIERS
     ]
+
+
+def document_id(tier: str, month: Month) -> str:
+    """Return the specification's id, ``engagement_summary_power_user_202508``."""
+    return f"{NAME}_{tier}_{month}"
 
 
 def _document(
@@ -52,7 +62,7 @@ def _document(
     users = state.total("users")
     criteria = CRITERIA.get(tier)
     return {
-        "id": f"{NAME}_{tier}_{key.month}",
+        "id": document_id(tier, key.month),
         "partition_key": tier,
         "engagement_tier": tier,
         "document_type": NAME,

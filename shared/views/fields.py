@@ -12,10 +12,10 @@ _STATE = {
     "calculated_at": "UTC time at which the state behind the document was last written",
     "calculation_version": "version of the formulas; changes when one of them does",
     "state.generation": "generation of the state in view_state",
-    "state.revision": "sum of the revisions of the merged partials; a lower one never overwrites a higher one",
-    "state.tick": "day, or half day, as of which what depends on the clock was calculated; empty if nothing does",
+    "state.revision": "sum of the revisions of the merged partials and of the contents; a lower one never overwrites a higher one",
+    "state.tick": "day, half day or hour as of which what depends on the clock was calculated; empty if nothing does",
     "state.content": "hash of what the document says, apart from when it was calculated",
-    "state.digest": "hash of the revisions of all shards: the same only for the same state",
+    "state.digest": "hash of the revisions of all shards and contents: the same only for the same state",
     "_ttl": "seconds, for information; the container's default TTL is what expires documents",
 }
 
@@ -114,7 +114,8 @@ USER_ANALYTICS = {
     "period_start": "first second of the period, UTC",
     "period_end": "last second of the period, UTC",
     "data_freshness": "UTC time at which the state behind the document was last written",
-    "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it. churned: no interaction in the 30 days up to state.tick",
+    "user_profile.user_tier": "tier of the latest month of the period in which the person was here: new in the first month they ever were, else the highest they reach (engagement_summary); as of their last day of it. churned: no interaction in the 30 days up to state.tick. As of the same day it is the "
+    "tier in which engagement_summary counts the person",
     "user_profile.engagement_score": "score engagement, of the days of the period that have passed, a day with an interaction included; inactivity counts to state.tick",
     "user_profile.expertise_level": "third of content_depth_score as published: beginner, intermediate, advanced",
     "user_profile.primary_interests": "the five most frequent query_category, most frequent first",
@@ -164,7 +165,7 @@ ENGAGEMENT_SUMMARY = {
     "engagement_tier": "new: the first month in which a person was here. power_user, engaged, casual: the highest "
     "whose criteria the month meets. churned: no interaction for 30 days as of state.tick, whichever month the last "
     "one was in; these people are in no other tier, and their figures are those of the month in which they were "
-    "here last. Users who refuse analytics_consent are in none",
+    "here last. Users who refuse analytics_consent are in none, from the next count on",
     "document_type": "always engagement_summary",
     "tier_criteria.min_sessions_monthly": "sessions of the month; null for new and churned",
     "tier_criteria.min_engagement_score": "engagement score of the whole month as of the person's last day in it",
@@ -195,6 +196,9 @@ ENGAGEMENT_SUMMARY = {
     "data_freshness": "hourly: how often the documents are computed",
     "sample_size": "as user_count",
     **_STATE,
+    "calculated_at": "UTC time at which the people were counted",
+    "state.revision": "the same in milliseconds since 1970; a lower one never overwrites a higher one",
+    "state.digest": "hash of the month and the revision",
 }
 
 CONTENT_POPULARITY = {

@@ -10,9 +10,21 @@ from typing import Any, TypedDict
 
 from shared.aggregates import person, person_month
 from shared.aggregates.base import PartialKey
-from shared.aggregates.engagement_tiers import CHURNED, CHURNED_AFTER_DAYS, tier_in
-from shared.aggregates.person_month import by_day, daytime, depth_of, month_key, split_key
-from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.engagement_tiers import (
+    CHURNED,
+    CHURNED_AFTER_DAYS,
+    first_month,
+    month_scores,
+    tier_of,
+)
+from shared.aggregates.person_month import (
+    by_day,
+    daytime,
+    depth_of,
+    month_key,
+    split_key,
+    summary_of,
+)
 from shared.aggregates.tally import Tally, merged, ratio, top
 from shared.containers import container
 from shared.periods import Kind, Period, day_start, day_text, parse_period, period_of
@@ -142,7 +154,7 @@ class UserAnalytics(ViewDefaults):
         whole = parse_period(label)
         owner, record = states.of(person.NAME, user_id), states.record_of(user_id)
         months = {month: states.of(person_month.NAME, month_key(month, user_id)) for month in whole.months()}
-        tier = _tier(whole.months(), owner, record)
+        tier = _tier(months, first_month(owner, record))
         periods = [period_of("daily", day) for day in whole.days()] if self.kind == "daily" else [whole]
         parts = _parts(months)
         rendered = []
@@ -219,10 +231,15 @@ def _profile(state: Tally, tier: str | None, score: float | None) -> dict[str, A
     }
 
 
-def _tier(months: Iterable[Month], owner: Tally, record: PersonRecord) -> str | None:
+def _tier(months: Mapping[Month, Tally], first: Month | None) -> str | None:
     """Return the tier of the latest of some months in which the person was active."""
-    tiers = (tier_in(month, owner, record) for month in reversed(list(months)))
-    return next((tier for tier in tiers if tier is not None), None)
+    for month, state in reversed(list(months.items())):
+        summary = summary_of(state)
+        if summary is not None:
+            days = (day.total("interactions") for day in state.parts().values())
+            scores = month_scores(month, [interactions for interactions in days if interactions], summary)
+            return tier_of(scores, is_first_month=month == first)
+    return None
 
 
 class _Activity(TypedDict):

@@ -9,13 +9,6 @@ from unittest.mock import patch
 import pytest
 
 from shared.settings import current_settings
-from tests.moved_clock import moved_clock
-
-
-@pytest.fixture(scope="package", autouse=True)
-def time_of_the_documents() -> Iterator[None]:
-    with moved_clock():
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -299,5 +299,5 @@ def wrong_settings(server: ServerProcess) -> list[tuple[dict[str, str], str, str
 @asynccontextmanager
 async def client_of(fleet: RunningFleet) -> AsyncIterator[Fleet]:
     """Open the fleet in this process, as a function or a command does."""
-    async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as opened:
+    async with connected_fleet(Settings(**fleet.stack.settings)) as opened:
         yield opened

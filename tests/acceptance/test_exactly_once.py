@@ -95,6 +95,6 @@ async def write_history(fleet: RunningFleet, documents: list[Document]) -> None:
 
 async def assert_nothing_is_left_to_repair(fleet: RunningFleet) -> None:
     """A killed host loses nothing, so the auditor finds everything counted and published."""
-    async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as audit:
+    async with connected_fleet(Settings(**fleet.stack.settings)) as audit:
         reports = await audit.auditor.audit_all(delay_seconds=0)
     assert {report.feed: report.repaired for report in reports} == dict.fromkeys([*SOURCES, "view_state"], 0)

@@ -41,7 +41,7 @@ async def test_the_auditor_repairs_what_the_platform_lost(
             before = await counted(fleet)
             with pytest.raises(AssertionError, match="differences"):
                 await fleet.assert_views_are_right()
-            async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as repair:
+            async with connected_fleet(Settings(**fleet.stack.settings)) as repair:
                 first = await repair.auditor.audit_all(delay_seconds=0)
                 await fleet.drain()
                 second = await repair.auditor.audit_all(delay_seconds=0)

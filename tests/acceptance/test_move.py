@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.acceptance.fleet import RunningFleet, extra_host, running_fleet
 from tests.data import release_1
-from tests.differences import differences
+from tests.differences import Near, differences
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day, expected_days
 from tests.independent.incidents import expected_incidents
@@ -36,6 +37,8 @@ DAYS_KEPT = {
     "incidents_by_content": 365,
 }
 """Containers of views, with the days that the shortest-lived of their sources is kept."""
+
+SOURCES = ("user_interactions", "user_sessions", "abuse_incidents", "users")
 
 KEYS = {"daily_metrics": ("date",), "user_analytics": ("user_id", "id")}
 
@@ -91,8 +94,10 @@ async def test_an_installation_moves_from_the_first_layout(
 
 async def assert_moved(fleet: RunningFleet, before: Views, after: Views) -> None:
     """See that earlier periods are as they were, and all others as computed from the whole history."""
-    sources = good(await whole_history(fleet))
-    expected = expected_views(sources, after)
+    held = {name: await fleet.all_of(name) for name in SOURCES}
+    history = {name: found + release_1.expired().get(name, []) for name, found in held.items()}
+    sources = good(history)
+    expected = expected_views(sources, good(held), after)
     found: list[str] = []
     whole = earlier = 0
     for container in DAYS_KEPT:
@@ -140,32 +145,48 @@ async def assert_it_works_on(fleet: RunningFleet, after: Views) -> None:
 # --- what the documents give --------------------------------------------------------------------------------
 
 
-async def whole_history(fleet: RunningFleet) -> dict[str, list[Document]]:
-    """Return the sources' documents as they stand, and those that had expired before the move."""
-    names = ("user_interactions", "user_sessions", "abuse_incidents", "users")
-    return {name: await fleet.all_of(name) + release_1.expired().get(name, []) for name in names}
-
-
-def expected_views(sources: Sources, after: Views) -> Views:
-    """Compute all documents, as of the times of those that are published."""
+def expected_views(sources: Sources, held: Sources, after: Views) -> Views:
+    """Compute all documents from the whole history, as of the times of those that are published."""
     ticks = {
-        container: {key: date.fromisoformat(d["state"]["tick"][:10]) for key, d in after[container].items()}
-        for container in ("user_analytics", "engagement_summary")
+        container: {" ".join(key): document["state"]["tick"] for key, document in documents.items()}
+        for container, documents in after.items()
     }
-    people = {f"{user} {id_}": tick for (user, id_), tick in ticks["user_analytics"].items()}
-    tiers = {f"engagement_summary {key[0][-6:]}": tick for key, tick in ticks["engagement_summary"].items()}
-    today = release_1.AS_OF.date()
-    days = expected_days(sources)
+    people = {key: date.fromisoformat(tick) for key, tick in ticks["user_analytics"].items()}
+    tiers = {
+        f"engagement_summary {key[-6:]}": date.fromisoformat(tick[:10])
+        for key, tick in ticks["engagement_summary"].items()
+    }
+    written = {
+        key[0]: datetime.fromisoformat(document["calculated_at"]).date()
+        for key, document in after["incidents_by_content"].items()
+    }
+    days = {day: expected_day(day, sources) for (day,) in after["daily_metrics"]}
     kinds = ("daily", "weekly", "monthly", "quarterly")
     by_id: dict[str, Mapping[str, Document]] = {
-        "daily_metrics": days | {key[0]: expected_day(key[0], sources) for key in after["daily_metrics"]},
-        "engagement_summary": expected_tiers(sources, tiers, today),
-        "content_popularity": expected_popularity(sources),
-        "content_analytics": expected_texts(sources),
-        "incidents_by_content": expected_incidents(sources),
+        "daily_metrics": days | expected_days(sources),
+        "engagement_summary": expected_summaries(sources, held, tiers),
+        "content_popularity": expected_popularity(sources, ticks["content_popularity"]),
+        "content_analytics": expected_texts(sources, ticks["content_analytics"]),
+        "incidents_by_content": expected_incidents(sources, written),
     }
     return {name: {(key,): d for key, d in found.items()} for name, found in by_id.items()} | {
         "user_analytics": dict(expected_people(sources, kinds, people))
+    }
+
+
+def expected_summaries(sources: Sources, held: Sources, ticks: dict[str, date]) -> dict[str, Document]:
+    """Compute tiers. People churned long ago: what is said of them is said of what the sources still held."""
+    today = release_1.AS_OF.date()
+    found = expected_tiers(sources, ticks, today)
+    churned = {id_: d for id_, d in expected_tiers(held, ticks, today).items() if "_churned_" in id_}
+    found |= {id_: churned[id_] for id_ in found.keys() & churned.keys()}
+    people = Counter[str]()
+    for id_, document in found.items():
+        people[id_[-6:]] += document["user_count"]
+    return {
+        id_: document
+        | {"percentage_of_total": Near(document["user_count"] / (people[id_[-6:]] or 1), 0.0001)}
+        for id_, document in found.items()
     }
 
 

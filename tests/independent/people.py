@@ -326,7 +326,8 @@ def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dic
     """Build ``engagement_summary`` of every month that has one, by id.
 
     A month from which everybody was moved away is published as one without people; the month after one with
-    people is published once it has begun.
+    people is published once it has begun. A month is compared with the one before as of its end; where a
+    writer's clock is ahead, the one before may not be over, and is as of today.
     """
     agreed = [d for d in sources.interactions if d["user_id"] not in sources.refused]
     months = {at(d).date().replace(day=1) for d in agreed}
@@ -337,7 +338,7 @@ def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dic
         label, _, last = period_of("monthly", month)
         as_of = min(ticks.get(f"engagement_summary {label}", last), last)
         now = TierMonth(month, sources, as_of)
-        before = TierMonth(month_before(month), sources, month - timedelta(days=1))
+        before = TierMonth(month_before(month), sources, min(month - timedelta(days=1), max(today, as_of)))
         passed = (max(as_of, month) - month).days + 1
         for name in TIERS:
             document = expected_tier(name, label, now, before)

@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Any
 
 from bench.freshness import peak_rss
-from local.admin import run_timer
-from local.processes import ROOT, StackError
+from local.admin import TimerFailedError, run_timer
+from local.processes import ROOT
 from local.stack import Stack
 from local.summary import read_charges
 from tests.scale.charges import news
@@ -32,6 +32,8 @@ class DueWork:
     """Seconds of each ``ops views refresh`` after them."""
     refresh_peak_bytes: int = 0
     """Largest resident memory of these commands."""
+    failures: list[str] = field(default_factory=list)
+    """Timers and commands that failed, each with why."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
@@ -40,6 +42,7 @@ class DueWork:
             "settled": self.settled,
             "refresh_seconds": [round(seconds, 1) for seconds in self.refreshes],
             "refresh_peak_bytes": self.refresh_peak_bytes,
+            "failures": self.failures,
         }
 
 
@@ -50,26 +53,23 @@ class DueRunner:
         self._stack = stack
         self._timers = timers
 
-    async def run_round(self, number: int) -> None:
+    async def run_round(self, work: DueWork) -> None:
         """Run each timer once, one after the other, on the hosts in turn.
 
         Raises
         ------
         StackError
-            A host refuses, or a timer fails.
+            A host refuses.
         """
         hosts = len(self._stack.hosts)
         for position, timer in enumerate(self._timers):
-            await run_timer(self._stack, timer, host=(position + number) % hosts)
+            try:
+                await run_timer(self._stack, timer, host=(position + work.rounds) % hosts)
+            except TimerFailedError as error:
+                work.failures.append(str(error))
 
     async def refresh(self, work: DueWork) -> None:
-        """Run ``ops views refresh`` as a process of its own.
-
-        Raises
-        ------
-        StackError
-            It fails.
-        """
+        """Run ``ops views refresh`` as a process of its own."""
         started = monotonic()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -89,7 +89,9 @@ class DueRunner:
                 await process.wait()
         work.refreshes.append(monotonic() - started)
         if process.returncode != 0:
-            raise StackError(f"ops views refresh ended with {process.returncode}: {errors.decode()[-500:]}")
+            work.failures.append(
+                f"ops views refresh ended with {process.returncode}: {errors.decode()[-500:]}"
+            )
 
     async def written(self) -> Counter[str]:
         """Return how many writes with news the fleet has made so far, by container."""

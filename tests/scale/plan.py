@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from local.seed.traffic import TrafficPlan
+from shared.clock import SYSTEM_CLOCK
 
 MEGABYTE = 1_000_000
 KIBIBYTE = 1024
@@ -42,7 +43,7 @@ class ScalePlan:
 
         It is recent, because state of a period that the sources no longer keep is not counted.
         """
-        last = (today or datetime.now(UTC).date()) - timedelta(days=1)
+        last = (today or SYSTEM_CLOCK.now().date()) - timedelta(days=1)
         total = self.interactions * self.days
         return TrafficPlan(self.people, total, self.days, self.seed, last, malformed_share=0.0)
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.seed.writer import SeedSummary
+from shared.containers import POISON_MESSAGES
 from tests.scale.charges import Account, units_by
 from tests.scale.due import DueWork
 from tests.scale.figures import Comparison, shortened
@@ -25,7 +26,6 @@ from tests.scale.plan import (
 )
 from tests.scale.sizes import Sizes
 
-POISON = "poison_messages"
 FOLDED = ("user_interactions", "user_sessions", "abuse_incidents", "users")
 TIMED = ("write", "drain", "timers", "ops views refresh")
 """Stages from the first write until everything is published."""
@@ -96,7 +96,8 @@ class ScaleReport:
         seconds = sum(self.stages.get(name, 0.0) for name in TIMED)
         yield Check(limit, self.late is None, self.late or f"{seconds:.0f} s")
         rounds = f"{self.due.rounds} rounds, {len(self.due.refreshes)} refreshes"
-        yield Check("the timers have nothing left to do", self.due.settled, rounds)
+        done = self.due.settled and not self.due.failures
+        yield Check("the timers have nothing left to do", done, "\n".join([rounds, *self.due.failures]))
 
     def _checks_of_limits(self) -> Iterable[Check]:
         for name, peak in self.hosts.items():
@@ -121,8 +122,8 @@ class ScaleReport:
         yield Check(limit, 0 < size <= MOST_DOCUMENT_BYTES, found)
 
     def _checks_of_figures(self) -> Iterable[Check]:
-        poison = self.sizes.get(POISON, Sizes()).documents
-        yield Check("nothing is in poison", POISON in self.sizes and not poison, f"{poison:,} rows")
+        poison = self.sizes.get(POISON_MESSAGES, Sizes()).documents
+        yield Check("nothing is in poison", POISON_MESSAGES in self.sizes and not poison, f"{poison:,} rows")
         what, compared = "every figure equals the independent computation", self.comparison
         if compared is None:
             yield Check(what, False, "not compared")

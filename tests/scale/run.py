@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -105,14 +105,17 @@ class _Run:
     async def run(self) -> Documents:
         """Process, measure and read; return the documents that are to be compared."""
         report = self._report
+        telling = asyncio.create_task(self._tell_lag())
         try:
-            async with asyncio.timeout(self._left()), asyncio.TaskGroup() as group:
-                telling = group.create_task(self._tell_lag())
+            async with asyncio.timeout(self._left()):
                 await self._process()
-                telling.cancel()
-        except* TimeoutError:
+        except TimeoutError:
             report.late = f"not everything was published within {self._plan.timeout:g} s"
             self._tell(report.late)
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
         self._measure_hosts()  # before the whole database is read
         report.charges = await read_charges(self._stack.cosmos["endpoint"], self._stack.connection)
         with self._stage("read"):
@@ -149,7 +152,7 @@ class _Run:
         before = await runner.written()
         while work.rounds < MOST_ROUNDS and not work.settled:
             work.rounds += 1
-            await runner.run_round(work.rounds)
+            await runner.run_round(work)
             await self._drain()
             after = await runner.written()
             self._tell(f"timers, round {work.rounds}: wrote {in_words(after - before)}")

@@ -110,7 +110,7 @@ def poison_discrepancies(
 
 async def check_audit(fleet: RunningFleet) -> Check:
     """Let the auditor go over everything: there must be nothing to repair."""
-    async with connected_fleet(Settings(CosmosDb=fleet.stack.settings["CosmosDb"])) as audit:
+    async with connected_fleet(Settings(**fleet.stack.settings)) as audit:
         reports = await audit.auditor.audit_all(delay_seconds=0)
     wrong = [f"{report.feed}: {report.repaired} repaired" for report in reports if report.repaired]
     wrong += [f"{report.feed}: not looked through in time" for report in reports if not report.caught_up]

@@ -151,7 +151,7 @@ def test_every_wrong_field_of_the_other_views_shows() -> None:
     sources = Sources(asked, incidents=[incident])
     of_views = (
         expected_tiers(sources, {}, date.max), expected_popularity(sources, {}), expected_texts(sources, {}),
-        expected_incidents(sources),
+        expected_incidents(sources, {}),
     )  # fmt: skip
     for documents in of_views:
         assert documents
@@ -210,6 +210,8 @@ def test_a_document_more_or_less_shows(documents: list[Document]) -> None:
     with pytest.raises(AssertionError, match="is not published"):
         assert_views_equal(daily[1:], users, documents)
     with pytest.raises(AssertionError, match="no such field"):
+        assert_views_equal([{"date": DAY}], [], BY_HAND)
+    with pytest.raises(AssertionError, match="is published, and should not be"):
         assert_views_equal([{"date": DAY}], [], [])
 
 

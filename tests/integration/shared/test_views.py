@@ -33,7 +33,9 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
     vectors = fleet.database.get_container_client("personality_vectors")
     texts = {"गीता": "कृष्ण", "論語": "孔子"}
     for number, (text, persona) in enumerate(texts.items()):
-        await vectors.create_item({"id": f"{persona}_{text}_१", "partition_key": f"{persona}::{text}"})
+        partition = f"{persona}::{text}"
+        said = {"personality_id": persona, "source": text, "chapter": "१"}
+        await vectors.create_item({"id": f"{persona}_{text}_१", "partition_key": partition, **said})
         await feed.write(
             interaction(
                 id=f"interaction_{number}", user_id=f"{persona}@例え", timestamp=at,
@@ -142,7 +144,7 @@ async def test_operators_list_refresh_and_rebuild(
     assert rows["daily_metrics"] == {
         "view": "daily_metrics", "container": "daily_metrics", "published": "live", "complete": True
     }  # fmt: skip
-    assert rows["content_analytics"]["published"] == "hourly"
+    assert rows["content_analytics"]["published"] == "daily"
     assert (await ops("refresh"))["views"]["published"] > 3
     rebuilt = await ops("rebuild", "daily_metrics")
     assert (rebuilt["views"], rebuilt["corrected"], rebuilt["published"]) == (["daily_metrics"], 0, 1)

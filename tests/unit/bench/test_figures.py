@@ -42,6 +42,7 @@ STACK = StackFigures(
 
 IDLE = IdleFigures(
     changes=5_200,
+    silence=660.0,
     timers=[
         TimerRun("hourly", "0 2 * * * *", 24.0, after_traffic=500.0, idle=10.0),
         TimerRun("often", "0 */5 * * * *", 288.0, after_traffic=5.0, idle=1.0),

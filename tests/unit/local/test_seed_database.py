@@ -21,7 +21,6 @@ from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
 from shared.documents.users import parse_user
 from shared.facts import Passage
-from shared.publishing.passage_usage import PassageGroup, document_id
 
 Document = dict
 
@@ -288,8 +287,7 @@ def test_exactly_the_passages_that_are_cited_are_there_before_they_are(traffic: 
             stored.add(write.document["id"])
         if write.container == "user_interactions":
             for passage in cited_in(write.document):
-                group = PassageGroup(passage.persona, passage.source)
-                name = document_id(group, Passage(*passage[1:]))
+                name = f"{passage.persona}_{Passage(*passage[1:]).content_id}"
                 assert name in stored
                 cited.add(name)
     assert stored == cited

@@ -211,6 +211,7 @@ def test_limits_that_are_just_kept_hold() -> None:
     [
         (lambda r: setattr(r, "late", "not everything was published within 900 s"), "within 900 s"),
         (lambda r: setattr(r.due, "settled", False), "nothing left to do"),
+        (lambda r: r.due.failures.append("refresh_views failed on host-1"), "nothing left to do"),
         (lambda r: r.hosts.update({"host-2": MOST_HOST_BYTES}), "host-2 stays below 350 MB"),
         (lambda r: r.hosts.update({"host-2": None}), "host-2 stays below 350 MB"),
         (lambda r: r.due.refreshes.append(60.1), "no invocation takes more than 60 s"),

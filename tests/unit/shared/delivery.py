@@ -142,6 +142,6 @@ async def survive(
         try:
             await instance.ingest(batch, source)
         except Killed:
-            instance = Instance(container, instance.live)
+            instance = Instance(container, instance.live, accounts=instance.accounts)
         else:
             return

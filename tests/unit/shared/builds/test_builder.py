@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from shared.builds import builder as builder_module
 from shared.builds import content as content_module
 from shared.builds import graph
 from shared.builds.builder import ContentBuilder, Outcome
-from shared.builds.content import Content, Kind, merged
+from shared.builds.content import Content, Figures, Kind, merged
 from shared.builds.store import DERIVED
 from shared.units import Day, Month
 from tests.fakes import FakeContainer
@@ -71,6 +72,12 @@ def test_a_day_equals_what_is_counted_at_once(written: list[Document], slice_sha
 
     with pytest.MonkeyPatch.context() as patch:
         asyncio.run(run(patch))
+
+
+def test_months_are_built_until_their_state_is_about_to_end() -> None:
+    months = builder(World()).open_months()
+    assert (months[0], months[1], months[-1]) == ("202510", "202509", "202408")
+    assert [month for month in months if builder(World()).is_closed(month)] == []
 
 
 async def test_a_period_without_anything_has_no_content() -> None:
@@ -206,6 +213,23 @@ async def test_a_replica_that_lags_never_replaces_what_is_newer(late: Callable[[
     assert await builder(world, lagging).build_day(MONDAY) is not Outcome.BUILT
     assert await builder(world).store.find(MONDAY) == manifest
     assert await content_of(world, MONDAY) == expected
+
+
+async def test_what_one_person_makes_up_in_a_day_is_built_and_does_not_grow_the_partial_of_the_day() -> None:
+    world, names = World(), 50
+    for number in range(20):
+        cited = [
+            {"source": "gita", "chapter": f"{number}-{n}", "verse": f"{n}" * 60, "relevance_score": 0.5}
+            for n in range(names)
+        ]
+        await world.ingest(
+            interaction(number, "2025-09-01T10:00:00Z", "heavy", foundational_texts_used=cited)
+        )
+    await builder(world).build_day(MONDAY)
+    assert (await content_of(world, MONDAY)).figures() == Figures(20, 200, 200)
+    (partial,) = (i for i in world.state.items.values() if i["id"] == f"partial|day|{MONDAY}")
+    assert partial["state"]["sums"]["citations"] == 20 * names
+    assert len(json.dumps(partial)) < 3_000
 
 
 async def test_of_builds_at_once_one_writes() -> None:

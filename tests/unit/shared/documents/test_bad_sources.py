@@ -108,7 +108,8 @@ async def test_nobody_agrees_in_an_account_that_cannot_be_read(
     assert world.documents("user_analytics") == {}
     await world.ingest(account | CONSENT, source=USERS)
     await world.publish()
-    assert world.documents("user_analytics").keys() == {"user_analytics_ann_202509"}
+    periods = ("202509", "20250901", "2025W36", "2025Q3")
+    assert world.documents("user_analytics").keys() == {f"user_analytics_ann_{each}" for each in periods}
 
 
 @pytest.mark.parametrize("version", [{}, {"profile_version": "1.0"}])

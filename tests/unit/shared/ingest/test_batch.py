@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import structlog.testing
 from azure.core.exceptions import ServiceResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from shared.aggregates.person_record import PersonRecord
 from shared.errors import ConflictError, TooLargeError
 from shared.ingest.batch import MASS_FAILURE_MINIMUM, Ingest
 from shared.ledger.apply import FoldResult, ShardWriter
@@ -20,6 +21,7 @@ from shared.ledger.store import ShardStore
 from shared.poison.store import PoisonStore
 from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 
 
@@ -42,11 +44,23 @@ class Prices:
         return PriceTable(list_prices())
 
 
+CLOCK = FakeClock(lambda: 1_754_400_000)
+"""2025-08-05T13:20:00Z"""
+
+
+async def no_records(_: Collection[str]) -> dict[str, PersonRecord]:
+    return {}
+
+
 class FailingWriter(ShardWriter):
     """Folds into a fake, and fails for the people it is told to."""
 
     def __init__(self, container: FakeContainer, fails_for: set[str], error: Exception) -> None:
-        super().__init__(ShardStore(container, cache_bytes=1_000_000))  # type: ignore[arg-type]
+        super().__init__(
+            ShardStore(container, cache_bytes=1_000_000),  # type: ignore[arg-type]
+            no_records,
+            clock=CLOCK,
+        )
         self.fails_for = fails_for
         self.error = error
 
@@ -62,7 +76,11 @@ class FailingInTurn(ShardWriter):
     """Raises the given errors, one in each call, and then folds into a fake."""
 
     def __init__(self, container: FakeContainer, *errors: Exception) -> None:
-        super().__init__(ShardStore(container, cache_bytes=1_000_000))  # type: ignore[arg-type]
+        super().__init__(
+            ShardStore(container, cache_bytes=1_000_000),  # type: ignore[arg-type]
+            no_records,
+            clock=CLOCK,
+        )
         self.errors = list(errors)
 
     async def apply(
@@ -102,13 +120,14 @@ class Database:
         writer: ShardWriter | None = None,
         prices: Prices | None = None,
         backoff: float = 0.0,
+        shards: int = 4,
     ) -> Ingest:
         return Ingest(
             database=self,  # type: ignore[arg-type]
             writer=writer or FailingWriter(self.containers["view_state"], fails_for, error),
             prices=prices or Prices(),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
-            settings=Settings(document_backoff_seconds=backoff, shards=4),
+            settings=Settings(document_backoff_seconds=backoff, shards=shards),
         )
 
 

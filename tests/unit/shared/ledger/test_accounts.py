@@ -14,7 +14,7 @@ from shared.ledger import accounts
 from shared.ledger.accounts import FURTHER_ACCOUNTS, new_record, unreadable_account
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.fold import DocumentsById, RecordsOf
+from shared.ledger.needs import DocumentsById, RecordsOf
 from shared.ledger.sizes import MAX_BATCH_BYTES
 from shared.units import Day, Millis
 from tests.unit.shared.aggregates.fact_strategies import millis

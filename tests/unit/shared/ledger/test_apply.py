@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pytest
+import structlog.testing
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
 from shared.errors import ConflictError, TooLargeError
-from shared.facts import USER_INTERACTIONS, InteractionFact
+from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, Citation, IncidentFact, InteractionFact
+from shared.ledger import fold
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
 from shared.ledger.needs import DocumentsById
+from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
-from shared.ledger.state import Loaded, Write
+from shared.ledger.state import Loaded, StateDocument, Write
 from shared.ledger.store import ShardStore
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
@@ -252,3 +256,71 @@ async def test_a_commit_whose_answer_was_lost_is_not_counted_twice() -> None:
     assert container.items[SHARD, "partial|person|ana"]["state"] == {
         "parts": {"202508": {"counts": {"days": {"05": 1}}}}
     }
+
+
+def answer(number: int, text: str) -> Change:
+    citations = (Citation(text, "2", "47", None),)
+    fact = InteractionFact(user_id="ana", at=millis("2025-08-05T10:15:00"), citations=citations)
+    return change(fact, "interaction_1", number)
+
+
+def incident(number: int) -> Change:
+    fact = IncidentFact(user_id="ana", at=millis("2025-08-06T09:00:00"), interaction="1")
+    return change(fact, f"a{number}", 2)
+
+
+def incidents_by_text(container: FakeContainer) -> dict[str, int]:
+    return {
+        item["key"].partition("|")[2]: item["state"]["sums"]["incidents"]
+        for item in container.items.values()
+        if item.get("aggregate") == "incident_month" and "sums" in item["state"]
+    }
+
+
+async def test_all_incidents_of_an_answer_follow_it_to_another_text() -> None:
+    container = FakeContainer()
+    await writer_on(container).apply(SHARD, USER_INTERACTIONS, [answer(1, "gita")])
+    await writer_on(container).apply(SHARD, ABUSE_INCIDENTS, [incident(number) for number in range(11)])
+    container.requests.clear()
+    result = await writer_on(container).apply(SHARD, USER_INTERACTIONS, [answer(2, "udana")])
+    assert incidents_by_text(container) == {"udana": 11}
+    assert (result.verdicts, result.commits) == ({Verdict.REPLACED: 1}, 3)
+    assert container.requests.count("batch") == 3
+
+
+@pytest.mark.parametrize(("room_for", "moved"), [(0, 0), (2, 2), (3, 3)])
+async def test_incidents_stay_where_the_month_of_the_new_text_has_no_room_and_the_answer_is_counted(
+    monkeypatch: pytest.MonkeyPatch, room_for: int, moved: int
+) -> None:
+    container = FakeContainer()
+    await writer_on(container).apply(SHARD, USER_INTERACTIONS, [answer(1, "gita")])
+    await writer_on(container).apply(SHARD, ABUSE_INCIDENTS, [incident(number) for number in range(6)])
+
+    def outgrown(documents: Iterable[StateDocument], _: object) -> list[PartialKey]:
+        return [
+            document.target
+            for document in documents
+            if isinstance(document, Partial)
+            and document.target.key == "202508|udana"
+            and document.state.total("incidents") > room_for
+        ]
+
+    monkeypatch.setattr(fold, "outgrown_states", outgrown)
+    with structlog.testing.capture_logs() as logged:
+        result = await writer_on(container).apply(SHARD, USER_INTERACTIONS, [answer(2, "udana")])
+    assert result.verdicts == {Verdict.REPLACED: 1}
+    assert incidents_by_text(container) == {
+        text: number for text, number in (("gita", 6 - moved), ("udana", moved)) if number
+    }
+    assert [entry["event"] for entry in logged] == ["incidents_not_moved"]
+
+
+async def test_a_single_change_that_needs_too_much_by_itself_is_an_error_whatever_follows_it() -> None:
+    store = ScriptedStore()
+    await apply(store, answer(1, "gita"))
+    await ShardWriter(store, no_records, clock=CLOCK).apply(  # type: ignore[arg-type]
+        SHARD, ABUSE_INCIDENTS, [incident(number) for number in range(6)]
+    )
+    store._too_large = ["ana"]
+    with pytest.raises(TooLargeError):
+        await apply(store, answer(2, "udana"))

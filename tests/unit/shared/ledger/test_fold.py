@@ -165,6 +165,15 @@ class TestClosed:
         assert record.index.months() == {(USER_INTERACTIONS, "202609")}
         assert "new_users" not in shard.state("partial|day|2026-09-01")["sums"]
 
+    def test_documents_that_move_on_twice_in_one_batch_are_counted_once(self) -> None:
+        shard, names = MemoryShard(now=self.OPEN), [f"i{n}" for n in range(20)]
+        shard.fold(*(change(interaction(), name, 1) for name in names))
+        shard.now = self.CLOSED
+        moves = ("2026-09-01T00:00:00", "2026-09-02T00:00:00")
+        versions = [change(interaction(at), name, n) for name in names for n, at in enumerate(moves, 2)]
+        assert set(shard.fold(*versions)) == {Verdict.ADDED, Verdict.REPLACED}
+        assert shard.state(ANA) == {"parts": {"202609": {"counts": {"days": {"02": 20}}}}}
+
     def test_a_document_that_moves_into_a_closed_month_is_taken_back_once(self) -> None:
         shard = MemoryShard(now=self.OPEN)
         shard.fold(change(interaction("2026-09-01T00:00:00"), number=1))
@@ -623,6 +632,39 @@ class TestIncidents:
         assert entry.version == Version(2, 2, '"2"')
         assert isinstance(entry.fact, IncidentFact)
         assert entry.fact.passage == ("dhammapada", None, None)
+
+
+def test_an_incident_that_its_page_has_no_room_for_under_its_new_text_goes_to_another_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shard, page = MemoryShard(), "ledger|abuse_incidents|2025-08-06T09"
+    shard.fold(change(interaction(), "interaction_1", 1))
+    incidents = [change(TestIncidents.INCIDENT, name, 2) for name in "abc"]
+    shard.fold(*incidents, source=ABUSE_INCIDENTS)
+    size = shard.pages()[page].size
+    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", size + 1)
+    monkeypatch.setattr(pages, "PAGE_BYTES", size // 2)
+    shard.fold(change(interaction(citations=TestIncidents.CITED), "interaction_1", 3))
+    assert {name for name, number in counted(shard).items() if "abuse" in name and number} > {f"{page}|1"}
+    assert TestIncidents().incidents(shard) == {TestIncidents.GITA: 3}
+    assert shard.record("ana").index == index_of_pages(shard, "ana")
+
+
+@pytest.mark.parametrize("number", [4, 5, 11])
+def test_the_incidents_of_an_interaction_follow_in_several_transactions(number: int) -> None:
+    shard = MemoryShard()
+    shard.fold(change(interaction(), "interaction_1", 1))
+    shard.fold(*(change(TestIncidents.INCIDENT, f"a{n}", 2) for n in range(number)), source=ABUSE_INCIDENTS)
+    moved = change(interaction(citations=TestIncidents.CITED), "interaction_1", 3)
+    shard.needs = []
+    folded = drive(fold_changes(SHARD, USER_INTERACTIONS, [moved], NOW), shard.answer)
+    assert folded.unfinished is (number > 4)
+    shard.commit(folded.writes)  # the process dies here: the next delivery moves the rest
+    assert TestIncidents().incidents(shard)[TestIncidents.GITA] == 4
+    assert shard.fold(moved) == [Verdict.SAME]
+    assert TestIncidents().incidents(shard) == {TestIncidents.GITA: number}
+    assert shard.fold(moved) == [Verdict.SAME]
+    assert shard.written == []
 
 
 AFTERWARDS = millis("2025-02-10T00:00:00")

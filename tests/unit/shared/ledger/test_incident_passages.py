@@ -71,9 +71,7 @@ def passages(
         pages.add([page])
     for reference in flagged:
         index.add(ABUSE_INCIDENTS, reference_hash(ABUSE_INCIDENTS, reference), OTHER_HOUR)
-    return IncidentPassages(
-        pages, lambda user_id, hashed: set(index.hours_of(hashed)) if user_id == "ana" else set()
-    )
+    return IncidentPassages(pages, lambda user_id: index if user_id == "ana" else DocumentIndex())
 
 
 class TestCitedPassage:
@@ -236,7 +234,9 @@ class TestMovedBy:
         located = pages.find(ABUSE_INCIDENTS, "ana", "a")
         assert located is not None
         pages.replace(located, "ana", "a", Entry(VERSION, incident("2", UDANA)))
-        found = IncidentPassages(pages, lambda *_: {OTHER_HOUR})
+        index = DocumentIndex()
+        index.add(ABUSE_INCIDENTS, reference_hash(ABUSE_INCIDENTS, "1"), OTHER_HOUR)
+        found = IncidentPassages(pages, lambda _: index)
         assert self.moved(found, CHANGED) == []
 
     def test_are_each_returned_once_for_two_changes_of_the_interaction(self) -> None:

@@ -299,9 +299,16 @@ class TestEdits:
         located = found.find(USER_INTERACTIONS, "ana", "i1")
         assert located is not None
         grown = entry(citations=20)
-        added = (
-            len('""') * 2 + 6
-            + len('{"f":{"t":1754388900000,"c":[') + 20 * len('["gita","2","47",null],') - 1 + len("]}}")
-        )  # fmt: skip
+        added = len(',"c":[') + 20 * len('["gita","2","47",null],') - 1 + len("]")
         monkeypatch.setattr(pages, "MAX_PAGE_BYTES", loaded.size + added + spare)
         assert found.has_room_for(grown, located) is fits
+
+    def test_an_entry_that_does_not_grow_fits_on_any_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = opened(page(i1=entry()))
+        located = found.find(USER_INTERACTIONS, "ana", "i1")
+        assert located is not None
+        monkeypatch.setattr(pages, "MAX_PAGE_BYTES", 0)
+        uncounted = Uncounted("ana", millis("2025-08-20T23:00:00"))
+        assert found.has_room_for(entry(number=2), located)
+        assert not found.has_room_for(entry(citations=1), located)
+        assert not found.has_room_for(Entry(Version(2, 2, "2"), uncounted), located)  # 4 bytes more

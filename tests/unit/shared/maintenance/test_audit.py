@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import pytest
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.plan import DocumentKey
@@ -26,6 +27,7 @@ from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
+from tests.unit.shared.ledger.memory_shard import counted
 from tests.unit.shared.world import contents
 
 INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
@@ -98,6 +100,7 @@ class World:
                 settings,
                 generations=self.generations(settings),  # type: ignore[arg-type]
             ),
+            consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,
         )
 
@@ -128,7 +131,7 @@ class World:
             ShardId(f"{generation}:{shard:04d}"),
             PartialKey("day", "2025-08-05"),
             revision,
-            Tally({"sums": {"interactions": interactions}}),
+            counted("interactions", interactions),
         )
         return await self.state.upsert_item(partial.encode())
 
@@ -215,6 +218,46 @@ async def test_each_range_has_a_cursor_of_its_own(world: World, feed: FakeFeed) 
     feed.ranges = [[change(0), change(1, YOUNG)], [], [change(2), change(3), change(4)]]
     assert (await world.repaired())[INTERACTIONS] == 4
     assert world.cursors(INTERACTIONS) == [None, None, "2:3"]
+
+
+async def test_after_its_time_a_feed_reads_one_page_however_many_ranges_it_has(
+    world: World, feed: FakeFeed
+) -> None:
+    feed.ranges = [[change(10 * n), change(10 * n + 1)] for n in range(5)]
+    slow = Timer(step=audit.BUDGET_SECONDS + 1)
+    (report, *_) = await world.auditor(timer=slow).audit_all()
+    assert (report.documents, report.caught_up, len(feed.read_from)) == (2, False, 1)
+    runs = 1
+    while not report.caught_up:
+        (report, *_) = await world.auditor(timer=Timer(step=audit.BUDGET_SECONDS / 3)).audit_all()
+        runs += 1
+        assert runs < 50
+    assert len(world.ledger.counted) == 10
+
+
+async def test_instances_that_audit_at_once_keep_each_others_cursors(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(10 * n + m) for m in range(4)] for n in range(6)]
+    reports = await asyncio.gather(*(world.auditor().audit_all() for _ in range(3)))
+    assert sum(report.repaired for first, *_ in reports for report in [first]) == 24
+    assert world.cursors(INTERACTIONS) == [f"{n}:4" for n in range(6)]
+    behind = world.auditor()
+    ranges = await behind._load(feed, INTERACTIONS, feed.rid)  # type: ignore[arg-type]
+    feed.ranges = [[*documents, change(10 * n + 5)] for n, documents in enumerate(feed.ranges)]
+    await world.repaired()
+    await behind._save(INTERACTIONS, feed.rid, ranges, ranges[2])  # it read before the others went on
+    assert world.cursors(INTERACTIONS) == ["0:5", "1:5", "2:4", "3:5", "4:5", "5:5"]
+
+
+async def test_an_audit_from_the_beginning_that_was_cut_short_is_continued(
+    world: World, feed: FakeFeed
+) -> None:
+    feed.ranges = [[change(10 * n + m) for m in range(4)] for n in range(3)]
+    await world.repaired()
+    world.ledger.counted.clear()
+    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    (report, *_) = await slow.audit_all(from_beginning=True)
+    assert (report.repaired, report.caught_up) == (2, False)
+    assert (await world.repaired())[INTERACTIONS] == 10
 
 
 async def test_only_views_that_were_missed_are_called_repaired(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import PoisonNotFoundError, ReplayError
+from shared.errors import FullError, PoisonNotFoundError, ReplayError
 from shared.facts import USER_INTERACTIONS
 from shared.fleet import Fleet
 from shared.ledger.apply import ShardWriter
@@ -87,6 +87,21 @@ async def test_the_stored_copy_is_counted_if_the_document_is_gone(
     source.container.items.clear()
     assert (await source.fleet.replayer.replay(row_id, by="me"))["status"] == "replayed"
     assert source.counted() == 1
+
+
+async def test_a_row_that_stands_for_several_documents_is_refused_and_stays_as_it_is(source: Source) -> None:
+    row_id = await source.fleet.poison.record(
+        source=USER_INTERACTIONS,
+        handler="fold_interactions",
+        document={"id": "full|202509", "user_id": "ann"},
+        error=FullError("the person's month 202509"),
+        attempts=7,
+    )
+    before = await source.fleet.poison.get(row_id)
+    with pytest.raises(ReplayError, match="no room for"):
+        await source.fleet.replayer.replay(row_id, by="me")
+    assert await source.fleet.poison.get(row_id) == before
+    assert source.world.state.items == {}
 
 
 async def test_a_copy_that_is_cut_is_not_counted(source: Source) -> None:

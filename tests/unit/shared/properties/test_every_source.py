@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.aggregates.document_index import DocumentIndex, document_hash, reference_hash
+from shared.aggregates.person_record import PersonRecord
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
 from shared.ingest.sources import SOURCES
+from shared.ledger.pages import Page
 from tests.fakes import FakeContainer, Killed
 from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
 
@@ -129,7 +133,17 @@ async def deliver(
     ]
     final = {(source, d["user_id"], d["id"]): (source, d) for source, d in history}
     container = FakeContainer(fault=Faults(plan))
-    instances = [Instance(container), Instance(container)]
+    live = {(user_id, document_id): document for (_, user_id, document_id), (_, document) in final.items()}
+    accounts = {
+        (user_id, document_id): {name: value for name, value in document.items() if name != "_lsn"}
+        for (source, user_id, document_id), (_, document) in final.items()
+        if source == USERS
+    }
+
+    def instance(of: FakeContainer = container) -> Instance:
+        return Instance(of, live, accounts=accounts)
+
+    instances = [instance(), instance()]
 
     async def hand_over(who: int, batch: list[tuple[str, Document]]) -> None:
         for source in SOURCES.values():
@@ -137,8 +151,8 @@ async def deliver(
             try:
                 await instances[who].ingest(documents, source)
             except Killed:
-                instances[who] = Instance(container)
-                await survive(Instance(container), documents, container, source)
+                instances[who] = instance()
+                await survive(instance(), documents, container, source)
 
     deliveries = history + dice.choices(history, k=len(history))
     dice.shuffle(deliveries)
@@ -156,9 +170,11 @@ async def deliver(
     for source in (USERS, USER_INTERACTIONS, USER_SESSIONS, ABUSE_INCIDENTS):
         for name, document in final.values():
             if name == source:
-                await Instance(fresh).ingest([document], SOURCES[source])
+                await instance(fresh).ingest([document], SOURCES[source])
     assert counted(container) == counted(fresh)
     assert ledger(container) == ledger(fresh)
+    assert records(container) == records(fresh)
+    assert_indexed(container)
 
 
 def counted(container: FakeContainer) -> dict[tuple[str, str], Any]:
@@ -177,6 +193,37 @@ def ledger(container: FakeContainer) -> dict[tuple[str, str, str], Any]:
         for user_id, documents in item["entries"].items()
         for document_id, stored in documents.items()
     }
+
+
+def records(container: FakeContainer) -> dict[str, Any]:
+    """Return what is known of each person: the months, and the version and fact of each account."""
+    return {
+        item["key"]: (
+            item["record"].get("months"),
+            {
+                document_id: (account["v"][2], account["f"])
+                for document_id, account in item["record"].get("accounts", {}).items()
+            },
+        )
+        for item in container.items.values()
+        if item.get("aggregate") == "person"
+    }
+
+
+def assert_indexed(container: FakeContainer) -> None:
+    """Check that the index of each person has exactly the entries on the pages."""
+    expected: defaultdict[str, DocumentIndex] = defaultdict(DocumentIndex)
+    for item in container.items.values():
+        if item["kind"] == "ledger":
+            page = Page.decode(item)
+            for user_id, document_id, entry in page:
+                index = expected[user_id]
+                index.add(page.source, document_hash(page.source, document_id), page.hour)
+                if entry.fact.reference is not None:
+                    index.add(page.source, reference_hash(page.source, entry.fact.reference), page.hour)
+    for item in container.items.values():
+        if item.get("aggregate") == "person":
+            assert PersonRecord.decode(item["record"]).index == expected[item["key"]]
 
 
 def versions(*specs: tuple[str, Document]) -> list[tuple[str, Document]]:
@@ -235,20 +282,6 @@ async def test_an_incident_that_meets_a_correction_of_its_interaction_is_about_w
     assert incidents_by_text(container) == {"202508|upanishads": 1}
 
 
-async def test_who_was_here_in_the_month_before_came_back_whenever_that_is_learnt() -> None:
-    container = FakeContainer()
-    august, september, october = 0, 40 * 24, 75 * 24
-    for number, hours in enumerate((august, october, september)):
-        [(_, document)] = versions(interaction(hours, number=number))
-        await Instance(container).ingest([document | {"_etag": f'"x{number}"'}])
-    returned = {
-        item["key"]: sum(sums.get("returned", 0) for name, sums in item["state"].items() if ":" in name)
-        for item in container.items.values()
-        if item.get("aggregate") == "month"
-    }
-    assert returned == {"202508": 0, "202509": 1, "202510": 1}
-
-
 async def test_an_instance_that_remembers_a_person_as_they_were_counts_nothing_wrong() -> None:
     first, incident, refusal, rated = versions(
         interaction(0, "gita"),
@@ -262,24 +295,3 @@ async def test_an_instance_that_remembers_a_person_as_they_were_counts_nothing_w
         await instance.ingest([document], SOURCES[source])
         await Instance(fresh).ingest([document], SOURCES[source])
     assert counted(container) == counted(fresh)
-
-
-async def test_a_change_of_consent_after_many_years_concerns_the_months_that_are_kept() -> None:
-    container = FakeContainer()
-    hours = [-month * 31 * 24 for month in range(110)]
-    refusal = (USERS, {"id": "u", "user_id": "ann", "privacy_settings": {"analytics_consent": False}})
-    *visits, (_, document) = versions(*(interaction(h, number=n) for n, h in enumerate(hours)), refusal)
-    for start in range(0, len(visits), 30):
-        await Instance(container).ingest([visit for _, visit in visits[start : start + 30]])
-    kept = [key for key, item in container.items.items() if item.get("aggregate") == "person_month"][1:16]
-    for key, item in list(container.items.items()):
-        if item.get("aggregate") == "person_month" and key not in kept:
-            del container.items[key]  # expired
-    await Instance(container).ingest([document], SOURCES[USERS])
-    months = {
-        key: item["state"]["sums"]
-        for key, item in container.items.items()
-        if item.get("aggregate") == "person_month"
-    }
-    assert set(months) == set(kept)
-    assert all(sums == {"refused": 1} for sums in months.values())

@@ -186,6 +186,7 @@ async def deliver(
     if dice.random() < 0.5:  # what was published on the way must not stay
         await world.publish(publisher)
         await scheduled.publish_due(everything=True)
+        world.now += timedelta(seconds=1)
     await hand_over(list(final.values()))
     await world.publish(publisher)
     await scheduled.publish_due(everything=True)

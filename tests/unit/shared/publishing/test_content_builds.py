@@ -14,7 +14,7 @@ import pytest
 from shared.builds.builder import ContentBuilder, Outcome
 from shared.ledger.reader import Selected, Selection, StateReader
 from shared.publishing.content_builds import Work
-from shared.units import Day, day_after
+from shared.units import Day, Month, day_after
 from tests.fakes import Killed
 from tests.unit.shared.world import World, interaction
 
@@ -189,6 +189,30 @@ async def test_a_run_that_is_interrupted_continues_with_what_is_left(monkeypatch
     assert month["usage_metrics"]["total_citations"] == 6
 
 
+async def test_a_run_ends_in_time_and_leaves_the_rest_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    days = [day_after(Day(OLDER), n) for n in range(5)]
+    for n, day in enumerate(days):
+        await world.ingest(interaction(n, f"{day}T10:00:00Z"))
+    build_day = ContentBuilder.build_day
+
+    async def slow(self: ContentBuilder, day: Day) -> Outcome:
+        at(world, world.now + timedelta(seconds=15))
+        return await build_day(self, day)
+
+    monkeypatch.setattr(ContentBuilder, "build_day", slow)
+    shown = []
+    for _ in range(4):
+        await (await world.scheduled()).publish_due()
+        shown.append(sum(counted(world, day.replace("-", "")) is not None for day in days))
+        at(world, world.now + timedelta(minutes=1))
+    assert shown[0] < 5
+    assert shown == sorted(shown)
+    assert shown[-1] == 5
+    month = world.documents("content_analytics")["content_analytics_gita_202508"]
+    assert month["usage_metrics"]["total_citations"] == 5
+
+
 async def test_a_day_that_cannot_be_built_waits_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     await world.ingest(interaction(1, f"{OLDER}T10:00:00Z"), interaction(2, f"{TODAY}T10:00:00Z"))
@@ -216,9 +240,26 @@ async def test_two_instances_at_once_do_no_harm() -> None:
     assert not world.containers["poison_messages"].items
 
 
+async def test_what_has_begun_to_expire_is_neither_built_nor_published() -> None:
+    world = World(now=datetime(2025, 9, 15, 14, tzinfo=UTC))
+    for number, day in enumerate(("2025-08-31", "2025-09-01")):
+        await world.ingest(interaction(number, f"{day}T10:00:00Z"))
+    await (await world.scheduled()).publish_due()
+    containers = ("content_popularity", "content_analytics", "daily_metrics")
+    before = {name: world.documents(name) for name in containers}
+    for key, item in list(world.state.items.items()):  # what the service deletes first
+        if item["id"].startswith(("partial|day|2025-08", "content|202508")):
+            del world.state.items[key]
+    at(world, datetime(2026, 10, 4, 14, tzinfo=UTC))  # August ends at midnight, September in a month
+    report = await (await world.scheduled()).publish_due(everything=True)
+    assert (report.waiting, report.poisoned) == (0, 0)
+    assert {name: world.documents(name) for name in containers} == before
+
+
 def test_the_list_of_work_is_stored_as_it_is() -> None:
-    work = Work().listing([Day(OLDER)], datetime(2025, 9, 15, 14, tzinfo=UTC), everything=False)
+    now, months = datetime(2025, 9, 15, 14, tzinfo=UTC), [Month("202509"), Month("202510")]
+    work = Work().listing([Day(OLDER)], now, months, everything=False)
     assert Work.decode(json.loads(json.dumps(work.encode()))) == work
     assert Day(OLDER) in work.days
-    assert {"202509", "202510", "202407"} <= work.compared
+    assert work.compared == set(months)
     assert work.daily

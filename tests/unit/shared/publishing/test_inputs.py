@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.aggregates.base import PartialKey
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
+from shared.builds.content import Figures
+from shared.builds.store import Manifest
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
+from shared.publishing.contents import BuiltInput
 from shared.publishing.decide import Delivery, Origin
 from shared.publishing.inputs import BatchInputs, InputReader, ViewInput
 from shared.publishing.merge import StateMerger
@@ -17,6 +22,7 @@ from tests.fakes import FakeContainer
 
 DAY = PartialKey("day", "2025-08-05")
 MONTH_OF_ANN = PartialKey("person_month", "202508|ann")
+ANN = PartialKey("person", "ann")
 DAY_METRICS = DocumentKey("daily_metrics", "2025-08-05")
 ANALYTICS_OF_ANN = DocumentKey("user_analytics", "202508|ann")
 SHARD_OF_ANN = shard_of("ann", shards=Settings().shards, generation=1)
@@ -31,13 +37,20 @@ class State:
     async def store(
         self, interactions: int, revision: int, *, shard: str = "1:0000", target: PartialKey = DAY
     ) -> Any:
-        partial = Partial(ShardId(shard), target, revision, Tally({"sums": {"interactions": interactions}}))
+        partial = Partial(
+            ShardId(shard), target, revision, Tally.decode({"sums": {"interactions": interactions}})
+        )
         return await self.container.upsert_item(partial.encode())
 
     def requests(self) -> list[str]:
         made = [request for request in self.container.requests if request != "upsert"]
         self.container.requests.clear()
         return made
+
+
+def manifest(revision: int) -> Manifest:
+    """Return the manifest of a content that was written at second 50."""
+    return Manifest(DAY.key, revision, 1, {}, Figures(), 0, "build", written=50, etag="e")
 
 
 def total(found: ViewInput, target: PartialKey = DAY) -> int:
@@ -67,9 +80,10 @@ async def test_a_person_s_delivered_state_is_not_read_until_it_is_asked_for_agai
     state = State()
     old = await state.store(1, 1, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
     await state.store(2, 2, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
-    delivered = state.reader.parse([old])
+    person = await state.store(1, 1, shard=SHARD_OF_ANN, target=ANN)
+    delivered = state.reader.parse([old, person])
     batch = await state.reader.read_batch([ANALYTICS_OF_ANN], delivered)
-    first = await state.reader.from_batch([MONTH_OF_ANN], batch)
+    first = await state.reader.from_batch([ANN, MONTH_OF_ANN], batch)
     assert (total(first, MONTH_OF_ANN), first.origin) == (1, Origin.DELIVERED)
     assert state.requests() == []
     again = await state.reader.read_again([MONTH_OF_ANN], batch)
@@ -106,8 +120,31 @@ async def test_a_state_that_was_forgotten_is_read_completely() -> None:
     assert (await state.reader.read_again([DAY], BatchInputs())).stamp(1, "").revision == 1
 
 
-async def test_nothing_counted_is_empty() -> None:
-    assert (await State().reader.read_again([DAY], BatchInputs())).is_empty
+async def test_a_person_s_record_is_rendered_with_their_state() -> None:
+    state = State()
+    await state.store(1, 1, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
+    record = PersonRecord(accounts={"user_ann": {"f": {"no": True}}})
+    await state.container.upsert_item(Partial(SHARD_OF_ANN, ANN, 1, record=record).encode())
+    states = (await state.reader.read_again([ANN, MONTH_OF_ANN], BatchInputs())).states()
+    assert (states.record_of("ann").refused, states.record_of("bob").refused) == (True, False)
+    assert states.of("person_month", MONTH_OF_ANN.key).total("interactions") == 1
+
+
+async def test_nothing_counted_is_empty_and_so_is_a_record_alone() -> None:
+    state = State()
+    assert (await state.reader.read_again([DAY], BatchInputs())).is_empty
+    await state.container.upsert_item(Partial(SHARD_OF_ANN, ANN, 1, record=PersonRecord()).encode())
+    assert (await state.reader.read_again([ANN, MONTH_OF_ANN], BatchInputs())).is_empty
+    await state.store(1, 1, shard=SHARD_OF_ANN, target=MONTH_OF_ANN)
+    assert not (await state.reader.read_again([ANN, MONTH_OF_ANN], BatchInputs())).is_empty
+
+
+async def test_a_built_content_is_part_of_the_stamp_and_the_digest() -> None:
+    read = await State().reader.read_again([DAY], BatchInputs())
+    built = [replace(read, built=BuiltInput([[manifest(revision)]])) for revision in (3, 4)]
+    assert [(found.is_empty, found.stamp(1, "").revision) for found in built] == [(False, 3), (False, 4)]
+    assert [found.stamp(1, "").as_of.timestamp() for found in built] == [50, 50]
+    assert len({read.digest(), *(found.digest() for found in built)}) == 3
 
 
 async def test_the_stamp_and_digest_cover_all_inputs() -> None:

@@ -22,7 +22,7 @@ DAYS = [PartialKey("day", f"2025-08-{number:02d}") for number in range(1, 31)]
 
 async def _count(container: Any, target: PartialKey, revision: int) -> None:
     for shard in range(4):
-        state = Tally({"minutes": {str(minute): revision for minute in range(50)}})
+        state = Tally.decode({"counts": {"minutes": {str(minute): revision for minute in range(50)}}})
         partial = Partial(ShardId(f"1:{shard:04d}"), target, revision, state)
         await container.upsert_item(partial.encode())
 
@@ -75,7 +75,7 @@ async def test_what_a_replica_that_lagged_had_not_seen_is_read_the_next_time(lag
 async def test_an_older_partial_never_replaces_a_newer_one() -> None:
     state = MergedState()
     for revision in (2, 3, 1):
-        partial = Partial(ShardId("1:0000"), DAYS[0], revision, Tally({"sums": {"n": revision}}))
+        partial = Partial(ShardId("1:0000"), DAYS[0], revision, Tally.decode({"sums": {"n": revision}}))
         state.add(StoredPartial(partial, written=revision))
     assert (state.revision, state.state().total("n"), state.newest_at.timestamp()) == (3, 3, 3)
     assert (state.revision_until(2), state.revision_until(3)) == (0, 3)
@@ -88,7 +88,7 @@ async def test_states_of_people_are_read_by_one_query_per_shard() -> None:
     months = [PartialKey("person_month", f"2025{month:02d}|ann") for month in range(1, 4)]
     shard = shard_of("ann", shards=settings.shards, generation=1)
     for number, target in enumerate(months, start=1):
-        partial = Partial(shard, target, 1, Tally({"sums": {"n": number}}))
+        partial = Partial(shard, target, 1, Tally.decode({"sums": {"n": number}}))
         await container.upsert_item(partial.encode())
     container.requests.clear()
     states = await merger.read_owned(months)

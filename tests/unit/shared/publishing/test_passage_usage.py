@@ -174,6 +174,22 @@ async def test_a_run_that_dies_is_made_good_by_the_next(when: str) -> None:
     assert citations(world) == 2
 
 
+async def test_a_vector_that_is_replaced_meanwhile_is_written_by_the_next_run() -> None:
+    world = with_vectors()
+    await world.ingest(interaction(1, MONDAY))
+    vectors = world.containers["personality_vectors"]
+
+    def replaced_before_patch(operation: str, when: str) -> None:
+        if (operation, when) == ("patch", "before") and vector(world)["embeddings"] != [0.3]:
+            add_vector(world, embeddings=[0.3])
+
+    vectors.fault = replaced_before_patch
+    assert (await refresh(world)).usage == 0
+    assert citations(world) is None
+    assert (await refresh(world)).usage == 1
+    assert (citations(world), vector(world)["embeddings"]) == (1, [0.3])
+
+
 def test_the_reference_names_what_is_written() -> None:
     assert FIELDS["personality_vectors"].keys() == {
         f"usage_metrics.{name}" for name in usage_metrics(CitedRow())

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from shared.aggregates.base import PartialKey
-from shared.aggregates.tally import Tally
+from shared.aggregates.document_index import document_hash
+from shared.aggregates.person_record import PersonRecord
+from shared.builds.graph import CONTENT
+from shared.facts import USER_INTERACTIONS
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
-from shared.publishing.merged_state import StoredPartial
+from shared.publishing.merged_state import StoredPartial, owner_of
 from shared.publishing.plan import (
     MAX_DOCUMENTS,
     MAX_STATES,
     DocumentKey,
     batches_within_memory,
     documents_affected_by,
-    documents_emptied_by,
-    documents_revoked_by,
+    documents_of_person,
     inputs_of,
+    people_pending,
     person_of,
 )
-from shared.units import Day, day_after
+from shared.units import Day, EventHour, day_after
 from shared.views import VIEWS
 from shared.views.base import Schedule
 
@@ -30,14 +33,6 @@ PERIODS_OF_ANN = {
     *(DocumentKey("user_analytics_weekly", f"2025W{week}|ann") for week in range(31, 36)),
     DocumentKey("user_analytics_quarterly", "2025Q3|ann"),
 }
-
-
-def stored(target: PartialKey, state: Tally) -> list[StoredPartial]:
-    return [StoredPartial(Partial(ShardId("1:0000"), target, 1, state), written=1)]
-
-
-COUNTED = Tally({"05:sums": {"interactions": 2}})
-REFUSED = Tally({"sums": {"refused": 1}})
 
 
 def test_a_changed_state_affects_the_documents_of_one_schedule() -> None:
@@ -52,15 +47,29 @@ def test_a_document_that_two_states_affect_is_planned_once() -> None:
     assert len(documents) == len(set(documents))
 
 
-def test_a_refusal_revokes_the_documents_of_all_schedules() -> None:
-    assert set(documents_revoked_by({MONTH_OF_ANN: stored(MONTH_OF_ANN, REFUSED)})) == PERIODS_OF_ANN
-    assert documents_revoked_by({MONTH_OF_ANN: stored(MONTH_OF_ANN, COUNTED)}) == []
+def test_the_documents_of_a_person_are_those_of_all_their_months_in_all_schedules() -> None:
+    record = PersonRecord()
+    for hour in ("2025-08-05T10", "2025-08-30T10", "2025-09-01T10"):
+        record.index.add(USER_INTERACTIONS, document_hash(USER_INTERACTIONS, hour), EventHour(hour))
+    documents = documents_of_person("ann", record)
+    assert set(documents) == PERIODS_OF_ANN | {
+        DocumentKey("user_analytics", "202509|ann"),
+        DocumentKey("user_analytics_daily", "202509|ann"),
+        *(DocumentKey("user_analytics_weekly", f"2025W{week}|ann") for week in range(36, 41)),
+    }
+    assert len(documents) == len(set(documents))
+    assert documents_of_person("ann", PersonRecord()) == []
 
 
-def test_only_a_person_s_empty_state_empties_documents() -> None:
-    assert set(documents_emptied_by({MONTH_OF_ANN: stored(MONTH_OF_ANN, Tally())})) == PERIODS_OF_ANN
-    assert documents_emptied_by({MONTH_OF_ANN: stored(MONTH_OF_ANN, COUNTED)}) == []
-    assert documents_emptied_by({DAY: stored(DAY, Tally())}) == []
+def test_pending_are_the_people_whose_delivered_record_says_so() -> None:
+    def delivered(user_id: str, *records: PersonRecord | None) -> dict[PartialKey, list[StoredPartial]]:
+        target = PartialKey("person", user_id)
+        partials = [Partial(ShardId("1:0000"), target, record=record) for record in records]
+        return {target: [StoredPartial(each, written=1) for each in partials]}
+
+    pending = PersonRecord(pending=True)
+    changes = delivered("ann", pending, PersonRecord()) | delivered("bob", PersonRecord())
+    assert people_pending(changes | delivered("cid", None)) == ["ann"]
 
 
 def test_a_document_of_one_person_is_theirs() -> None:
@@ -78,13 +87,14 @@ def test_a_malformed_key_has_no_inputs_and_is_planned_all_the_same() -> None:
 def test_what_is_published_together_shows_a_bounded_number_of_days() -> None:
     days = [day_after(Day("2025-01-01"), n) for n in range(400)]
     months = [f"2025{month:02d}" for month in range(1, 13)]
-    targets = [PartialKey("day", day) for day in days] + [PartialKey("month", month) for month in months]
+    targets = [PartialKey(kind, day) for kind in ("day", CONTENT) for day in days]
+    targets += [PartialKey("incident_month", f"{month}|gita") for month in months]
     targets += [PartialKey("person_month", f"202508|{n}") for n in range(300)]
     documents = [document for schedule in Schedule for document in documents_affected_by(targets, schedule)]
     found = list(batches_within_memory(documents))
     assert sorted(document for portion in found for document in portion) == sorted(documents)
     for portion in found:
         inputs = {target for view, key in portion for target in VIEWS[view].inputs(key)}
-        shared = [t for t in inputs if t.aggregate != "person_month"]
+        shared = [target for target in inputs if owner_of(target) is None]
         assert len(shared) <= MAX_STATES
         assert shared or len(portion) <= MAX_DOCUMENTS

@@ -12,6 +12,7 @@ import structlog.testing
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
+from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
 from shared.errors import GenerationIncompleteError, ReplayError, TransientStaleReadError, UnknownViewError
@@ -20,6 +21,7 @@ from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.maintenance.replay import Replayer
 from shared.poison.store import PoisonStore
+from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.plan import DocumentKey
@@ -37,6 +39,8 @@ from tests.unit.shared.delivery import Faults
 from tests.unit.shared.world import World, contents, interaction
 
 DAY = PartialKey("day", "2025-08-05")
+ANN, MONTH_OF_ANN = PartialKey("person", "ann"), PartialKey("person_month", "202508|ann")
+SHARD_OF_ANN = shard_of("ann", shards=Settings().shards, generation=1)
 
 
 P = TypeVar("P", bound=Publisher)
@@ -83,6 +87,7 @@ class Database:
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
             readiness=self.readiness(),
+            consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,
         )
 
@@ -106,8 +111,9 @@ class Database:
 
     async def count(self, shard: str, interactions: int, revision: int, key: PartialKey = DAY) -> Any:
         """Store a partial and return it as the feed delivers it."""
-        part = "05:" if key.aggregate == "person_month" else ""
-        state = Tally({f"{part}sums": {"interactions": interactions}}) if interactions else Tally()
+        state = Tally()
+        day = state.part("05") if key.aggregate == "person_month" else state
+        day.add("interactions", interactions)
         partial = Partial(ShardId(shard), key, revision, state)
         return await self.get_container_client("view_state").upsert_item(partial.encode())
 
@@ -338,21 +344,28 @@ async def test_a_document_is_published_once_at_a_time_however_many_wait() -> Non
     assert not publisher._locks
 
 
-async def _month_of_ann(database: Database, revision: int, *, refused: bool) -> dict[str, Any]:
-    state = {"05:sums": {"interactions": 2}} | ({"sums": {"refused": 1}} if refused else {})
-    shard = shard_of("ann", shards=Settings().shards, generation=1)
-    partial = Partial(shard, PartialKey("person_month", "202508|ann"), revision, Tally(state))
-    return await database.get_container_client("view_state").upsert_item(partial.encode())
+async def ann(database: Database, revision: int, *, refused: bool, interactions: int = 2) -> list[Any]:
+    """Store August and the record of a person; return both as one transaction delivers them."""
+    month = await database.count(SHARD_OF_ANN, interactions, revision, MONTH_OF_ANN)
+    return [month, await record_of_ann(database, revision, refused=refused)]
+
+
+async def record_of_ann(database: Database, revision: int, *, refused: bool) -> Any:
+    """Store the record of a person whose consent has changed."""
+    accounts = {"user_ann": {"f": {"t": 0} | ({"no": True} if refused else {})}}
+    record = PersonRecord(accounts=accounts, pending=revision > 1)
+    partial = Partial(SHARD_OF_ANN, ANN, revision, record=record)
+    return await database.containers["view_state"].upsert_item(partial.encode())
 
 
 async def test_an_old_delivery_does_not_bring_back_the_document_of_somebody_who_refused() -> None:
     database = Database()
-    agreed = await _month_of_ann(database, 1, refused=False)
-    await database.publisher().publish([agreed])
-    refused = await _month_of_ann(database, 2, refused=True)
-    await database.publisher().publish([refused])
+    agreed = await ann(database, 1, refused=False)
+    await database.publisher().publish(agreed)
+    assert len(database.containers["user_analytics"].items) == 1
+    await database.publisher().publish(await ann(database, 2, refused=True))
     assert database.containers["user_analytics"].items == {}
-    assert (await database.publisher().publish([agreed])).published == 0
+    assert (await database.publisher().publish(agreed)).published == 0
     assert database.containers["user_analytics"].items == {}
 
 
@@ -360,11 +373,47 @@ async def test_a_delivered_state_is_read_before_a_document_is_created_from_it() 
     database = Database()
     reads = database.containers["view_state"].requests
     publisher = database.publisher()
-    for revision, expected in ((1, ["read"]), (2, [])):
-        change = await _month_of_ann(database, revision, refused=False)
+    consent = "query"  # once more after the write
+    for interactions, expected in ((1, ["read", "read", consent]), (2, [consent])):
+        month = await database.count(SHARD_OF_ANN, interactions, interactions, MONTH_OF_ANN)
+        person = await record_of_ann(database, 1, refused=False)
         reads.clear()
-        assert (await publisher.publish([change])).published == 1
+        assert (await publisher.publish([month, person])).published == 1
         assert reads == expected
+
+
+async def test_a_refusal_that_is_committed_while_a_document_is_written_deletes_it() -> None:
+    database = Database()
+    changes = await ann(database, 1, refused=False)
+    documents, state = database.containers["user_analytics"], database.containers["view_state"]
+    refusal = (await record_of_ann(Database(), 2, refused=True)) | {"_ts": 9}
+
+    def refuse(operation: str, when: str) -> None:
+        if (operation, when) == ("create", "before"):
+            state._store(refusal)
+
+    documents.fault = refuse
+    assert (await database.publisher().publish(changes)).published == 1
+    assert documents.requests.count("create") == 1
+    assert documents.items == {}
+
+
+async def test_people_are_asked_about_once_for_all_their_documents_that_were_written() -> None:
+    database = Database()
+    changes = []
+    for user_id in ("ann", "bob", "cid"):
+        shard = shard_of(user_id, shards=Settings().shards, generation=1)
+        month = PartialKey("person_month", f"202508|{user_id}")
+        changes.append(await database.count(shard, 2, 1, month))
+        changes.append(await database.count(shard, 2, 1, PartialKey("person", user_id)))
+    queries = database.containers["view_state"].requests
+    queries.clear()
+    publisher = database.publisher()
+    assert (await publisher.publish(changes)).published == 3
+    assert queries.count("query") == 1
+    queries.clear()
+    assert (await publisher.publish(changes)).current == 3
+    assert queries == []
 
 
 async def test_a_conflict_is_decided_again_from_what_is_published_now() -> None:
@@ -382,32 +431,31 @@ async def test_a_conflict_is_decided_again_from_what_is_published_now() -> None:
 async def test_a_document_that_came_back_after_a_refusal_is_taken_away_when_it_is_looked_at_again() -> None:
     database = Database()
     publisher, shown = database.publisher(), database.containers["user_analytics"].items
-    await publisher.publish([await _month_of_ann(database, 1, refused=False)])
+    await publisher.publish(await ann(database, 1, refused=False))
     before = dict(shown)
-    refused = await _month_of_ann(database, 2, refused=True)
-    await publisher.publish([refused])
+    refused = await ann(database, 2, refused=True)
+    await publisher.publish(refused)
+    assert shown == {}
     shown |= before  # by an instance that read the state before the refusal, and wrote after it
-    assert (await publisher.publish([refused])).missed == 1
+    assert (await publisher.publish(refused)).missed == 1
     assert shown == {}
 
 
 async def test_a_period_that_the_sources_had_lost_in_part_keeps_its_document_until_a_refusal() -> None:
     database = Database()
     shown = database.containers["user_analytics"].items
-    await database.publisher().publish([await _month_of_ann(database, 1, refused=False)])
+    await database.publisher().publish(await ann(database, 1, refused=False))
     before = dict(shown)
     assert before
     database.containers["fleet_state"] = first_generation(began=JANUARY_2026)
-    part = await _month_of_ann(database, 2, refused=False)
-    empty = part | {"state": {}, "revision": 3}
-    for change in (part, empty):
-        database.containers["view_state"].items[change["shard"], change["id"]] = change
+    for revision, interactions in ((2, 1), (3, 0)):
+        change = await database.count(SHARD_OF_ANN, interactions, revision, MONTH_OF_ANN)
         assert (await database.publisher().publish([change])).published == 0
         assert (
             await database.publisher().publish_again([DocumentKey("user_analytics", "202508|ann")])
         ).held == 1
         assert shown == before
-    await database.publisher().publish([await _month_of_ann(database, 4, refused=True)])
+    await database.publisher().publish([await record_of_ann(database, 4, refused=True)])
     assert shown == {}
 
 
@@ -437,19 +485,20 @@ async def test_documents_that_are_held_back_are_counted_and_not_logged_as_publis
         report = await database.publisher().publish([day])
     assert (report.held, report.published) == (1, 0)
     assert logged == []
-    report = await database.publisher().publish([day, await _month_of_ann(database, 1, refused=False)])
+    report = await database.publisher().publish([day, *await ann(database, 1, refused=False)])
     assert (report.held, report.published) == (1, 1)
     assert database.containers["daily_metrics"].items == {}
 
 
-async def test_a_document_that_was_to_be_deleted_and_may_not_be_written_counts_as_held_back() -> None:
+async def test_a_refusal_that_was_taken_back_before_it_was_followed_deletes_nothing() -> None:
     database = Database()
+    await database.publisher().publish(await ann(database, 1, refused=False))
     await database.readiness().hold_back(["user_analytics"])
-    refused = await _month_of_ann(database, 1, refused=True)
-    await _month_of_ann(database, 2, refused=False)
-    report = await database.publisher().publish([refused, await _month_of_ann(database, 3, refused=False)])
+    refused = await ann(database, 2, refused=True)
+    await record_of_ann(database, 3, refused=False)
+    report = await database.publisher().publish(refused)
     assert (report.held, report.published) == (1, 0)
-    assert database.containers["user_analytics"].items == {}
+    assert len(database.containers["user_analytics"].items) == 1
 
 
 async def test_nothing_is_published_again_while_the_generation_is_incomplete() -> None:

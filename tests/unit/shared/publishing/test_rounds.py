@@ -97,7 +97,7 @@ def test_rounds_are_stored_as_they_are() -> None:
     rounds = done(NOON).with_round(Task.AGED, Round(2, "s", 3, 4, {A: "partial|x", B: ""}))
     rounds = rounds.asking_for_tiers(NOON, frozenset({Month("202508")}), changed=True, asked=5)
     assert Rounds.decode(json.loads(json.dumps(rounds.encode()))) == rounds
-    assert rounds.tiers == TierRequest(5, frozenset({Month("202508")}), "2025-09-15pm")
+    assert rounds.tiers == TierRequest(5, frozenset({Month("202508")}), True, "2025-09-15pm")
 
 
 def test_what_an_earlier_release_stored_begins_everything() -> None:

@@ -1,156 +1,129 @@
-"""People are counted by tier in a walk over the shards, by several instances, and nobody twice."""
+"""Tiers are counted from people by a timer: what it publishes, when, and what another instance may change."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
-from itertools import count
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from shared.aggregates.tally import Tally
-from shared.aggregates.tier_counts import STORED_FAVOURITES, TierCounts, TierKey
-from shared.publishing import tiers
+from shared.errors import TransientStaleReadError
+from shared.facts import USERS
+from shared.publishing.existing import ExistingDocuments
 from shared.publishing.tiers import TierPublisher
-from shared.units import Day, Month
-from tests.fake_clock import FakeClock
+from shared.publishing.writer import ViewWriter
+from shared.units import Month
+from tests.unit.shared.delivery import no_pauses
 from tests.unit.shared.world import World, interaction
 
-PEOPLE = 12
-SEPTEMBER = Month("202509")
+pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
+
+VIEW = "engagement_summary"
 
 
-@pytest.fixture
-def few_at_once() -> Iterator[None]:
-    """Let a query count three people, and a piece two."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tiers, "PEOPLE_AT_ONCE", 3)
-        patched.setattr(tiers, "PEOPLE_PER_PIECE", 2)
-        yield
+async def tiers_of(world: World) -> TierPublisher:
+    existing = ExistingDocuments(world)  # type: ignore[arg-type]
+    return TierPublisher(
+        state=world.state,
+        progress=world.containers["fleet_state"],
+        existing=existing,
+        writer=ViewWriter(world, existing),  # type: ignore[arg-type]
+        readiness=await world.readiness(),
+        settings=world.settings,
+    )
 
 
-async def people(number: int = PEOPLE) -> World:
+def users(world: World) -> dict[str, int]:
+    """Return the number of people in each published document that has any, by tier and month."""
+    return {
+        name.removeprefix(f"{VIEW}_"): document["user_count"]
+        for name, document in world.documents(VIEW).items()
+        if document["user_count"]
+    }
+
+
+def refusal(user_id: str, refused: bool = True) -> dict[str, Any]:
+    return {"id": f"u{user_id}", "user_id": user_id, "privacy_settings": {"analytics_consent": not refused}}
+
+
+async def counted() -> World:
     world = World()
-    await world.ingest(*(interaction(n, "2025-09-12T10:00:00Z", f"u{n}") for n in range(number)))
+    await world.ingest(
+        interaction(1, "2025-09-12T10:00:00Z", "ann"),
+        interaction(2, "2025-08-12T10:00:00Z", "bob"),
+        interaction(3, "2025-09-12T10:00:00Z", "bob"),
+        interaction(4, "2025-08-01T10:00:00Z", "cid"),
+    )
     return world
 
 
-async def publisher_of(world: World) -> TierPublisher:
-    return (await world.fleet()).scheduled._tiers
+async def test_everybody_is_in_the_documents_of_their_tier() -> None:
+    world = await counted()
+    report = await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
+    assert report.people == 3
+    assert users(world) == {
+        "new_202508": 1, "churned_202508": 1, "new_202509": 1, "casual_202509": 1, "churned_202509": 1
+    }  # fmt: skip
 
 
-def new_users(world: World) -> int:
-    return int(world.documents("engagement_summary")["engagement_summary_new_202509"]["user_count"])
+async def test_people_who_refuse_are_in_no_tier() -> None:
+    world = await counted()
+    await world.ingest(refusal("bob"), refusal("cid"), source=USERS)
+    await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
+    assert users(world) == {"new_202509": 1}
 
 
-def stored(world: World) -> list[str]:
-    return [name for _, name in world.containers["fleet_state"].items if name.startswith("tiers-")]
+async def test_a_repetition_writes_nothing() -> None:
+    world = await counted()
+    months = {Month("202508"), Month("202509")}
+    first = await (await tiers_of(world)).publish(world.now, months)
+    assert first.published == len(world.documents(VIEW)) > 0
+    before = {name: document["_etag"] for name, document in world.documents(VIEW).items()}
+    world.now = datetime(2025, 9, 15, 15, tzinfo=UTC)
+    assert (await (await tiers_of(world)).publish(world.now, months)).published == 0
+    assert {name: document["_etag"] for name, document in world.documents(VIEW).items()} == before
 
 
-async def test_a_small_fleet_is_counted_by_one_query_and_stores_nothing() -> None:
-    world = await people()
-    publisher = await publisher_of(world)
-    world.state.requests.clear()
-    report = await publisher.publish(world.now, set())
-    assert (report.people, new_users(world)) == (PEOPLE, PEOPLE)
-    assert world.state.requests == ["query"]
-    assert stored(world) == []
+async def test_time_alone_moves_people_into_churned() -> None:
+    world = await counted()
+    await (await tiers_of(world)).publish(world.now, {Month("202508"), Month("202509")})
+    world.now = datetime(2025, 10, 20, tzinfo=UTC)
+    await (await tiers_of(world)).publish(world.now, set())
+    assert {name: number for name, number in users(world).items() if "202510" in name} == {
+        "churned_202510": 3
+    }
 
 
-@pytest.mark.usefixtures("few_at_once")
-async def test_in_pieces_the_same_is_published_and_the_next_time_nobody_counts_at_once() -> None:
-    whole = await people()
-    await (await publisher_of(whole)).publish(whole.now, {SEPTEMBER})
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tiers, "PEOPLE_AT_ONCE", 100)
-        small = await people()
-        await (await publisher_of(small)).publish(small.now, {SEPTEMBER})
-
-    def contents(world: World) -> dict[str, str]:
-        return {
-            name: document["state"]["content"]
-            for name, document in world.documents("engagement_summary").items()
-        }
-
-    assert contents(whole) == contents(small)
-    assert stored(whole)
-    whole.now += timedelta(hours=1)
-    await whole.ingest(interaction(99, "2025-09-12T10:00:00Z", "somebody else"))
-    report = await (await publisher_of(whole)).publish(whole.now, {SEPTEMBER})
-    assert (report.people, new_users(whole)) == (PEOPLE + 1, PEOPLE + 1)
+async def test_people_whose_clock_is_ahead_are_in_the_next_month_already() -> None:
+    world = World(datetime(2025, 9, 30, 23, 30, tzinfo=UTC))
+    await world.ingest(interaction(1, "2025-10-01T00:10:00Z", "ann"))
+    for changed in ({Month("202510")}, set[Month]()):
+        await (await tiers_of(world)).publish(world.now, changed)
+        assert users(world) == {"new_202510": 1}
 
 
-@pytest.mark.usefixtures("few_at_once")
-async def test_two_instances_count_everybody_once() -> None:
-    world = await people()
-    publishers = [await publisher_of(world) for _ in range(3)]
-    await asyncio.gather(*(each.publish(world.now, {SEPTEMBER}) for each in publishers))
-    assert new_users(world) == PEOPLE
+async def test_the_later_of_two_counts_stays_whichever_is_published_last() -> None:
+    world = await counted()
+    later = datetime(2025, 9, 15, 20, tzinfo=UTC)
+    await (await tiers_of(world)).publish(later, {Month("202508"), Month("202509")})
+    before = users(world)
+    await world.ingest(interaction(9, "2025-09-13T10:00:00Z", "dan"))
+    with pytest.raises(TransientStaleReadError):
+        await (await tiers_of(world)).publish(world.now, {Month("202509")})
+    assert users(world) == before
 
 
-@pytest.mark.usefixtures("few_at_once")
-@pytest.mark.parametrize("dies_at", range(1, 40, 3))
-async def test_a_count_that_is_broken_off_anywhere_is_continued(dies_at: int) -> None:
-    world, numbers = await people(), count(1)
-
-    def fails(_operation: str, _when: str) -> None:
-        if next(numbers) == dies_at:
-            raise CosmosHttpResponseError(status_code=400, message="no")
-
-    world.containers["fleet_state"].fault = fails
-    asked = int(world.now.timestamp())
-    with suppress(CosmosHttpResponseError):
-        await (await publisher_of(world)).publish(world.now, {SEPTEMBER}, asked=asked)
-    world.now += timedelta(minutes=5)
-    await (await publisher_of(world)).publish(world.now, {SEPTEMBER}, asked=asked)
-    assert new_users(world) == PEOPLE
-
-
-@pytest.mark.usefixtures("few_at_once")
-async def test_a_run_ends_when_its_time_is_up_and_later_ones_count_the_rest() -> None:
-    world, seconds = await people(), count(0.0, 1.0)
-    world.clock = FakeClock(lambda: world.now, lambda: next(seconds))
-    publisher, counted, asked = await publisher_of(world), list[int](), int(world.now.timestamp())
-    for _ in range(20):
-        world.now += timedelta(minutes=5)
-        report = await publisher.publish(
-            world.now, {SEPTEMBER}, asked=asked, deadline=world.clock.monotonic() + 2
-        )
-        counted.append(report.people)
-        if not report.unfinished:
-            break
-    assert max(counted) <= 4
-    assert sum(counted) == new_users(world) == PEOPLE
-
-
-@pytest.mark.usefixtures("few_at_once")
-async def test_a_walk_from_before_a_change_is_not_taken_for_its_count() -> None:
-    world, seconds = await people(), count(0.0, 1.0)
-    world.clock = FakeClock(lambda: world.now, lambda: next(seconds))
-    publisher = await publisher_of(world)
-    begun = await publisher.publish(world.now, {SEPTEMBER}, deadline=world.clock.monotonic() + 4)
-    assert begun.unfinished
-    await world.ingest(*(interaction(n, "2025-09-12T11:00:00Z", f"v{n}") for n in range(5)))
-    world.now += timedelta(hours=1)
-    report = await publisher.publish(world.now, {SEPTEMBER})
-    assert report.people == new_users(world) == PEOPLE + 5
-
-
-def test_stored_counts_are_added_and_have_the_most_frequent_favourites() -> None:
-    keys = {SEPTEMBER: TierKey.at(SEPTEMBER, Day("2025-09-15"))}
-    names = STORED_FAVOURITES + 10
-    first, second = TierCounts(keys), TierCounts(keys)
-    for number in range(names):
-        first.of(SEPTEMBER).part("new").count("personas", f"p{number}", names - number)
-    first.of(SEPTEMBER).part("new").add("users", 3)
-    first.months.add(SEPTEMBER)
-    second.add_stored(first.encode())
-    second.add_stored(first.encode())
-    part: Tally = second.of(SEPTEMBER).part("new")
-    assert part.total("users") == 6
-    assert second.months == {SEPTEMBER}
-    assert len(part.counts("personas")) == STORED_FAVOURITES
-    assert part.counts("personas")["p0"] == 2 * names
+async def test_a_refusal_concerns_every_month_when_everything_is_published() -> None:
+    world = World()
+    await world.ingest(
+        interaction(1, "2025-05-12T10:00:00Z", "ann"), interaction(2, "2025-05-13T10:00:00Z", "bob")
+    )
+    tiers = await tiers_of(world)
+    await tiers.publish(world.now, {Month("202505")})
+    assert users(world)["new_202505"] == 2
+    await world.ingest(refusal("ann"), source=USERS)
+    await tiers.publish(world.now.replace(minute=50), set())
+    assert users(world)["new_202505"] == 2
+    await tiers.publish(world.now.replace(minute=55), set(), everything=True)
+    assert users(world)["new_202505"] == 1
+    assert not any("202504" in name for name in world.documents(VIEW))

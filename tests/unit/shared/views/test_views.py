@@ -14,9 +14,12 @@ import pytest
 
 from ops.fields import fields_page
 from shared import containers
-from shared.aggregates import contribute, derive
-from shared.aggregates.base import Changed, Contributions, PartialKey, PersonChange
-from shared.aggregates.tally import Tally, merged
+from shared.aggregates import contributions, person, person_month
+from shared.aggregates.base import PartialKey
+from shared.aggregates.engagement_tiers import TIERS
+from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.tally import Tally
+from shared.aggregates.tier_counts import TierCounts, TierKey
 from shared.builds.content import Content
 from shared.builds.content import merged as total
 from shared.builds.counting import ContentCounter
@@ -34,12 +37,14 @@ from shared.facts import (
     interaction_fact,
     session_fact,
 )
+from shared.ledger.counted_entries import CountedEntries
 from shared.pricing.table import PriceTable, list_prices
 from shared.scores import churn_risk
-from shared.units import Day, month_of
+from shared.units import Day, Month, month_of
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
 from shared.views.daily_metrics import MOST_NAMED
+from shared.views.engagement_summary import render_tiers
 from shared.views.fields import FIELDS
 from shared.views.user_analytics import TEXTS
 
@@ -76,28 +81,25 @@ def fact(**change: Any) -> InteractionFact:
 
 
 def states(*facts: Fact) -> dict[PartialKey, Tally]:
-    """Contribute facts one by one, with what is derived from each."""
+    """Count facts one by one, with what is derived from each."""
     state: dict[PartialKey, Tally] = {}
     for one in facts:
-        for target, delta in folded(one, state).deltas.items():
+        count = CountedEntries()
+        count.add(contributions(one))
+        count.derive(count.people_changed(lambda target: state.get(target, Tally()), lambda _: None))
+        for target, delta in count.contributions.deltas.items():
             state.setdefault(target, Tally()).merge(delta)
     return state
 
 
-def folded(one: Fact, state: Mapping[PartialKey, Tally]) -> Contributions:
-    change, derived = Contributions(), Contributions()
-    contribute(one, change)
-
-    def changed(aggregate: str, key: str) -> Changed:
-        target = PartialKey(aggregate, key)
-        before = state.get(target, Tally())
-        return Changed(before, merged((before, change.deltas.get(target, Tally()))))
-
-    months = {one.month: changed("person_month", f"{one.month}|{one.user_id}")}
-    person = PersonChange(one.user_id, changed("person", one.user_id), months)
-    derive(person, derived)
-    change.merge(derived)
-    return change
+def records(state: Mapping[PartialKey, Tally]) -> dict[str, PersonRecord]:
+    """Return the records of all people, with the summaries of their months."""
+    found: dict[str, PersonRecord] = defaultdict(PersonRecord)
+    for target, tally in state.items():
+        if target.aggregate == person_month.NAME and (summary := person_month.summary_of(tally)):
+            month, user_id = person_month.split_key(target.key)
+            found[user_id].months[month] = summary
+    return found
 
 
 def rendered(view: str, key: str, *facts: Fact) -> dict[str, Any]:
@@ -127,7 +129,8 @@ def documents(view: str, key: str, *facts: Fact, now: datetime = STAMP.as_of) ->
     for number in range(collector.passes if collector else 0):
         assert collector is not None
         collector.add(number, [total(built[each] for each in group if each in built) for group in groups])
-    states_of_facts = States(states(*facts), collector, figures)
+    counted = states(*facts)
+    states_of_facts = States(counted, records(counted), collected=collector, figures=figures)
     shown = VIEWS[view].render(key, states_of_facts, replace(STAMP, tick=tick))
     return [one.body for one in shown if one.body is not None]
 
@@ -300,6 +303,21 @@ def test_the_reference_names_exactly_the_fields_that_are_rendered(view: str, con
     targets = {each for target in state for each in (target, *contents_of(target))}
     keys = {key for target in targets for key in VIEWS[view].keys_affected_by(target)}
     shown = [document for key in sorted(keys) for document in documents(view, key, *EVERYTHING)]
+    assert_fields(container, shown)
+
+
+def test_the_reference_names_exactly_the_fields_of_engagement_summary() -> None:
+    counted, key = states(*EVERYTHING), TierKey.at(Month("202508"), Day("2025-08-05"))
+    counts = TierCounts(Day("2025-08-05"))
+    for user_id, record in records(counted).items():
+        counts.add(counted[PartialKey(person.NAME, user_id)], record)
+    shown = render_tiers(key, counts.of(key.month), Tally(), STAMP)
+    assert [one.partition for one in shown] == list(TIERS)
+    assert_fields("engagement_summary", [one.body for one in shown if one.body is not None])
+
+
+def assert_fields(container: str, shown: list[dict[str, Any]]) -> None:
+    """Compare the fields of rendered documents with the reference."""
     assert shown
     named: set[str] = set()
     for document in shown:
