@@ -113,7 +113,8 @@ class Rounds:
         rounds = {
             task: replace(each, slot="") if task in tasks else each for task, each in self.rounds.items()
         }
-        return replace(self, rounds=rounds, tiers=replace(self.tiers, half_day=""))
+        half_day = "" if Task.AGED in tasks else self.tiers.half_day
+        return replace(self, rounds=rounds, tiers=replace(self.tiers, half_day=half_day))
 
     def with_round(self, task: Task, latest: Round) -> Rounds:
         """Return the rounds with another latest one of a task."""

@@ -292,3 +292,14 @@ async def test_what_is_published_about_people_who_refuse_is_deleted_again_once_a
     world.now += timedelta(days=1)
     await publisher.publish_due()
     assert not any(user_id == PEOPLE[3] for user_id, _ in world.containers["user_analytics"].items)
+
+
+async def test_pending_records_fill_a_piece_sooner_because_all_documents_follow_them() -> None:
+    world = await crowd()
+    for item in world.state.items.values():
+        if item.get("aggregate") == "person":
+            item["record"]["pending"] = True
+    pieces = (await (await world.scheduled()).publish_due()).pieces
+    assert pieces > 2 * len(PEOPLE)  # hourly, one for each person and more for their months
+    assert not [item for item in world.state.items.values() if item.get("record", {}).get("pending")]
+    assert published(world).keys() == (await expected()).keys()
