@@ -84,7 +84,10 @@ class FleetContender:
         What this changes in ``view_state`` is published as well.
         """
         with measured_cost() as charge:
-            report = await self.fleet.scheduled.publish_due(everything=everything)
+            scheduled = self.fleet.scheduled
+            report = await (
+                scheduled.publish_everything() if everything else scheduled.publish_due(hour=True)
+            )
             await self.fleet.health.publish_windows()
             await self._publish()
         if report.poisoned or report.waiting:

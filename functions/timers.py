@@ -31,7 +31,7 @@ async def refresh_health(timer: func.TimerRequest) -> None:
 
 
 @blueprint.function_name("refresh_views")
-@blueprint.timer_trigger(arg_name="timer", schedule="0 2 * * * *", run_on_startup=False, use_monitor=True)
+@blueprint.timer_trigger(arg_name="timer", schedule="20 */5 * * * *", run_on_startup=False, use_monitor=True)
 async def refresh_views(timer: func.TimerRequest) -> None:
-    """Publish the views that may lag an hour, and twice a day those that may lag longer, or that age."""
+    """Continue or begin the rounds of work over people, and build the contents that are due."""
     await (await fleet()).scheduled.publish_due()

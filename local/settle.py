@@ -72,7 +72,7 @@ async def publish_due(connection: Connection) -> None:
     configure_logging("WARNING")
     os.environ.update(connection.settings)  # where the fleet's settings are read from
     async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
-        while (await fleet.scheduled.publish_due(everything=True)).waiting:  # noqa: ASYNC110  asks again
+        while (await fleet.scheduled.publish_everything()).waiting:  # noqa: ASYNC110  asks again
             await asyncio.sleep(PAUSE)
         await fleet.health.publish_windows()
 

@@ -68,10 +68,20 @@ def publish(
 def refresh(as_json: AsJson = False) -> None:
     """Build contents, publish the views that a timer publishes, and the health of the last minutes, now."""
 
-    async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
-        return await fleet.scheduled.publish_due(everything=True), await fleet.health.publish_windows()
+    progress = Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR)
+    task = progress.add_task("refresh", total=None)
 
-    views, health = run(work)
+    def on_progress(report: ScheduledReport) -> None:
+        done = (
+            f"{report.pieces} pieces, {report.published} documents published, {report.built} contents built"
+        )
+        progress.update(task, description=done)
+
+    async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
+        return await fleet.scheduled.publish_everything(on_progress), await fleet.health.publish_windows()
+
+    with progress:
+        views, health = run(work)
     if as_json:
         print_json({"views": report_json(views), "health": report_json(health)})
         return
@@ -85,13 +95,16 @@ def refresh(as_json: AsJson = False) -> None:
 @views_cli.command("rebuild")
 def rebuild(
     views: Annotated[list[str] | None, typer.Argument(help="Names of views; all if none is given.")] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Continue the rebuild that was broken off, or share one that is at work.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Count views again from the ledger, and publish them. The feeds continue in the meantime.
 
-    Readers see the earlier figures until the new ones are complete. The command can be interrupted and run
-    again. Exit code 1 if the feeds changed some shards too quickly, if a document could not be published, or
-    if facts on the ledger lack a field that the views need.
+    Readers see the earlier figures until the new ones are complete. The command can be interrupted, and run
+    again or resumed. Exit code 1 if the feeds changed some shards too quickly, if a document could not be
+    published, or if facts on the ledger lack a field that the views need.
     """
     progress = Progress(
         TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
@@ -102,7 +115,7 @@ def rebuild(
         progress.update(task, completed=report.shards + len(report.unfinished), total=shards)
 
     async def work(fleet: Fleet) -> Any:
-        return await fleet.rebuilder.rebuild(views or [], on_progress)
+        return await fleet.rebuilder.rebuild(views or [], on_progress, resume=resume)
 
     with progress:
         report: RebuildReport = run(work)

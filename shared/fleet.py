@@ -31,6 +31,7 @@ from shared.publishing.contents import ContentReader
 from shared.publishing.existing import ExistingDocuments
 from shared.publishing.merge import StateMerger
 from shared.publishing.passage_usage import PassageUsageWriter
+from shared.publishing.people_rounds import PeopleRounds
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.scheduled import ScheduledPublisher
@@ -88,6 +89,7 @@ class Fleet:
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
             state=state,
+            progress=fleet_state,
             readiness=self.readiness,
             publisher=self.publisher,
             settings=settings,
@@ -129,18 +131,28 @@ class Fleet:
             settings=settings,
             clock=clock,
         )
+        progress = container(FLEET_STATE)
         self.scheduled = ScheduledPublisher(
-            builds=ContentBuilds(
-                builder=builder, progress=container(FLEET_STATE), settings=settings, clock=clock
+            people=PeopleRounds(
+                state=state,
+                progress=progress,
+                publisher=self.publisher,
+                consent=consent,
+                settings=settings,
+                clock=clock,
             ),
+            builds=ContentBuilds(builder=builder, progress=progress, settings=settings, clock=clock),
             tiers=TierPublisher(
-                state=state, existing=existing, writer=writer, readiness=self.readiness, settings=settings
+                state=state,
+                progress=progress,
+                existing=existing,
+                writer=writer,
+                readiness=self.readiness,
+                settings=settings,
+                clock=clock,
             ),
-            consent=consent,
-            usage=PassageUsageWriter(store=builder.store, vectors=container("personality_vectors")),
-            state=state,
-            progress=container(FLEET_STATE),
             publisher=self.publisher,
+            usage=PassageUsageWriter(store=builder.store, vectors=container("personality_vectors")),
             generations=self.generations,
             settings=settings,
             clock=clock,

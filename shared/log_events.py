@@ -29,6 +29,6 @@ LOG_EVENTS = {
     "views_held_back": "views are not published: the generation is not complete",
     "views_published": "documents of views were published; with outcomes and cost",
     "views_rebuilt": "the state of views was counted again from the ledger",
-    "views_refreshed": "scheduled views were published; with outcomes and cost",
+    "views_refreshed": "scheduled views were published, as far as the time allowed; with outcomes and cost",
     "withdrawal_failed": "a document's earlier version could not be uncounted; the document is in poison",
 }

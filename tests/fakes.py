@@ -212,7 +212,22 @@ def _is_person(item: Row, _: Row | None = None) -> bool:
 def _for_tiers(item: Row) -> Row:
     record = item.get("record", {})
     fields = {name: record[name] for name in ("first_known", "months", "refused") if name in record}
-    return {"state": item["state"], "record": fields}
+    return {"id": item["id"], "state": item["state"], "record": fields}
+
+
+def _selected(item: Row) -> Row:
+    record = item.get("record", {})
+    consent = {name: record[name] for name in ("pending", "refused") if name in record}
+    return {name: item[name] for name in ("id", "aggregate", "key")} | consent
+
+
+def _in_selection(item: Row, values: Row) -> bool:
+    return bool(values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"])
+
+
+def _by_consent(item: Row, values: Row) -> bool:
+    record = item.get("record", {})
+    return _in_selection(item, values) and bool(record.get("pending") or record.get("refused"))
 
 
 def _numbered(prefix: str, values: Row) -> set[Any]:
@@ -243,32 +258,31 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
             values["first"] <= item["id"] < values["after"] and item["_ts"] >= values["since"]
         )
     ),
-    "pages_of_shard": _when(lambda item, _: item["kind"] == "ledger"),
+    "documents_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"]),
+    "ids_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"], "id"),
     "persons_of_shard": _when(_is_person),
-    "partials_of_shard": _when(lambda item, _: item["kind"] == "partial" and item["aggregate"] != "person"),
-    "all_keys": _when(_of_generation, "aggregate", "key"),
-    "keys_written_since": _when(
-        lambda item, values: _of_generation(item, values) and item["_ts"] >= values["since"],
-        "aggregate",
-        "key",
+    "selected": lambda item, values: (
+        _selected(item) if _of_generation(item, values) and _in_selection(item, values) else None
     ),
-    "keys_with_prefix": _when(
-        lambda item, values: (
-            item["id"].startswith(values["start"]) and item["shard"].startswith(values["generation"])
-        ),
-        "aggregate",
-        "key",
+    "shards_of_selected": _when(
+        lambda item, values: _of_generation(item, values) and _in_selection(item, values), "shard"
+    ),
+    "selected_of_shard": lambda item, values: _selected(item) if _in_selection(item, values) else None,
+    "people_selected": lambda item, values: (
+        _selected(item) if _of_generation(item, values) and _by_consent(item, values) else None
+    ),
+    "shards_of_people_selected": _when(
+        lambda item, values: _of_generation(item, values) and _by_consent(item, values), "shard"
+    ),
+    "people_selected_of_shard": lambda item, values: _selected(item) if _by_consent(item, values) else None,
+    "keys_of_selected": _when(
+        lambda item, values: _of_generation(item, values) and _in_selection(item, values), "key"
     ),
     "tiers_of_people": lambda item, values: (
         _for_tiers(item) if _of_generation(item, values) and _is_person(item) else None
     ),
-    "pending_people": _when(
-        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("pending")),
-        "key",
-    ),
-    "refusing_people": _when(
-        lambda item, values: _of_generation(item, values) and bool(item.get("record", {}).get("refused")),
-        "key",
+    "tiers_of_shard": lambda item, values: (
+        _for_tiers(item) if _is_person(item) and item["id"] >= values["first"] else None
     ),
     "refusing_among": _when(
         lambda item, values: (

@@ -101,7 +101,11 @@ class Aggregate:
         return None
 
     def first_day(self, key: str) -> Day | None:
-        """Return the first day of the key's period, None if the key has no period."""
+        """Return the first day of the key's period.
+
+        None if the key has no period, as those of ``person``. A rebuild recounts month by month: what it
+        counts has a period, and its keys begin with the month.
+        """
         return None
 
     def contribute(self, fact: Fact, into: Contributions) -> None:

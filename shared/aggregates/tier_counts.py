@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 from shared.aggregates.engagement_tiers import CHURNED, is_churned, tier_in
 from shared.aggregates.person import active_months, interactions_by_day
 from shared.aggregates.person_record import PersonRecord
-from shared.aggregates.tally import Tally
+from shared.aggregates.tally import Tally, top
 from shared.periods import monthly
 from shared.scores import churn_risk, engagement
 from shared.units import Day, Month, days_between, month_after, month_of, to_micro
+
+STORED_FAVOURITES = 250
+"""Personas, and categories, that stored counts have of a tier: 1 MB in the worst case, of 17 months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,22 @@ class TierCounts:
         """Return the counts of a month, by tier."""
         return self._counts.get(month, Tally())
 
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which counts are stored until everybody is counted.
+
+        Of favourites it has the :data:`STORED_FAVOURITES` most frequent of each tier, so that it is bounded.
+        """
+        return {
+            "counts": {month: _with_fewer_favourites(counts) for month, counts in self._counts.items()},
+            "months": sorted(self.months),
+        }
+
+    def add_stored(self, stored: Mapping[str, Any]) -> None:
+        """Add the counts that :meth:`encode` returned, of other people and as of the same day."""
+        self.months.update(stored["months"])
+        for month, counts in stored["counts"].items():
+            self._counts.setdefault(month, Tally()).merge(Tally.decode(counts))
+
     def add(self, person: Tally, record: PersonRecord) -> None:
         """Count one person, who does not refuse user-level analytics, in each month since their first one."""
         active = active_months(person)
@@ -69,6 +89,17 @@ class TierCounts:
             counts = self._counts.setdefault(month, Tally())
             _count(TierKey.at(month, self._today), days, person, record, counts)
             month = month_after(month, 1)
+
+
+def _with_fewer_favourites(counts: Tally) -> dict[str, Any]:
+    stored = counts.encode()
+    for part in stored.get("parts", {}).values():
+        groups = part.get("counts", {})
+        part["counts"] = {
+            name: {each: group[each] for each in top(group, STORED_FAVOURITES)}
+            for name, group in groups.items()
+        }
+    return stored
 
 
 def _count(key: TierKey, days: Mapping[Day, int], person: Tally, record: PersonRecord, counts: Tally) -> None:

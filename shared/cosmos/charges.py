@@ -21,6 +21,12 @@ class Cost:
     seconds: float = 0.0
     """Its duration, 0 until it has ended."""
 
+    def add(self, other: Cost) -> None:
+        """Add the cost of the work that followed."""
+        self.requests += other.requests
+        self.request_units += other.request_units
+        self.seconds += other.seconds
+
     def log_fields(self) -> dict[str, float]:
         """Return the fields for a log event about the work."""
         return {

@@ -6,7 +6,8 @@ Point reads use :func:`shared.cosmos.items.find_item`. The store does the writes
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from azure.cosmos.aio import ContainerProxy
 
@@ -34,40 +35,70 @@ PAGES_FROM = Query(
     "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since ORDER BY c.id"
     " OFFSET 0 LIMIT @limit",
 )
-PAGES_OF_SHARD = Query("pages_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{LEDGER}|')")
+DOCUMENTS_BETWEEN = Query("documents_between", "SELECT * FROM c WHERE c.id >= @first AND c.id < @after")
+IDS_BETWEEN = Query(
+    "ids_between",
+    "SELECT c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id OFFSET 0 LIMIT @limit",
+)
 PERSONS_OF_SHARD = Query(
     "persons_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
 )
-PARTIALS_OF_SHARD = Query(
-    "partials_of_shard",
-    f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
-    f" AND NOT STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')",
-)
 
-_KEYS = (
-    f"SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|')"
-    " AND STARTSWITH(c.shard, @generation)"
-)
-ALL_KEYS = Query("all_keys", _KEYS)
-KEYS_WRITTEN_SINCE = Query("keys_written_since", f"{_KEYS} AND c._ts >= @since")
-KEYS_WITH_PREFIX = Query(
-    "keys_with_prefix",
-    "SELECT c.aggregate, c.key FROM c WHERE STARTSWITH(c.id, @start) AND STARTSWITH(c.shard, @generation)",
-)
-TIERS_OF_PEOPLE = Query(
-    "tiers_of_people",
-    "SELECT c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
+
+class Selected(NamedTuple):
+    """What a selection has of a partial."""
+
+    id: str
+    target: PartialKey
+    pending: bool
+    """Whether what is published about the person has yet to follow their record."""
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Partials of a generation that some work is about: those with ids from one to before another."""
+
+    first: str
+    after: str
+    since: int = 0
+    """Only those written from this time on (``_ts``)."""
+    consent: bool = False
+    """Only people who refuse, or whose record is pending."""
+
+    @classmethod
+    def beginning(cls, name: str, *, since: int = 0, consent: bool = False) -> Self:
+        """Return the partials whose ids begin with a name: an aggregate's, or one and a key's beginning."""
+        first = f"{PARTIAL}|{name}"
+        return cls(first, first[:-1] + chr(ord(first[-1]) + 1), since, consent)
+
+    def values(self) -> dict[str, Any]:
+        """Return the parameters of its queries."""
+        return {"first": self.first, "after": self.after, "since": self.since}
+
+
+_OF_GENERATION = " AND STARTSWITH(c.shard, @generation)"
+_IN_ORDER = " ORDER BY c.id OFFSET 0 LIMIT @limit"
+_RANGE = " FROM c WHERE c.id >= @first AND c.id < @after AND c._ts >= @since"
+_BY_CONSENT = f"{_RANGE} AND (c.record.refused = true OR c.record.pending = true)"
+_FIELDS = "SELECT c.id, c.aggregate, c.key, c.record.pending, c.record.refused"
+_SHARDS = "SELECT DISTINCT c.shard"
+
+SELECTED = Query("selected", f"{_FIELDS}{_RANGE}{_OF_GENERATION}")
+SELECTED_OF_SHARD = Query("selected_of_shard", f"{_FIELDS}{_RANGE}{_IN_ORDER}")
+SHARDS_OF_SELECTED = Query("shards_of_selected", f"{_SHARDS}{_RANGE}{_OF_GENERATION}")
+KEYS_OF_SELECTED = Query("keys_of_selected", f"SELECT DISTINCT c.key{_RANGE}{_OF_GENERATION}")
+PEOPLE_SELECTED = Query("people_selected", f"{_FIELDS}{_BY_CONSENT}{_OF_GENERATION}")
+PEOPLE_SELECTED_OF_SHARD = Query("people_selected_of_shard", f"{_FIELDS}{_BY_CONSENT}{_IN_ORDER}")
+SHARDS_OF_PEOPLE_SELECTED = Query("shards_of_people_selected", f"{_SHARDS}{_BY_CONSENT}{_OF_GENERATION}")
+
+_TIERS = (
+    "SELECT c.id, c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
     f" 'refused': c.record.refused}} AS record FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
-    " AND STARTSWITH(c.shard, @generation)",
 )
-PENDING_PEOPLE = Query(
-    "pending_people",
-    "SELECT c.key FROM c WHERE c.record.pending = true AND STARTSWITH(c.shard, @generation)",
-)
-REFUSING_PEOPLE = Query(
-    "refusing_people",
-    "SELECT c.key FROM c WHERE c.record.refused = true AND STARTSWITH(c.shard, @generation)",
-)
+TIERS_OF_PEOPLE = Query("tiers_of_people", f"{_TIERS} AND STARTSWITH(c.shard, @generation)")
+TIERS_OF_SHARD = Query("tiers_of_shard", f"{_TIERS} AND c.id >= @first{_IN_ORDER}")
+
 IDS_OF_PARTITION = Query("ids_of_partition", "SELECT c.id FROM c")
 OTHER_PARTITIONS = Query(
     "other_partitions",
@@ -144,42 +175,50 @@ class StateReader:
         values = {"first": first, "after": f"{LEDGER}|{source}~", "since": since, "limit": limit}
         return [page async for page in self._in_shard(PAGES_FROM, shard, values)]
 
-    def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
-        """Yield all ledger pages of a shard."""
-        return self._in_shard(PAGES_OF_SHARD, shard, {})
+    def documents_between(self, shard: ShardId, first: str, after: str) -> AsyncIterator[Item]:
+        """Yield a shard's documents with ids from one to before another."""
+        return self._in_shard(DOCUMENTS_BETWEEN, shard, {"first": first, "after": after})
+
+    async def first_id(self, shard: ShardId, first: str, after: str) -> str | None:
+        """Return the lowest id from one to before another in a shard, None if there is none."""
+        values = {"first": first, "after": after, "limit": 1}
+        return next(iter([str(row["id"]) async for row in self._in_shard(IDS_BETWEEN, shard, values)]), None)
 
     def persons_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield the ``person`` partials of a shard."""
         return self._in_shard(PERSONS_OF_SHARD, shard, {})
 
-    def partials_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
-        """Yield all partials of a shard except the ``person`` partials."""
-        return self._in_shard(PARTIALS_OF_SHARD, shard, {})
+    async def selected(self, generation: int, selection: Selection) -> AsyncIterator[Selected]:
+        """Yield a selection from all shards, in any order."""
+        query = PEOPLE_SELECTED if selection.consent else SELECTED
+        async for row in self._of_generation(query, generation, selection.values()):
+            yield _selected(row)
 
-    def all_keys(self, generation: int) -> AsyncIterator[PartialKey]:
-        """Yield the keys of all partials of a generation, without duplicates."""
-        return _distinct(self._of_generation(ALL_KEYS, generation, {}))
+    async def shards_of(self, generation: int, selection: Selection) -> list[ShardId]:
+        """Return the shards that have any of a selection."""
+        query = SHARDS_OF_PEOPLE_SELECTED if selection.consent else SHARDS_OF_SELECTED
+        rows = self._of_generation(query, generation, selection.values())
+        return sorted({ShardId(row["shard"]) async for row in rows})
 
-    def keys_written_since(self, generation: int, since: int) -> AsyncIterator[PartialKey]:
-        """Yield the keys of the partials of a generation that were written since a time (``_ts``)."""
-        return _distinct(self._of_generation(KEYS_WRITTEN_SINCE, generation, {"since": since}))
+    async def selected_of_shard(self, shard: ShardId, selection: Selection, limit: int) -> list[Selected]:
+        """Return the first of a shard's selection in the order of their ids, as many as the limit at most."""
+        values = selection.values() | {"limit": limit}
+        query = PEOPLE_SELECTED_OF_SHARD if selection.consent else SELECTED_OF_SHARD
+        return [_selected(row) async for row in self._in_shard(query, shard, values)]
 
-    def keys_with_prefix(self, generation: int, aggregate: str, prefix: str) -> AsyncIterator[PartialKey]:
-        """Yield the keys of an aggregate that begin with a prefix, of all partials of a generation."""
-        values = {"start": f"{PARTIAL}|{aggregate}|{prefix}"}
-        return _distinct(self._of_generation(KEYS_WITH_PREFIX, generation, values))
+    async def keys_of(self, generation: int, selection: Selection) -> set[str]:
+        """Return the keys of a selection. For keys of which all shards have a share: there are few."""
+        rows = self._of_generation(KEYS_OF_SELECTED, generation, selection.values())
+        return {str(row["key"]) async for row in rows}
 
     def tiers_of_people(self, generation: int) -> AsyncIterator[Item]:
         """Yield ``state`` and ``record`` of every person, without what their tiers do not need."""
         return self._of_generation(TIERS_OF_PEOPLE, generation, {})
 
-    def pending_people(self, generation: int) -> AsyncIterator[str]:
-        """Yield the user ids of people whose change of consent is not yet applied to what is published."""
-        return _keys(self._of_generation(PENDING_PEOPLE, generation, {}))
-
-    def refusing_people(self, generation: int) -> AsyncIterator[str]:
-        """Yield the user ids of people who refuse user-level analytics."""
-        return _keys(self._of_generation(REFUSING_PEOPLE, generation, {}))
+    async def tiers_of_shard(self, shard: ShardId, first: str, limit: int) -> list[Item]:
+        """Return the same of a shard's people in the order of their ids, as many as the limit at most."""
+        values = {"first": first, "limit": limit}
+        return [row async for row in self._in_shard(TIERS_OF_SHARD, shard, values)]
 
     async def refusing_among(self, generation: int, people: Iterable[str]) -> list[str]:
         """Return those of some people who refuse user-level analytics."""
@@ -207,13 +246,14 @@ class StateReader:
         return run_query(self._container, query, {**values, "generation": f"{generation}:"})
 
 
-async def _distinct(rows: AsyncIterator[Item]) -> AsyncIterator[PartialKey]:
-    seen: set[PartialKey] = set()
-    async for row in rows:
-        target = PartialKey(row["aggregate"], row["key"])
-        if target not in seen:
-            seen.add(target)
-            yield target
+def position_after(document_id: str) -> str:
+    """Return the lowest id after an id: no id is between an id and the same one with a space."""
+    return f"{document_id} "
+
+
+def _selected(row: Item) -> Selected:
+    target = PartialKey(row["aggregate"], row["key"])
+    return Selected(row["id"], target, bool(row.get("pending")), bool(row.get("refused")))
 
 
 async def _keys(rows: AsyncIterator[Item]) -> AsyncIterator[str]:

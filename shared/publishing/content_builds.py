@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from typing import Any, Self
 
 import structlog
@@ -28,10 +29,6 @@ from shared.settings import Settings
 from shared.units import Day, Month, day_after, days_between, month_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
-
-RUN_SECONDS = 240.0
-"""Seconds after which a run leaves the rest of its work to the next one. The platform ends an invocation
-after ten minutes, and a piece takes seconds."""
 
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
@@ -119,6 +116,8 @@ class BuildsReport:
     """Contents that are left for later, because a replica lagged or they changed too quickly."""
     is_daily: bool = False
     """Whether the work of a day was done. The caller then calls :meth:`ContentBuilds.finish_day`."""
+    unfinished: bool = False
+    """Whether the time was up. The next run continues."""
 
     def is_done(self, outcome: Outcome) -> bool:
         """Count an outcome. Return whether the content is up to date."""
@@ -160,25 +159,26 @@ class ContentBuilds:
         now, days, months = self._clock.now(), list(changed), self._builder.open_months()
         await self._update(lambda work: work.listing(days, now, months, everything=everything))
 
-    async def run(self, publish: Publish, *, limited: bool = True) -> BuildsReport:
+    async def run(self, publish: Publish, deadline: float = inf) -> BuildsReport:
         """Do the work that is due.
 
         Parameters
         ----------
         publish
             Publishes documents.
-        limited
-            Leave the rest to the next run after :data:`RUN_SECONDS`.
+        deadline
+            When to begin no further piece, on the monotonic clock in seconds. One piece is always done.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. The next run continues.
         """
-        report, until = BuildsReport(), self._clock.monotonic() + RUN_SECONDS
+        report = BuildsReport()
         async with aclosing(self._pieces(publish, report)) as pieces:
             async for left in pieces:
-                if limited and self._clock.monotonic() > until:
+                if self._clock.monotonic() >= deadline:
+                    report.unfinished = True
                     _log.info("builds_left", days=len(left.days), months=len(left.months))
                     break
         return report
@@ -186,7 +186,7 @@ class ContentBuilds:
     async def _pieces(self, publish: Publish, report: BuildsReport) -> AsyncGenerator[Work, None]:
         """Do one piece after the other. Yields what is left after each."""
         now = self._clock.now()
-        work = await self._update(lambda work: work)
+        work = Work.decode(await self._progress.read())
         for month in sorted(work.compared, reverse=True):
             yield (work := await self._compare(month))
         for day in due_days(work.days, work.slots, now):
@@ -196,8 +196,9 @@ class ContentBuilds:
                 yield (work := await self._month(month, publish, report))
             for week in sorted(work.weeks):
                 yield (work := await self._week(week, publish))
-        slots = {pace.name: pace.slot(now) for pace in Pace}
-        await self._update(lambda work: replace(work, slots=slots))
+        slots = {pace.name: pace.slot(now) for pace in Pace if pace is not Pace.HOURLY}
+        if work.slots != slots:
+            work = await self._update(lambda work: replace(work, slots=slots))
         report.is_daily = work.daily
 
     def open_months(self) -> list[Month]:

@@ -217,10 +217,10 @@ class Publisher:
                 held = await self._readiness.held_back(part)
                 publishable = [each for each in part if each not in held]
                 report.held += len(part) - len(publishable)
-                batch = _Batch(BatchInputs(delivered), always=always)
-                if not always:  # then each document is read alone, and completely
-                    batch.inputs = await self._inputs.read_batch(publishable, delivered)
-                    batch.existing = await self._existing.read_sets(publishable)
+                if always:  # by an operator, whom no trigger retries
+                    batch: _Batch = await retrying()(self._read_batch_again, publishable)
+                else:
+                    batch = await self._read_batch(publishable, delivered)
                 try:
                     await for_each(
                         publishable,
@@ -233,14 +233,22 @@ class Publisher:
             report.log()
         return report
 
+    async def _read_batch(self, documents: Sequence[DocumentKey], delivered: Delivered) -> _Batch:
+        inputs = await self._inputs.read_batch(documents, delivered)
+        return _Batch(inputs, await self._existing.read_sets(documents))
+
+    async def _read_batch_again(self, documents: Sequence[DocumentKey]) -> _Batch:
+        """Read completely: what this instance remembers may be what is wrong."""
+        for document in documents:
+            self._forget(document)
+        return replace(await self._read_batch(documents, {}), always=True)
+
     async def _publish_document(self, document: DocumentKey, *, batch: _Batch, report: PublishReport) -> None:
         """Publish one document key, with retries. An error that is not the service's goes to poison."""
         work = _Work(document, batch)
         attempt = retrying(*WRITE_CONFLICTS, results=(Stale,))
         try:
             async with self._locks.setdefault(document, asyncio.Lock()):
-                if batch.always:
-                    self._forget(document)
                 outcome: Outcome | Stale | NeedsRead = await attempt(self._update_document, work)
                 if isinstance(outcome, NeedsRead):  # the second pass reads, so a third is never needed
                     outcome = await attempt(self._update_document, work)

@@ -38,6 +38,8 @@ PURE = (
     "shared/ledger/counted_entries.py",
     "shared/publishing/decide.py",
     "shared/publishing/plan.py",
+    "shared/publishing/rounds.py",
+    "shared/maintenance/rebuild_walk.py",
     "shared/publishing/whole_periods.py",
     "shared/publishing/merged_state.py",
 )

@@ -11,7 +11,7 @@ TIMERS = {
     "audit_feeds": ("0 */5 * * * *", "auditor.audit_all"),
     "apply_prices": ("30 */5 * * * *", "repricer.apply"),
     "refresh_health": ("10 */5 * * * *", "health.publish_windows"),
-    "refresh_views": ("0 2 * * * *", "scheduled.publish_due"),
+    "refresh_views": ("20 */5 * * * *", "scheduled.publish_due"),
 }
 
 

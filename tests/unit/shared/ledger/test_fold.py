@@ -731,7 +731,7 @@ def test_changes_that_cancel_out_write_the_partials_that_a_rebuild_would_count_o
         for loaded in shard.documents.values()
         if isinstance(loaded.document, Partial)
     }
-    rebuild = Recount(SHARD, stored, millis("2025-08-20T00:00:00"))
+    rebuild = Recount(SHARD, Month("202508"), stored, millis("2025-08-20T00:00:00"))
     rebuild.add(shard.pages()[page_id(USER_INTERACTIONS, EventHour(TEN[:13]))])  # read before the fold
     shard.fold(change(interaction(TEN, rating=4), "a", 3), change(interaction(ELEVEN, rating=3), "b", 4))
     rebuild.add(shard.pages()[page_id(USER_INTERACTIONS, EventHour(ELEVEN[:13]))])  # and after it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from shared.aggregates.base import PartialKey
 from shared.cosmos.queries import Query
-from shared.ledger.reader import StateReader
+from shared.ledger.reader import Selection, StateReader, position_after
 from shared.ledger.shards import ShardId
 from shared.units import EventHour
 from tests.fakes import ANSWERS, FakeContainer
@@ -165,10 +166,18 @@ EVERYTHING = (
 )  # fmt: skip
 
 
-async def test_pages_of_shard() -> None:
+async def test_documents_of_a_shard_between_two_ids() -> None:
     on = await reading(*EVERYTHING)
-    assert await on.ids(on.reader.pages_of_shard(SHARD)) == ["ledger|users|10"]
-    on.container.check("pages_of_shard", SHARD)
+    found = await on.ids(on.reader.documents_between(SHARD, "ledger|users|", "partial|day|b"))
+    assert found == ["ledger|users|10", "partial|day|a"]
+    on.container.check("documents_between", SHARD)
+
+
+async def test_the_lowest_id_of_a_shard_between_two() -> None:
+    on = await reading(*EVERYTHING)
+    assert await on.reader.first_id(SHARD, "partial|", "partial|person|") == "partial|day|a"
+    on.container.check("ids_between", SHARD)
+    assert await on.reader.first_id(SHARD, "partial|day|b", "partial|day|c") is None
 
 
 async def test_persons_of_shard() -> None:
@@ -177,42 +186,36 @@ async def test_persons_of_shard() -> None:
     on.container.check("persons_of_shard", SHARD)
 
 
-async def test_partials_of_shard() -> None:
+async def test_a_selection_of_a_generation() -> None:
     on = await reading(*EVERYTHING)
-    assert await on.ids(on.reader.partials_of_shard(SHARD)) == [
-        "partial|day|a",
-        "partial|person_month|202508|ana",
-    ]
-    on.container.check("partials_of_shard", SHARD)
+    selection = Selection.beginning("", since=6)
+    found = [row.target async for row in on.reader.selected(1, selection)]
+    assert sorted(set(found)) == [("day", "a"), ("person", "ben")]
+    on.container.check("selected", None)
+    assert await on.reader.shards_of(1, selection) == [SECOND]
+    on.container.check("shards_of_selected", None)
 
 
-async def test_all_keys_of_a_generation_each_once() -> None:
-    on = await reading(*EVERYTHING)
-    assert await on.keys(on.reader.all_keys(1)) == [
-        ("day", "a"),
-        ("person_month", "202508|ana"),
-        ("person", "ana"),
-        ("person", "ben"),
-    ]
-    on.container.check("all_keys", None)
-
-
-async def test_keys_written_since_each_once() -> None:
-    on = await reading(*EVERYTHING)
-    assert await on.keys(on.reader.keys_written_since(1, 6)) == [("day", "a"), ("person", "ben")]
-    on.container.check("keys_written_since", None)
-
-
-async def test_keys_with_prefix_each_once() -> None:
+async def test_a_selection_has_nothing_of_another_aggregate_or_key() -> None:
     on = await reading(
         partial("day", "2025-08-05"),
         partial("day", "2025-08-05", SECOND),
         partial("day", "2025-09-01"),
-        partial("month", "2025-08"),
+        partial("days", "2025-08-05"),
         partial("day", "2025-08-06", NEXT_GENERATION),
     )
-    assert await on.keys(on.reader.keys_with_prefix(1, "day", "2025-08")) == [("day", "2025-08-05")]
-    on.container.check("keys_with_prefix", None)
+    assert await on.reader.keys_of(1, Selection.beginning("day|2025-08")) == {"2025-08-05"}
+    on.container.check("keys_of_selected", None)
+
+
+async def test_a_selection_of_a_shard_continues_after_a_position() -> None:
+    on = await reading(*(partial("day", key) for key in "abcd"), partial("day", "c", SECOND))
+    selection, found = Selection.beginning("day|"), list[str]()
+    while rows := await on.reader.selected_of_shard(SHARD, selection, 3):
+        found += [row.target.key for row in rows]
+        selection = replace(selection, first=position_after(rows[-1].id))
+    assert found == list("abcd")
+    on.container.check("selected_of_shard", SHARD)
 
 
 PEOPLE = (
@@ -228,23 +231,32 @@ async def test_tiers_of_people_have_what_tiers_need_and_no_more() -> None:
     on = await reading(*PEOPLE)
     found = [row async for row in on.reader.tiers_of_people(1)]
     assert found == [
-        {"state": {"parts": {}}, "record": {"refused": True, "first_known": "2025-07-05"}},
-        {"state": {"parts": {}}, "record": {"months": {"202508": []}}},
-        {"state": {"parts": {}}, "record": {}},
+        {
+            "id": "partial|person|ana",
+            "state": {"parts": {}},
+            "record": {"refused": True, "first_known": "2025-07-05"},
+        },
+        {"id": "partial|person|cid", "state": {"parts": {}}, "record": {"months": {"202508": []}}},
+        {"id": "partial|person|ben", "state": {"parts": {}}, "record": {}},
     ]
     on.container.check("tiers_of_people", None)
+    assert await on.reader.tiers_of_shard(SHARD, "partial|person|b", 5) == found[1:2]
+    on.container.check("tiers_of_shard", SHARD)
 
 
-async def test_pending_people_of_a_generation() -> None:
+async def test_people_by_their_consent() -> None:
     on = await reading(*PEOPLE)
-    assert [user_id async for user_id in on.reader.pending_people(1)] == ["ben"]
-    on.container.check("pending_people", None)
-
-
-async def test_refusing_people_of_a_generation() -> None:
-    on = await reading(*PEOPLE)
-    assert [user_id async for user_id in on.reader.refusing_people(1)] == ["ana"]
-    on.container.check("refusing_people", None)
+    selection = Selection.beginning("person|", consent=True)
+    found = [row async for row in on.reader.selected(1, selection)]
+    assert [(row.target.key, row.pending, row.refused) for row in found] == [
+        ("ana", False, True),
+        ("ben", True, False),
+    ]
+    on.container.check("people_selected", None)
+    assert await on.reader.shards_of(1, selection) == [SHARD, SECOND]
+    on.container.check("shards_of_people_selected", None)
+    assert await on.reader.selected_of_shard(SHARD, selection, 5) == found[:1]
+    on.container.check("people_selected_of_shard", SHARD)
 
 
 def query_names(source: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ from tests.unit.shared.aggregates.fact_strategies import millis
 from tests.unit.shared.ledger.memory_shard import SHARD, MemoryShard, change, counted
 
 TODAY = millis("2025-08-20T00:00:00")
+AUGUST = Month("202508")
 TEN = "2025-08-05T10:15:00"
 DAY, ANA, ANAS_AUGUST = (
     PartialKey("day", "2025-08-05"),
@@ -63,7 +64,7 @@ def recount(
     shard: MemoryShard, partials: Mapping[PartialKey, Loaded] | None = None, now: Millis = TODAY
 ) -> Recount:
     """Recount the pages of a shard, with its own partials or others."""
-    result = Recount(SHARD, stored(shard) if partials is None else partials, now)
+    result = Recount(SHARD, AUGUST, stored(shard) if partials is None else partials, now)
     for page in shard.pages().values():
         result.add(page)
     result.derive()

@@ -20,6 +20,7 @@ from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.plan import DocumentKey
 from shared.publishing.readiness import ViewReadiness
 from shared.publishing.report import PublishReport
+from shared.units import Day, Month, days_of_month
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer, Killed
@@ -87,15 +88,26 @@ async def test_the_feeds_may_go_on_meanwhile() -> None:
     assert day["usage_statistics"]["total_interactions"] == 60
 
 
+def first_of(query: Query, options: dict[str, Any]) -> str:
+    """Return the lowest id that a rebuild asks a shard for, ``""`` for other queries."""
+    match query.name:
+        case "documents_between":
+            return str(options["parameters"][0]["value"])
+        case "persons_of_shard":
+            return "partial|person|"
+        case _:
+            return ""
+
+
 class MovingContainer(FakeContainer):
     """Reads what a rebuild asks for one by one, and lets something happen after the first of a kind."""
 
-    one_by_one = ("pages_of_shard",)
-    """Names of the queries whose rows are read one by one."""
+    one_by_one: tuple[str, ...] = ("ledger|",)
+    """Beginnings of the ids that are read one by one."""
     meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def query_items(self, query: Query, **options: Any) -> AsyncIterator[Any]:
-        if query.name not in self.one_by_one:
+        if not first_of(query, options).startswith(self.one_by_one):
             async for item in super().query_items(query, **options):
                 yield item
             return
@@ -136,7 +148,7 @@ async def test_what_goes_to_another_page_meanwhile_is_counted_once(first: str, c
 async def test_who_comes_back_while_partials_are_read_is_counted_as_they_are() -> None:
     world = World()
     container = world.state = world.containers["view_state"] = MovingContainer()
-    container.one_by_one = ("partials_of_shard", "persons_of_shard")
+    container.one_by_one = ("partial|",)
     world.folding = Instance(container)
     await world.ingest(interaction(1, "2025-07-01T10:00:00Z"))
 
@@ -178,7 +190,7 @@ async def test_a_shard_that_changes_once_during_a_pass_is_finished_by_the_next()
 
 
 class BusyContainer(FakeContainer):
-    """Has every partial of a shard written again as soon as a rebuild has read the shard's pages."""
+    """Has every partial of a shard written again as soon as a rebuild has read a month of interactions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +199,7 @@ class BusyContainer(FakeContainer):
     async def query_items(self, query: Query, **options: Any) -> AsyncIterator[Any]:
         async for item in super().query_items(query, **options):
             yield item
-        if query.name == "pages_of_shard":
+        if first_of(query, options).startswith("ledger|user_interactions"):
             shard = options["partition_key"]
             self.passes[shard] += 1
             for (of_shard, _), item in list(self.items.items()):
@@ -319,6 +331,9 @@ class PersonaMonth(Aggregate):
     name = "persona_month"
     source = USER_INTERACTIONS
     max_bytes = 10_000
+
+    def first_day(self, key: str) -> Day:
+        return days_of_month(Month(key[:6]))[0]
 
     def contribute(self, fact: Fact, into: Contributions) -> None:
         if isinstance(fact, InteractionFact):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from shared.builds.builder import ContentBuilder, Outcome
+from shared.ledger.reader import Selected, Selection, StateReader
 from shared.publishing.content_builds import Work
-from shared.publishing.scheduled import ScheduledPublisher
 from shared.units import Day, Month, day_after
 from tests.fakes import Killed
 from tests.unit.shared.world import World, interaction
@@ -64,11 +65,13 @@ async def test_a_change_whose_hint_was_missed_shows_within_a_day(monkeypatch: py
     await world.ingest(interaction(1, f"{OLDER}T10:00:00Z"))
     await scheduled.publish_due()
 
-    async def nothing(self: ScheduledPublisher, since: int) -> list[Any]:
-        return []
+    async def nothing(self: StateReader, generation: int, selection: Selection) -> AsyncIterator[Selected]:
+        for row in ():
+            yield row
 
-    monkeypatch.setattr(ScheduledPublisher, "_keys_written_since", nothing)
+    monkeypatch.setattr(StateReader, "selected", nothing)
     await world.ingest(interaction(2, f"{OLDER}T11:00:00Z"), interaction(3, "2025-07-01T11:00:00Z"))
+    world.now += timedelta(hours=1)
     await scheduled.publish_due()
     assert (counted(world, "20250820"), counted(world, "20250701")) == (1, None)
     world.now += timedelta(days=1)
@@ -155,6 +158,7 @@ async def test_the_share_of_passages_is_null_until_the_day_is_built_and_follows_
     await world.ingest(interaction(2, f"{TODAY}T10:00:00Z"))
     await world.publish(publisher)
     assert shares() == (2, 1.0)
+    world.now += timedelta(hours=1)
     await scheduled.publish_due()
     assert shares() == (2, 0.5)
 
@@ -193,7 +197,7 @@ async def test_a_run_ends_in_time_and_leaves_the_rest_to_the_next(monkeypatch: p
     build_day = ContentBuilder.build_day
 
     async def slow(self: ContentBuilder, day: Day) -> Outcome:
-        at(world, world.now + timedelta(seconds=100))
+        at(world, world.now + timedelta(seconds=15))
         return await build_day(self, day)
 
     monkeypatch.setattr(ContentBuilder, "build_day", slow)
@@ -201,7 +205,7 @@ async def test_a_run_ends_in_time_and_leaves_the_rest_to_the_next(monkeypatch: p
     for _ in range(4):
         await (await world.scheduled()).publish_due()
         shown.append(sum(counted(world, day.replace("-", "")) is not None for day in days))
-        at(world, world.now + timedelta(hours=1))
+        at(world, world.now + timedelta(minutes=1))
     assert shown[0] < 5
     assert shown == sorted(shown)
     assert shown[-1] == 5

@@ -25,6 +25,7 @@ async def tiers_of(world: World) -> TierPublisher:
     existing = ExistingDocuments(world)  # type: ignore[arg-type]
     return TierPublisher(
         state=world.state,
+        progress=world.containers["fleet_state"],
         existing=existing,
         writer=ViewWriter(world, existing),  # type: ignore[arg-type]
         readiness=await world.readiness(),
