@@ -15,7 +15,7 @@ from shared.views.base import Schedule
 MAX_DOCUMENTS = 500
 """Document keys in one batch."""
 
-MAX_STATES = 100
+MAX_STATES = 20
 """Days and months, merged over all shards, that one batch holds in memory. A shard's share of a day has at
 most 160 KB, usually less than 60 KB."""
 

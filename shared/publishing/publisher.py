@@ -147,11 +147,9 @@ class Publisher:
             The service did not answer, through all retries. Publishing the same changes again is harmless.
         """
         delivered = self._inputs.parse(changes)
-        documents = documents_affected_by(delivered, Schedule.LIVE)
-        report = await self._publish_batch(documents, delivered)
-        for user_id in people_pending(delivered):
+        for user_id in people_pending(delivered):  # first, so that nothing else delays a refusal
             await self.follow_record(user_id)
-        return report
+        return await self._publish_batch(documents_affected_by(delivered, Schedule.LIVE), delivered)
 
     async def follow_record(self, user_id: str) -> None:
         """Bring everything that is published about a person up to date with their record.

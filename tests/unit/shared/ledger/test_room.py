@@ -9,7 +9,13 @@ from shared.aggregates.base import PartialKey
 from shared.ledger.changes import Verdict
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
-from shared.ledger.room import full_states, outgrown_states, refusal
+from shared.ledger.room import (
+    KNOWN_NAMES_BYTES,
+    NAMES_SHARE,
+    full_states,
+    outgrown_states,
+    refusal,
+)
 from shared.ledger.sizes import RESERVE_BYTES
 from shared.units import EventHour
 from tests.unit.shared.ledger.memory_shard import SHARD
@@ -28,7 +34,12 @@ def partial(weight: int, target: PartialKey = DAY) -> Partial:
 @pytest.mark.parametrize(("room", "full"), [(RESERVE_BYTES, False), (RESERVE_BYTES - 1, True), (-1, True)])
 def test_a_state_is_full_without_the_room_that_a_document_may_need(room: int, full: bool) -> None:
     page = Page(SHARD, "user_interactions", EventHour("2025-08-05T10"), size=10 * LIMIT)
-    assert full_states([partial(LIMIT - room), None, page]) == ({DAY} if full else set())
+    limit = AGGREGATES["person"].max_bytes
+    assert full_states([partial(limit - room, PERSON), None, page]) == ({PERSON} if full else set())
+
+
+def test_a_shared_state_is_never_full_for_documents_with_names_that_it_knows() -> None:
+    assert full_states([partial(LIMIT)]) == set()
 
 
 @pytest.mark.parametrize(
@@ -42,9 +53,33 @@ def test_a_state_is_full_without_the_room_that_a_document_may_need(room: int, fu
         (LIMIT + 5, LIMIT + 6, True),
     ],
 )
-def test_a_state_may_not_grow_beyond_its_limit(before: int | None, after: int, outgrown: bool) -> None:
-    stored = None if before is None else partial(before)
-    assert outgrown_states([partial(after)], lambda _: stored) == ([DAY] if outgrown else [])
+def test_a_person_s_state_may_not_grow_beyond_its_limit(
+    before: int | None, after: int, outgrown: bool
+) -> None:
+    more = AGGREGATES["person"].max_bytes - LIMIT
+    stored = None if before is None else partial(before + more, PERSON)
+    found = outgrown_states([partial(after + more, PERSON)], lambda _: stored)
+    assert found == ([PERSON] if outgrown else [])
+
+
+NAMES = round(LIMIT * NAMES_SHARE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outgrown"),
+    [
+        (NAMES - 500, NAMES, False),
+        (NAMES - 500, NAMES + 1, True),
+        (NAMES + 500, NAMES + 500 + KNOWN_NAMES_BYTES, False),  # others are unharmed
+        (NAMES + 500, NAMES + 501 + KNOWN_NAMES_BYTES, True),
+        (LIMIT, LIMIT + 1, True),
+        (LIMIT, LIMIT, False),
+    ],
+)
+def test_a_shared_state_keeps_room_for_documents_with_names_that_it_knows(
+    before: int, after: int, outgrown: bool
+) -> None:
+    assert outgrown_states([partial(after)], lambda _: partial(before)) == ([DAY] if outgrown else [])
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Entry, Page, entry_size
 from shared.ledger.partials import Partial
+from shared.ledger.room import NAMES_SHARE, is_owned
 from shared.ledger.sizes import (
     ENVELOPE_BYTES,
     MAX_ENTRY_BYTES,
@@ -212,7 +213,8 @@ def full_shard(room: int) -> dict[tuple[str, str], dict[str, Any]]:
 
 def fill(partial: Partial, state: Tally, group: str, room: int) -> None:
     """Count names in a group until a partial has room for some bytes more."""
-    missing = LIMITS[partial.target.aggregate] - room - partial._measure()
+    limit = LIMITS[partial.target.aggregate] * (1 if is_owned(partial.target) else NAMES_SHARE)
+    missing = int(limit) - room - partial._measure()
     for number in range(missing // 70):
         state.count(group, f"{number:0>60}")
 
