@@ -51,7 +51,7 @@ LAG_PASSES = 3
 EARLIEST = Month("197001")
 """Where the count of a shard begins: before every month."""
 
-REPLACED = "Another rebuild has begun, or ended this one."
+REPLACED = "Another rebuild has begun in place of this one."
 
 _log = structlog.get_logger(__name__)
 
@@ -176,8 +176,7 @@ class Rebuilder:
             return Walk(max(number, known.number + 1 if known else 0), tuple(views), Stage.COUNT, left)
 
         begun = await self._update(begin)
-        if begun is None:
-            raise RefusedError(REPLACED)
+        assert begun is not None  # noqa: S101  it was stored by this update
         return begun
 
     async def _resumed(self) -> Walk:
@@ -218,9 +217,7 @@ class Rebuilder:
     async def _commit_position(self, walk: Walk, shard: ShardId, position: str | None) -> Walk:
         """Store a shard's position; return the walk as it is stored."""
         stored = await self._update(lambda known: known and known.advanced(walk, shard, position))
-        if stored is None or stored.number != walk.number:
-            raise RefusedError(REPLACED)
-        return stored
+        return _same(walk, stored)
 
     async def _counted(self, walk: Walk, report: RebuildReport) -> Walk:
         """Release the views, publish what all shards share, and list the shards with people."""
@@ -233,10 +230,7 @@ class Rebuilder:
         people = Selection.beginning(person.NAME)
         shards = await self._reader.shards_of(self._settings.generation, people)
         left = dict.fromkeys(shards, people.first)
-        stored = await self._update(lambda known: known and known.published_from(walk, left))
-        if stored is None or stored.number != walk.number:
-            raise RefusedError(REPLACED)
-        return stored
+        return _same(walk, await self._update(lambda known: known and known.published_from(walk, left)))
 
     async def _count_next(self, shard: ShardId, position: str, report: RebuildReport) -> str | None:
         """Recount the next month of a shard; return the month after it, None if there are no more."""
@@ -366,6 +360,21 @@ class Rebuilder:
             return {"walk": None if changed is None else changed.encode()}
 
         return _decode(await self._progress.update(apply))
+
+
+def _same(walk: Walk, stored: Walk | None) -> Walk:
+    """Return a walk as it is stored now. Once another instance has done what was left, nothing is stored.
+
+    Raises
+    ------
+    RefusedError
+        Another rebuild has taken its place.
+    """
+    if stored is None:
+        return replace(walk, stage=Stage.PUBLISH, left={})
+    if stored.number != walk.number:
+        raise RefusedError(REPLACED)
+    return stored
 
 
 def _decode(stored: Mapping[str, Any] | None) -> Walk | None:

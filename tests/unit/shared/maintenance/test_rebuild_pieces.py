@@ -318,3 +318,22 @@ def test_positions_never_go_back_and_those_of_another_rebuild_or_stage_change_no
 def test_a_walk_is_stored_as_it_is() -> None:
     walk = Walk(3, ("daily_metrics",), Stage.PUBLISH, {A: "x"})
     assert Walk.decode(json.loads(json.dumps(walk.encode()))) == walk
+
+
+async def test_an_instance_that_comes_to_the_end_after_another_ends_without_an_error() -> None:
+    world = await long_world()
+    slow, quick = await world.rebuilder(), await world.rebuilder()
+    publish_next, overtaken = slow._publish_next, False
+
+    async def overtake(shard: ShardId, position: str, report: RebuildReport) -> str | None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            await quick.rebuild([], resume=True)
+        return await publish_next(shard, position, report)
+
+    slow._publish_next = overtake  # type: ignore[method-assign]
+    report = await slow.rebuild([])
+    assert overtaken
+    assert (report.unfinished, report.shards) == ([], 2)
+    assert await (await world.readiness()).unpublished() == set()
