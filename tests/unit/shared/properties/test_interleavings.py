@@ -179,8 +179,10 @@ async def test_tiers_are_right_after_the_next_run_whatever_changes_during_one() 
         existing = ExistingDocuments(world)  # type: ignore[arg-type]
         return TierPublisher(
             state=world.state,
+            progress=world.containers["fleet_state"],
             existing=existing,
             writer=ViewWriter(world, existing),  # type: ignore[arg-type]
+            clock=world.clock,
             readiness=await world.readiness(),
             settings=world.settings,
         )
