@@ -105,8 +105,6 @@ class ScaleReport:
             found = "not known" if peak is None else f"{peak / MEGABYTE:.0f} MB"
             yield Check(f"{name} stays below {MOST_HOST_BYTES / MEGABYTE:.0f} MB", fits, found)
         name, seconds = self.logs.longest
-        runs = [(name, seconds), *(("ops views refresh", one) for one in self.due.refreshes)]
-        name, seconds = max(runs, key=lambda run: run[1])
         limit = f"no invocation takes more than {MOST_INVOCATION_SECONDS:g} s"
         short = bool(self.logs.functions) and seconds <= MOST_INVOCATION_SECONDS
         yield Check(limit, short, f"{name}: {seconds:.1f} s")
