@@ -236,6 +236,26 @@ class Content:
                 found.setdefault(part, Content()).put(kind, key, row)
         return found
 
+    def sheets(self) -> list[dict[str, Any]]:
+        """Return the stored forms of a part: of one document, or of several that are small enough.
+
+        Rows of one passage are in one part, and documents may name any number of topics with it.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`encode`.
+        """
+        whole = self.encode()
+        number = parts_for(size_of(whole) // 2)
+        if number == 1:
+            return [whole]
+        sheets = [Content() for _ in range(number)]
+        for kind, rows in self._rows.items():
+            for key, row in rows.items():
+                sheets[xxh3_64_intdigest(f"{kind}|{key}".encode()) % number].put(kind, key, row)
+        return [sheet.encode() for sheet in sheets]
+
     def encode(self) -> dict[str, Any]:
         """Return the stored form. The readers of a text are one string of hashes: each read it on one day.
 

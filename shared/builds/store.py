@@ -173,7 +173,11 @@ class DerivedStore:
         item = await self._state.read_item(part, partition, response_hook=record_charge)
         if item["build"] != manifest.build:
             raise CosmosResourceNotFoundError(status_code=404, message=f"{manifest.label} was built again")  # type: ignore[no-untyped-call]
-        return Content.decode(item["rows"])
+        content = Content.decode(item["rows"])
+        for sheet in range(1, item.get("sheets", 1)):
+            more = await self._state.read_item(f"{part}.{sheet}", partition, response_hook=record_charge)
+            content.merge(Content.decode(more["rows"]))
+        return content
 
     def begin(self, label: str, stored: Manifest | None) -> ContentWriter:
         """Return the writer of one build of a content. ``stored`` is the manifest that it replaces."""
@@ -236,8 +240,9 @@ class ContentWriter:
             return
         pieces = content.split(self._parts, group)
         for number in range(group, self._parts, groups):
-            rows = pieces.get(number, Content()).encode()
-            await retrying()(self._write_part, number, rows)
+            sheets = pieces.get(number, Content()).sheets()
+            for sheet, rows in reversed([*enumerate(sheets)]):
+                await retrying()(self._write_sheet, number, sheet, rows, len(sheets))
 
     async def commit(self, inputs: Mapping[str, int]) -> Manifest | None:
         """Write the manifest. Return None if another instance built the content in the meantime.
@@ -278,12 +283,14 @@ class ContentWriter:
         now = to_millis(self._clock.now())
         return self._retention.ttl_of(USER_INTERACTIONS, month_of_label(self._label), now)
 
-    async def _write_part(self, number: int, rows: Mapping[str, Any]) -> None:
+    async def _write_sheet(self, number: int, sheet: int, rows: Mapping[str, Any], sheets: int) -> None:
+        part = _part_id(self._label, self._build, number)
         body = {
-            "id": _part_id(self._label, self._build, number),
+            "id": f"{part}.{sheet}" if sheet else part,
             "shard": self._partition,
             "kind": DERIVED,
             "build": self._build,
+            "sheets": sheets,
             "rows": rows,
             "ttl": self._ttl(),
         }

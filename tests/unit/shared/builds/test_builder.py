@@ -241,6 +241,21 @@ async def test_of_builds_at_once_one_writes() -> None:
     assert await content_of(world, MONDAY) == counted([interaction(1, "2025-09-01T10:00:00Z")])
 
 
+async def test_a_passage_with_many_topics_fills_small_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content_module, "PART_BYTES", 1_000)
+    world = World()
+    written = [
+        interaction(number, "2025-09-01T10:00:00Z", query_metadata={"query_category": f"topic {number:060d}"})
+        for number in range(60)
+    ]
+    await world.ingest(*written)
+    await builder(world).build_day(MONDAY)
+    assert await content_of(world, MONDAY) == counted(written)
+    stored = [item for item in world.state.items.values() if item["kind"] == DERIVED and "rows" in item]
+    assert any(item["sheets"] > 1 for item in stored)
+    assert max(len(json.dumps(item["rows"])) for item in stored) < 4_000
+
+
 async def test_parts_that_no_manifest_names_are_deleted_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content_module, "PART_BYTES", 200)
     world = World()

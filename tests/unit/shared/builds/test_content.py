@@ -137,6 +137,16 @@ def test_no_part_of_very_many_names_is_large(kind: Kind, monkeypatch: pytest.Mon
     assert sum(sizes) / len(sizes) > content_module.PART_BYTES / 3
 
 
+def test_a_passage_with_very_many_topics_fills_many_small_documents() -> None:
+    content = Content()
+    for number in range(30_000):
+        content.add(Kind.PASSAGE_TOPICS, f"gita|2|47|{number:05d}{'t' * 59}", [1])
+    assert len(content.split(64)) == 1
+    sheets = content.sheets()
+    assert max(map(size_of, sheets)) < LARGEST
+    assert merged(map(Content.decode, sheets)) == content
+
+
 def test_all_rows_of_a_passage_are_in_one_part() -> None:
     for verse in range(50):
         passage = f"gita|2|{verse}"
