@@ -22,7 +22,8 @@ PARTIAL = "partial"
 LISTED_PAGE_BYTES = 50
 """Bytes of one page in the list of a day's pages: its id, its revision and quotes."""
 
-_SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
+_SAFE_KEY = re.compile(r"[A-Za-z0-9._:|@ \-]{0,199}[A-Za-z0-9._:|@\-]")
+"""The client refuses an id that ends with a space."""
 
 
 @lru_cache(maxsize=65_536)  # a fold needs the id of each of its partials several times
