@@ -92,6 +92,8 @@ class Aggregate:
     max_bytes: ClassVar[int]
     """Size up to which a partial accepts new documents. What one document touches then fits into one
     transaction: :mod:`shared.ledger.sizes`."""
+    bounded: ClassVar[frozenset[str]] = frozenset()
+    """Groups of counts whose keys are no names that documents choose, such as minutes."""
 
     def owner_of(self, key: str) -> str | None:
         """Return the person who owns a key. The whole state of the key is then in that person's shard.

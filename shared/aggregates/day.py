@@ -21,6 +21,7 @@ class DayAggregate(Aggregate):
     source = USER_INTERACTIONS
     max_bytes = 160 * KILOBYTE
     """Counts by persona, model, text and minute: in normal use at most 60 KB."""
+    bounded = frozenset({"minutes", "open", "response_ms_histogram"})
 
     def first_day(self, key: str) -> Day:
         return Day(key)

@@ -6,7 +6,7 @@ dropped, so that equal states are equal documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil, log
 from typing import Any, NamedTuple, Self
 
@@ -242,6 +242,15 @@ class Tally:
             for keys in groups.values():
                 size += _MAP_BYTES + _bytes_of(keys) + each * len(keys)
         return size + sum(_MAP_BYTES + part.weight for part in self._parts.values() if part)
+
+    def bytes_of_names(self, excluded: Collection[str]) -> int:
+        """Return the estimated bytes of all counts and means by key, except those of some groups."""
+        return sum(
+            _MAP_BYTES + _bytes_of(keys) + each * len(keys)
+            for groups, each in ((self._counts, _COUNT_BYTES), (self._means_by, _MEAN_BYTES))
+            for name, keys in groups.items()
+            if name not in excluded
+        )
 
     def encode(self) -> dict[str, Any]:
         """Return the form in which a partial stores it. Shares the tally's dictionaries."""

@@ -11,11 +11,13 @@ from shared.ledger.partials import Partial
 from shared.ledger.sizes import RESERVE_BYTES
 from shared.ledger.state import StateDocument
 
-NAMES_SHARE = 0.7
+NAMES_SHARE, FEW_NAMES_SHARE = 0.7, 0.8
+"""Shares of the limit of a shared state up to which it accepts new names, and a few bytes of names. The rest
+is for minutes, buckets of histograms and pages. Documents with known names need nothing else."""
 
-KNOWN_NAMES_BYTES = 64
-"""Most bytes by which a document with known names enlarges a shared state: a minute of the day, a bucket of a
-histogram. A new name of a persona takes more, as it has several counts."""
+FEW_NAMES_BYTES = 64
+"""Most bytes of names that are few: the first rating of a known persona. A new persona takes more, as it has
+several counts."""
 
 PartialOf = Callable[[PartialKey], Partial | None]
 """Returns a partial as it is stored, None if it does not exist."""
@@ -44,9 +46,7 @@ def outgrown_states(documents: Iterable[StateDocument], partial_of: PartialOf) -
     return [
         document.target
         for document in documents
-        if isinstance(document, Partial)
-        and (growth := document.weight - _weight(partial_of(document.target))) > 0
-        and document.weight > _limit(document.target, growth)
+        if isinstance(document, Partial) and _is_outgrown(document, partial_of(document.target))
     ]
 
 
@@ -60,10 +60,16 @@ def is_owned(target: PartialKey) -> bool:
     return AGGREGATES[target.aggregate].owner_of(target.key) is not None
 
 
-def _limit(target: PartialKey, growth: int) -> float:
-    most = AGGREGATES[target.aggregate].max_bytes
-    return most if is_owned(target) or growth <= KNOWN_NAMES_BYTES else most * NAMES_SHARE
+def _is_outgrown(partial: Partial, before: Partial | None) -> bool:
+    most = AGGREGATES[partial.target.aggregate].max_bytes
+    if partial.weight <= most * NAMES_SHARE or partial.weight <= (0 if before is None else before.weight):
+        return False
+    if is_owned(partial.target):
+        return partial.weight > most
+    names = _bytes_of_names(partial) - (0 if before is None else _bytes_of_names(before))
+    share = 1.0 if names <= 0 else FEW_NAMES_SHARE if names <= FEW_NAMES_BYTES else NAMES_SHARE
+    return partial.weight > most * share
 
 
-def _weight(partial: Partial | None) -> int:
-    return 0 if partial is None else partial.weight
+def _bytes_of_names(partial: Partial) -> int:
+    return partial.state.bytes_of_names(AGGREGATES[partial.target.aggregate].bounded)

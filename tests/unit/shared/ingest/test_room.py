@@ -135,3 +135,27 @@ async def test_ten_thousand_personas_on_a_day_crowd_out_documents_alone_and_othe
     tomorrow = [interaction(20_000 + number, f"person{number}", "2025-08-04") for number in range(10)]
     report = await flood.instance.ingest_batch("user_interactions", tomorrow)
     assert report.folded.verdicts == {Verdict.ADDED: 10}
+
+
+async def test_a_day_full_of_names_counts_documents_with_known_names_in_all_hours_and_minutes() -> None:
+    flood = Flood()
+    personas = [f"{number:05d}{'p' * 59}" for number in range(BATCH)]
+
+    def spoken(number: int, user_id: str, persona: str, time: str, milliseconds: int) -> Document:
+        return interaction(number, user_id) | {
+            "response_metadata": {"personality_used": persona},
+            "timestamp": f"2025-08-05T{time}:00Z",
+            "response_time_ms": milliseconds,
+        }
+
+    verdicts = await flood.deliver(
+        spoken(number, f"flood{number % 40}", persona, "03:00", 1_000)
+        for number, persona in enumerate(personas)
+    )
+    assert verdicts[Verdict.CROWDED] > 100
+    verdicts = await flood.deliver(
+        spoken(BATCH + number, "neighbour", personas[1], f"{number % 24:02d}:{number % 60:02d}", 37 * number)
+        for number in range(BATCH)
+    )
+    assert verdicts == {Verdict.ADDED: BATCH}
+    flood.assert_within_limits()

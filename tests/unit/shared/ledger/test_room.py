@@ -10,7 +10,8 @@ from shared.ledger.changes import Verdict
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.room import (
-    KNOWN_NAMES_BYTES,
+    FEW_NAMES_BYTES,
+    FEW_NAMES_SHARE,
     NAMES_SHARE,
     full_states,
     outgrown_states,
@@ -24,9 +25,12 @@ DAY, PERSON = PartialKey("day", "2025-08-05"), PartialKey("person", "ana")
 LIMIT = AGGREGATES["day"].max_bytes
 
 
-def partial(weight: int, target: PartialKey = DAY) -> Partial:
-    """Return a partial of some weight, in bytes."""
+def partial(weight: int, target: PartialKey = DAY, *, names: int = 0) -> Partial:
+    """Return a partial of some weight, in bytes; of these, some are of names."""
     made = Partial(SHARD, target)
+    if names:
+        made.state.count("texts", "x" * (names - 34))
+    assert made.state.bytes_of_names(()) == names
     made._weight = weight
     return made
 
@@ -62,24 +66,37 @@ def test_a_person_s_state_may_not_grow_beyond_its_limit(
     assert found == ([PERSON] if outgrown else [])
 
 
-NAMES = round(LIMIT * NAMES_SHARE)
+NAMES, FEW_NAMES = round(LIMIT * NAMES_SHARE), round(LIMIT * FEW_NAMES_SHARE)
+MANY = FEW_NAMES_BYTES + 1
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "outgrown"),
+    ("after", "names", "outgrown"),
     [
-        (NAMES - 500, NAMES, False),
-        (NAMES - 500, NAMES + 1, True),
-        (NAMES + 500, NAMES + 500 + KNOWN_NAMES_BYTES, False),  # others are unharmed
-        (NAMES + 500, NAMES + 501 + KNOWN_NAMES_BYTES, True),
-        (LIMIT, LIMIT + 1, True),
-        (LIMIT, LIMIT, False),
+        (NAMES, MANY, False),
+        (NAMES + 1, MANY, True),
+        (NAMES + 1, FEW_NAMES_BYTES, False),
+        (FEW_NAMES, FEW_NAMES_BYTES, False),
+        (FEW_NAMES + 1, FEW_NAMES_BYTES, True),
+        (FEW_NAMES + 1, 0, False),  # others are unharmed
+        (LIMIT, 0, False),
+        (LIMIT + 1, 0, True),
     ],
 )
 def test_a_shared_state_keeps_room_for_documents_with_names_that_it_knows(
-    before: int, after: int, outgrown: bool
+    after: int, names: int, outgrown: bool
 ) -> None:
-    assert outgrown_states([partial(after)], lambda _: partial(before)) == ([DAY] if outgrown else [])
+    for before in (None, partial(after - 500)):
+        found = outgrown_states([partial(after, names=names)], {DAY: before}.__getitem__)
+        assert found == ([DAY] if outgrown else [])
+    assert outgrown_states([partial(after, names=names)], lambda _: partial(after)) == []
+
+
+def test_minutes_and_buckets_are_no_names() -> None:
+    after = partial(LIMIT)
+    for group in AGGREGATES["day"].bounded:
+        after.state.count(group, "1439")
+    assert outgrown_states([after], lambda _: partial(LIMIT - 500)) == []
 
 
 @pytest.mark.parametrize(
