@@ -82,7 +82,6 @@ class Fleet:
             settings=settings,
             clock=clock,
         )
-        self.readiness = ViewReadiness(fleet_state, settings, generations=self.generations, clock=clock)
         self.remover = GenerationRemover(
             state=state, fleet_state=fleet_state, generations=self.generations, settings=settings
         )
@@ -114,7 +113,10 @@ class Fleet:
 
     def _wire_publishing(self, clock: Clock) -> None:
         settings, container = self.settings, self.database.get_container_client
-        state = container(VIEW_STATE)
+        state, progress = container(VIEW_STATE), container(FLEET_STATE)
+        self.readiness = ViewReadiness(
+            progress, settings, generations=self.generations, retention=self.retention, clock=clock
+        )
         existing = ExistingDocuments(self.database)
         writer = ViewWriter(self.database, existing)
         merger = StateMerger(state, settings)
@@ -131,7 +133,6 @@ class Fleet:
             settings=settings,
             clock=clock,
         )
-        progress = container(FLEET_STATE)
         self.scheduled = ScheduledPublisher(
             people=PeopleRounds(
                 state=state,

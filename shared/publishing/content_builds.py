@@ -24,10 +24,8 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
-from shared.publishing.whole_periods import first_day
 from shared.settings import Settings
 from shared.units import Day, Month, day_after, days_between, month_of
-from shared.views import VIEWS
 from shared.views.base import Schedule
 
 MOST_ENDED_DAYS = 40
@@ -224,7 +222,7 @@ class ContentBuilds:
             return await self._update(lambda work: work)
         targets = [PartialKey(CONTENT, day)]
         live, hourly = (documents_affected_by(targets, s) for s in (Schedule.LIVE, Schedule.HOURLY))
-        await publish(self._open([*live, *hourly]))
+        await publish([*live, *hourly])
 
         def done(work: Work) -> Work:
             left = replace(work, days=work.days - {day})
@@ -235,20 +233,12 @@ class ContentBuilds:
     async def _month(self, month: Month, publish: Publish, report: BuildsReport) -> Work:
         if not report.is_done(await self._builder.build_month(month)):
             return await self._update(lambda work: work)
-        await publish(self._open(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY)))
+        await publish(documents_affected_by([PartialKey(CONTENT, month)], Schedule.DAILY))
         return await self._update(lambda work: replace(work, months=work.months - {month}))
 
     async def _week(self, week: str, publish: Publish) -> Work:
-        await publish(self._open([DocumentKey("content_popularity_weekly", week)]))
+        await publish([DocumentKey("content_popularity_weekly", week)])
         return await self._update(lambda work: replace(work, weeks=work.weeks - {week}))
-
-    def _open(self, documents: Iterable[DocumentKey]) -> list[DocumentKey]:
-        """Return the documents of which no input has begun to expire. The others stay as they are."""
-        return [
-            document
-            for document in documents
-            if not self._builder.is_closed(month_of(first_day(document.key, VIEWS[document.view].periods)))
-        ]
 
     async def _update(self, change: Callable[[Work], Work]) -> Work:
         """Change the list. Changes of other instances to other pieces are kept."""

@@ -102,3 +102,11 @@ def inputs_of(document: DocumentKey) -> Sequence[PartialKey]:
         return VIEWS[document.view].inputs(document.key)
     except ValueError:
         return ()
+
+
+def contents_of(document: DocumentKey) -> Sequence[Sequence[str]]:
+    """Return the labels of the contents that a document shows; none if its key is malformed."""
+    try:
+        return VIEWS[document.view].contents(document.key)
+    except ValueError:
+        return ()

@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 import structlog
 from azure.cosmos.aio import ContainerProxy
 
+from shared.builds.graph import month_of_label
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import DAY
 from shared.cosmos.control import ControlDocument, Scope
+from shared.facts import USER_INTERACTIONS
 from shared.ledger.generations import MARGIN_DAYS, Generation, Generations
-from shared.publishing.plan import DocumentKey
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
+from shared.publishing.plan import DocumentKey, contents_of, inputs_of
 from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
-from shared.units import Day
+from shared.units import Day, to_millis
 from shared.views import VIEWS
 
 REMEMBERED_SECONDS = 2.0
@@ -47,8 +50,10 @@ class ViewReadiness:
         settings: Settings,
         *,
         generations: Generations,
+        retention: Retention = DEFAULT_RETENTION,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._retention = retention
         self._document = ControlDocument(container, Scope.BUILDS, f"views-{settings.generation}")
         self._generations = generations
         self._clock = clock
@@ -60,7 +65,8 @@ class ViewReadiness:
 
         While the generation is incomplete, all are held back: partial figures never replace those of an
         earlier generation. Once it is complete, the documents of views that are not ready are held back, and
-        for good the documents of periods that the sources no longer held whole: see :mod:`whole_periods`.
+        for good the documents of periods that the sources no longer held whole: see :mod:`whole_periods`. So
+        are documents of which any state is closed: what is left of it would replace the whole.
 
         Raises
         ------
@@ -77,8 +83,18 @@ class ViewReadiness:
         return frozenset(
             document
             for document in documents
-            if document.view not in ready or not _is_whole(document, generation)
+            if document.view not in ready or not _is_whole(document, generation) or self._is_closed(document)
         )
+
+    def _is_closed(self, document: DocumentKey) -> bool:
+        """Return whether any state that a document is computed from has ended, or is about to."""
+        now = to_millis(self._clock.now())
+        try:
+            built = {month_of_label(label) for group in contents_of(document) for label in group}
+            closed = [self._retention.is_closed(USER_INTERACTIONS, month, now) for month in built]
+        except ValueError:
+            return False  # the key is malformed: publishing it fails, and the error names it
+        return any(closed) or any(self._retention.is_partial_closed(t, now) for t in inputs_of(document))
 
     async def may_publish(self, sources: Iterable[str], first: Day) -> bool:
         """Return whether what is computed from sources of a day and later may be written.

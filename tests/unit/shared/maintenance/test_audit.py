@@ -99,6 +99,7 @@ class World:
                 self.fleet_state,
                 settings,
                 generations=self.generations(settings),  # type: ignore[arg-type]
+                clock=FakeClock(lambda: NOW),
             ),
             consent=ConsentKeeper(self, settings),  # type: ignore[arg-type]
             settings=settings,

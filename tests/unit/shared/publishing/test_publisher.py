@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ from shared.units import Day, month_of
 from shared.views import VIEWS
 from shared.views.daily_metrics import DailyMetrics
 from shared.views.user_analytics import UserAnalytics
+from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Faults
 from tests.unit.shared.world import World, contents, interaction
@@ -93,7 +95,12 @@ class Database:
 
     def readiness(self) -> ViewReadiness:
         settings, fleet_state = Settings(), self.get_container_client("fleet_state")
-        return ViewReadiness(fleet_state, settings, generations=Generations(fleet_state, settings))
+        return ViewReadiness(
+            fleet_state,
+            settings,
+            generations=Generations(fleet_state, settings),
+            clock=FakeClock(lambda: datetime(2025, 9, 15, tzinfo=UTC)),
+        )
 
     def replayer(self) -> Replayer:
         poison = PoisonStore(self.get_container_client("poison_messages"))

@@ -8,13 +8,17 @@ import pytest
 
 from shared.errors import GenerationIncompleteError
 from shared.ledger.generations import MARGIN_DAYS, Generations
+from shared.ledger.retention import CLOSED_DAYS, DEFAULT_RETENTION
 from shared.publishing import readiness
 from shared.publishing.plan import DocumentKey
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
+from shared.units import Month, month_bounds, to_millis
 from shared.views import VIEWS
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
+from tests.unit.shared.world import World as Fleet
+from tests.unit.shared.world import interaction
 
 DAY = DocumentKey("daily_metrics", "2025-08-05")
 MONTH = DocumentKey("user_analytics", "202508|ann")
@@ -48,6 +52,54 @@ async def test_the_first_release_is_ready_with_all_its_views() -> None:
     assert await readiness.ready() == VIEWS.keys()
     assert await readiness.held_back([DAY, MONTH]) == frozenset()
     await readiness.require_complete()
+
+
+@pytest.mark.parametrize(
+    ("document", "first"),
+    [
+        (DAY, "202508"),
+        (MONTH, "202508"),
+        (DocumentKey("user_analytics_weekly", "2025W40|ann"), "202509"),
+        (DocumentKey("user_analytics_quarterly", "2025Q3|ann"), "202507"),
+        (DocumentKey("content_popularity_weekly", "2025W37"), "202509"),
+        (DocumentKey("content_analytics", "202509"), "202508"),
+        (DocumentKey("incidents_by_content", "202509|gita"), "202508"),
+    ],
+)
+async def test_a_document_is_held_back_from_when_its_first_state_is_closed(
+    document: DocumentKey, first: str
+) -> None:
+    world = World()
+    world.began = datetime(2000, 1, 1, tzinfo=UTC)
+    readiness = await world.readiness()
+    source = "abuse_incidents" if document.view == "incidents_by_content" else "user_interactions"
+
+    async def is_held(now: datetime) -> bool:
+        world.now = now.timestamp()
+        assert DEFAULT_RETENTION.is_closed(source, Month(first), to_millis(now)) == (now >= closed)
+        return document in await readiness.held_back([document])
+
+    days = 3 * 365 if document.view == "incidents_by_content" else 365
+    closed = month_bounds(Month(first))[1] + timedelta(days=days + MARGIN_DAYS - CLOSED_DAYS)
+    assert not await is_held(closed - timedelta(seconds=1))
+    assert await is_held(closed)
+
+
+async def test_figures_of_what_is_left_do_not_replace_those_of_the_whole_period() -> None:
+    world = Fleet()
+    july, *others = [interaction(n, f"2025-0{n}-12T10:00:00Z") for n in (7, 8, 9)]
+    await world.ingest(july, *others)
+    await (await world.scheduled()).publish_due(everything=True)
+    before = world.documents("user_analytics")["user_analytics_ann_2025Q3"]
+    for key in [key for key in world.state.items if "202507|" in key[1] or "2025-07" in key[1]]:
+        del world.state.items[key]
+    world.now = datetime(2026, 9, 10, tzinfo=UTC)
+    await world.ingest(interaction(9, "2025-09-12T10:00:00Z", user_rating=1))
+    await world.publish()
+    await (await world.scheduled()).publish_due(everything=True)
+    assert world.documents("user_analytics")["user_analytics_ann_2025Q3"] == before
+    assert before["interaction_metrics"]["total_interactions"] == 3
+    assert world.documents("poison_messages") == {}
 
 
 async def test_a_view_of_a_later_release_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
