@@ -18,7 +18,7 @@ from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.publishing.plan import DocumentKey, contents_of, inputs_of
 from shared.publishing.whole_periods import first_day, publishable
 from shared.settings import Settings
-from shared.units import Day, to_millis
+from shared.units import Day, month_of, to_millis
 from shared.views import VIEWS
 
 REMEMBERED_SECONDS = 2.0
@@ -99,7 +99,7 @@ class ViewReadiness:
     async def may_publish(self, sources: Iterable[str], first: Day) -> bool:
         """Return whether what is computed from sources of a day and later may be written.
 
-        For documents that are computed from no key of a view.
+        For documents that are computed from no key of a view, but from people's days and summaries of months.
 
         Raises
         ------
@@ -107,7 +107,9 @@ class ViewReadiness:
             As :meth:`held_back`.
         """
         generation = await self._generations.completed()
-        return generation is not None and _held_whole(sources, first, generation)
+        if generation is None or not _held_whole(sources, first, generation):
+            return False
+        return not self._retention.is_closed(USER_INTERACTIONS, month_of(first), to_millis(self._clock.now()))
 
     async def require_complete(self) -> None:
         """Raise unless the generation is complete.

@@ -127,3 +127,17 @@ async def test_a_refusal_concerns_every_month_when_everything_is_published() -> 
     await tiers.publish(world.now.replace(minute=55), set(), everything=True)
     assert users(world)["new_202505"] == 1
     assert not any("202504" in name for name in world.documents(VIEW))
+
+
+async def test_months_that_have_ended_and_the_one_after_keep_their_figures() -> None:
+    world = await counted()
+    months = {Month("202508"), Month("202509")}
+    await (await tiers_of(world)).publish(world.now, months, everything=True)
+    before = world.documents(VIEW)
+    world.now = datetime(2026, 10, 5, tzinfo=UTC)  # August of the year before is closed
+    world.folding.writer = (await world.fleet()).ingest._writer
+    await world.ingest(interaction(5, "2026-10-04T10:00:00Z", "bob"))
+    await (await tiers_of(world)).publish(world.now, months, everything=True)
+    after = world.documents(VIEW)
+    assert {name: after.get(name) for name in before} == before
+    assert after.keys() > before.keys()
