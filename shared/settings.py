@@ -39,8 +39,11 @@ class Settings(BaseSettings):
         default="vimarsh-multi-personality", validation_alias="COSMOS_DATABASE", min_length=1, max_length=255
     )
 
-    shards: Annotated[int, Field(ge=1, le=9999, validation_alias="FLEET_SHARDS")] = 64
+    shards: Annotated[int, Field(ge=1, le=1024, validation_alias="FLEET_SHARDS")] = 64
     """Number of shards. All state about one user lives in one shard, so a change needs a new generation.
+
+    A document has the sum of the revisions of up to two states of each shard: times in milliseconds.
+    With more shards it could exceed 2**53 before 2100, and the service does not store larger numbers exactly.
 
     ``fleet_state`` records the number of each generation. A fleet with a different setting refuses to work.
     """

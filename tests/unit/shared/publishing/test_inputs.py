@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.builds.content import Figures
 from shared.builds.store import Manifest
+from shared.documents.common import LATEST
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
 from shared.publishing.contents import BuiltInput
 from shared.publishing.decide import Delivery, Origin
 from shared.publishing.inputs import BatchInputs, InputReader, ViewInput
 from shared.publishing.merge import StateMerger
-from shared.publishing.plan import DocumentKey
+from shared.publishing.plan import DocumentKey, contents_of, inputs_of
 from shared.settings import Settings
+from shared.units import to_millis
 from tests.fakes import FakeContainer
 
 DAY = PartialKey("day", "2025-08-05")
@@ -167,3 +171,12 @@ async def test_writes_after_the_delivery_are_not_expected_of_the_published_docum
     found = await state.reader.from_batch([DAY], batch)
     assert found.stamp(1, "").revision == 5
     assert found.delivery(1) == Delivery(generation=1, revision=1, until=1)
+
+
+@pytest.mark.parametrize(
+    "document", [DAY_METRICS, DocumentKey("incidents_by_content", "202508|gita")], ids=lambda each: each.view
+)
+def test_a_revision_is_a_number_that_the_service_stores_exactly(document: DocumentKey) -> None:
+    most_shards = next(each.le for each in Settings.model_fields["shards"].metadata if hasattr(each, "le"))
+    counted, built = len(inputs_of(document)) * most_shards, sum(map(len, contents_of(document)))
+    assert (counted + built) * to_millis(LATEST) < 2**53
