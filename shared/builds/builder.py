@@ -56,8 +56,6 @@ class Outcome(Enum):
     """A replica lagged, or the inputs changed faster than they could be read. Nothing was written."""
     CLOSED = auto()
     """The state of the period is about to end. Nothing of it is built any more."""
-    LOST = auto()
-    """Another instance built the document in the meantime."""
 
 
 class _Unsettled(Exception):  # noqa: N818  it ends a pass, and is no error
@@ -168,7 +166,9 @@ class ContentBuilder:
                 inputs = await self._write_rows(writer, day, listings)
             except _Unsettled:
                 continue
-            return Outcome.BUILT if await writer.commit(inputs) else Outcome.LOST
+            if await writer.commit(inputs):
+                return Outcome.BUILT
+            # Another instance built it in the meantime, perhaps from older inputs.
         _log.info("content_not_built", period=label)
         return Outcome.LATER
 
@@ -244,24 +244,27 @@ class ContentBuilder:
         raise _Unsettled
 
     async def _build_from_contents(self, label: str, sources: Sequence[str]) -> Outcome:
-        stored = await self.store.find(label)
-        contents = await self.store.manifests(sources)
-        inputs = {source: manifest.revision for source, manifest in contents.items()}
-        outcome = _outcome_without_build(stored, inputs)
-        if outcome is not None:
-            return outcome
-        writer = self.store.begin(label, stored)
-        try:
-            async for number, parts, (content,) in self.store.read([list(contents.values())]):
-                if not is_day(label):
-                    content.count_readers()
-                await writer.add(number, parts, content)
-        except CosmosResourceNotFoundError as error:
-            if not is_absent(error):
-                raise
-            _log.info("content_not_built", period=label)
-            return Outcome.LATER
-        return Outcome.BUILT if await writer.commit(inputs) else Outcome.LOST
+        for _ in range(READS):
+            stored = await self.store.find(label)
+            contents = await self.store.manifests(sources)
+            inputs = {source: manifest.revision for source, manifest in contents.items()}
+            outcome = _outcome_without_build(stored, inputs)
+            if outcome is not None:
+                return outcome
+            writer = self.store.begin(label, stored)
+            try:
+                async for number, parts, (content,) in self.store.read([list(contents.values())]):
+                    if not is_day(label):
+                        content.count_readers()
+                    await writer.add(number, parts, content)
+            except CosmosResourceNotFoundError as error:
+                if not is_absent(error):
+                    raise
+                continue  # one of the contents was built again
+            if await writer.commit(inputs):
+                return Outcome.BUILT
+        _log.info("content_not_built", period=label)
+        return Outcome.LATER
 
 
 def _outcome_without_build(stored: Manifest | None, inputs: Mapping[str, int]) -> Outcome | None:

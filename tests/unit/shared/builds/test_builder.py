@@ -237,8 +237,30 @@ async def test_of_builds_at_once_one_writes() -> None:
     await world.ingest(interaction(1, "2025-09-01T10:00:00Z"))
     outcomes = await asyncio.gather(*(builder(world).build_day(MONDAY) for _ in range(4)))
     assert outcomes.count(Outcome.BUILT) == 1
-    assert set(outcomes) <= {Outcome.BUILT, Outcome.LOST, Outcome.CURRENT}
+    assert set(outcomes) <= {Outcome.BUILT, Outcome.CURRENT}
     assert await content_of(world, MONDAY) == counted([interaction(1, "2025-09-01T10:00:00Z")])
+
+
+@pytest.mark.parametrize("operation", range(4))
+@pytest.mark.parametrize("label", [MONDAY, SEPTEMBER])
+async def test_what_another_instance_builds_from_older_inputs_meanwhile_is_built_again(
+    label: str, operation: int
+) -> None:
+    world = World()
+    await world.ingest(interaction(1, "2025-09-01T10:00:00Z"))
+    await builder(world).build_day(MONDAY)
+    await world.ingest(interaction(2, "2025-09-01T10:00:00Z"))
+    other = builder(world).store.begin(label, await builder(world).store.find(label))
+    await other.add(0, 1, Content())
+    between = Between(world.state, operation, lambda: other.commit({}))
+
+    async def build(state: Any) -> Outcome:
+        one = builder(world, state)
+        return await (one.build_day(MONDAY) if label == MONDAY else one.build_month(SEPTEMBER))
+
+    assert await build(between) is Outcome.BUILT
+    assert between.ran
+    assert await build(world.state) is Outcome.CURRENT
 
 
 async def test_a_passage_with_many_topics_fills_small_documents(monkeypatch: pytest.MonkeyPatch) -> None:
