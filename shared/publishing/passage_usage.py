@@ -57,7 +57,7 @@ class Vector(NamedTuple):
     @classmethod
     def decode(cls, item: Mapping[str, Any]) -> Self:
         """Read some fields of a document. ``partition_key``, ``krishna::gita``, says what is missing."""
-        persona, _, source = str(item["partition_key"]).partition("::")
+        persona, _, source = item["partition_key"].partition("::")
         text = label(_text(item.get("source")) or source) or UNKNOWN
         passage = passage_of(text, _text(item.get("chapter")), _text(item.get("verse")))
         persona = label(_text(item.get("personality_id")) or persona) or UNKNOWN
@@ -124,6 +124,8 @@ class PassageUsageWriter:
         found: dict[str, list[Vector]] = defaultdict(list)
         number = 0
         async for item in run_query(self._vectors, VECTORS, {}):
+            if not isinstance(item.get("partition_key"), str):
+                continue  # the content pipeline writes texts: whatever this is, it is no vector
             vector = Vector.decode(item)
             if part_of(Kind.PASSAGES, vector.key, groups) == group:
                 found[vector.key].append(vector)

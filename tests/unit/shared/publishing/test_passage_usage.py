@@ -67,6 +67,15 @@ async def test_what_a_passage_comes_to_is_written_and_nothing_else() -> None:
     assert vector(world)["_etag"] == etag
 
 
+@pytest.mark.parametrize("change", [{}, {"partition_key": None}, {"partition_key": 7}])
+async def test_a_document_without_a_partition_key_is_skipped(change: Document) -> None:
+    world = with_vectors()
+    world.containers["personality_vectors"].items["", "x"] = {"id": "x", "_etag": '"x"', "_ts": 1} | change
+    await world.ingest(interaction(1, MONDAY))
+    report = await refresh(world)
+    assert (report.usage, report.absent, citations(world)) == (1, 0, 1)
+
+
 async def test_vectors_are_written_once_a_day_and_not_with_every_citation() -> None:
     world = with_vectors()
     scheduled = await world.scheduled()
