@@ -79,6 +79,8 @@ class Replayer:
         except (UnknownViewError, GenerationIncompleteError) as error:
             raise ReplayError(f"{row['id']}: {error}") from None
         await self._require_success(row, report.poisoned)
+        if report.held:
+            raise ReplayError(f"{row['id']}: the document is held back, see docs/publishing.md.")
         if report.absent:
             raise ReplayError(f"{row['id']}: nothing is counted for it any more: resolve or discard it.")
 

@@ -286,6 +286,17 @@ async def test_a_view_that_fails_again_is_not_called_replayed(monkeypatch: pytes
     assert database.poison()["status"] == "pending"
 
 
+async def test_a_view_that_is_held_back_is_not_called_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database()
+    with monkeypatch.context() as broken:
+        broken.setattr(DailyMetrics, "render", _fail)
+        await database.publisher().publish([await database.count("1:0000", 2, 1)])
+    await database.readiness().hold_back(["daily_metrics"])
+    with pytest.raises(ReplayError, match="held back"):
+        await database.replayer().replay(database.poison()["id"], by="me")
+    assert database.poison()["status"] == "pending"
+
+
 async def test_a_state_that_kept_being_stale_says_how_often_it_was_tried() -> None:
     database = Database()
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
