@@ -239,6 +239,8 @@ def apply_prices(as_json: AsJson = False) -> None:
 
 def _print_repriced(report: RepriceReport) -> None:
     OUT.print(f"{report.repriced:,} interactions priced again, on {report.pages:,} pages.")
+    if report.refused:
+        OUT.print(f"{report.refused:,} keep their old cost, because a state has no room.")
     if not report.finished:
         OUT.print("There are more. The timer continues; to continue now, run: prices apply")
     elif report.settles_in:

@@ -61,6 +61,8 @@ class RepriceReport:
     """Shards that the run finished."""
     pages: int = 0
     repriced: int = 0
+    refused: int = 0
+    """Interactions that keep their old cost, because a state has no room for a price that it did not have."""
     finished: bool = True
     """False if the time was up. The next run continues."""
     settles_in: int = 0
@@ -197,6 +199,7 @@ class Repricer:
                 shards=report.shards,
                 pages=report.pages,
                 repriced=report.repriced,
+                refused=report.refused,
                 finished=report.finished,
             )
         return report
@@ -234,6 +237,7 @@ class Repricer:
             if corrections:
                 result = await self._writer.apply(shard, page.source, corrections)
                 report.repriced += result.verdicts[Verdict.REPLACED]
+                report.refused += len(result.refused)
         # No id is between an id and the same one with a space.
         return f"{items[-1]['id']} " if len(items) == PAGES_PER_PIECE else None
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from shared.aggregates.person import Person
+from shared.aggregates.person_month import PersonMonth
 from shared.aggregates.tally import Tally
 from shared.errors import PriceError
 from shared.ledger.pages import page_id
@@ -85,6 +87,19 @@ async def test_what_was_counted_follows_a_new_price() -> None:
     await office.book.put(priced(9))
     assert (await office.repricer().apply()).repriced == 30
     assert office.cost() == 30 * 100 * 9
+
+
+async def test_what_has_no_room_for_a_price_keeps_its_old_cost_and_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = Office()
+    await office.ingest(*(question(n) for n in range(3)))
+    await office.repricer().apply()
+    await office.book.put(priced(7))
+    monkeypatch.setattr(Person, "max_bytes", 0)
+    monkeypatch.setattr(PersonMonth, "max_bytes", 0)
+    report = await office.repricer().apply()
+    assert (report.repriced, report.refused, report.finished, office.cost()) == (0, 3, True, None)
 
 
 async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_once_more() -> None:
