@@ -53,8 +53,8 @@ class ConsentKeeper:
         self._reader = StateReader(self._state)
         self._settings = settings
 
-    async def read(self, user_id: str) -> tuple[PersonRecord, str | None]:
-        """Return the stored record of a person and the etag of its document, None if there is none.
+    async def read(self, user_id: str) -> tuple[PersonRecord, int, str | None]:
+        """Return the stored record of a person, with revision and etag of its document: 0 and None without.
 
         Raises
         ------
@@ -63,8 +63,8 @@ class ConsentKeeper:
         """
         item = await self._find(user_id)
         if item is None:
-            return PersonRecord(), None
-        return PersonRecord.decode(item.get("record", {})), item["_etag"]
+            return PersonRecord(), 0, None
+        return PersonRecord.decode(item.get("record", {})), item["revision"], item["_etag"]
 
     async def refusing(self, people: Iterable[str]) -> list[str]:
         """Return those of some people who refuse user-level analytics. One query answers for many.

@@ -16,6 +16,8 @@ from weakref import WeakValueDictionary
 import structlog
 from tenacity import AsyncRetrying
 
+from shared.aggregates import person
+from shared.aggregates.base import PartialKey
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.containers import VIEW_STATE
@@ -26,6 +28,7 @@ from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
 from shared.publishing.contents import ContentReader
 from shared.publishing.decide import (
+    REPLICA_LAG_SECONDS,
     Candidate,
     NeedsRead,
     Stale,
@@ -43,6 +46,7 @@ from shared.publishing.existing import (
 )
 from shared.publishing.inputs import BatchInputs, InputReader
 from shared.publishing.merge import StateMerger
+from shared.publishing.merged_state import StoredPartial
 from shared.publishing.plan import (
     Delivered,
     DocumentKey,
@@ -148,21 +152,29 @@ class Publisher:
         """
         delivered = self._inputs.parse(changes)
         for user_id in people_pending(delivered):  # first, so that nothing else delays a refusal
-            await self.follow_record(user_id)
+            await self.follow_record(user_id, delivered[PartialKey(person.NAME, user_id)])
         return await self._publish_batch(documents_affected_by(delivered, Schedule.LIVE), delivered)
 
-    async def follow_record(self, user_id: str) -> None:
+    async def follow_record(self, user_id: str, delivered: Sequence[StoredPartial] = ()) -> None:
         """Bring everything that is published about a person up to date with their record.
 
         The record of a person who refuses deletes all of it, even while views are held back. Otherwise all of
         it is published anew. A record that changes meanwhile stays pending.
+
+        Parameters
+        ----------
+        delivered
+            The person's partial as the change feed delivered it. A replica that does not have it yet lags.
 
         Raises
         ------
         TransientStaleReadError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             As :meth:`publish`.
         """
-        record, etag = await self._consent.read(user_id)
+        record, revision, etag = await self._consent.read(user_id)
+        since = self._clock.timestamp() - REPLICA_LAG_SECONDS
+        if any(each.partial.revision > revision and each.written > since for each in delivered):
+            raise TransientStaleReadError("the replica that was read lacks a person's newest record")
         if etag is None or not record.pending:
             return
         if record.refused:

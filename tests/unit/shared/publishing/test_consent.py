@@ -56,12 +56,13 @@ class TestRead:
 
     async def test_comes_with_the_etag_of_its_document(self) -> None:
         world = await world_of_ann(consent=False)
-        record, etag = await keeper(world).read("ann")
-        assert (record.refused, record.pending, etag) == (True, True, stored(world)["_etag"])
+        record, revision, etag = await keeper(world).read("ann")
+        expected = True, True, stored(world)["revision"], stored(world)["_etag"]
+        assert (record.refused, record.pending, revision, etag) == expected
 
     async def test_of_an_unknown_person_is_empty(self) -> None:
-        record, etag = await keeper(await world_of_ann()).read("nobody")
-        assert (record.refused, record.pending, etag) == (False, False, None)
+        record, revision, etag = await keeper(await world_of_ann()).read("nobody")
+        assert (record.refused, record.pending, revision, etag) == (False, False, 0, None)
 
 
 async def test_those_who_refuse_are_found_among_many() -> None:

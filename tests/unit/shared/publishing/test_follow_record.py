@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.aggregates.base import PartialKey
+from shared.errors import TransientStaleReadError
 from shared.facts import USERS
 from shared.ledger.partials import partial_id
 from shared.ledger.shards import shard_of
@@ -167,3 +170,27 @@ class _Once:
         record |= {"refused": True} if refused else {}
         changed = self._item | {"record": record, "revision": self._item["revision"] + 1}
         self._world.state._store(changed)
+
+
+async def test_a_refusal_that_a_replica_lacks_is_followed_when_it_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, publisher = await active()
+    lagging = copy.deepcopy(person(world))
+    await world.ingest(consent(False), source=USERS)
+    delivered = [person(world)]
+    with monkeypatch.context() as lag:
+
+        async def read(*_: Any, **__: Any) -> Document:
+            return lagging
+
+        lag.setattr(world.state, "read_item", read)
+        with pytest.raises(TransientStaleReadError):
+            await publisher.publish(delivered)
+        world.now += timedelta(hours=1)  # no replica lags for so long: the record has ended
+        await publisher.publish(delivered)
+        assert published(world) == ALL_PERIODS
+        world.now -= timedelta(hours=1)
+    await publisher.publish(delivered)
+    assert published(world) == set()
+    assert not is_pending(world)
