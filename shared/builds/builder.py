@@ -140,15 +140,16 @@ class ContentBuilder:
         def is_stale(label: str, inputs: Mapping[str, int]) -> bool:
             return bool(inputs) and (label not in built or built[label].is_stale(inputs))
 
-        return sorted(
-            day
-            for day, revisions in listed.items()
-            if day not in built
-            or any(
+        def is_day_stale(day: Day, revisions: Mapping[ShardId, int]) -> bool:
+            labels = slices[day]
+            if day not in labels and is_stale(day, {x: built[x].revision for x in labels if x in built}):
+                return True  # its slices were built again without it
+            return day not in built or any(
                 is_stale(label, {shard: revisions[shard] for shard in shards if shard in revisions})
-                for label, shards in slices[day].items()
+                for label, shards in labels.items()
             )
-        )
+
+        return sorted(day for day, revisions in listed.items() if is_day_stale(day, revisions))
 
     def _slices(self, day: Day) -> dict[str, list[ShardId]]:
         return slices_of(day, shards=self._shards, generation=self._generation)

@@ -89,6 +89,21 @@ async def test_a_period_without_anything_has_no_content() -> None:
     assert await builder(world).stale_days(SEPTEMBER) == [MONDAY]
 
 
+async def test_a_day_whose_slice_was_built_again_without_it_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "SLICE_SHARDS", 1)
+    world = World()
+    for number in (1, 2):
+        await world.ingest(interaction(number, "2025-09-01T10:00:00Z"))
+        if number == 1:
+            await builder(world).build_day(MONDAY)
+    one = builder(world)
+    for label, shards in one._slices(MONDAY).items():  # then the process dies
+        await one._build_from_pages(label, MONDAY, shards)
+    assert await one.stale_days(SEPTEMBER) == [MONDAY]
+    assert await one.build_day(MONDAY) is Outcome.BUILT
+    assert await one.stale_days(SEPTEMBER) == []
+
+
 async def test_a_day_that_loses_everything_stays_and_is_empty() -> None:
     world = World()
     await world.ingest(interaction(1, "2025-09-01T10:00:00Z"))
