@@ -14,6 +14,9 @@ from shared.units import KILOBYTE, MICROS, Day, Month, days_of_month, to_micro
 
 NAME = "person_month"
 
+NAMES = "names"
+"""Group of a month that counts personas, models and texts."""
+
 COMPLEXITY = {"low": 0.0, "medium": 0.5, "high": 1.0}
 """A question's complexity, from simple (0) to hard (1). Any other word counts as not measured."""
 
@@ -25,7 +28,11 @@ DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
 
 
 class PersonMonth(Aggregate):
-    """One partial per person and month, with a part per day; its key is ``202508|<user id>``."""
+    """One partial per person and month, with a part per day; its key is ``202508|<user id>``.
+
+    ``names`` counts the personas, models and texts of the month: one person adds only some of them to what
+    people share (:mod:`shared.ledger.room`).
+    """
 
     name = NAME
     source = USER_INTERACTIONS
@@ -41,7 +48,10 @@ class PersonMonth(Aggregate):
         """Count one fact on its day."""
         match fact:
             case InteractionFact():
-                _interaction(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
+                month = into.partial(NAME, month_key(fact.month, fact.user_id))
+                for name in (fact.persona, fact.model, *fact.texts):
+                    month.count(NAMES, name)
+                _interaction(fact, month)
             case SessionFact():
                 _session(fact, into.partial(NAME, month_key(fact.month, fact.user_id)))
             case _:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from shared.aggregates import AGGREGATES
+from shared.aggregates import AGGREGATES, person_month
 from shared.aggregates.base import PartialKey
 from shared.ledger.changes import Verdict
 from shared.ledger.partials import Partial
 from shared.ledger.sizes import RESERVE_BYTES
 from shared.ledger.state import StateDocument
+from shared.units import KILOBYTE
 
 NAMES_SHARE, FEW_NAMES_SHARE = 0.7, 0.8
 """Shares of the limit of a shared state up to which it accepts new names, and a few bytes of names. The rest
@@ -18,6 +19,10 @@ is for minutes, buckets of histograms and pages. Documents with known names need
 FEW_NAMES_BYTES = 64
 """Most bytes of names that are few: the first rating of a known persona. A new persona takes more, as it has
 several counts."""
+
+PERSON_NAMES_BYTES = 4 * KILOBYTE
+"""Bytes of names of personas, models and texts up to which a person's month accepts new ones. So no single
+person uses up the names of a shard's day."""
 
 PartialOf = Callable[[PartialKey], Partial | None]
 """Returns a partial as it is stored, None if it does not exist."""
@@ -62,6 +67,8 @@ def is_owned(target: PartialKey) -> bool:
 
 def _is_outgrown(partial: Partial, before: Partial | None) -> bool:
     most = AGGREGATES[partial.target.aggregate].max_bytes
+    if _names_of_person(before) < _names_of_person(partial) > PERSON_NAMES_BYTES:
+        return True
     if partial.weight <= most * NAMES_SHARE or partial.weight <= (0 if before is None else before.weight):
         return False
     if is_owned(partial.target):
@@ -69,6 +76,13 @@ def _is_outgrown(partial: Partial, before: Partial | None) -> bool:
     names = _bytes_of_names(partial) - (0 if before is None else _bytes_of_names(before))
     share = 1.0 if names <= 0 else FEW_NAMES_SHARE if names <= FEW_NAMES_BYTES else NAMES_SHARE
     return partial.weight > most * share
+
+
+def _names_of_person(partial: Partial | None) -> int:
+    """Return the bytes of the names that a person's month adds to what people share."""
+    if partial is None or partial.target.aggregate != person_month.NAME:
+        return 0
+    return sum(len(name.encode()) for name in partial.state.counts(person_month.NAMES))
 
 
 def _bytes_of_names(partial: Partial) -> int:

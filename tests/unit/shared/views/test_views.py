@@ -227,7 +227,7 @@ def test_a_document_adds_a_bounded_number_of_short_keys_to_the_state_of_its_day(
     assert states(one)[PartialKey("day", "2025-08-05")].weight < 3_000
     assert len(json.dumps(one.encode())) < 4_000
     assert (
-        states(fact(session_id="s" * 255))[PartialKey("person_month", f"202508|{one.user_id}")].weight < 600
+        states(fact(session_id="s" * 255))[PartialKey("person_month", f"202508|{one.user_id}")].weight < 700
     )
 
 
