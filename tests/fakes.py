@@ -249,8 +249,7 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     ),
     "pages_in_hours": _when(
         lambda item, values: (
-            any(values[f"first{n}"] <= item["id"] < values[f"after{n}"] for n in range(2))
-            and item["shard"].startswith(values["generation"])
+            values["first"] <= item["id"] < values["after"] and item["shard"].startswith(values["generation"])
         )
     ),
     "pages_from": _when(
@@ -300,15 +299,15 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     ),
     "day_revisions": _when(
         lambda item, values: (
-            item["id"].startswith(values["prefix"]) and item["shard"].startswith(values["generation"])
+            values["first"] <= item["id"] < values["after"] and item["shard"].startswith(values["generation"])
         ),
         "shard",
         "key",
         "revision",
     ),
-    "documents_with_prefix": _when(lambda item, values: item["id"].startswith(values["prefix"])),
+    "documents_with_prefix": _when(lambda item, values: values["first"] <= item["id"] < values["after"]),
     "ids_with_prefix": _when(
-        lambda item, values: item["id"].startswith(values["prefix"]), "id", "_ts", "_etag"
+        lambda item, values: values["first"] <= item["id"] < values["after"], "id", "_ts", "_etag"
     ),
     "manifests": _when(
         lambda item, values: (

@@ -122,17 +122,18 @@ class ContentBuilder:
         """Return whether the state of a month is about to end, or has ended. Nothing of it is built then."""
         return self._retention.is_closed(USER_INTERACTIONS, month, to_millis(self._clock.now()))
 
-    async def stale_days(self, month: Month) -> list[Day]:
-        """Return the days of a month whose contents are stale, or were never built. None of a closed month.
+    async def stale_days(self, first: Month, last: Month) -> list[Day]:
+        """Return the days of consecutive months whose contents are stale, or were never built.
+
+        Days of closed months are left out.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        if self.is_closed(month):
-            return []
-        listed = await self._reader.revisions(month)
+        months = await self._reader.revisions(first, last)
+        listed = {day: each for day, each in months.items() if not self.is_closed(month_of(day))}
         slices = {day: self._slices(day) for day in listed}
         labels = {*listed, *(label for of_day in slices.values() for label in of_day)}
         built = await self.store.manifests(labels)

@@ -11,7 +11,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates import day as day_aggregate
 from shared.aggregates.base import PartialKey
-from shared.cosmos.queries import Query, in_list, numbered, run_query
+from shared.cosmos.queries import Query, after_prefix, in_list, numbered, run_query, with_prefix
 from shared.facts import USER_INTERACTIONS
 from shared.ledger.pages import LEDGER, Page
 from shared.ledger.partials import partial_id
@@ -25,11 +25,13 @@ DAY_LISTINGS = Query(
 DAY_REVISIONS = Query(
     "day_revisions",
     "SELECT c.shard, c.key, c.revision FROM c"
-    " WHERE STARTSWITH(c.id, @prefix) AND STARTSWITH(c.shard, @generation)",
+    " WHERE c.id >= @first AND c.id < @after AND STARTSWITH(c.shard, @generation)",
 )
-DOCUMENTS_WITH_PREFIX = Query("documents_with_prefix", "SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)")
+DOCUMENTS_WITH_PREFIX = Query(
+    "documents_with_prefix", "SELECT * FROM c WHERE c.id >= @first AND c.id < @after"
+)
 IDS_WITH_PREFIX = Query(
-    "ids_with_prefix", "SELECT c.id, c._ts, c._etag FROM c WHERE STARTSWITH(c.id, @prefix)"
+    "ids_with_prefix", "SELECT c.id, c._ts, c._etag FROM c WHERE c.id >= @first AND c.id < @after"
 )
 
 
@@ -83,10 +85,12 @@ class BuildReader:
             async for row in rows
         }
 
-    async def revisions(self, month: Month) -> dict[Day, dict[ShardId, int]]:
-        """Return the revisions of the partials of a month's days, by day and shard."""
-        prefix = partial_id(PartialKey(day_aggregate.NAME, f"{month[:4]}-{month[4:]}-"))
-        values = {"prefix": prefix, "generation": self._generation}
+    async def revisions(self, first: Month, last: Month) -> dict[Day, dict[ShardId, int]]:
+        """Return the revisions of the partials of the days of some consecutive months, by day and shard."""
+        start, end = (
+            partial_id(PartialKey(day_aggregate.NAME, f"{month[:4]}-{month[4:]}-")) for month in (first, last)
+        )
+        values = {"first": start, "after": after_prefix(end), "generation": self._generation}
         found: dict[Day, dict[ShardId, int]] = defaultdict(dict)
         async for row in run_query(self._state, DAY_REVISIONS, values):
             found[Day(row["key"])][ShardId(row["shard"])] = row["revision"]
@@ -95,8 +99,8 @@ class BuildReader:
     async def pages(self, shard: ShardId, day: Day) -> dict[str, Page]:
         """Return a shard's pages of the interactions of a day, by the id that its listing gives them."""
         start = f"{LEDGER}|"
-        values = {"prefix": f"{start}{USER_INTERACTIONS}|{day}T"}
-        rows = run_query(self._state, DOCUMENTS_WITH_PREFIX, values, partition_key=shard)
+        prefix = f"{start}{USER_INTERACTIONS}|{day}T"
+        rows = run_query(self._state, DOCUMENTS_WITH_PREFIX, with_prefix(prefix), partition_key=shard)
         return {str(row["id"]).removeprefix(start): Page.decode(row) async for row in rows}
 
     def manifests(self, ids: Sequence[str], partition: str | None = None) -> AsyncIterator[dict[str, Any]]:
@@ -106,4 +110,4 @@ class BuildReader:
 
     def parts(self, partition: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
         """Yield id, write time and etag of the documents of a partition whose ids begin with a prefix."""
-        return run_query(self._state, IDS_WITH_PREFIX, {"prefix": prefix}, partition_key=partition)
+        return run_query(self._state, IDS_WITH_PREFIX, with_prefix(prefix), partition_key=partition)

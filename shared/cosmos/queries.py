@@ -57,3 +57,16 @@ def numbered(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
 def in_list(prefix: str, values: Sequence[Any]) -> str:
     """Return the names of the :func:`numbered` parameters as the text between the brackets of an ``IN``."""
     return ", ".join(f"@{name}" for name in numbered(prefix, values))
+
+
+def after_prefix(prefix: str) -> str:
+    """Return the lowest text above all texts that begin with a prefix.
+
+    The service finds a range by its index. So does the local server, which scans for ``STARTSWITH``.
+    """
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def with_prefix(prefix: str) -> dict[str, str]:
+    """Return the parameters ``first`` and ``after`` of the range of texts that begin with a prefix."""
+    return {"first": prefix, "after": after_prefix(prefix)}

@@ -14,7 +14,7 @@ from azure.cosmos.aio import ContainerProxy
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
-from shared.cosmos.queries import Query, in_list, numbered, run_query
+from shared.cosmos.queries import Query, after_prefix, in_list, numbered, run_query
 from shared.ledger.pages import LEDGER, page_id
 from shared.ledger.partials import PARTIAL, partial_id
 from shared.ledger.shards import ShardId
@@ -25,10 +25,12 @@ Item = Mapping[str, Any]
 
 PEOPLE_PER_QUERY = 200
 
+_PERSONS = f"{PARTIAL}|{person.NAME}|"
+_IS_PERSON = f"c.id >= '{_PERSONS}' AND c.id < '{after_prefix(_PERSONS)}'"
+
 PAGES_IN_HOURS = Query(
     "pages_in_hours",
-    "SELECT * FROM c WHERE ((c.id >= @first0 AND c.id < @after0) OR (c.id >= @first1 AND c.id < @after1))"
-    " AND STARTSWITH(c.shard, @generation)",
+    "SELECT * FROM c WHERE c.id >= @first AND c.id < @after AND STARTSWITH(c.shard, @generation)",
 )
 PAGES_FROM = Query(
     "pages_from",
@@ -40,9 +42,7 @@ IDS_BETWEEN = Query(
     "ids_between",
     "SELECT c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id OFFSET 0 LIMIT @limit",
 )
-PERSONS_OF_SHARD = Query(
-    "persons_of_shard", f"SELECT * FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
-)
+PERSONS_OF_SHARD = Query("persons_of_shard", f"SELECT * FROM c WHERE {_IS_PERSON}")
 
 
 class Selected(NamedTuple):
@@ -94,7 +94,7 @@ SHARDS_OF_PEOPLE_SELECTED = Query("shards_of_people_selected", f"{_SHARDS}{_BY_C
 
 _TIERS = (
     "SELECT c.id, c.state, {'first_known': c.record.first_known, 'months': c.record.months,"
-    f" 'refused': c.record.refused}} AS record FROM c WHERE STARTSWITH(c.id, '{PARTIAL}|{person.NAME}|')"
+    f" 'refused': c.record.refused}} AS record FROM c WHERE {_IS_PERSON}"
 )
 TIERS_OF_PEOPLE = Query("tiers_of_people", f"{_TIERS} AND STARTSWITH(c.shard, @generation)")
 TIERS_OF_SHARD = Query("tiers_of_shard", f"{_TIERS} AND c.id >= @first{_IN_ORDER}")
@@ -152,13 +152,14 @@ class StateReader:
             partition_key=shard,
         )
 
-    def pages_in_hours(
-        self, generation: int, first: EventHour, last: EventHour, sources: tuple[str, str]
+    async def pages_in_hours(
+        self, generation: int, first: EventHour, last: EventHour, sources: Iterable[str]
     ) -> AsyncIterator[Item]:
-        """Yield the ledger pages of two sources in all shards, from one hour to another, both included."""
-        values = numbered("first", [page_id(source, first) for source in sources])
-        values |= numbered("after", [_after(last, source) for source in sources])
-        return self._of_generation(PAGES_IN_HOURS, generation, values)
+        """Yield the ledger pages of sources in all shards, from one hour to another, both included."""
+        for source in sources:
+            values = {"first": page_id(source, first), "after": _after(last, source)}
+            async for item in self._of_generation(PAGES_IN_HOURS, generation, values):
+                yield item
 
     async def pages_from(
         self, shard: ShardId, source: str, first: str, *, since: int, limit: int

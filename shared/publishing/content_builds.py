@@ -21,12 +21,16 @@ from shared.aggregates.base import PartialKey
 from shared.builds.builder import ContentBuilder, Outcome
 from shared.builds.graph import CONTENT, Pace, due_days
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.concurrency import batched
 from shared.cosmos.control import ControlDocument, Scope
 from shared.periods import day_text
 from shared.publishing.plan import DocumentKey, documents_affected_by
 from shared.settings import Settings
 from shared.units import Day, Month, day_after, days_between, month_of
 from shared.views.base import Schedule
+
+MONTHS_PER_COMPARISON = 12
+"""Months whose days are compared with their contents in one piece."""
 
 MOST_ENDED_DAYS = 40
 """Days after the end of which their periods are published once more, as of their end, after an outage."""
@@ -185,8 +189,8 @@ class ContentBuilds:
         """Do one piece after the other. Yields what is left after each."""
         now = self._clock.now()
         work = Work.decode(await self._progress.read())
-        for month in sorted(work.compared, reverse=True):
-            yield (work := await self._compare(month))
+        for months in batched(sorted(work.compared, reverse=True), MONTHS_PER_COMPARISON):
+            yield (work := await self._compare(months))
         for day in due_days(work.days, work.slots, now):
             yield (work := await self._day(day, publish, report))
         if work.daily:
@@ -207,12 +211,14 @@ class ContentBuilds:
         """Record that the day's work is complete."""
         await self._update(lambda work: replace(work, daily=False))
 
-    async def _compare(self, month: Month) -> Work:
-        """Find the days of a month that are stale, whatever was hinted."""
-        stale = await self._builder.stale_days(month)
+    async def _compare(self, months: Sequence[Month]) -> Work:
+        """Find the days of some months that are stale, whatever was hinted."""
+        stale = await self._builder.stale_days(min(months), max(months))
         return await self._update(
             lambda work: replace(
-                work.with_documents_of(*stale), days=work.days | {*stale}, compared=work.compared - {month}
+                work.with_documents_of(*stale),
+                days=work.days | {*stale},
+                compared=work.compared.difference(months),
             )
         )
 

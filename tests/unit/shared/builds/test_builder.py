@@ -68,7 +68,7 @@ def test_a_day_equals_what_is_counted_at_once(written: list[Document], slice_sha
         assert await content_of(world, SEPTEMBER) == expected
         assert await builder(world).build_day(MONDAY) is Outcome.CURRENT
         assert await builder(world).build_month(SEPTEMBER) is Outcome.CURRENT
-        assert await builder(world).stale_days(SEPTEMBER) == []
+        assert await builder(world).stale_days(SEPTEMBER, SEPTEMBER) == []
 
     with pytest.MonkeyPatch.context() as patch:
         asyncio.run(run(patch))
@@ -84,9 +84,9 @@ async def test_a_period_without_anything_has_no_content() -> None:
     world = World()
     assert await builder(world).build_day(MONDAY) is Outcome.ABSENT
     assert await builder(world).build_month(SEPTEMBER) is Outcome.ABSENT
-    assert await builder(world).stale_days(SEPTEMBER) == []
+    assert await builder(world).stale_days(SEPTEMBER, SEPTEMBER) == []
     await world.ingest(interaction(1, "2025-09-01T10:00:00Z"))
-    assert await builder(world).stale_days(SEPTEMBER) == [MONDAY]
+    assert await builder(world).stale_days(SEPTEMBER, SEPTEMBER) == [MONDAY]
 
 
 async def test_a_day_whose_slice_was_built_again_without_it_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +99,9 @@ async def test_a_day_whose_slice_was_built_again_without_it_is_stale(monkeypatch
     one = builder(world)
     for label, shards in one._slices(MONDAY).items():  # then the process dies
         await one._build_from_pages(label, MONDAY, shards)
-    assert await one.stale_days(SEPTEMBER) == [MONDAY]
+    assert await one.stale_days(SEPTEMBER, SEPTEMBER) == [MONDAY]
     assert await one.build_day(MONDAY) is Outcome.BUILT
-    assert await one.stale_days(SEPTEMBER) == []
+    assert await one.stale_days(SEPTEMBER, SEPTEMBER) == []
 
 
 async def test_a_day_that_loses_everything_stays_and_is_empty() -> None:
@@ -179,7 +179,7 @@ async def test_a_fold_or_a_build_between_any_two_steps_changes_nothing(
         if not between.ran:
             break
         ran += 1
-        stale = await builder(world).stale_days(SEPTEMBER)
+        stale = await builder(world).stale_days(SEPTEMBER, SEPTEMBER)
         expected = [counted(last_versions([*before, moved[0]])), counted(last_versions([*before, *moved]))]
         shown = await content_of(world, MONDAY)
         assert shown == expected[1] if not stale else shown in (expected[0], counted(before))
