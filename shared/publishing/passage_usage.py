@@ -37,8 +37,8 @@ MAX_CONCURRENT_WRITES = 8
 
 VECTORS = Query(
     "vectors",
-    "SELECT c.id, c.partition_key, c.personality_id, c.source, c.chapter, c.verse, c.usage_metrics, c._etag"
-    " FROM c",
+    "SELECT c.id, c.partition_key, c.personality_id, c.source, c.source_metadata, c.chapter, c.verse,"
+    " c.usage_metrics, c._etag FROM c",
 )
 
 _log = structlog.get_logger(__name__)
@@ -56,10 +56,18 @@ class Vector(NamedTuple):
 
     @classmethod
     def decode(cls, item: Mapping[str, Any]) -> Self:
-        """Read some fields of a document. ``partition_key``, ``krishna::gita``, says what is missing."""
+        """Read some fields of a document.
+
+        ``source_metadata`` has chapter and verse; if it has neither, the document's own fields are read.
+        ``partition_key``, ``krishna::gita``, has persona and text where their fields are missing.
+        """
         persona, _, source = item["partition_key"].partition("::")
         text = label(_text(item.get("source")) or source) or UNKNOWN
-        passage = passage_of(text, _text(item.get("chapter")), _text(item.get("verse")))
+        metadata = item.get("source_metadata")
+        places = [metadata, item] if isinstance(metadata, Mapping) else [item]
+        named = [(_text(place.get("chapter")), _text(place.get("verse"))) for place in places]
+        chapter, verse = next((place for place in named if any(place)), (None, None))
+        passage = passage_of(text, chapter, verse)
         persona = label(_text(item.get("personality_id")) or persona) or UNKNOWN
         usage = item.get("usage_metrics")
         return cls(

@@ -370,8 +370,8 @@ SYSTEM_HEALTH = {
 
 PERSONALITY_VECTORS = {
     "usage_metrics.citation_count": "citations of the passage by the persona, on all kept days together; written once a "
-    "day, where it differs, into every document about the passage: of the same personality_id, source, chapter and verse, "
-    "in any spelling",
+    "day, where it differs, into every document about the passage: of the same personality_id and source, and chapter and "
+    "verse of source_metadata (if it has neither, of the document), in any spelling",
     "usage_metrics.last_accessed": "start of the last UTC day on which it was cited",
     "usage_metrics.avg_relevance_score": "mean relevance_score of these citations",
     "usage_metrics.user_rating_avg": "mean user_rating of the interactions that cite it",

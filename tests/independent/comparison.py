@@ -15,6 +15,7 @@ from tests.independent.incidents import expected_incidents
 from tests.independent.interactions import Document
 from tests.independent.people import expected_people, expected_tiers
 from tests.independent.sources import Sources, good
+from tests.independent.usage import usage_differences
 
 MOST_SHOWN = 40
 """Differences that one failure lists."""
@@ -69,6 +70,7 @@ def shared_differences(published: Published, sources: Sources) -> Iterator[str]:
     yield from _by_id("content_popularity", published, expected_popularity(sources, ticks))
     yield from _by_id("incidents_by_content", published, expected_incidents(sources, _written(published)))
     yield from _by_id("content_analytics", published, expected_texts(sources, ticks))
+    yield from usage_differences(published.get("personality_vectors", []), sources)
 
 
 def people_differences(published: list[Document], sources: Sources) -> Iterator[str]:

@@ -15,6 +15,9 @@ Document = dict[str, Any]
 TEXTS = ("user_query", "response_text")
 """Of these the views count at most whether they are empty."""
 
+UNREAD = ("embeddings", "english_translation", "detailed_explanation")
+"""Most of a document about a passage; no figure depends on them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -30,9 +33,9 @@ class Comparison:
 
 
 def slim(document: Document) -> Document:
-    """Shorten the texts of an interaction, which are most of it, to what the computation looks at."""
+    """Shorten the texts of a document, which are most of it, to what the computation looks at."""
     shorter = {name: text[:1] for name in TEXTS if isinstance(text := document.get(name), str)}
-    return document | shorter
+    return {name: value for name, value in document.items() if name not in UNREAD} | shorter
 
 
 def compare(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 START = datetime(2025, 7, 30, tzinfo=UTC)
 PUBLISHED = (
     "daily_metrics", "user_analytics", "engagement_summary", "content_popularity", "content_analytics",
-    "incidents_by_content",
+    "incidents_by_content", "personality_vectors",
 )  # fmt: skip
 
 NOW = START + timedelta(days=40, hours=14, minutes=47)
@@ -32,6 +32,16 @@ NOW = START + timedelta(days=40, hours=14, minutes=47)
 HOURS = st.sampled_from([0, 1, 5, 26, 48, 50, 7 * 24, 35 * 24, 36 * 24 + 9, 39 * 24, 40 * 24 + 3, 70 * 24])
 PEOPLE = st.sampled_from(["ann", "bob", "cid"])
 SHARES = st.sampled_from([None, 0.25, 0.9])
+
+VECTORS = [
+    {
+        "id": f"krishna_{text}_{chapter}_{verse}", "partition_key": f"krishna::{text}",
+        "personality_id": "krishna", "source": text,
+        "source_metadata": {"chapter": chapter, "verse": verse, "book": None},
+    }
+    for text in ("gita", "गीता")
+    for chapter, verse in (("2", "47"), ("3", "1"), ("2", None), (None, None))
+]  # fmt: skip
 
 
 def at(hours: int, minutes: int = 0) -> str:
@@ -158,6 +168,8 @@ async def deliver(
     specs: list[tuple[str, Document]], batch_size: int, plan: list[str], dice: random.Random
 ) -> None:
     world = World(now=NOW)
+    for vector in VECTORS:
+        world.containers["personality_vectors"]._store(dict(vector))
     history = [
         (source, document | {"_ts": 1_790_000_000 + number, "_lsn": number, "_etag": f'"{number}"'})
         for number, (source, document) in enumerate(specs, 1)

@@ -23,7 +23,8 @@ ID, PARTITION = "krishna_gita_2_47", "krishna::gita"
 
 def add_vector(world: World, item_id: str = ID, partition: str = PARTITION, **change: Any) -> None:
     persona, _, source = partition.partition("::")
-    says = {"personality_id": persona, "source": source, "chapter": 2, "verse": "47"} | change
+    place = {"chapter": "2", "verse": "47"}
+    says = {"personality_id": persona, "source": source, "source_metadata": place} | change
     body = {"id": item_id, "partition_key": partition, "embeddings": [0.1, 0.2], **says}
     world.containers["personality_vectors"]._store(body)
 
@@ -116,7 +117,7 @@ async def test_a_vector_is_found_by_what_it_says_whatever_its_id() -> None:
     world = World()
     partition, item_id = "krishna::Gita, Study Edition", "krishna_gita__2_14_full"
     source = {"source": "Gita, Study Edition", "verse": "Gita 2.14"}
-    add_vector(world, item_id, partition, **source)
+    add_vector(world, item_id, partition, source="Gita, Study Edition", source_metadata=source)
     cited = [source | {"chapter": 2, "relevance_score": 0.9}]
     await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited))
     report = await refresh(world)
@@ -126,8 +127,8 @@ async def test_a_vector_is_found_by_what_it_says_whatever_its_id() -> None:
 
 async def test_every_document_of_a_passage_gets_its_usage_and_every_spelling_counts() -> None:
     world = with_vectors()
-    add_vector(world, "second", chapter="2:47", verse=None)
-    add_vector(world, "other verse", verse="48")
+    add_vector(world, "second", source_metadata={"chapter": "2:47", "verse": None})
+    add_vector(world, "other verse", source_metadata={"chapter": "2", "verse": "48"})
     cited = [{"source": "gita", "chapter": "2:47"}, {"source": "gita", "chapter": "2", "verse": 47.0}]
     cited.append({"source": "gita", "chapter": "2", "verse": "Gita 2.47"})
     await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited))
@@ -158,7 +159,7 @@ async def test_more_vectors_than_fit_in_memory_are_written_in_several_passes(
     world = World()
     verses = range(1, 9)
     for verse in verses:
-        add_vector(world, f"v{verse}", verse=verse)
+        add_vector(world, f"v{verse}", source_metadata={"chapter": 2, "verse": verse})
     cited = [{"source": "gita", "chapter": 2, "verse": verse} for verse in verses]
     await world.ingest(interaction(1, MONDAY, foundational_texts_used=cited), interaction(2, AUGUST))
     report = await refresh(world)
@@ -211,6 +212,9 @@ def test_the_reference_names_what_is_written() -> None:
         {"personality_id": "krishna", "source": "gita", "chapter": 2.0, "verse": 47},
         {"personality_id": " krishna", "source": "gita", "chapter": None, "verse": "2.47"},
         {"chapter": "02", "verse": "47"},
+        {"source_metadata": {"chapter": "2", "verse": "47"}, "chapter": "9", "verse": "9"},
+        {"source_metadata": {"chapter": "2.47", "verse": None}},
+        {"source_metadata": {"book": "Gita"}, "chapter": 2, "verse": 47},
         {"personality_id": 7.5, "source": True, "chapter": "2", "verse": "47", "partition_key": "7.5::True"},
     ],
 )
