@@ -35,18 +35,19 @@ class SettingsError(FleetError):
 
 
 class DocumentError(FleetError):
-    """A document is invalid. Names the field and the value.
+    """A document is invalid. Names the field, the value and what it must be.
 
     Parameters
     ----------
     field
         Path of the offending field, ``cost_data.input_tokens``.
     problem
-        The problem with it, with the value as :func:`shared.documents.common.quote` returns it.
+        The rest of the sentence that begins with the field: ``is 0; must be at least 1``. The value is as
+        :func:`shared.documents.common.quote` returns it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(f"{field} {problem}")
         self.field = field
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Annotated, Any, Never
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -48,16 +49,19 @@ def quote(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
+NO_NUMBER = "must be a number"
+
+
 def _integral(value: object) -> object:
     # Cosmos DB has one number type: 234.0 and 234 are the same value to the writer.
     if isinstance(value, bool):
-        raise ValueError("is not a number")
+        raise ValueError(NO_NUMBER)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("is not a number")
+    if isinstance(value, bool) or (isinstance(value, float) and not isfinite(value)):
+        raise ValueError(NO_NUMBER)
     return value
 
 
@@ -98,16 +102,19 @@ def _numeral(value: object) -> object:
     return str(whole) if isinstance(whole, int) else value
 
 
+NO_TIME = "must be a time such as 2025-08-05T14:39:15.127Z"
+
+
 def _moment(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("is not a time in ISO 8601")
+        raise ValueError(NO_TIME)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        raise ValueError("is not a time in ISO 8601") from None
+        raise ValueError(NO_TIME) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EARLIEST <= moment < LATEST:
-        raise ValueError("is outside the years 2000 to 2099")
+        raise ValueError("must be in the years 2000 to 2099")
     return moment
 
 
@@ -162,13 +169,15 @@ def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
         It is not an object, or is larger than :data:`MAX_DOCUMENT_CHARACTERS`.
     """
     if not isinstance(raw, Mapping):
-        raise DocumentError("document", f"is not an object but {quote(raw)}")
+        raise DocumentError("document", must_be(raw, "must be an object"))
     sizes = {name: _characters(value) for name, value in raw.items()}
     if sum(sizes.values()) > MAX_DOCUMENT_CHARACTERS:
         largest = max(sizes, key=lambda name: sizes[name])
-        where, what = (largest, "") if largest in known else ("document", "a field that is not known ")
+        where, what = (largest, "") if largest in known else ("document", " in a field that is not known")
         raise DocumentError(
-            where, f"{what}holds {sizes[largest]} characters; a document may have {MAX_DOCUMENT_CHARACTERS}"
+            where,
+            f"has {sizes[largest]:,} characters{what}; all fields together may have at most "
+            f"{MAX_DOCUMENT_CHARACTERS:,}",
         )
     return raw
 
@@ -194,11 +203,36 @@ def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]
     """
     written = raw.get("_ts")
     if isinstance(written, int) and moment > datetime.fromtimestamp(written, UTC) + CLOCK_TOLERANCE:
-        raise DocumentError(field, f"{moment.isoformat()!r} lies after the document was written")
+        raise DocumentError(
+            field, must_be(moment.isoformat(), "must not be more than a day after the document was written")
+        )
+
+
+_REQUIREMENTS = {
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": NO_NUMBER,
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "greater_than_equal": "must be at least {ge:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
+"""What a value must be, by the type of pydantic's error. The braces name entries of the error's context."""
+
+
+def must_be(value: object, requirement: str) -> str:
+    """Return the problem with a value: what it is, and what it must be."""
+    return f"is {quote(value)}; {requirement}"
 
 
 def raise_document_error(error: ValidationError) -> Never:
-    """Raise pydantic's first error as a :class:`DocumentError` that names field and value.
+    """Raise pydantic's first error as a :class:`DocumentError` that names field, value and requirement.
 
     Raises
     ------
@@ -207,13 +241,10 @@ def raise_document_error(error: ValidationError) -> Never:
     """
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "document"
-    value = first.get("input")
-    problem = first["msg"].removeprefix("Value error, ")
-    match first["type"]:
-        case "missing":
-            quoted = "is missing"
-        case "string_too_long":
-            quoted = f"{len(value)} characters: {problem}" if isinstance(value, str) else problem
-        case _:
-            quoted = f"{quote(value)} {problem[:1].lower()}{problem[1:]}"
-    raise DocumentError(field, quoted) from None
+    value, kind, context = first.get("input"), first["type"], first.get("ctx", {})
+    if kind == "string_too_long" and isinstance(value, str):
+        problem = f"has {len(value):,} characters; may have at most {context['max_length']:,}"
+    else:
+        requirement = _REQUIREMENTS.get(kind, first["msg"]).format(**context)
+        problem = requirement if kind == "missing" else must_be(value, requirement)
+    raise DocumentError(field, problem) from None

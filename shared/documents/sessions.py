@@ -14,7 +14,7 @@ from shared.documents.common import (
     Number,
     Share,
     SourceModel,
-    quote,
+    must_be,
     raise_document_error,
     require_not_after_write,
     require_object,
@@ -65,5 +65,5 @@ def parse_session(raw: object) -> SessionDocument:
     require_not_after_write("start_time", start, document)
     for field, end in (("end_time", session.end_time), ("last_activity", session.last_activity)):
         if end is not None and end < start:
-            raise DocumentError(field, f"{quote(end.isoformat())} lies before the session's start")
+            raise DocumentError(field, must_be(end.isoformat(), "must not be before the session's start"))
     return session

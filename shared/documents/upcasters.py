@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shared.documents.common import quote
+from shared.documents.common import must_be
 from shared.errors import DocumentError
 
 MODEL_NAMES: Mapping[str, str] = MappingProxyType({"gemini-flash": "gemini-2.5-flash"})
@@ -61,7 +61,7 @@ def _part(document: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     if part is None:
         return {}
     if not isinstance(part, Mapping):
-        raise DocumentError(field, f"is not an object but {quote(part)}")
+        raise DocumentError(field, must_be(part, "must be an object"))
     return part
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.documents.common import quote
+from shared.documents.common import must_be
 from shared.documents.upcasters import (
     incident_version,
     interaction_to_0_2,
@@ -87,15 +87,13 @@ class History:
     def _written(self, field: str, value: object) -> str:
         match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise DocumentError(field, f"{quote(value)} is not a version such as '1.0'")
+            raise DocumentError(field, must_be(value, "must be a version such as '1.0'"))
         version = (int(match[1]), int(match[2]))
         if version > _pair(self.newest):
-            raise DocumentError(
-                field, f"{quote(value)} is newer than {self.newest}, the newest this release reads"
-            )
+            raise DocumentError(field, must_be(value, f"this release reads versions up to {self.newest}"))
         name = f"{version[0]}.{version[1]}"
         if name not in self.versions:
-            raise DocumentError(field, f"{quote(value)} is none of {', '.join(self.versions)}")
+            raise DocumentError(field, must_be(value, f"must be one of {', '.join(self.versions)}"))
         return name
 
 

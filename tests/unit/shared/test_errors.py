@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 
-import pytest
-
 from shared import errors
 from shared.errors import DocumentError, FleetError, QueryError, TooManyRowsError
 
@@ -46,12 +44,11 @@ def test_a_tree_is_read_from_its_branches() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [DocumentError, QueryError])
-def test_an_error_of_a_field_names_it_and_says_what_is_wrong(
-    kind: type[DocumentError] | type[QueryError],
-) -> None:
-    error = kind("days", "is 0, not from 1 to 90")
-    assert (str(error), error.field) == ("days: is 0, not from 1 to 90", "days")
+def test_an_error_of_a_field_names_it_and_says_what_is_wrong() -> None:
+    document = DocumentError("user_rating", "is 0; must be at least 1")
+    assert (str(document), document.field) == ("user_rating is 0; must be at least 1", "user_rating")
+    argument = QueryError("days", "is 0, not from 1 to 90")
+    assert (str(argument), argument.field) == ("days: is 0, not from 1 to 90", "days")
 
 
 def test_an_argument_of_a_query_is_a_value_error_as_well() -> None:

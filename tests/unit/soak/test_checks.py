@@ -23,7 +23,7 @@ def row(document: dict[str, Any], **change: Any) -> dict[str, Any]:
         "source_etag": document["_etag"],
         "status": "pending",
         "error_type": "DocumentError",
-        "error_message": "user_rating: 9",
+        "error_message": "user_rating is 9; must be at most 5",
         **change,
     }
 

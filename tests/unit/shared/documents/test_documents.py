@@ -37,8 +37,8 @@ MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
         ({"user_rating": 4.5}, "user_rating", "4.5"),
         ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
         ({"profile_version": "new"}, "profile_version", "'new'"),
-        ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
-        ({"response_text": "x" * 300_000}, "response_text", "300000"),
+        ({"user_query": "x" * 1_900_000}, "user_query", "1,900,000"),
+        ({"response_text": "x" * 300_000}, "response_text", "300,000"),
         ({"response_metadata": {"response_length": 0.5}}, "response_metadata.response_length", "0.5"),
         ({"response_time_ms": -3}, "response_time_ms", "-3"),
         ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
@@ -101,13 +101,13 @@ def test_an_error_quotes_nobody_s_words(change: dict[str, Any]) -> None:
 
 
 def test_a_number_without_end_is_not_written_out() -> None:
-    with pytest.raises(DocumentError, match=r"user_rating: a number of \d+ bits"):
+    with pytest.raises(DocumentError, match=r"user_rating is a number of \d+ bits; must be at most 5"):
         parse_interaction(MINIMAL | {"user_rating": 10**1_000_000})
 
 
 @pytest.mark.parametrize("raw", [None, 5, "text", ["id"], True])
 def test_what_is_not_an_object_is_refused(raw: object) -> None:
-    with pytest.raises(DocumentError, match="document: is not an object"):
+    with pytest.raises(DocumentError, match=r"document is .*; must be an object"):
         parse_interaction(raw)
 
 
@@ -203,3 +203,27 @@ def test_cost_is_in_whole_nano_dollars_as_of_the_interaction() -> None:
         parse_interaction(MINIMAL | {"cost_data": usage | {"model_used": "other"}}), PRICES
     )
     assert unknown.cost is None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"id": None}, "id is None; must be a text"),
+        ({"id": ""}, "id is ''; must not be empty"),
+        ({"session_id": "s" * 256}, "session_id has 256 characters; may have at most 255"),
+        ({"document_type": "session"}, "document_type is 'session'; must be 'user_interaction'"),
+        ({"user_rating": 0}, "user_rating is 0; must be at least 1"),
+        ({"user_rating": 4.5}, "user_rating is 4.5; must be a whole number"),
+        ({"response_time_ms": "fast"}, "response_time_ms is 'fast'; must be a number"),
+        ({"response_time_ms": float("nan")}, "response_time_ms is nan; must be a number"),
+        ({"response_time_ms": 10**8}, "response_time_ms is 100000000; must be at most 86,400,000"),
+        ({"user_feedback": {"accurate": "no"}}, "user_feedback.accurate is 'no'; must be true or false"),
+        ({"cost_data": 3}, "cost_data is 3; must be an object"),
+        ({"foundational_texts_used": {}}, "foundational_texts_used is an object of 0 fields; must be a list"),
+        ({"timestamp": None}, "timestamp is missing, and so is created_at"),
+    ],
+)
+def test_an_error_is_one_sentence_about_value_and_requirement(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_interaction(MINIMAL | change)
+    assert str(caught.value) == sentence

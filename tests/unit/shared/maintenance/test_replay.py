@@ -69,7 +69,7 @@ async def test_the_corrected_document_is_counted_and_its_row_marked(source: Sour
 
 async def test_a_document_that_fails_again_stays_pending(source: Source) -> None:
     row_id = await source.fail()
-    with pytest.raises(ReplayError, match="failed again: user_rating: 9"):
+    with pytest.raises(ReplayError, match="failed again: user_rating is 9"):
         await source.fleet.replayer.replay(row_id, by="me")
     assert await source.status(row_id) == "pending"
     assert source.counted() == 0
@@ -151,6 +151,6 @@ async def test_a_version_that_fails_during_the_replay_stays_pending(
         return report
 
     monkeypatch.setattr(ingest, "ingest_batch", and_another_version_fails)
-    with pytest.raises(ReplayError, match="has failed again since: user_rating: 8"):
+    with pytest.raises(ReplayError, match="has failed again since: user_rating is 8"):
         await source.fleet.replayer.replay(row_id, by="me")
     assert await source.status(row_id) == "pending"

@@ -50,7 +50,7 @@ def test_a_document_without_an_id_is_known_by_its_content() -> None:
 
 
 def test_a_row_says_what_failed_where_and_why() -> None:
-    row = poison_row(failure(error=DocumentError("user_rating", "7 is more than 5")), NOW)
+    row = poison_row(failure(error=DocumentError("user_rating", "is 7; must be at most 5")), NOW)
     expected = {
         "id": poison_id("user_interactions", "fold_interactions", DOCUMENT),
         "partition_key": PARTITION,
@@ -61,7 +61,7 @@ def test_a_row_says_what_failed_where_and_why() -> None:
         "source_etag": '"1"',
         "error_type": "DocumentError",
         "error_field": "user_rating",
-        "error_message": "user_rating: 7 is more than 5",
+        "error_message": "user_rating is 7; must be at most 5",
         "attempts": 3,
         "retry_attempts": 3,
         "first_failed_at": "2025-08-05T13:00:00Z",
