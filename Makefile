@@ -18,7 +18,7 @@ help:  ## Show this list
 	@echo
 	@echo "Options of the commands go into ARGS: make demo ARGS='--users 200 --interactions 20000'"
 
-setup: $(VENV_STAMP) $(NODE_STAMP)  ## Install everything into .venv and node_modules
+setup: $(VENV_STAMP) $(NODE_STAMP) $(BIN)/fleet  ## Install everything into .venv and node_modules
 
 $(VENV_STAMP): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON) on the PATH: install Python 3.11 or newer, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -26,6 +26,9 @@ $(VENV_STAMP): requirements.txt requirements-dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) could not create a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+$(BIN)/fleet: ops/fleet.sh $(VENV_STAMP)
+	@install -m 755 $< $@
 
 $(NODE_STAMP): package.json package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "error: node and npm must be on the PATH for Azurite (Blob Storage): install Node.js 20 or newer" >&2; exit 1; }

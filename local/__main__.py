@@ -29,7 +29,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback with local variables would print connection strings
-    rich_markup_mode=None,
 )
 
 Data = Annotated[Path, typer.Option("--data", help="Directory of the stack's data, logs and stack.json.")]
@@ -200,7 +199,7 @@ def settle(
 ) -> None:
     """Drain every feed and publish every view; exit code 1 and the lag per feed if the time is over before.
 
-    Views that wait for a timer are published at once, as `ops views refresh` publishes them.
+    Views that wait for a timer are published at once, as `fleet views refresh` publishes them.
     """
     from local.drain import print_lag
     from local.settle import settle as drain_and_publish

@@ -1,7 +1,7 @@
 """``python -m local settle``: drain every feed, publish what is due by a timer, and drain again.
 
 The first wait counts everything that was written. Views that wait for a timer are then published as
-``ops views refresh`` publishes them. The second wait covers the feeds that this writes into.
+``fleet views refresh`` publishes them. The second wait covers the feeds that this writes into.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The operator's command line: ``python -m ops``."""
+"""The operator's command line: ``fleet``, or ``python -m ops``."""

@@ -1,32 +1,25 @@
-"""The common parts of the operator's commands: connecting, printing, and errors as exit codes."""
+"""The common parts of the operator's commands: connecting, and errors as one sentence and an exit code."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from azure.core.exceptions import AzureError
-from rich.console import Console
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from shared.errors import RefusedError, SettingsError
 from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+from terminal.output import Exit, fail
 
 USER_AGENT = "vimarsh-ops"
-EXIT_REFUSED = 1
-EXIT_SETTINGS = 2
-EXIT_UNAVAILABLE = 3
 
-OUT = Console()
-ERR = Console(stderr=True)
+NOT_ALLOWED = (401, 403)
+"""The service's answers to a wrong key, and to an identity without the right."""
 
 
 def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
@@ -40,21 +33,26 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
 
 
 def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Return the result of ``work``. Report an error as one sentence and an exit code."""
     configure_logging("WARNING")
     try:
         return asyncio.run(work())
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
     except SettingsError as error:
-        fail(str(error), EXIT_SETTINGS)
+        fail(str(error), Exit.USAGE)
     except RefusedError as error:
-        fail(str(error), EXIT_REFUSED)
+        fail(str(error), Exit.REFUSED)
     except AzureError as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        fail(f"The database did not do as asked: {first}", EXIT_UNAVAILABLE)
+        _fail_with(error)
 
 
-def fail(message: str, code: int) -> None:
-    ERR.print(message, style="red", markup=False)
-    raise typer.Exit(code)
+def _fail_with(error: AzureError) -> None:
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
+    if refused or isinstance(error, ClientAuthenticationError):
+        fail(f"The database refuses the key or identity of the settings: {first}", Exit.USAGE)
+    fail(f"The database did not do as asked: {first}", Exit.UNREACHABLE)
 
 
 def report_json(report: Any) -> dict[str, Any]:
@@ -62,8 +60,3 @@ def report_json(report: Any) -> dict[str, Any]:
     fields: dict[str, Any] = asdict(report)
     cost: dict[str, Any] = fields.pop("cost", {})
     return fields | cost
-
-
-def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")

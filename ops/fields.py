@@ -13,7 +13,7 @@ from shared.views.fields import FIELDS
 
 HEAD = """# Fields of the views
 
-Written by `.venv/bin/python -m ops fields`; a test compares it with the code and with documents
+Written by `.venv/bin/fleet docs fields`; a test compares it with the code and with documents
 the code renders. Means and shares are `null` where nothing was there to measure. Scores and
 shares are rounded to four digits.
 

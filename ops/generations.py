@@ -1,4 +1,4 @@
-"""``python -m ops generations``: list the generations of the state, and remove earlier ones."""
+"""``fleet generations``: list the generations of the state, and remove earlier ones."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ops.console import ERR, OUT, AsJson, print_json, report_json, run
+from ops.console import report_json, run
 from shared.fleet import Fleet
 from shared.ledger.generations import Generation
 from shared.maintenance.remove_generation import RemovalReport
 from shared.units import iso
+from terminal.output import AsJson, commands, print_json, print_table, progress, say
+from terminal.tables import Table, number, whole
 
-generations_cli = typer.Typer(help="What the sources were counted into, and when.", no_args_is_help=True)
+generations_cli = commands("What the sources were counted into, and when.")
 
 
 @generations_cli.command("list")
@@ -30,17 +30,15 @@ def list_generations(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("generation", "shards", "layout", "began", "complete", "")
+    if not rows:
+        say("No generation has begun.")
+        return
+    table = Table(
+        number("generation"), number("shards"), number("layout"), whole("began"), "complete", "current"
+    )
     for row in rows:
-        table.add_row(
-            str(row["generation"]),
-            str(row["shards"]),
-            str(row["layout"]),
-            row["began"],
-            "yes" if row["complete"] else "no",
-            "current" if row["current"] else "",
-        )
-    OUT.print(table if rows else "No generation has begun.")
+        table.add(*(row[name] for name in ("generation", "shards", "layout", "began", "complete", "current")))
+    print_table(table)
 
 
 def _row(number: int, generation: Generation, current: int) -> dict[str, Any]:
@@ -61,7 +59,7 @@ def _time(seconds: int) -> str:
 
 @generations_cli.command("remove")
 def remove_generation(
-    number: Annotated[int, typer.Argument(min=1, help="Number of an earlier generation.")],
+    generation: Annotated[int, typer.Argument(min=1, help="Number of an earlier generation.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and delete nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,21 +68,18 @@ def remove_generation(
     The command can be interrupted and run again. It refuses the current generation, and every earlier one
     until the current one is complete.
     """
-    progress = Progress(
-        TextColumn("partitions"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
-    )
-    task = progress.add_task("remove", total=None)
-
-    def on_progress(report: RemovalReport, partitions: int) -> None:
-        progress.update(task, completed=report.partitions, total=partitions)
 
     async def work(fleet: Fleet) -> RemovalReport:
-        return await fleet.remover.remove(number, dry_run=dry_run, on_progress=on_progress)
+        with progress("partitions") as advance:
 
-    with progress:
-        report: RemovalReport = run(work)
+            def on_progress(report: RemovalReport, partitions: int) -> None:
+                advance(report.partitions, partitions)
+
+            return await fleet.remover.remove(generation, dry_run=dry_run, on_progress=on_progress)
+
+    report: RemovalReport = run(work)
     if as_json:
         print_json(report_json(report) | {"dry_run": dry_run})
         return
     done = "would be deleted" if dry_run else "deleted"
-    OUT.print(f"{report.documents:,} documents of view_state and {report.records} of fleet_state {done}")
+    say(f"{report.documents:,} documents of view_state and {report.records} of fleet_state {done}")

@@ -16,7 +16,7 @@ from shared.scores.not_scored import NOT_SCORED
 
 HEAD = """# Scores
 
-Written by `.venv/bin/python -m ops scores`; a test compares it with the code. A score is a formula and not a
+Written by `.venv/bin/fleet docs scores`; a test compares it with the code. A score is a formula and not a
 measurement: its parameters were not fitted to data, and each has its reason here. Where an input that a score
 needs is not known there is no score, `null` in the view. Scores are rounded to four digits,
 and so are those that another score is made from.

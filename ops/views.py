@@ -1,14 +1,12 @@
-"""``python -m ops views``: list, publish, refresh and rebuild the views."""
+"""``fleet views``: list, publish, refresh and rebuild the views."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ops.console import ERR, EXIT_REFUSED, OUT, AsJson, fail, print_json, report_json, run
+from ops.console import report_json, run
 from shared.fleet import Fleet
 from shared.maintenance.needed_facts import day_ranges
 from shared.maintenance.rebuild import RebuildReport
@@ -17,8 +15,10 @@ from shared.publishing.report import PublishReport
 from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
 from shared.views import VIEWS
+from terminal.output import AsJson, Exit, commands, fail, print_json, print_table, progress, say
+from terminal.tables import Table, whole
 
-views_cli = typer.Typer(help="Documents that show what was counted.", no_args_is_help=True)
+views_cli = commands("Documents that show what was counted.")
 
 
 @views_cli.command("list")
@@ -41,52 +41,53 @@ def list_views(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("view", "container", "published", "complete")
+    table = Table(whole("view"), whole("container"), whole("published"), "complete")
     for row in rows:
         complete = "yes" if row["complete"] else "no: rebuild it"
-        table.add_row(row["view"], row["container"], row["published"], complete)
-    OUT.print(table)
+        table.add(row["view"], row["container"], row["published"], complete)
+    print_table(table)
 
 
 @views_cli.command("publish")
 def publish(
     view: Annotated[str, typer.Argument(help="Name of the view, as the list shows.")],
     keys: Annotated[list[str], typer.Argument(help="Keys of documents: 2025-08-05, or 202508|USER_ID.")],
+    as_json: AsJson = False,
 ) -> None:
     """Publish documents again from the current counts, even if they are up to date."""
 
     async def work(fleet: Fleet) -> PublishReport:
         return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
 
-    report = run(work)
-    OUT.print(f"{report.published} published, {report.current} current, {report.absent} with nothing counted")
+    report: PublishReport = run(work)
+    if as_json:
+        print_json(report_json(report))
+    else:
+        say(f"{report.published} published, {report.current} current, {report.absent} with nothing counted")
     if report.poisoned:
-        fail(f"Could not be published, see: {', '.join(report.poisoned)}", EXIT_REFUSED)
+        fail(f"Could not be published, see: {', '.join(report.poisoned)}", Exit.REFUSED)
 
 
 @views_cli.command("refresh")
 def refresh(as_json: AsJson = False) -> None:
     """Build contents, publish the views that a timer publishes, and the health of the last minutes, now."""
 
-    progress = Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR)
-    task = progress.add_task("refresh", total=None)
-
-    def on_progress(report: ScheduledReport) -> None:
-        done = (
-            f"{report.pieces} pieces, {report.published} documents published, {report.built} contents built"
-        )
-        progress.update(task, description=done)
-
     async def work(fleet: Fleet) -> tuple[ScheduledReport, HealthReport]:
-        return await fleet.scheduled.publish_everything(on_progress), await fleet.health.publish_windows()
+        with progress("pieces") as advance:
 
-    with progress:
-        views, health = run(work)
+            def on_progress(report: ScheduledReport) -> None:
+                done = f"{report.published:,} documents published, {report.built:,} contents built, pieces"
+                advance(report.pieces, None, done)
+
+            views = await fleet.scheduled.publish_everything(on_progress)
+        return views, await fleet.health.publish_windows()
+
+    views, health = run(work)
     if as_json:
         print_json({"views": report_json(views), "health": report_json(health)})
         return
-    OUT.print(f"{views.published} documents published, {views.current} current; {health.published} of health")
-    OUT.print(
+    say(f"{views.published} documents published, {views.current} current; {health.published} of health")
+    say(
         f"{views.built} contents built, {views.waiting} left for later; usage of passages written into "
         f"{views.usage} vectors, {views.absent} cited passages absent: they have no vector"
     )
@@ -106,34 +107,31 @@ def rebuild(
     again or resumed. Exit code 1 if the feeds changed some shards too quickly, if a document could not be
     published, or if facts on the ledger lack a field that the views need.
     """
-    progress = Progress(
-        TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERR
-    )
-    task = progress.add_task("rebuild", total=None)
 
-    def on_progress(report: RebuildReport, shards: int) -> None:
-        progress.update(task, completed=report.shards + len(report.unfinished), total=shards)
+    async def work(fleet: Fleet) -> RebuildReport:
+        with progress("shards") as advance:
 
-    async def work(fleet: Fleet) -> Any:
-        return await fleet.rebuilder.rebuild(views or [], on_progress, resume=resume)
+            def on_progress(report: RebuildReport, shards: int) -> None:
+                advance(report.shards + len(report.unfinished), shards)
 
-    with progress:
-        report: RebuildReport = run(work)
+            return await fleet.rebuilder.rebuild(views or [], on_progress, resume=resume)
+
+    report: RebuildReport = run(work)
     if as_json:
         print_json(report_json(report))
     else:
-        OUT.print(
+        say(
             f"{report.shards} shards, {report.pages:,} pages, {report.partials:,} partials, "
             f"{report.corrected:,} corrected; {report.published:,} documents published "
             f"in {report.cost.seconds:.0f} s for {report.cost.request_units:,.0f} request units"
         )
     if report.unfinished:
-        fail(f"Changed too quickly, run it again: shards {', '.join(report.unfinished)}", EXIT_REFUSED)
+        fail(f"Changed too quickly, run it again: shards {', '.join(report.unfinished)}", Exit.REFUSED)
     if report.poisoned:
-        fail(f"{report.poisoned} documents could not be published: see poison list", EXIT_REFUSED)
+        fail(f"{report.poisoned} documents could not be published: see poison list", Exit.REFUSED)
     if report.outdated:
         fail(
             f"Facts of these days lack a field that the views need: {day_ranges(report.outdated)}. Its "
             "figures are null or cover a part of the day until a new generation: docs/how-to/add-a-view.md",
-            EXIT_REFUSED,
+            Exit.REFUSED,
         )

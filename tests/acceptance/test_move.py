@@ -274,7 +274,7 @@ def ops(fleet: RunningFleet, *arguments: str, **settings: str) -> subprocess.Com
 
 
 def audit(fleet: RunningFleet) -> list[dict[str, Any]]:
-    run = ops(fleet, "audit", "--delay", "0", "--json")
+    run = ops(fleet, "audit", "run", "--delay", "0", "--json")
     assert run.returncode == 0, run.stderr
     reports: list[dict[str, Any]] = json.loads(run.stdout)
     return reports

@@ -29,7 +29,7 @@ class DueWork:
     """Rounds over all timers, the last of which wrote nothing new."""
     settled: bool = False
     refreshes: list[float] = field(default_factory=list)
-    """Seconds of each ``ops views refresh`` after them."""
+    """Seconds of each ``fleet views refresh`` after them."""
     refresh_peak_bytes: int = 0
     """Largest resident memory of these commands."""
     failures: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class DueRunner:
                 work.failures.append(str(error))
 
     async def refresh(self, work: DueWork) -> None:
-        """Run ``ops views refresh`` as a process of its own."""
+        """Run ``fleet views refresh`` as a process of its own."""
         started = monotonic()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -90,7 +90,7 @@ class DueRunner:
         work.refreshes.append(monotonic() - started)
         if process.returncode != 0:
             work.failures.append(
-                f"ops views refresh ended with {process.returncode}: {errors.decode()[-500:]}"
+                f"fleet views refresh ended with {process.returncode}: {errors.decode()[-500:]}"
             )
 
     async def written(self) -> Counter[str]:

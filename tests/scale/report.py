@@ -27,7 +27,7 @@ from tests.scale.plan import (
 from tests.scale.sizes import Sizes
 
 FOLDED = ("user_interactions", "user_sessions", "abuse_incidents", "users")
-TIMED = ("write", "drain", "timers", "ops views refresh")
+TIMED = ("write", "drain", "timers", "fleet views refresh")
 """Stages from the first write until everything is published."""
 
 MOST_DIFFERENCES = 12

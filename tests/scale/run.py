@@ -132,7 +132,7 @@ class _Run:
         runner = DueRunner(self._stack, list(timers(registered_functions())))
         with self._stage("timers"):
             await self._run_timers(runner)
-        with self._stage("ops views refresh"):
+        with self._stage("fleet views refresh"):
             await self._refresh(runner)
 
     async def _write(self) -> SeedSummary:
@@ -166,7 +166,7 @@ class _Run:
             await runner.refresh(work)
             await self._drain()
             after = await runner.written()
-            self._tell(f"ops views refresh, {work.refreshes[-1]:.0f} s: wrote {in_words(after - before)}")
+            self._tell(f"fleet views refresh, {work.refreshes[-1]:.0f} s: wrote {in_words(after - before)}")
             settled, before = after == before, after
         work.settled = work.settled and settled
 

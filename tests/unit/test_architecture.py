@@ -75,7 +75,7 @@ def offenders(folder: str, *forbidden: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("folder", ["shared", "ops", "bench"])
+@pytest.mark.parametrize("folder", ["shared", "ops", "bench", "terminal"])
 def test_only_edges_know_the_functions_runtime(folder: str) -> None:
     assert offenders(folder, "azure.functions", "azure.durable_functions") == []
 
@@ -109,7 +109,7 @@ def oversized(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("folder", ["functions", "shared", "ops", "local", "bench"])
+@pytest.mark.parametrize("folder", ["functions", "shared", "ops", "local", "bench", "terminal"])
 def test_modules_and_functions_are_short(folder: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {offence}"

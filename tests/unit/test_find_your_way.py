@@ -11,11 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/contributing/find-your-way.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-REFERENCE = re.compile(r"`((?:shared|functions|ops|local|bench)\.[\w.]+)`")
+REFERENCE = re.compile(r"`((?:shared|functions|ops|local|bench|terminal)\.[\w.]+)`")
 MOST_FILES = 3
 CODE = "\n".join(
     path.read_text(encoding="utf-8")
-    for folder in ("shared", "functions", "ops", "local", "bench", "tests")
+    for folder in ("shared", "functions", "ops", "local", "bench", "terminal", "tests")
     for path in (ROOT / folder).rglob("*.py")
 )
 
@@ -55,7 +55,7 @@ def test_a_question_is_answered_by_three_files_at_most(question: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_paths_and_names_in_the_documentation_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:shared|functions|ops|local|bench|tests)/[\w./]*)`", text)
+    paths = re.findall(r"`((?:shared|functions|ops|local|bench|terminal|tests)/[\w./]*)`", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
     constants = set(re.findall(r"`([A-Z][A-Z_]{4,})`", text))
     assert [name for name in constants if not re.search(rf"\b{name}\b", CODE)] == []

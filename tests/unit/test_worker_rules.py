@@ -31,7 +31,7 @@ import json, socket, sys
 
 class Refused:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("local", "tests", "bench"):
+        if name.partition(".")[0] in ("local", "ops", "terminal", "tests", "bench"):
             raise ImportError(f"{name} is not in a deployed app")
 
 def no_network(*arguments, **options):

@@ -216,7 +216,7 @@ async def test_the_operator_s_command_line(feed: Feed) -> None:
     published = await ops("views", "publish", "daily_metrics", "2025-08-05", "2025-08-06")
     assert "1 published, 0 current, 1 with nothing counted" in published.output
     assert "is not a view" in (await ops("views", "publish", "weekly", "2025-08-05")).output
-    audited = await ops("audit", "--delay", "0", "--json")
+    audited = await ops("audit", "run", "--delay", "0", "--json")
     assert '"repaired": 0' in audited.output
     put = await ops("prices", "put", "gemini-2.5-flash", "--in", "1", "--out", "1", "--from", "2025-01-01")
     assert "1 interactions priced again" in put.output

@@ -93,7 +93,7 @@ def test_an_operator_who_looks_does_not_fix_the_number_of_shards(monkeypatch: py
     monkeypatch.setenv("FLEET_SHARDS", "5")
     assert ops("poison", "list").exit_code == 0
     monkeypatch.delenv("FLEET_SHARDS")
-    assert ops("audit", "--delay", "0").exit_code == 0
+    assert ops("audit", "run", "--delay", "0").exit_code == 0
     monkeypatch.setenv("FLEET_SHARDS", "5")
     refused = ops("poison", "list")
     assert refused.exit_code == 2
@@ -159,7 +159,7 @@ async def test_an_audit_from_the_beginning_reads_what_was_audited_already(feed: 
     await feed.write(interaction(), interaction(id="i2"))
 
     async def documents(*options: str) -> int:
-        audited = await asyncio.to_thread(ops, "audit", "--delay", "0", "--json", *options)
+        audited = await asyncio.to_thread(ops, "audit", "run", "--delay", "0", "--json", *options)
         assert audited.exit_code == 0, audited.output
         (source,) = (row for row in json.loads(audited.output) if row["feed"] == "user_interactions")
         return int(source["documents"])

@@ -18,8 +18,9 @@ from tests.unit.shared.world import World
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/how-to/add-a-view.md").read_text(encoding="utf-8")
-COPIED = ("shared", "ops", "tests", "docs", "local", "bench", "functions")
-PYTHON = ".venv/bin/python"
+COPIED = ("shared", "ops", "tests", "docs", "local", "bench", "functions", "terminal")
+PROGRAMS: dict[str, list[str]] = {".venv/bin/python": [], ".venv/bin/fleet": ["-m", "ops"]}
+"""Programs that the page calls, as arguments of Python."""
 
 
 def run(root: Path, *command: str) -> str:
@@ -44,9 +45,8 @@ def follow(page: str, root: Path) -> None:
             continue
         for line in text.splitlines():
             command, _, output = line.partition(" > ")
-            python, *arguments = shlex.split(command)
-            assert python == PYTHON
-            printed = run(root, *arguments)
+            program, *arguments = shlex.split(command)
+            printed = run(root, *PROGRAMS[program], *arguments)
             if output:
                 (root / output).write_text(printed, encoding="utf-8")
 

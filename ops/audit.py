@@ -1,0 +1,53 @@
+"""``fleet audit``: compare the feeds with the ledger, and count what was lost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ops.console import run
+from terminal.output import AsJson, commands, print_json, print_table
+from terminal.tables import Table, number, whole
+
+audit_cli = commands("Compare the feeds with the ledger, and count lost documents.")
+
+
+@audit_cli.command("run")
+def run_audit(
+    delay: Annotated[
+        int | None, typer.Option(min=0, help="Skip writes younger than this, in seconds.")
+    ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Read the feeds from the beginning, without cursors.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the feeds with the ledger, and count lost documents. Exit code 0 in both cases."""
+    reports = run(lambda fleet: fleet.auditor.audit_all(delay_seconds=delay, from_beginning=from_beginning))
+    if as_json:
+        print_json(
+            [
+                {
+                    "feed": report.feed,
+                    "documents": report.documents,
+                    "repaired": report.repaired,
+                    "caught_up": report.caught_up,
+                    "request_units": round(report.cost.request_units, 2),
+                }
+                for report in reports
+            ]
+        )
+        return
+    table = Table(
+        whole("feed"), number("documents"), number("repaired"), "caught up", number("request units")
+    )
+    for report in reports:
+        table.add(
+            report.feed,
+            report.documents,
+            report.repaired,
+            "yes" if report.caught_up else "no, run again",
+            round(report.cost.request_units),
+        )
+    print_table(table)

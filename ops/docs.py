@@ -1,0 +1,36 @@
+"""``fleet docs``: the reference pages that are written from the code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.fields import fields_page
+from ops.scores import scores_page
+from terminal.output import Exit, commands, fail
+
+docs_cli = commands("Reference pages, written from the code.")
+
+Check = Annotated[Path | None, typer.Option(help="Exit with 1 if this file is not up to date.")]
+
+
+@docs_cli.command("fields")
+def fields(check: Check = None) -> None:
+    """Print the reference of all fields of all views, docs/fields.md."""
+    _reference(fields_page(), "fields", check)
+
+
+@docs_cli.command("scores")
+def scores(check: Check = None) -> None:
+    """Print the reference of all scores, docs/scores.md."""
+    _reference(scores_page(), "scores", check)
+
+
+def _reference(page: str, command: str, check: Path | None) -> None:
+    if check is None:
+        sys.stdout.write(page)
+    elif not check.exists() or check.read_text(encoding="utf-8") != page:
+        fail(f"{check} is out of date: run .venv/bin/fleet docs {command} > {check}", Exit.REFUSED)

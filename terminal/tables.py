@@ -1,0 +1,175 @@
+"""Tables that lose nothing: a value is wrapped or moved to a line of its own, and never cut.
+
+In a pipe or a file each row is one line. On a terminal a table fits its width in the first of these layouts
+in which it does:
+
+1. each row on one line;
+2. the columns marked as details on lines below their row;
+3. the text columns wrapped;
+4. one line per value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from rich.cells import cell_len
+
+from terminal.text import printable, wrap
+
+GAP = 2
+"""Blanks between two columns."""
+
+NARROWEST = 14
+"""Columns that a wrapped text has at least. Narrower ones are harder to read than one line per value."""
+
+NOTHING = "–"
+"""A cell without a value."""
+
+
+class Kind(Enum):
+    """How a column may be laid out."""
+
+    TEXT = "wrapped where there is no room"
+    WHOLE = "never wrapped: ids, times, names that are typed again"
+    NUMBER = "never wrapped, aligned to the right"
+    DETAIL = "on lines below the row where there is no room"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column with its heading."""
+
+    heading: str
+    kind: Kind = Kind.TEXT
+
+
+def whole(heading: str) -> Column:
+    """Return a column of values that are never wrapped."""
+    return Column(heading, Kind.WHOLE)
+
+
+def number(heading: str) -> Column:
+    """Return a column of numbers."""
+    return Column(heading, Kind.NUMBER)
+
+
+def detail(heading: str) -> Column:
+    """Return a column whose values may be printed below their row."""
+    return Column(heading, Kind.DETAIL)
+
+
+class Table:
+    """Rows of cells. Cells are escaped as they are added: see :func:`terminal.text.printable`."""
+
+    def __init__(self, *columns: Column | str, title: str = "") -> None:
+        self.title = title
+        self._columns = [Column(column) if isinstance(column, str) else column for column in columns]
+        self._rows: list[list[str]] = []
+
+    def add(self, *cells: object) -> None:
+        """Add a row. Whole numbers get separators, None becomes a dash, truth values become yes and no."""
+        if len(cells) != len(self._columns):
+            raise ValueError(f"{len(cells)} cells for {len(self._columns)} columns")
+        self._rows.append([_cell(value) for value in cells])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def lines(self, width: int | None) -> list[str]:
+        """Return the table for a terminal of ``width`` columns, or for a pipe, where no line is too long."""
+        title = [self.title] if self.title else []
+        every = range(len(self._columns))
+        if width is None or self._needed(every) <= width:
+            return title + self._grid(
+                [self._natural(index) for index in every], every, ruled=width is not None
+            )
+        main = [index for index in every if self._columns[index].kind is not Kind.DETAIL]
+        widths = self._fitted(main, width)
+        if widths is None:
+            return title + self._one_line_per_value(width)
+        below = [index for index in every if index not in main]
+        return title + self._grid(widths, main, ruled=True, below=below, width=width)
+
+    def _natural(self, index: int) -> int:
+        heading = self._columns[index].heading
+        return max([cell_len(heading), *(cell_len(row[index]) for row in self._rows)])
+
+    def _needed(self, indices: Sequence[int]) -> int:
+        return sum(self._natural(index) for index in indices) + GAP * (len(indices) - 1)
+
+    def _fitted(self, indices: Sequence[int], width: int) -> list[int] | None:
+        """Return widths of columns that fit, the widest texts made narrower first; None if none do."""
+        widths = [self._natural(index) for index in indices]
+        texts = [place for place, index in enumerate(indices) if self._columns[index].kind is Kind.TEXT]
+        excess = sum(widths) + GAP * (len(widths) - 1) - width
+        while excess > 0:
+            widest = max(texts, key=lambda place: widths[place], default=None)
+            if widest is None or widths[widest] <= NARROWEST:
+                return None
+            widths[widest] -= 1
+            excess -= 1
+        return widths
+
+    def _grid(
+        self,
+        widths: Sequence[int],
+        indices: Sequence[int],
+        *,
+        ruled: bool,
+        below: Sequence[int] = (),
+        width: int = 0,
+    ) -> list[str]:
+        headings = [column.heading for column in self._columns]
+        lines = self._wrapped(headings, widths, indices) if any(headings[index] for index in indices) else []
+        if ruled and lines:
+            lines.append((" " * GAP).join("─" * width for width in widths))
+        for row in self._rows:
+            lines += self._wrapped(row, widths, indices)
+            for index in below:
+                lines += [f"  {line.rstrip()}" for line in wrap(row[index], width - 2) if line.strip()]
+        return lines
+
+    def _wrapped(self, row: Sequence[str], widths: Sequence[int], indices: Sequence[int]) -> list[str]:
+        cells = [wrap(row[index], width) for index, width in zip(indices, widths, strict=True)]
+        lines = []
+        for place in range(max(len(cell) for cell in cells)):
+            parts = [
+                _padded(cell[place] if place < len(cell) else "", width, self._columns[index].kind)
+                for cell, width, index in zip(cells, widths, indices, strict=True)
+            ]
+            lines.append((" " * GAP).join(parts).rstrip())
+        return lines
+
+    def _one_line_per_value(self, width: int) -> list[str]:
+        names = max(cell_len(column.heading) for column in self._columns)
+        lines: list[str] = []
+        for row in self._rows:
+            lines.append("")
+            for column, value in zip(self._columns, row, strict=True):
+                room = width - names - GAP
+                wrapped = [value] if column.kind in (Kind.WHOLE, Kind.NUMBER) else wrap(value, max(room, 1))
+                heading = _padded(column.heading, names, Kind.TEXT)
+                for line in wrapped:
+                    lines.append(f"{heading}{' ' * GAP}{line}".rstrip())
+                    heading = " " * names
+        return lines
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None | "":
+            return NOTHING if value is None else ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case _:
+            return printable(str(value))
+
+
+def _padded(text: str, width: int, kind: Kind) -> str:
+    blanks = " " * max(width - cell_len(text), 0)
+    return blanks + text if kind is Kind.NUMBER else text + blanks
