@@ -40,10 +40,13 @@ PAGES_PER_PIECE = 20
 
 MAX_CONCURRENT_SHARDS = 4
 
-GRACE_SECONDS = LIFETIME_SECONDS + 660
+LONGEST_INVOCATION_SECONDS = 1_800
+"""Longest duration of an invocation in seconds: ``functionTimeout`` of ``host.json``."""
+
+GRACE_SECONDS = LIFETIME_SECONDS + LONGEST_INVOCATION_SECONDS + 60
 """Grace period in seconds after a price change. Instances may still fold with the old table during it: they
-cache a table for a minute, and an invocation lasts up to ten minutes (``functionTimeout``). One minute is
-spare. After the grace period the pages written during it are checked again."""
+cache a table for a minute, and an invocation lasts up to its limit. One minute is spare. Afterwards the pages
+written during it are checked again."""
 
 OVERLAP_SECONDS = 120
 """The check after the grace period starts this many seconds before the walk, because clocks differ."""

@@ -16,7 +16,7 @@ MOST_HOST_BYTES = 350 * MEGABYTE
 """An instance of Flex Consumption has 512 MB at least; its host process and its logs need the rest."""
 
 MOST_INVOCATION_SECONDS = 60.0
-"""A tenth of ``functionTimeout``: an invocation that is cut off repeats little."""
+"""A thirtieth of ``functionTimeout``: an invocation that is cut off repeats little."""
 
 MOST_DOCUMENT_BYTES = 512 * KIBIBYTE
 """A quarter of what the service stores: reading and replacing a document costs by its size."""
