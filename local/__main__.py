@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from azure.core.exceptions import AzureError
 
-from local.connection import DEFAULT_DATA, find_connection
+from local.connection import DEFAULT_DATA, export_lines, find_connection, read_stack
 from local.host.errors import HostStartError
 from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import ROOT, Reporter, StackError
@@ -214,6 +214,14 @@ def settle(
 
         code = _run(wait())
     raise typer.Exit(code)
+
+
+@app.command()
+def env(data: Data = DEFAULT_DATA) -> None:
+    """Print the settings of the running stack for a shell: eval "$(.venv/bin/python -m local env)"."""
+    with _failures_as_sentences():
+        for line in export_lines(read_stack(data)["settings"]):
+            typer.echo(line)
 
 
 @app.command()

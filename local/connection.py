@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import shlex
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,14 @@ DEFAULT_GENERATION = "1"
 DEFAULT_MARGIN_DAYS = "3650"
 """Sample traffic has dates of 2025 unless told otherwise. It is counted whatever the date is."""
 CONNECTION_SETTINGS = ("CosmosDb", "CosmosDb__accountEndpoint")
+SETTINGS = (
+    "COSMOS_DATABASE",
+    "FLEET_GENERATION",
+    "FLEET_STATE_MARGIN_DAYS",
+    "ArchiveStorage",
+    "AzureWebJobsStorage",
+)
+"""What else of the environment a command of ``python -m local`` uses instead of the stack's own setting."""
 
 
 def stack_file(data: Path) -> Path:
@@ -101,22 +110,35 @@ class Connection:
 
 
 def find_connection(data: Path) -> Connection:
-    """Return how to reach the database: settings of this process's environment win over a running stack.
+    """Return how to reach the database: the settings of this process's environment, or the running stack.
+
+    Settings that name an account and a database win. A connection alone names no database and no generation;
+    then the stack on ``data``, where one runs, is meant, with what else is set.
 
     Raises
     ------
     StackError
         No connection is set, and no stack runs on ``data``.
     """
-    names = (
-        *CONNECTION_SETTINGS,
-        "COSMOS_DATABASE",
-        "FLEET_GENERATION",
-        "FLEET_STATE_MARGIN_DAYS",
-        "ArchiveStorage",
-        "AzureWebJobsStorage",
-    )
-    explicit = {name: os.environ[name] for name in names if os.environ.get(name)}
-    if any(name in explicit for name in CONNECTION_SETTINGS):
+    explicit = {name: os.environ[name] for name in (*CONNECTION_SETTINGS, *SETTINGS) if os.environ.get(name)}
+    connects = any(name in explicit for name in CONNECTION_SETTINGS)
+    try:
+        settings: dict[str, str] = read_stack(data)["settings"]
+    except StackError:
+        if connects:
+            return Connection(explicit, "the environment")
+        raise
+    own = explicit.get("CosmosDb") == settings["CosmosDb"]
+    if connects and not own and "COSMOS_DATABASE" in explicit:
         return Connection(explicit, "the environment")
-    return Connection({**read_stack(data)["settings"], **explicit}, str(stack_file(data)))
+    added = {name: value for name, value in explicit.items() if name not in CONNECTION_SETTINGS}
+    return Connection({**settings, **added}, str(stack_file(data)))
+
+
+def export_lines(settings: Mapping[str, str]) -> Iterator[str]:
+    """Return what a shell runs to have the settings of a stack, and no other connection."""
+    for name, value in settings.items():
+        yield f"export {name}={shlex.quote(value)}"
+    for name in CONNECTION_SETTINGS:
+        if name not in settings:
+            yield f"unset {name}"

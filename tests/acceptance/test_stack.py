@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import children_of, local, serving, up, wait_until_gone
+from tests.acceptance.commands import (
+    PATIENCE,
+    ROOT,
+    children_of,
+    environment,
+    local,
+    serving,
+    up,
+    wait_until_gone,
+)
 
 pytestmark = pytest.mark.acceptance
 
@@ -34,6 +46,7 @@ def test_a_stack_serves_other_commands_and_stops_cleanly(tmp_path: Path) -> None
         assert (written["created"], rewritten["created"]) == (60, 0)
         assert written["digest"] == rewritten["digest"]
 
+        assert_the_printed_commands_work_in_one_shell(tmp_path, ready["settings"])
         with serving("host", "--data", tmp_path, "--instance", "third") as third:
             settled = local("settle", "--data", tmp_path, "--timeout", 60, "--json")
             assert settled.returncode == 0, settled.stdout + settled.stderr
@@ -48,6 +61,31 @@ def test_a_stack_serves_other_commands_and_stops_cleanly(tmp_path: Path) -> None
     assert not description.exists()
     wait_until_gone(children)
     assert local("settle", "--data", tmp_path).returncode == 1
+
+
+def assert_the_printed_commands_work_in_one_shell(data: Path, settings: dict[str, str]) -> None:
+    """What ``make run`` prints, one command after the other, in a shell with a connection of before."""
+    python = shlex.quote(sys.executable)
+    script = f"""
+        set -e
+        export CosmosDb='{settings["CosmosDb"]}'
+        {python} -m local settle --data {data} --timeout 60
+        eval "$({python} -m local env --data {data})"
+        {python} -m ops views list
+        {python} -m local settle --data {data} --timeout 60
+    """
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "daily_metrics" in done.stdout
+
+
+def test_without_a_stack_there_are_no_settings_but_a_sentence(tmp_path: Path) -> None:
+    printed = local("env", "--data", tmp_path)
+    assert (printed.returncode, printed.stdout) == (1, "")
+    [line] = printed.stderr.splitlines()
+    assert line.startswith("error: No stack runs on")
 
 
 def test_without_hosts_settle_tells_the_lag_and_a_dead_part_ends_the_stack(tmp_path: Path) -> None:

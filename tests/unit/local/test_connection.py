@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from local.connection import find_connection, stack_file
+from local.connection import export_lines, find_connection, stack_file
 from local.processes import StackError
 
 SETTINGS = {"CosmosDb": "AccountEndpoint=http://127.0.0.1:1/;AccountKey=a2V5;", "COSMOS_DATABASE": "of-stack"}
@@ -33,13 +36,61 @@ def test_a_running_stack_is_found(tmp_path: Path) -> None:
     assert found.database == "of-stack"
 
 
-def test_explicit_settings_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+ELSEWHERE = "AccountEndpoint=https://elsewhere/;AccountKey=a2V5;"
+OPTIONS = {
+    "CosmosDb": (None, SETTINGS["CosmosDb"], ELSEWHERE),
+    "CosmosDb__accountEndpoint": (None, "https://elsewhere/"),
+    "COSMOS_DATABASE": (None, "other"),
+    "FLEET_GENERATION": (None, "2"),
+}
+
+
+@pytest.mark.parametrize("values", [*product(*OPTIONS.values())])
+def test_an_account_and_a_database_win_over_a_stack_and_a_bare_connection_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: tuple[str | None, ...]
+) -> None:
+    """A command has one account, that account's database, and all settings of a stack."""
     describe_stack(tmp_path, os.getpid())
-    monkeypatch.setenv("CosmosDb", "AccountEndpoint=https://elsewhere/;AccountKey=a2V5;")
+    for name, value in zip(OPTIONS, values, strict=True):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    secret, endpoint, database, generation = values
     found = find_connection(tmp_path)
-    assert found.settings == {"CosmosDb": "AccountEndpoint=https://elsewhere/;AccountKey=a2V5;"}
+    foreign = secret == ELSEWHERE or (endpoint is not None and secret is None)
+    if foreign and database:
+        assert found.found_in == "the environment"
+        assert found.settings.get("CosmosDb") == secret
+    else:
+        assert found.found_in == str(stack_file(tmp_path))
+        assert found.settings["CosmosDb"] == SETTINGS["CosmosDb"]
+        assert "CosmosDb__accountEndpoint" not in found.settings
+    assert found.database == database or (database is None and found.database == "of-stack")
+    assert found.settings.get("FLEET_GENERATION", "1") == (generation or "1")
+
+
+def test_without_a_stack_a_bare_connection_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CosmosDb", ELSEWHERE)
+    found = find_connection(tmp_path)
+    assert (found.settings, found.found_in) == ({"CosmosDb": ELSEWHERE}, "the environment")
     assert found.database == "vimarsh-multi-personality"
-    assert found.found_in == "the environment"
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.dictionaries(
+        st.from_regex(r"X_[A-Za-z0-9_]{1,20}", fullmatch=True),
+        st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r")),
+        max_size=3,
+    )
+)
+def test_a_shell_has_the_settings_that_are_exported_to_it_whatever_they_hold(values: dict[str, str]) -> None:
+    lines = "\n".join(export_lines({"CosmosDb": "a;b=c&d", **values}))
+    before = {"PATH": os.environ["PATH"], "CosmosDb__accountEndpoint": "https://elsewhere/"}
+    done = subprocess.run(["bash", "-c", f"{lines}\nenv -0"], env=before, capture_output=True, check=True)
+    seen = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if line)
+    assert {name: seen.get(name) for name in values} == values
+    assert seen["CosmosDb"] == "a;b=c&d"
+    assert "CosmosDb__accountEndpoint" not in seen
 
 
 def test_a_database_name_alone_applies_to_the_running_stack(
