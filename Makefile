@@ -1,10 +1,10 @@
-# The fleet on one machine. Needs Python 3.11 or newer, Node.js and make; `make setup` installs the rest
+# The fleet on one machine. Needs Python 3.11 to 3.13, Node.js and make; `make setup` installs the rest
 # into .venv and node_modules. Stamps remember what was installed: a second run does nothing.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo sdk-tests test lint types imports unit bench scale soak clean
+.PHONY: help setup lock run demo sdk-tests test lint types imports unit bench scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,19 +12,21 @@ BIN := $(VENV)/bin
 VENV_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 ARGS ?=
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(ARGS)
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Options of the commands go into ARGS: make demo ARGS='--users 200 --interactions 20000'"
+	@echo "Options go into ARGS: make demo ARGS='--users 200'"
 
-setup: $(VENV_STAMP) $(NODE_STAMP) $(BIN)/fleet  ## Install everything into .venv and node_modules
+setup: $(VENV_STAMP) $(NODE_STAMP) $(BIN)/fleet  ## Install everything into .venv and node_modules, 2 minutes
 
-$(VENV_STAMP): requirements.txt requirements-dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON) on the PATH: install Python 3.11 or newer, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $$($(PYTHON) --version) is too old, the fleet needs Python 3.11 or newer; name another one: make PYTHON=/path/to/python" >&2; exit 1; }
+$(VENV_STAMP): requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON) on the PATH: install Python 3.11, 3.12 or 3.13, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "error: $$($(PYTHON) --version 2>&1) is not supported, the fleet needs Python 3.11, 3.12 or 3.13; name another one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) could not create a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "Installing the Python packages of requirements-dev.txt into $(VENV), about a minute …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(BIN)/fleet: ops/fleet.sh $(VENV_STAMP)
@@ -32,14 +34,19 @@ $(BIN)/fleet: ops/fleet.sh $(VENV_STAMP)
 
 $(NODE_STAMP): package.json package-lock.json
 	@command -v node >/dev/null && command -v npm >/dev/null || { echo "error: node and npm must be on the PATH for Azurite (Blob Storage): install Node.js 20 or newer" >&2; exit 1; }
-	npm ci --silent
+	@echo "Installing Azurite (Blob Storage) into node_modules, about a minute …"
+	@npm ci --silent
 	@touch $@
 
-run: setup  ## Start the stack, the fleet and a trickle of sample traffic until Ctrl-C
+run: setup  ## Start the stack, the fleet and sample traffic until Ctrl-C
 	@exec $(BIN)/python -m local run $(ARGS)
 
 demo: setup  ## Seed sample traffic, drain it, show the views; ends by itself
 	@exec $(BIN)/python -m local demo $(ARGS)
+
+lock: setup  ## Write requirements*.txt from the .in files (ARGS=--upgrade)
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 
 test: setup lint types imports unit  ## Check style, types and imports, and run all tests
 
@@ -53,21 +60,21 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-unit: setup
+unit: setup  ## Run all tests, 10 min; ARGS=tests/unit/shared: half a minute
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: setup  ## Measure the fleet against the specification's own processor
 	@exec $(BIN)/python -m bench $(ARGS)
 
-scale: setup  ## Push 10,000 people's traffic of three days through a fleet; check limits and figures
+scale: setup  ## Push traffic of 10,000 people through a fleet; check limits
 	@exec $(BIN)/python -m tests.scale $(ARGS)
 
-soak: setup  ## Disturb a fleet for ten minutes: faults, kills, splits; then everything must add up
+soak: setup  ## Disturb a fleet for ten minutes; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)
 
-sdk-tests: setup  ## Run the SDK's own published tests against the local database server
+sdk-tests: setup  ## Run the SDK's own tests against the local database server
 	@exec $(BIN)/python -m tests.sdk $(ARGS)
 
 clean:  ## Remove what setup installed, caches and the stack's data
-	rm -rf $(VENV) node_modules .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* node_modules .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

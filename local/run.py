@@ -44,7 +44,7 @@ def where_to_look(stack: Stack) -> str:
         *(f"  {host['instance']:<12}  http://127.0.0.1:{host['http_port']}" for host in stack.hosts),
         f"  Logs          {stack.logs}/*.log",
         "",
-        f'  eval "$(.venv/bin/python -m local env --data {data})"      settings for .venv/bin/python -m ops',
+        f'  eval "$(.venv/bin/python -m local env --data {data})"      settings for .venv/bin/fleet',
         f"  .venv/bin/python -m local settle --data {data}             is everything published?",
         f"  .venv/bin/python -m local seed --data {data}               write four weeks of sample traffic",
         f"  .venv/bin/python -m local host --data {data} --instance x  add one more host",
