@@ -12,6 +12,7 @@ import azure.functions as func
 from functions.runtime import fleet
 from shared.errors import BadRequestError, PoisonNotFoundError, ReplayError
 from shared.poison.rows import Status
+from shared.poison.selection import Selection
 
 blueprint = func.Blueprint()
 
@@ -33,8 +34,8 @@ async def list_poison(req: func.HttpRequest) -> func.HttpResponse:
     """List poison documents without their content: ``?status=pending&limit=100``."""
 
     async def answer() -> Any:
-        status, limit = _status(req.params.get("status")), _limit(req.params.get("limit"))
-        return [row async for row in (await fleet()).poison.list(status=status, limit=limit)]
+        selection, limit = Selection(_status(req.params.get("status"))), _limit(req.params.get("limit"))
+        return [row async for row in (await fleet()).poison.list(selection, limit=limit)]
 
     return await _answered(answer)
 

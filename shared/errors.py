@@ -15,6 +15,7 @@
     │   ├── GenerationIncompleteError
     │   ├── GenerationNeededError
     │   ├── PoisonNotFoundError
+    │   ├── PoisonAmbiguousError
     │   ├── PoisonChangedError
     │   ├── ReplayError
     │   └── PriceError
@@ -104,6 +105,10 @@ class GenerationNeededError(RefusedError):
 
 class PoisonNotFoundError(RefusedError):
     """There is no poison document with this id."""
+
+
+class PoisonAmbiguousError(RefusedError):
+    """Several poison documents have an id that begins as given. The message names them."""
 
 
 class PoisonChangedError(RefusedError):

@@ -19,6 +19,7 @@ from shared.ledger.generations import Generations
 from shared.ledger.retention import Retention
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
+from shared.maintenance.decide import Decider
 from shared.maintenance.rebuild import Rebuilder
 from shared.maintenance.remove_generation import GenerationRemover
 from shared.maintenance.replay import Replayer
@@ -98,6 +99,7 @@ class Fleet:
         self.replayer = Replayer(
             database=database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )
+        self.decider = Decider(poison=self.poison, replayer=self.replayer)
         self.repricer = Repricer(
             database=database, writer=shard_writer, prices=self.prices, settings=settings, clock=clock
         )

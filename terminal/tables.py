@@ -4,9 +4,8 @@ In a pipe or a file each row is one line. On a terminal a table fits its width i
 in which it does:
 
 1. each row on one line;
-2. the columns marked as details on lines below their row;
-3. the text columns wrapped;
-4. one line per value.
+2. the details of a row on lines below it, the text columns wrapped where that is not enough;
+3. one line per value.
 """
 
 from __future__ import annotations
@@ -35,20 +34,26 @@ class Kind(Enum):
     TEXT = "wrapped where there is no room"
     WHOLE = "never wrapped: ids, times, names that are typed again"
     NUMBER = "never wrapped, aligned to the right"
-    DETAIL = "on lines below the row where there is no room"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column with its heading."""
+    """A column with its heading.
+
+    Attributes
+    ----------
+    detail
+        Its values may be printed below their row.
+    """
 
     heading: str
     kind: Kind = Kind.TEXT
+    detail: bool = False
 
 
-def whole(heading: str) -> Column:
+def whole(heading: str, *, detail: bool = False) -> Column:
     """Return a column of values that are never wrapped."""
-    return Column(heading, Kind.WHOLE)
+    return Column(heading, Kind.WHOLE, detail)
 
 
 def number(heading: str) -> Column:
@@ -57,8 +62,8 @@ def number(heading: str) -> Column:
 
 
 def detail(heading: str) -> Column:
-    """Return a column whose values may be printed below their row."""
-    return Column(heading, Kind.DETAIL)
+    """Return a column of texts that may be printed below their row."""
+    return Column(heading, detail=True)
 
 
 class Table:
@@ -86,7 +91,7 @@ class Table:
             return title + self._grid(
                 [self._natural(index) for index in every], every, ruled=width is not None
             )
-        main = [index for index in every if self._columns[index].kind is not Kind.DETAIL]
+        main = [index for index in every if not self._columns[index].detail]
         widths = self._fitted(main, width)
         if widths is None:
             return title + self._one_line_per_value(width)
@@ -123,14 +128,29 @@ class Table:
         width: int = 0,
     ) -> list[str]:
         headings = [column.heading for column in self._columns]
-        lines = self._wrapped(headings, widths, indices) if any(headings[index] for index in indices) else []
+        lines: list[str] = []
+        if any(headings):
+            lines += self._wrapped(headings, widths, indices)
+            lines += self._details(headings, below, width)
         if ruled and lines:
             lines.append((" " * GAP).join("─" * width for width in widths))
         for row in self._rows:
             lines += self._wrapped(row, widths, indices)
-            for index in below:
-                lines += [f"  {line.rstrip()}" for line in wrap(row[index], width - 2) if line.strip()]
+            lines += self._details(row, below, width)
         return lines
+
+    def _details(self, row: Sequence[str], indices: Sequence[int], width: int) -> list[str]:
+        """Return the details of a row, several on one line where they fit."""
+        lines: list[str] = []
+        for index in indices:
+            value, room = row[index].strip(), width - GAP
+            if not value:
+                continue
+            if lines and cell_len(lines[-1]) + GAP + cell_len(value) <= room:
+                lines[-1] += " " * GAP + value
+            else:
+                lines += [value] if self._columns[index].kind is not Kind.TEXT else wrap(value, room)
+        return [f"{' ' * GAP}{line.rstrip()}" for line in lines]
 
     def _wrapped(self, row: Sequence[str], widths: Sequence[int], indices: Sequence[int]) -> list[str]:
         cells = [wrap(row[index], width) for index, width in zip(indices, widths, strict=True)]

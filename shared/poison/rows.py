@@ -22,6 +22,9 @@ from shared.units import iso
 PARTITION = "poison_messages"
 """The specification gives all poison documents this partition key."""
 
+ID_PREFIX = "poison_"
+"""What the id of every row begins with."""
+
 MAX_ROW_BYTES = 256 * 1024
 """All rows are in one logical partition, which holds 20 GB: 80,000 rows of this size, or 4 million of the
 usual 5 KB. Replay reads the live document. The copy is for operators, and for documents that no longer
@@ -70,7 +73,7 @@ def poison_id(source: str, handler: str, document: object) -> str:
     else:
         identity.append(document)
     digest = sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:32]
-    return f"poison_{digest}"
+    return f"{ID_PREFIX}{digest}"
 
 
 def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:

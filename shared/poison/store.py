@@ -6,7 +6,7 @@ document, the handler and its error, the time and number of failures, and the ou
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -23,15 +23,27 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import DAY
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
+from shared.cosmos.queries import Query, run_query, with_prefix
 from shared.cosmos.retries import retrying
-from shared.errors import PoisonChangedError, PoisonNotFoundError
-from shared.poison.rows import PARTITION, Failure, Status, poison_row, smallest_row, status_fields
+from shared.errors import PoisonAmbiguousError, PoisonChangedError, PoisonNotFoundError
+from shared.poison.rows import ID_PREFIX, PARTITION, Failure, Status, poison_row, smallest_row, status_fields
+from shared.poison.selection import PoisonGroup, Selection, grouped
 
 DECIDED_TTL = 90 * DAY
 """Seconds until a replayed, resolved or discarded row expires. Pending rows never expire."""
 
 DECISION_FIELDS = (*status_fields(Status.PENDING), "ttl")
 """Fields that record the outcome of a row. They do not change when the same version fails again."""
+
+EVERY = Selection()
+"""All rows."""
+
+MOST_NAMED = 5
+"""Ids that are named if a prefix means several rows."""
+
+IDS = Query(
+    "poison_ids", "SELECT TOP @limit c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -94,23 +106,47 @@ class PoisonStore:
             raise PoisonNotFoundError(f"There is no poison document {row_id!r}.")
         return row
 
-    async def list(self, *, status: Status | None = None, limit: int = 100) -> AsyncIterator[dict[str, Any]]:
+    async def find(self, prefix: str) -> str:
+        """Return the id of the one row whose id begins with ``prefix``. The part ``poison_`` may be left out.
+
+        Raises
+        ------
+        PoisonNotFoundError
+            There is no such row.
+        PoisonAmbiguousError
+            There are several.
+        """
+        start = prefix if prefix.startswith(ID_PREFIX) else f"{ID_PREFIX}{prefix}"
+        values: dict[str, Any] = {**with_prefix(start), "limit": MOST_NAMED + 1}
+        ids = [row["id"] async for row in self._query(IDS, values)]
+        if start in ids:
+            return start
+        if not ids:
+            raise PoisonNotFoundError(f"There is no poison document {prefix!r}.")
+        if len(ids) > 1:
+            more = " and more" if len(ids) > MOST_NAMED else ""
+            raise PoisonAmbiguousError(
+                f"Several poison documents begin with {prefix!r}: {', '.join(ids[:MOST_NAMED])}{more}."
+            )
+        return str(ids[0])
+
+    async def list(
+        self, selection: Selection = EVERY, *, limit: int | None = 100
+    ) -> AsyncIterator[dict[str, Any]]:
         """Yield rows without their documents, the latest failure first."""
-        parameters: list[dict[str, object]] = [{"name": "@limit", "value": limit}]
-        where = ""
-        if status:
-            where = "WHERE c.status = @status "
-            parameters.append({"name": "@status", "value": status.value})
-        items = self._container.query_items(
-            "SELECT TOP @limit c.id, c.source_container, c.handler, c.document_id, c.error_type, "  # noqa: S608
-            "c.error_field, c.error_message, c.attempts, c.first_failed_at, c.last_failed_at, c.status, "
-            f"c.status_changed_at, c.status_changed_by FROM c {where}ORDER BY c.last_failed_at DESC",
-            parameters=parameters,
-            partition_key=PARTITION,
-            response_hook=record_charge,
-        )
-        async for item in items:
-            yield item
+        async for row in self._query(*selection.rows(limit)):
+            yield row
+
+    async def count(self, selection: Selection = EVERY) -> int:
+        """Return the number of rows."""
+        return sum([answer["count"] async for answer in self._query(*selection.count())])
+
+    async def groups(self, selection: Selection = EVERY) -> Sequence[PoisonGroup]:
+        """Return the rows grouped by their cause, the largest group first."""
+        return grouped([answer async for answer in self._query(*selection.groups())])
+
+    def _query(self, query: Query, values: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        return run_query(self._container, query, values, partition_key=PARTITION)
 
     async def set_status(
         self, row_id: str, status: Status, *, by: str, seen: Mapping[str, Any] | None = None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
+from typer.testing import CliRunner
 
+from ops.__main__ import cli
 from shared.errors import ReplayError
 from shared.fleet import Fleet
+from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction
 
 LARGEST = 2 * 1024 * 1024 - 4096
@@ -62,3 +66,65 @@ async def test_a_copy_older_than_what_was_counted_is_not_called_replayed(feed: F
     with pytest.raises(ReplayError, match="a newer version of the document was counted"):
         await feed.fleet.replayer.replay(row_id, by="test")
     assert (await feed.fleet.poison.get(row_id))["status"] == "pending"
+
+
+@pytest.fixture
+def operator(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setenv("CosmosDb", settings.cosmos_connection_string or "")
+    monkeypatch.setenv("COSMOS_DATABASE", settings.cosmos_database)
+
+
+async def poison(*arguments: str, code: int = 0) -> str:
+    """Run a command of the poison group as an operator does; return what it prints."""
+    ended = await asyncio.to_thread(CliRunner().invoke, cli, ["poison", *arguments])
+    assert ended.exit_code == code, ended.output
+    return str(ended.output)
+
+
+def pending(groups: str) -> dict[str | None, int]:
+    return {group["field"]: group["count"] for group in json.loads(groups)}
+
+
+@pytest.mark.usefixtures("operator")
+async def test_an_operator_decides_groups_of_rows_with_one_command(feed: Feed) -> None:
+    ratings = [interaction(id=f"rating-{number}", user_rating=9) for number in range(70)]
+    times = [interaction(id=f"time-{number}", timestamp="soon") for number in range(5)]
+    await feed.write(*ratings, *times)
+    assert len((await feed.deliver()).poisoned) == 75
+
+    assert pending(await poison("groups", "--json")) == {"user_rating": 70, "timestamp": 5}
+    assert pending(await poison("groups", "--json", "--field", "timestamp")) == {"timestamp": 5}
+    assert pending(await poison("groups", "--json", "--source", "user_sessions")) == {}
+    assert pending(await poison("groups", "--json", "--since", "2125-01-01")) == {}
+    assert "75 rows pending." in await poison("groups")
+    assert "10 of 75 rows, the latest failures." in await poison("list", "--limit", "10")
+
+    dry = await poison("discard", "--field", "timestamp", "--dry-run")
+    assert "5 rows would be discarded." in dry
+    assert pending(await poison("groups", "--json"))["timestamp"] == 5
+    assert "5 rows discarded." in await poison("discard", "--field", "timestamp", "--by", "me")
+
+    repaired = [rating | {"user_rating": 4} for rating in ratings[:68]]
+    await feed.write(*repaired)
+    answer = json.loads(await poison("replay", "--error", "DocumentError", "--json", code=1))
+    assert (len(answer["selected"]), len(answer["decided"])) == (70, 68)
+    (refusal,) = answer["refused"]
+    assert "failed again: user_rating is 9" in refusal["why"]
+    await feed.publish()
+    assert (await feed.day())["usage_statistics"]["total_interactions"] == 68
+
+    first, second = refusal["ids"]
+    short = first.removeprefix("poison_")[:12]
+    assert f"{first} resolved" in await poison("resolve", short)
+    assert "begin with 'poison_'" in await poison("show", "poison_", code=1)
+    assert "2 rows resolved." in await poison("resolve", first, second[:-3], first)
+    assert pending(await poison("groups", "--json")) == {}
+    assert "No poison documents are pending." in await poison("groups")
+    assert "0 rows replayed." in await poison("replay", "--all")
+
+
+@pytest.mark.usefixtures("operator")
+async def test_rows_are_named_or_selected_and_not_both(fleet: Fleet) -> None:
+    for arguments in ([], ["poison_1", "--all"], ["poison_1", "--field", "user_rating"]):
+        assert "not both" in " ".join((await poison("discard", *arguments, code=2)).replace("│", " ").split())
+    assert "There is no poison document 'poison_1'." in await poison("discard", "poison_1", code=1)

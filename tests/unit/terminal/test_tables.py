@@ -78,6 +78,7 @@ def test_details_go_below_their_row_where_there_is_no_room() -> None:
     assert table([("i" * 20, "name", 1, "why " * 10)]).lines(40) == [
         "Rows",
         "id                    name  count",
+        "  why",
         "────────────────────  ────  ─────",
         "iiiiiiiiiiiiiiiiiiii  name      1",
         "  why why why why why why why why why",
@@ -85,9 +86,21 @@ def test_details_go_below_their_row_where_there_is_no_room() -> None:
     ]
 
 
+def test_details_share_a_line_where_they_fit_and_an_id_among_them_stays_whole() -> None:
+    made = Table(whole("id"), whole("first", detail=True), whole("second", detail=True), detail("why"))
+    made.add("i" * 30, "a" * 10, "b" * 40, "some words that are longer than the line")
+    assert made.lines(40)[-5:] == [
+        "i" * 30,
+        "  " + "a" * 10,
+        "  " + "b" * 40,
+        "  some words that are longer than the",
+        "  line",
+    ]
+
+
 def test_texts_are_wrapped_where_ids_need_the_room() -> None:
     lines = table([("i" * 20, "a name of many words", 1, "")]).lines(45)
-    assert lines[3:] == ["iiiiiiiiiiiiiiiiiiii  a name of many        1", "                      words"]
+    assert lines[4:] == ["iiiiiiiiiiiiiiiiiiii  a name of many        1", "                      words"]
 
 
 def test_without_room_for_a_row_each_value_has_its_line() -> None:
