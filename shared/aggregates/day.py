@@ -65,7 +65,10 @@ def _interaction(fact: InteractionFact, day: Tally) -> None:
         "retrieval_ms", "chunks", "rag_relevance", "rating", "relevance", "citation_accuracy", "safety"
     ):  # fmt: skip
         day.sample(name, getattr(fact, name))
-    day.sample("accurate", None if fact.accurate is None else int(fact.accurate))
+    for name in ("accurate", "helpful", "relevant", "well_cited"):
+        verdict = getattr(fact, name)
+        day.sample(name, None if verdict is None else int(verdict))
+    day.add("filtered", int(fact.filtered))
     day.count("persona_requests", fact.persona)
     day.sample_by("persona_rating", fact.persona, fact.rating)
     day.sample_by("persona_ms", fact.persona, fact.response_ms)
@@ -87,6 +90,8 @@ def _session(fact: SessionFact, into: Contributions) -> None:
     """Count a session on the day of its start, and its open minutes on each day that it was open."""
     day = into.partial(NAME, fact.day)
     day.sample("session_seconds", fact.seconds)
+    day.sample("session_quality", fact.quality)
+    day.sample("session_rating", fact.satisfaction)
     if fact.outcome is not None:
         day.count("session_outcomes", fact.outcome)
     if fact.until is not None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.aggregates.base import Aggregate, Contributions, hash_key
 from shared.aggregates.person_record import MonthSummary
@@ -24,7 +27,10 @@ SHORT_SESSION, LONG_SESSION = 5 * 60, 15 * 60
 """Bounds in seconds, from the specification: a session below the first is short, above the second long."""
 
 DAYTIMES = ((5, 12, "morning"), (12, 17, "afternoon"), (17, 22, "evening"))
-"""UTC hours of each part of the day. All other hours are night."""
+"""Hours of each part of the day. All other hours are night."""
+
+HALF = ".5"
+"""Ends the key of the second half of an hour: ``14.5``. Zones differ from UTC by half hours, rarely less."""
 
 
 class PersonMonth(Aggregate):
@@ -62,7 +68,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day = month.part(fact.day[8:])
     day.add("interactions", 1)
     day.add("cited", int(bool(fact.citations)))
-    day.count("hours", fact.hour[11:])
+    day.count("hours", fact.hour[11:] + (HALF if fact.minute_of_day % 60 >= 30 else ""))
     if fact.session_id is not None:
         day.add("in_session", 1)
         day.count("sessions", hash_key(fact.session_id))
@@ -84,6 +90,11 @@ def _session(fact: SessionFact, month: Tally) -> None:
     day.count("sessions", hash_key(fact.session_id))
     day.sample("session_seconds", fact.seconds)
     day.sample("depth", fact.depth)
+    day.sample("session_quality", fact.quality)
+    day.sample("session_rating", fact.satisfaction)
+    day.sample("attention", fact.attention)
+    followed = fact.citations_followed
+    day.sample("followed", None if followed is None else int(followed > 0))
     if fact.seconds is not None:
         day.count("session_lengths", _length(fact.seconds))
     if fact.outcome is not None:
@@ -118,8 +129,8 @@ def summary_of(state: Tally) -> MonthSummary | None:
     if not whole.total("interactions"):
         return None
     daytimes: Counter[str] = Counter()
-    for hour, count in whole.counts("hours").items():
-        daytimes[daytime(hour)] += count
+    for key, count in whole.counts("hours").items():
+        daytimes[daytime(int(key.removesuffix(HALF)))] += count
     depth = depth_of(whole)
     return MonthSummary(
         sessions=len(whole.counts("sessions")),
@@ -133,7 +144,12 @@ def summary_of(state: Tally) -> MonthSummary | None:
 
 
 def depth_of(state: Tally) -> float | None:
-    """Return the content depth score of a person, from the sum of any of their days."""
+    """Return the content depth score of a person, from the sum of any of their days.
+
+    The mean of what the web application measured of their sessions; where it measured none, the score.
+    """
+    if state.total("interactions") and state.samples("depth"):
+        return state.mean("depth", MICROS)
     passages = state.counts("passages")
     return content_depth(
         interactions=state.total("interactions"),
@@ -144,9 +160,33 @@ def depth_of(state: Tally) -> float | None:
     )
 
 
-def daytime(hour: str) -> str:
-    """Return the part of the day that a UTC hour, ``"14"``, lies in."""
-    return next((name for start, end, name in DAYTIMES if start <= int(hour) < end), "night")
+def local_hours(state: Tally, day: Day, zone: str | None = None) -> Counter[int]:
+    """Return the interactions of a day's state by the hour of the person's clock.
+
+    Parameters
+    ----------
+    zone
+        Name of the person's time zone, UTC without one. One that the system does not know counts as UTC.
+    """
+    found: Counter[int] = Counter()
+    for key, interactions in state.counts("hours").items():
+        hour, minutes = int(key.removesuffix(HALF)), 30 * key.endswith(HALF)
+        found[_hour_in(day, hour, minutes, zone) if zone else hour] += interactions
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _hour_in(day: Day, hour: int, minute: int, zone: str) -> int:
+    moment = datetime.fromisoformat(f"{day}T{hour:02d}:{minute:02d}:00+00:00")
+    try:
+        return moment.astimezone(ZoneInfo(zone)).hour
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return hour
+
+
+def daytime(hour: int) -> str:
+    """Return the part of the day that an hour lies in."""
+    return next((name for start, end, name in DAYTIMES if start <= hour < end), "night")
 
 
 def _favourite(counts: Mapping[str, int]) -> str | None:

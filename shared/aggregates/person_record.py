@@ -13,8 +13,19 @@ from shared.units import Day, Micro, Month, json_bytes
 REFUSED_KEY = "no"
 """Key of a stored account fact that marks a refusal."""
 
-_RECORD_BYTES, _ACCOUNT_BYTES, _SUMMARY_BYTES = 80, 120, 80
+PREFERENCE_KEYS = ("z", "cs", "st")
+"""Keys of a stored account fact: the fields of :class:`Preferences`."""
+
+_RECORD_BYTES, _ACCOUNT_BYTES, _SUMMARY_BYTES = 80, 150, 80
 """Estimated JSON bytes of a record, of an account and of a month, without ids and names."""
+
+
+class Preferences(NamedTuple):
+    """What the person's accounts say of them: of several accounts, the first by id that says it."""
+
+    zone: str | None = None
+    citation_style: str | None = None
+    subscription: str | None = None
 
 
 class MonthSummary(NamedTuple):
@@ -45,7 +56,8 @@ class PersonRecord:
     months: dict[Month, MonthSummary] = field(default_factory=dict)
     """Summaries of the months in which the person was active."""
     changes: int = 0
-    """How often the consent or the first month has changed, which all published documents show."""
+    """How often the consent, the preferences or the first month have changed, which all published documents
+    show."""
     pending: bool = False
     """Whether the published documents have yet to follow such a change."""
 
@@ -54,8 +66,14 @@ class PersonRecord:
         """Whether the person refuses user-level analytics."""
         return any(account["f"].get(REFUSED_KEY) for account in self.accounts.values())
 
+    @property
+    def preferences(self) -> Preferences:
+        """The preferences in the person's accounts."""
+        facts = [self.accounts[name]["f"] for name in sorted(self.accounts)]
+        return Preferences(*(next((f[key] for f in facts if key in f), None) for key in PREFERENCE_KEYS))
+
     def mark_changed(self) -> None:
-        """Record that the consent or the first month has changed."""
+        """Record that the consent, the preferences or the first month have changed."""
         self.changes += 1
         self.pending = True
 
@@ -66,7 +84,12 @@ class PersonRecord:
     @property
     def weight(self) -> int:
         """Size of its JSON in bytes, estimated."""
-        accounts = sum(json_bytes(name) + _ACCOUNT_BYTES for name in self.accounts)
+        accounts = sum(
+            json_bytes(name)
+            + _ACCOUNT_BYTES
+            + sum(len(account["f"].get(key) or "") for key in PREFERENCE_KEYS)
+            for name, account in self.accounts.items()
+        )
         months = sum(map(_summary_bytes, self.months.values()))
         return _RECORD_BYTES + accounts + self.index.weight + months
 

@@ -50,6 +50,7 @@ class ResponseMetadata(SourceModel):
     personality_used: Label | None = None
     model_used: Label | None = None
     response_length: Annotated[Whole, Field(ge=0)] | None = None
+    safety_filtered: bool | None = None
 
 
 class Citation(SourceModel):
@@ -75,7 +76,10 @@ class RagMetadata(SourceModel):
 class Feedback(SourceModel):
     """The person's feedback on the answer, besides the rating."""
 
+    helpful: bool | None = None
     accurate: bool | None = None
+    relevant: bool | None = None
+    well_cited: bool | None = None
 
 
 class CostData(SourceModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from shared.documents.common import (
     Count,
@@ -18,12 +18,25 @@ from shared.documents.common import (
     raise_document_error,
     require_not_after_write,
     require_object,
+    truncate_to,
 )
 from shared.documents.versions import USER_SESSION, upcast
 from shared.errors import DocumentError
 
 Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
 Satisfaction = Annotated[Number, Field(ge=1, le=5)]
+
+MAX_TEXTS = 20
+"""Texts of a session that are read, the first ones."""
+
+Texts = Annotated[list[Label], BeforeValidator(truncate_to(MAX_TEXTS))]
+"""The first :data:`MAX_TEXTS` names. Further ones are not validated."""
+
+
+class Engagement(SourceModel):
+    """What the web application measured of the person's attention."""
+
+    time_on_guidance: Seconds | None = None
 
 
 class SessionDocument(SourceModel):
@@ -41,8 +54,11 @@ class SessionDocument(SourceModel):
     status: Label | None = None
     interaction_count: Count | None = None
     user_satisfaction_rating: Satisfaction | None = None
+    foundational_texts_accessed: Texts | None = None
+    citation_interactions: Count | None = None
     content_depth_score: Share | None = None
     session_quality_score: Share | None = None
+    engagement_indicators: Engagement | None = None
 
 
 def parse_session(raw: object) -> SessionDocument:

@@ -1,4 +1,4 @@
-"""Facts of user accounts: whether a person agreed to user-level analytics."""
+"""Facts of user accounts: consent to user-level analytics, and the preferences that views show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shared.documents.users import Privacy, UserDocument
+from shared.documents.users import Preferences, Privacy, UserDocument
 from shared.facts.base import Fact
 from shared.units import Millis, to_millis
 
@@ -17,20 +17,42 @@ USERS = "users"
 class ConsentFact(Fact):
     """One account. ``at`` is its creation time, 1970 if the document has none.
 
-    ``refused`` is True if the owner refuses user-level analytics. An owner who was never asked does not
-    refuse.
+    Attributes
+    ----------
+    refused
+        Whether the owner refuses user-level analytics, or the collection of data. An owner who was never
+        asked does not refuse.
+    zone
+        The name of the owner's time zone.
+    citation_style
+        How the owner wants to see citations.
+    subscription
+        ``free``, ``premium`` or ``enterprise``.
     """
 
     refused: bool = False
+    zone: str | None = None
+    citation_style: str | None = None
+    subscription: str | None = None
 
-    STORED_KEYS: ClassVar[Mapping[str, str]] = {"at": "t", "refused": "no"}
+    STORED_KEYS: ClassVar[Mapping[str, str]] = {
+        "at": "t",
+        "refused": "no",
+        "zone": "z",
+        "citation_style": "cs",
+        "subscription": "st",
+    }
 
 
 def consent_fact(document: UserDocument) -> ConsentFact:
     """Reduce a checked document to its fact."""
-    consent = (document.privacy_settings or Privacy()).analytics_consent
+    privacy = document.privacy_settings or Privacy()
+    agreed = document.analytics_consent if privacy.analytics_consent is None else privacy.analytics_consent
     return ConsentFact(
         user_id=document.user_id,
         at=to_millis(document.created_at) if document.created_at is not None else Millis(0),
-        refused=(document.analytics_consent if consent is None else consent) is False,
+        refused=agreed is False or privacy.data_collection_consent is False,
+        zone=document.timezone,
+        citation_style=(document.content_preferences or Preferences()).citation_style,
+        subscription=document.subscription_tier,
     )

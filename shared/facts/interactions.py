@@ -66,6 +66,10 @@ class InteractionFact(Fact):
     more_citations: int = 0
     rating: int | None = None
     accurate: bool | None = None
+    helpful: bool | None = None
+    relevant: bool | None = None
+    well_cited: bool | None = None
+    filtered: bool = False
     category: str | None = None
     complexity: str | None = None
     relevance: Micro | None = None
@@ -89,6 +93,10 @@ class InteractionFact(Fact):
         "more_citations": "cn",
         "rating": "r",
         "accurate": "acc",
+        "helpful": "hf",
+        "relevant": "rl",
+        "well_cited": "wc",
+        "filtered": "fi",
         "category": "cat",
         "complexity": "cx",
         "relevance": "q",
@@ -154,6 +162,10 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         more_citations=max(0, len(citations) - KEPT_CITATIONS),
         rating=document.user_rating,
         accurate=feedback.accurate,
+        helpful=feedback.helpful,
+        relevant=feedback.relevant,
+        well_cited=feedback.well_cited,
+        filtered=bool(response.safety_filtered),
         category=query.query_category or None,
         complexity=query.query_complexity or None,
         relevance=micro_or_none(quality.response_relevance),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-from shared.documents.sessions import SessionDocument
-from shared.facts.base import Fact, micro_or_none
+from shared.documents.sessions import Engagement, SessionDocument
+from shared.facts.base import Fact, micro_or_none, rounded
 from shared.units import MILLIS_PER_DAY, Micro, Millis, to_millis
 
 USER_SESSIONS = "user_sessions"
@@ -31,6 +31,12 @@ class SessionFact(Fact):
         One of :data:`OUTCOMES`, None while the session is open.
     satisfaction
         1 to 5, as :data:`~shared.units.Micro`.
+    attention
+        Seconds that the person spent on the guidance.
+    texts
+        The names of the texts that the person accessed.
+    citations_followed
+        How often the person followed a citation.
     """
 
     session_id: str
@@ -41,6 +47,9 @@ class SessionFact(Fact):
     satisfaction: Micro | None = None
     depth: Micro | None = None
     quality: Micro | None = None
+    attention: int | None = None
+    texts: tuple[str, ...] = ()
+    citations_followed: int | None = None
 
     STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
@@ -52,7 +61,17 @@ class SessionFact(Fact):
         "satisfaction": "r",
         "depth": "cd",
         "quality": "q",
+        "attention": "at",
+        "texts": "x",
+        "citations_followed": "cf",
     }
+
+    @classmethod
+    def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`encode` wrote on the page of ``user_id``."""
+        read = {**stored, "x": tuple(stored.get("x", ()))}
+        # The decorator replaces a class that has slots; super() without arguments would use the old class.
+        return super(SessionFact, cls).decode(user_id, read)
 
 
 def session_fact(document: SessionDocument) -> SessionFact:
@@ -81,4 +100,7 @@ def session_fact(document: SessionDocument) -> SessionFact:
         satisfaction=micro_or_none(document.user_satisfaction_rating),
         depth=micro_or_none(document.content_depth_score),
         quality=micro_or_none(document.session_quality_score),
+        attention=rounded((document.engagement_indicators or Engagement()).time_on_guidance),
+        texts=tuple(dict.fromkeys(text for text in document.foundational_texts_accessed or () if text)),
+        citations_followed=document.citation_interactions,
     )

@@ -73,7 +73,8 @@ def fold_accounts(
 ) -> Fold:
     """Fold changes of accounts into the records of their owners, as :func:`~shared.ledger.fold.fold_changes`.
 
-    A change of consent marks the record as pending, until it is applied to what is published.
+    A change of consent or of preferences marks the record as pending, until it is applied to what is
+    published.
     """
     ids = {change.user_id: partial_id(PartialKey(person.NAME, change.user_id)) for change in changes}
     loaded: Mapping[str, Loaded] = yield DocumentsById(frozenset(ids.values()))
@@ -101,7 +102,7 @@ def fold_accounts(
 
 
 def _decide(change: Change, record: PersonRecord) -> Verdict:
-    stored, refused = record.accounts.get(change.document_id), record.refused
+    stored, known = record.accounts.get(change.document_id), (record.refused, record.preferences)
     verdict = Verdict.ADDED
     if stored is not None:
         counted = Entry(Version.decode(stored["v"]), decode_fact(USERS, change.user_id, stored["f"]))
@@ -115,7 +116,7 @@ def _decide(change: Change, record: PersonRecord) -> Verdict:
             case VersionOrder.NEWER:
                 verdict = Verdict.REPLACED
     has_room = _put(record, change.document_id, Entry(change.version, change.fact))
-    if record.refused != refused:
+    if (record.refused, record.preferences) != known:
         record.mark_changed()
     if not has_room:
         return Verdict.FULL

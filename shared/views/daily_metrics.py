@@ -36,6 +36,7 @@ class DailyMetrics(ClocklessView):
     name = NAME
     container = NAME
     sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
+    facts: Mapping[str, int] = {"user_interactions": 2}
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
@@ -152,6 +153,11 @@ def _quality_metrics(state: Tally) -> dict[str, Any]:
         "safety_score": state.mean("safety", MICROS),
         "citation_accuracy": state.mean("citation_accuracy", MICROS),
         "response_relevance": state.mean("relevance", MICROS),
+        "helpful_share": state.mean("helpful"),
+        "relevant_share": state.mean("relevant"),
+        "well_cited_share": state.mean("well_cited"),
+        "session_satisfaction_avg": state.mean("session_rating", MICROS, digits=2),
+        "session_quality_avg": state.mean("session_quality", MICROS),
     }
 
 
@@ -162,6 +168,7 @@ def _safety_metrics(state: Tally) -> dict[str, Any]:
         "human_reviews_required": state.sum_over("incident_reviews", AWAITING_REVIEW),
         "safety_violations": state.counts("incident_decisions").get(CONFIRMED, 0),
         "content_moderation_accuracy": _moderation_accuracy(state),
+        "filtered_answers": state.total("filtered"),
     }
 
 

@@ -145,11 +145,12 @@ class _Figures:
         self.safety = _mean([fact.safety for fact in self.interactions])
 
     def alerts(self) -> list[dict[str, Any]]:
-        return alerts(
+        raised = alerts(
             error_rate=self.error_rate,
             avg_response_time_ms=ratio(sum(self.times), len(self.times), 1),
             user_satisfaction=self.rating,
         )
+        return [alert | {"resolved": False} for alert in raised]
 
 
 def _mean(values: Sequence[int | None]) -> float | None:

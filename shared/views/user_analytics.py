@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
 
 from shared.aggregates import person, person_month
 from shared.aggregates.base import PartialKey
@@ -19,26 +19,18 @@ from shared.aggregates.engagement_tiers import (
 )
 from shared.aggregates.person_month import (
     by_day,
-    daytime,
-    depth_of,
+    local_hours,
     month_key,
     split_key,
     summary_of,
 )
-from shared.aggregates.tally import Tally, merged, ratio, top
+from shared.aggregates.person_record import Preferences
+from shared.aggregates.tally import Tally, merged, ratio
 from shared.containers import container
 from shared.periods import Kind, Period, day_start, day_text, parse_period, period_of
-from shared.scores import (
-    calculation_confidence,
-    churn_risk,
-    data_completeness,
-    engagement,
-    next_session_probability,
-    recommendation_confidence,
-    satisfaction,
-    upgrade_propensity,
-)
-from shared.units import MICROS, Day, Month, day_after, days_between, iso, month_of
+from shared.scores import engagement
+from shared.units import Day, Month, day_after, days_between, iso, month_of
+from shared.views import person_blocks as blocks
 from shared.views.base import (
     DocumentSet,
     KeyPrefix,
@@ -49,27 +41,11 @@ from shared.views.base import (
     ViewDefaults,
     stamp_fields,
 )
-from shared.views.fields import not_measured
 
 CONTAINER = "user_analytics"
 
-INTERESTS = 5
-"""Number of categories, and of personas, in a profile."""
-
-TEXTS = 100
-"""Maximum number of texts in a document: those cited most."""
-
-SIGNIFICANT_SAMPLE = 30
-"""Interactions from which a mean is roughly normally distributed (the usual rule of thumb)."""
-
-EXPERTISE = ((1 / 3, "beginner"), (2 / 3, "intermediate"), (1.0, "advanced"))
-"""Words for thirds of the depth score, each with the upper bound of its third."""
-
 LIFETIME = timedelta(seconds=container(CONTAINER).default_ttl or 0)
 """A document that was not written for this time has expired."""
-
-HABITS = ((0.1, "occasional"), (0.5, "consistent_seeker"), (1.0, "intensive_learner"))
-"""Words for the share of days with activity among the days passed, each with its upper bound."""
 
 
 class UserAnalytics(ViewDefaults):
@@ -88,6 +64,7 @@ class UserAnalytics(ViewDefaults):
 
     container = CONTAINER
     sources = frozenset({"user_interactions", "user_sessions"})
+    facts: Mapping[str, int] = {"user_sessions": 2}
     periods = 1
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
@@ -156,16 +133,19 @@ class UserAnalytics(ViewDefaults):
         months = {month: states.of(person_month.NAME, month_key(month, user_id)) for month in whole.months()}
         tier = _tier(months, first_month(owner, record))
         periods = [period_of("daily", day) for day in whole.days()] if self.kind == "daily" else [whole]
-        parts = _parts(months)
-        rendered = []
+        parts, met, rendered = _parts(months), set[str](), list[Rendered]()
+        met.update(*(part.counts("passages") for day, part in parts.items() if day < whole.first))
         for period in periods:
             days = {day: parts[day] for day in period.days() if day in parts}
             # A day without data needs no decision: if its document exists, the set contains it. A longer
             # period without data is rendered without a body, so that its document is deleted.
             if days or self.kind != "daily":
                 exists = not record.refused and bool(days)
-                body = _document(user_id, period, days, tier, stamp) if exists else None
+                body = (
+                    _document(user_id, period, days, met, tier, record.preferences, stamp) if exists else None
+                )
                 rendered.append(Rendered(document_id(user_id, period), user_id, body))
+                met.update(*(part.counts("passages") for part in days.values()))
         return rendered
 
 
@@ -187,9 +167,27 @@ def _parts(months: Mapping[Month, Tally]) -> dict[Day, Tally]:
 
 
 def _document(
-    user_id: str, period: Period, days: Mapping[Day, Tally], tier: str | None, stamp: Stamp
+    user_id: str,
+    period: Period,
+    days: Mapping[Day, Tally],
+    met: Collection[str],
+    tier: str | None,
+    prefers: Preferences,
+    stamp: Stamp,
 ) -> dict[str, Any]:
+    """Return the document of a period.
+
+    Parameters
+    ----------
+    days
+        The person's state by day of the period.
+    met
+        The passages that the person met before the period, since the first of its month.
+    tier
+        The person's tier of the period, unless they churned.
+    """
     state = merged(days.values())
+    hours = sum((local_hours(part, day, prefers.zone) for day, part in days.items()), Counter[int]())
     active = [day for day, part in days.items() if part.total("interactions")]
     # A writer's clock may be ahead: a day on which the person was active has begun.
     today = min(max([Day(stamp.tick), *active]), period.last)
@@ -207,27 +205,22 @@ def _document(
         "document_type": CONTAINER,
         **period.fields(),
         "data_freshness": iso(stamp.as_of),
-        "user_profile": _profile(state, CHURNED if _is_churned(activity) else tier, score),
-        "session_metrics": _sessions(state, active),
-        "interaction_metrics": _interactions(state),
-        "content_metrics": _content(state),
-        "behavioral_insights": _behavior(state, ratio(len(active), period.days_passed(today))),
-        "predictions": _predictions(state, activity, score),
-        "cost": _cost(state),
-        "quality_indicators": _quality(state),
+        "user_profile": blocks.profile(state, CHURNED if _is_churned(activity) else tier, score),
+        "session_metrics": blocks.sessions(state, active, hours),
+        "interaction_metrics": blocks.interactions(state),
+        "content_metrics": blocks.content(state, days, met),
+        "behavioral_insights": blocks.behavior(
+            [days[day] for day in active], hours, ratio(len(active), period.days_passed(today)), prefers
+        ),
+        "predictions": blocks.predictions(state, activity, score, prefers),
+        "cost": blocks.cost(state),
+        "quality_indicators": blocks.quality(state),
         **stamp_fields(stamp),
-        "next_calculation_due": None,
+        # The day after, while time alone changes the scores. A document of one day does not change with time.
+        "next_calculation_due": day_start(day_after(Day(stamp.tick), 1))
+        if period.kind != "daily" and stamp.tick < period.last
+        else None,
         "_ttl": container(CONTAINER).default_ttl,
-    }
-
-
-def _profile(state: Tally, tier: str | None, score: float | None) -> dict[str, Any]:
-    return {
-        "user_tier": tier,
-        "engagement_score": score,
-        "expertise_level": _word(EXPERTISE, depth_of(state)),
-        "primary_interests": top(state.counts("categories"), INTERESTS),
-        "personality_affinity": top(state.counts("personas"), INTERESTS),
     }
 
 
@@ -242,13 +235,7 @@ def _tier(months: Mapping[Month, Tally], first: Month | None) -> str | None:
     return None
 
 
-class _Activity(TypedDict):
-    days_inactive: int | None
-    days_active: int | None
-    days_spanned: int | None
-
-
-def _activity(active: Sequence[Day], today: Day) -> _Activity:
+def _activity(active: Sequence[Day], today: Day) -> blocks.Activity:
     if not active:
         return {"days_inactive": None, "days_active": None, "days_spanned": None}
     return {
@@ -258,117 +245,5 @@ def _activity(active: Sequence[Day], today: Day) -> _Activity:
     }
 
 
-def _is_churned(activity: _Activity) -> bool:
+def _is_churned(activity: blocks.Activity) -> bool:
     return activity["days_inactive"] is not None and activity["days_inactive"] >= CHURNED_AFTER_DAYS
-
-
-def _sessions(state: Tally, active: Sequence[Day]) -> dict[str, Any]:
-    sessions, hours = len(state.counts("sessions")), state.counts("hours")
-    outcomes, lengths = state.counts("outcomes"), state.counts("session_lengths")
-    spanned = days_between(active[0], active[-1]) if active else 0
-    return {
-        "total_sessions": sessions,
-        "avg_session_duration_min": state.mean("session_seconds", 60, digits=2),
-        "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
-        "peak_usage_hour": int(top(hours, 1)[0]) if hours else None,
-        "preferred_session_length": top(lengths, 1)[0] if lengths else None,
-        "session_frequency_days": round(spanned / (sessions - 1), 2) if sessions > 1 else None,
-    }
-
-
-def _interactions(state: Tally) -> dict[str, Any]:
-    interactions = state.total("interactions")
-    return {
-        "total_interactions": interactions,
-        "avg_interactions_per_session": ratio(state.total("in_session"), len(state.counts("sessions")), 2),
-        "query_complexity_avg": state.mean("complexity", MICROS),
-        "response_satisfaction_avg": state.mean("rating", digits=2),
-        "citation_engagement_rate": ratio(state.total("cited"), interactions),
-    }
-
-
-def _content(state: Tally) -> dict[str, Any]:
-    passages = state.counts("passages")
-    discovery = ratio(len(passages), sum(passages.values()))
-    return {
-        "foundational_texts_accessed": sorted(top(state.counts("texts"), TEXTS)),
-        "content_depth_score": depth_of(state),
-        "favorite_content_types": None,
-        "content_discovery_rate": discovery,
-        "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
-    }
-
-
-def _behavior(state: Tally, share_of_days: float | None) -> dict[str, Any]:
-    return {
-        "usage_pattern": _word(HABITS, share_of_days),
-        "peak_engagement_time": _peak_daytime(state.counts("hours")),
-        **not_measured("user_analytics", "behavioral_insights"),
-    }
-
-
-def _predictions(state: Tally, activity: _Activity, score: float | None) -> dict[str, Any]:
-    risk = churn_risk(**activity)
-    categories = state.counts("categories")
-    return {
-        "churn_risk_score": risk,
-        "lifetime_value_estimate": None,
-        "next_session_probability": next_session_probability(**activity),
-        "upgrade_propensity": upgrade_propensity(
-            engagement_score=score,
-            churn_risk_score=risk,
-            satisfaction_score=satisfaction(
-                rating_sum=state.total("rating"), ratings=state.samples("rating")
-            ),
-        ),
-        "content_recommendation_confidence": recommendation_confidence(
-            in_interests=state.sum_over("categories", top(categories, INTERESTS)),
-            interactions=sum(categories.values()),
-        ),
-    }
-
-
-def _cost(state: Tally) -> dict[str, Any]:
-    priced, unmeasured = state.samples("cost"), state.total("unmeasured")
-    return {
-        "nano_usd": state.total("cost") if priced else None,
-        "unpriced_interactions": state.total("interactions") - priced - unmeasured,
-        "unmeasured_interactions": unmeasured,
-    }
-
-
-def _quality(state: Tally) -> dict[str, Any]:
-    interactions = state.total("interactions")
-    return {
-        "data_completeness": _completeness(state),
-        "calculation_confidence": calculation_confidence(sample_size=interactions),
-        "sample_size": interactions,
-        "statistical_significance": interactions >= SIGNIFICANT_SAMPLE,
-    }
-
-
-def _completeness(state: Tally) -> float | None:
-    """Return the share of the document's inputs that the interactions contain.
-
-    The inputs are the tokens, the category, the complexity and the rating of each interaction.
-    """
-    interactions = state.total("interactions")
-    given = (
-        interactions
-        - state.total("unmeasured")
-        + sum(state.counts("categories").values())
-        + state.samples("complexity")
-        + state.samples("rating")
-    )
-    return data_completeness(given=given, expected=4 * interactions)
-
-
-def _peak_daytime(hours: Mapping[str, int]) -> str | None:
-    parts: Counter[str] = Counter()
-    for hour, interactions in hours.items():
-        parts[daytime(hour)] += interactions
-    return top(parts, 1)[0] if parts else None
-
-
-def _word(scale: Iterable[tuple[float, str]], value: float | None) -> str | None:
-    return None if value is None else next(word for most, word in scale if value <= most)

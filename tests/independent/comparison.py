@@ -106,8 +106,14 @@ def _by_person(sources: Sources) -> Iterator[Sources]:
     """Yield the sources of each person alone: a person's documents follow from nothing else."""
     interactions = grouped(sources.interactions, lambda d: d["user_id"])
     sessions = grouped(sources.sessions, lambda s: s["user_id"])
+    accounts = grouped(sources.accounts, lambda a: a["user_id"])
     for user in interactions.keys() | sessions.keys():
-        yield replace(sources, interactions=interactions.get(user, []), sessions=sessions.get(user, []))
+        yield replace(
+            sources,
+            interactions=interactions.get(user, []),
+            sessions=sessions.get(user, []),
+            accounts=accounts.get(user, []),
+        )
 
 
 def _tiers(shown: list[Document], people: list[Document], sources: Sources) -> Iterator[str]:

@@ -115,6 +115,11 @@ def expected_day(day: str, sources: Sources) -> Document:
             "safety_score": mean(measured(documents, "quality_metrics", "safety_score"), 4),
             "citation_accuracy": mean(measured(documents, "quality_metrics", "citation_accuracy"), 4),
             "response_relevance": mean(measured(documents, "quality_metrics", "response_relevance"), 4),
+            "helpful_share": mean(measured(documents, "user_feedback", "helpful"), 4),
+            "relevant_share": mean(measured(documents, "user_feedback", "relevant"), 4),
+            "well_cited_share": mean(measured(documents, "user_feedback", "well_cited"), 4),
+            "session_satisfaction_avg": mean(measured(sessions_begun, "user_satisfaction_rating"), 2),
+            "session_quality_avg": mean(measured(sessions_begun, "session_quality_score"), 4),
         },
         "safety_metrics": {
             "total_abuse_reports": len(incidents),
@@ -124,6 +129,7 @@ def expected_day(day: str, sources: Sources) -> Document:
             ),
             "safety_violations": sum((decision_of(i) or "").startswith("confirmed") for i in incidents),
             "content_moderation_accuracy": moderation_accuracy(incidents),
+            "filtered_answers": sum(map(is_filtered, documents)),
         },
         "business_metrics": {
             "user_retention_rate": part_of(len(active) - len(new), len(active)),
@@ -139,6 +145,10 @@ def expected_day(day: str, sources: Sources) -> Document:
             4 * len(documents),
         ),
     }
+
+
+def is_filtered(document: Document) -> bool:
+    return (document.get("response_metadata") or {}).get("safety_filtered") is True
 
 
 def moderation_accuracy(incidents: list[Document]) -> Near | None:

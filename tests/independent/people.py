@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tests.differences import Near
 from tests.independent import scores
@@ -91,18 +92,21 @@ def expected_period(
     spanned = (days[-1] - days[0]).days if days else 0
     engaged = scores.engagement(len(days), len(documents), silent, passed) if days else None
     risk = scores.churn_risk(silent, len(days), spanned)
-    depth = depth_of(documents)
+    depth = depth_of(documents, sessions)
+    account = sources.account_of(user)
+    zone = account.get("timezone") or "UTC"
     costs, ratings = costs_of(documents), measured(documents, "user_rating")
     categories = measured_words(documents, "query_category")
     interests = most_frequent(Counter(categories), 5)
     complexity = complexities(documents)
-    cited = [d for d in documents if d.get("foundational_texts_used")]
     in_session = [d for d in documents if d.get("session_id") is not None]
     ids = {d["session_id"] for d in in_session} | {session_id_of(s) for s in sessions}
     durations = [seconds for s in sessions if (seconds := seconds_of(s)) is not None]
     outcomes = Counter(s["status"] for s in sessions if s.get("status") in ENDED)
     citations = citations_of(documents)
-    passages = len(set(map(passage_of, citations)))
+    found = discovery(every, first, last)
+    followed = [n > 0 for n in measured(sessions, "citation_interactions")]
+    pays = account.get("subscription_tier") in ("premium", "enterprise")
     return {
         "id": identity,
         "partition_key": user,
@@ -122,35 +126,44 @@ def expected_period(
             "total_sessions": len(ids),
             "avg_session_duration_min": mean([seconds / 60 for seconds in durations], 2),
             "session_completion_rate": part_of(outcomes["completed"], sum(outcomes.values())),
-            "peak_usage_hour": most_frequent_one(at(d).hour for d in documents),
+            "peak_usage_hour": most_frequent_one(local(d, zone).hour for d in documents),
             "preferred_session_length": most_frequent_one(map(length_of, durations)),
             "session_frequency_days": rounded(spanned / (len(ids) - 1), 2) if len(ids) > 1 else None,
+            "session_satisfaction_avg": mean(measured(sessions, "user_satisfaction_rating"), 2),
+            "session_quality_avg": mean(measured(sessions, "session_quality_score"), 4),
+            "avg_time_on_guidance_seconds": mean(
+                [round(s) for s in measured(sessions, "engagement_indicators", "time_on_guidance")], 1
+            ),
         },
         "interaction_metrics": {
             "total_interactions": len(documents),
             "avg_interactions_per_session": part_of(len(in_session), len(ids), 2),
             "query_complexity_avg": mean(complexity, 4),
             "response_satisfaction_avg": mean(ratings, 2),
-            "citation_engagement_rate": part_of(len(cited), len(documents)),
+            "citation_engagement_rate": part_of(sum(followed), len(followed)),
         },
         "content_metrics": {
             "foundational_texts_accessed": sorted(most_frequent(Counter(map(source_of, citations)), 100)),
             "content_depth_score": scores.near(depth),
             "favorite_content_types": None,
-            "content_discovery_rate": part_of(passages, len(citations)),
+            "content_discovery_rate": part_of(found[0], found[1]),
             # Shown as 1 minus the rounded rate, so rounded like it.
-            "content_retention_rate": part_of(len(citations) - passages, len(citations)),
+            "content_retention_rate": part_of(found[1] - found[0], found[1]),
         },
         "behavioral_insights": {
             "usage_pattern": habit(len(days) / passed),
-            "peak_engagement_time": most_frequent_one(map(daytime_of, documents)),
-            **nothing("session_triggers", "response_preferences", "learning_progression"),
+            "peak_engagement_time": most_frequent_one(daytime_of(d, zone) for d in documents),
+            "session_triggers": None,
+            "response_preferences": preferred(account),
+            "learning_progression": progression(documents),
         },
         "predictions": {
             "churn_risk_score": scores.near(risk),
             "lifetime_value_estimate": None,
             "next_session_probability": scores.near(scores.next_session(silent, len(days), spanned)),
-            "upgrade_propensity": scores.near(scores.upgrade(engaged, risk, scores.satisfaction(ratings))),
+            "upgrade_propensity": None
+            if pays
+            else scores.near(scores.upgrade(engaged, risk, scores.satisfaction(ratings))),
             "content_recommendation_confidence": scores.near(
                 scores.wilson(sum(category in interests for category in categories), len(categories))
             ),
@@ -169,15 +182,63 @@ def expected_period(
             "sample_size": len(documents),
             "statistical_significance": len(documents) >= 30,
         },
-        "next_calculation_due": None,
+        "next_calculation_due": next_due(kind, ticks.get(f"{user} {identity}"), last),
     }
+
+
+def next_due(kind: str, tick: date | None, last: date) -> str | None:
+    over = tick is None or tick >= last
+    return None if kind == "daily" or over else f"{tick + timedelta(days=1):%Y-%m-%d}T00:00:00Z"  # type: ignore[operator]
+
+
+def local(document: Document, zone: str) -> datetime:
+    """The time on the person's clock, of the half hour of UTC; UTC where nobody knows the zone."""
+    half_hour = at(document).replace(second=0, microsecond=0)
+    half_hour = half_hour.replace(minute=30 if half_hour.minute >= 30 else 0)
+    try:
+        return half_hour.astimezone(ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):
+        return half_hour
+
+
+def discovery(every: list[Document], first: date, last: date) -> tuple[int, int]:
+    """How many passages of a day were new on it, and how many there were, over all days of a period."""
+    seen: set[object] = set()
+    new = passages = 0
+    begins = first.replace(day=1)
+    for day in sorted({at(d).date() for d in every if begins <= at(d).date() <= last}):
+        of_day = {passage_of(c) for c in citations_of(d for d in every if at(d).date() == day)}
+        if day >= first:
+            new, passages = new + len(of_day - seen), passages + len(of_day)
+        seen |= of_day
+    return new, passages
+
+
+def preferred(account: Document) -> str | None:
+    style = account.get("citation_style")
+    if style is None:
+        return None
+    return "without_citations" if style == "none" else f"{style}_with_citations"
+
+
+def progression(documents: list[Document]) -> str | None:
+    days = sorted({at(d).date() for d in documents})
+    earlier, later = (
+        mean(complexities([d for d in documents if at(d).date() in part]), 4)
+        for part in (days[: len(days) // 2], days[len(days) // 2 :])
+    )
+    word = trend(later, earlier, "advancing", "receding")
+    return "steady" if word == "stable" else word
 
 
 def complexities(documents: list[Document]) -> list[float]:
     return [LEVELS[word] for word in measured_words(documents, "query_complexity") if word in LEVELS]
 
 
-def depth_of(documents: list[Document]) -> float | None:
+def depth_of(documents: list[Document], sessions: list[Document]) -> float | None:
+    measured_depths = measured(sessions, "content_depth_score")
+    if documents and measured_depths:
+        return sum(measured_depths) / len(measured_depths)
     citations, levels = citations_of(documents), complexities(documents)
     complexity = sum(levels) / len(levels) if levels else None
     passages, texts = len(set(map(passage_of, citations))), len(set(map(source_of, citations)))
@@ -204,8 +265,8 @@ def measured_words(documents: Iterable[Document], name: str) -> list[str]:
     return [word for word in words if word is not None]
 
 
-def daytime_of(document: Document) -> str:
-    hour = at(document).hour
+def daytime_of(document: Document, zone: str = "UTC") -> str:
+    hour = local(document, zone).hour
     if 5 <= hour < 12:
         return "morning"
     if 12 <= hour < 17:
@@ -235,14 +296,15 @@ def month_figures(
     own = of_month(every, month)
     _, _, last = period_of("monthly", month)
     ids = {d["session_id"] for d in own if d.get("session_id") is not None}
-    ids |= {session_id_of(s) for s in sessions if start_of(s).date().replace(day=1) == month}
+    begun = [s for s in sessions if start_of(s).date().replace(day=1) == month]
+    ids |= {session_id_of(s) for s in begun}
     days = sorted({at(d).date() for d in own})
     silent = 0 if as_of is None else (as_of - days[-1]).days
     passed = last.day if as_of is None else (min(as_of, last) - month).days + 1
     return {
         "sessions": len(ids),
         "engagement": round(scores.engagement(len(days), len(own), silent, passed), 4),
-        "depth": None if (depth := depth_of(own)) is None else round(depth, 4),
+        "depth": None if (depth := depth_of(own, begun)) is None else round(depth, 4),
         "risk": round(scores.churn_risk(silent, len(days), (days[-1] - days[0]).days) or 0, 4),
     }
 

@@ -29,6 +29,17 @@ class Sources:
     sessions: list[Document] = field(default_factory=list)
     incidents: list[Document] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    accounts: list[Document] = field(default_factory=list)
+
+    def account_of(self, user: str) -> Document:
+        """Return what a person's accounts say, of several the first by id that says it."""
+        said: Document = {}
+        for account in sorted(self.accounts, key=lambda a: str(a["id"]), reverse=True):
+            if account["user_id"] == user:
+                style = (account.get("content_preferences") or {}).get("citation_style")
+                own = {name: account.get(name) for name in ("timezone", "subscription_tier")}
+                said |= {n: v for n, v in (own | {"citation_style": style}).items() if v is not None}
+        return said
 
     def passage_of_incident(self, incident: Document) -> Document | None:
         """Return the citation that an incident is about."""
@@ -65,7 +76,7 @@ def with_plain_names(value: Any, *, is_name: bool = False) -> Any:
 
 def good(documents: Mapping[str, list[Document]]) -> Sources:
     """Keep what is not malformed, with plain names."""
-    users = filter(_has_ids, documents.get("users", []))
+    users = [d for d in documents.get("users", []) if _has_ids(d)]
     return Sources(
         [
             with_plain_names(in_todays_shape(d))
@@ -75,6 +86,7 @@ def good(documents: Mapping[str, list[Document]]) -> Sources:
         [with_plain_names(d) for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
         [with_plain_names(d) for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
         {d["user_id"] for d in users if _refuses(d)},
+        users,
     )
 
 
@@ -84,8 +96,9 @@ def _has_ids(document: Document) -> bool:
 
 def _refuses(document: Document) -> bool:
     """Whether an account says no, or nothing that could be read."""
-    consent = (document.get("privacy_settings") or {}).get("analytics_consent")
-    return consent is False or not isinstance(consent, bool | None)
+    privacy = document.get("privacy_settings") or {}
+    consents = [privacy.get(name) for name in ("analytics_consent", "data_collection_consent")]
+    return any(consent is False or not isinstance(consent, bool | None) for consent in consents)
 
 
 def _time(document: Document, name: str) -> datetime | None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.aggregates.base import hash_key
 from shared.aggregates.person_month import (
@@ -12,12 +17,13 @@ from shared.aggregates.person_month import (
     by_day,
     daytime,
     depth_of,
+    local_hours,
     month_key,
     split_key,
     summary_of,
 )
 from shared.aggregates.person_record import MonthSummary
-from shared.aggregates.tally import Mean, Tally
+from shared.aggregates.tally import Mean, Tally, merged
 from shared.facts import (
     USER_INTERACTIONS,
     Citation,
@@ -27,7 +33,7 @@ from shared.facts import (
     InteractionFact,
     SessionFact,
 )
-from shared.units import Micro, Month, NanoUSD
+from shared.units import Day, Micro, Month, NanoUSD, to_micro, to_millis
 from tests.unit.shared.aggregates.fact_strategies import (
     contributions,
     millis,
@@ -190,11 +196,11 @@ class TestSummary:
 @pytest.mark.parametrize(
     ("hour", "name"),
     [
-        ("04", "night"), ("05", "morning"), ("11", "morning"), ("12", "afternoon"), ("16", "afternoon"),
-        ("17", "evening"), ("21", "evening"), ("22", "night"), ("00", "night"),
+        (4, "night"), (5, "morning"), (11, "morning"), (12, "afternoon"), (16, "afternoon"),
+        (17, "evening"), (21, "evening"), (22, "night"), (0, "night"),
     ],
 )  # fmt: skip
-def test_the_parts_of_a_day(hour: str, name: str) -> None:
+def test_the_parts_of_a_day(hour: int, name: str) -> None:
     assert daytime(hour) == name
 
 
@@ -234,3 +240,27 @@ def test_a_month_lies_in_the_shard_of_its_person_and_ends_with_its_interactions(
     assert AGGREGATE.owner_of("202508|ana") == "ana"
     assert AGGREGATE.first_day("202508|ana") == "2025-08-01"
     assert AGGREGATE.source == USER_INTERACTIONS
+
+
+@given(
+    moment=st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)),
+    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Cairo"]),
+)
+def test_an_hour_is_that_of_the_person_s_clock(moment: datetime, zone: str) -> None:
+    fact = replace(interaction("2025-08-05T14:00:00"), at=to_millis(moment))
+    month = contributions(AGGREGATE, [fact]).partial("person_month", month_key(fact.month, fact.user_id))
+    (day,) = month.parts().values()
+    assert local_hours(day, fact.day, zone) == {moment.astimezone(ZoneInfo(zone)).hour: 1}
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Nowhere", "posixrules/..", "America"])
+def test_an_unknown_zone_is_utc(zone: str | None) -> None:
+    (day,) = month_of(interaction("2025-08-05T14:40:00")).parts().values()
+    assert local_hours(day, Day("2025-08-05"), zone) == {14: 1}
+
+
+def test_the_sessions_own_depth_goes_before_the_score() -> None:
+    session = SessionFact(user_id="ana", at=AT, session_id="u", depth=to_micro(0.76))
+    facts = interaction("2025-08-05T14:00:00"), session, replace(session, session_id="v", depth=None)
+    assert depth_of(merged(month_of(*facts).parts().values())) == 0.76
+    assert depth_of(merged(month_of(session).parts().values())) is None

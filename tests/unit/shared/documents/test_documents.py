@@ -130,7 +130,10 @@ def test_a_text_is_never_quoted_in_an_error() -> None:
         {"timestamp": None, "created_at": "2025-08-05T16:39:15.127+02:00"},
         {"schema_version": "1.0"},
         {"response_metadata": {"response_length": 847.0}},
-        {"response_metadata": {"safety_filtered": "perhaps"}, "quality_metrics": {"user_satisfaction": 17}},
+        {
+            "response_metadata": {"generation_temperature": "hot"},
+            "quality_metrics": {"user_satisfaction": 17},
+        },
         {"response_id": 5, "persona_version": [], "_ttl": "never"},
     ],
 )

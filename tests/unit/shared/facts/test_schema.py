@@ -10,9 +10,12 @@ from shared.views import VIEWS
 
 HASHES = {
     ("user_interactions", 1): "sJuua8JK07w",
+    ("user_interactions", 2): "Fjm7TpJjOQk",
     ("user_sessions", 1): "SST0fkK9WiI",
+    ("user_sessions", 2): "P_FY9W5o32U",
     ("abuse_incidents", 1): "rWj7he4og8Y",
     ("users", 1): "DhKBySeqvyQ",
+    ("users", 2): "bFQE9kJun0I",
 }
 """A hash of the names of the stored fields of each schema, of each source. Add a line; never change one."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +103,21 @@ class TestFold:
         settled(shard).fold(change(account(after), "u", 2), source=USERS)
         assert (shard.record("ana").refused, shard.record("ana").pending) == (after, True)
 
+    @pytest.mark.parametrize("name", ["zone", "citation_style", "subscription"])
+    def test_a_change_of_a_preference_is_pending(self, name: str) -> None:
+        shard = MemoryShard()
+        shard.fold(change(account(), "u", 1), source=USERS)
+        shard.fold(change(replace(account(), **{name: "x"}), "u", 2), source=USERS)
+        assert (getattr(shard.record("ana").preferences, name), shard.record("ana").pending) == ("x", True)
+        settled(shard).fold(change(replace(account(), **{name: "x"}), "u", 3), source=USERS)
+        assert not shard.record("ana").pending
+
+    def test_of_several_accounts_the_first_by_id_that_says_it_counts(self) -> None:
+        shard = MemoryShard()
+        shard.fold(change(replace(account(), zone="Asia/Tokyo", subscription="free"), "v"), source=USERS)
+        shard.fold(change(replace(account(), zone="Europe/Berlin"), "u"), source=USERS)
+        assert shard.record("ana").preferences == ("Europe/Berlin", None, "free")
+
     def test_a_second_account_that_refuses_changes_nothing_more(self) -> None:
         shard = MemoryShard()
         shard.fold(change(account(refused=True), "u", 1), source=USERS)
@@ -166,7 +183,13 @@ class TestTooManyAccounts:
 
 def test_a_record_with_as_many_accounts_as_possible_is_small() -> None:
     ids = [f"{number:03d}" + "𑀩" * 252 for number in range(2 * accounts.MAX_ACCOUNTS)]
-    record = new_record("ana", [raw(number, id=name) for number, name in enumerate(ids)])
+    preferences = {
+        "timezone": "A" * 32 + ("/" + "b" * 32) * 2,
+        "content_preferences": {"citation_style": "c" * 24},
+        "subscription_tier": "d" * 24,
+    }
+    record = new_record("ana", [raw(number, id=name, **preferences) for number, name in enumerate(ids)])
+    assert len(json.dumps(record.encode(), ensure_ascii=False).encode()) <= record.weight
     assert record.weight < MAX_BATCH_BYTES / 10
 
 

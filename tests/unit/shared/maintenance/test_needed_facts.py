@@ -24,6 +24,10 @@ def view(**needed: int) -> Any:
     return SimpleNamespace(facts=needed)
 
 
+CURRENT = facts.FACT_SCHEMA[USER_INTERACTIONS]
+NEXT = CURRENT + 1
+
+
 def page() -> Page:
     return Page(ShardId("1:0000"), USER_INTERACTIONS, HOUR)
 
@@ -43,25 +47,25 @@ def test_what_several_views_need_is_the_highest_of_each_source() -> None:
 
 def test_a_page_of_an_earlier_schema_is_outdated_for_its_source_alone() -> None:
     old = count(page(), "a")
-    assert is_outdated(old, {USER_INTERACTIONS: 2})
-    assert not is_outdated(old, {USER_INTERACTIONS: 1})
+    assert is_outdated(old, {USER_INTERACTIONS: NEXT})
+    assert not is_outdated(old, {USER_INTERACTIONS: CURRENT})
     assert not is_outdated(old, {USER_SESSIONS: 2})
     assert not is_outdated(old, {})
 
 
 def test_a_page_has_the_lowest_schema_of_its_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     mixed, moved = count(page(), "a"), count(page(), "a")
-    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, 2)
+    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, NEXT)
     count(mixed, "b")
     moved.remove("ann", "a")
     assert moved.schema is None
-    assert not is_outdated(moved, {USER_INTERACTIONS: 2})
+    assert not is_outdated(moved, {USER_INTERACTIONS: NEXT})
     count(moved, "c")
-    assert (mixed.schema, moved.schema) == (1, 2)
+    assert (mixed.schema, moved.schema) == (CURRENT, NEXT)
     for each in (mixed, moved):
         assert Page.decode(each.encode()).schema == each.copy().schema == each.schema
-    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, 1)  # an instance of the earlier release
-    assert count(moved, "d").schema == 1
+    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, CURRENT)  # an instance of the earlier release
+    assert count(moved, "d").schema == CURRENT
 
 
 def test_a_page_that_does_not_say_its_schema_has_the_first() -> None:
@@ -81,8 +85,8 @@ async def test_a_rebuild_reports_the_days_whose_facts_lack_a_field(monkeypatch: 
     await world.ingest(interaction(1, "2025-09-10T10:00:00Z"), interaction(2, "2025-09-11T10:00:00Z"))
     rebuilder = await world.rebuilder()
     assert (await rebuilder.rebuild(["daily_metrics"])).outdated == []
-    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, 2)
-    monkeypatch.setattr(DailyMetrics, "facts", {USER_INTERACTIONS: 2})
+    monkeypatch.setitem(facts.FACT_SCHEMA, USER_INTERACTIONS, NEXT)
+    monkeypatch.setattr(DailyMetrics, "facts", {USER_INTERACTIONS: NEXT})
     await world.ingest(interaction(3, "2025-09-12T10:00:00Z"), interaction(4, "2025-09-11T10:05:00Z"))
     report = await rebuilder.rebuild(["daily_metrics"])
     assert sorted(report.outdated) == ["2025-09-10", "2025-09-11"]

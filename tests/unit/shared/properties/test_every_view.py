@@ -32,6 +32,7 @@ NOW = START + timedelta(days=40, hours=14, minutes=47)
 HOURS = st.sampled_from([0, 1, 5, 26, 48, 50, 7 * 24, 35 * 24, 36 * 24 + 9, 39 * 24, 40 * 24 + 3, 70 * 24])
 PEOPLE = st.sampled_from(["ann", "bob", "cid"])
 SHARES = st.sampled_from([None, 0.25, 0.9])
+CONSENTS = ("analytics_consent", "data_collection_consent")
 
 VECTORS = [
     {
@@ -60,12 +61,16 @@ citations = st.lists(
     max_size=14,
 )
 interactions = st.builds(
-    lambda number, hours, document, persona, category, complexity, quality, tokens: (
+    lambda number, hours, document, persona, category, complexity, quality, tokens, feedback: (
         USER_INTERACTIONS,
         document
         | {
-            "id": f"interaction_{number}", "timestamp": at(hours, number),
-            "response_metadata": {"personality_used": persona, "model_used": "gemini-2.5-flash"},
+            "id": f"interaction_{number}", "timestamp": at(hours, 9 * number),
+            "response_metadata": {
+                "personality_used": persona, "model_used": "gemini-2.5-flash",
+                "safety_filtered": feedback.get("helpful"),
+            },
+            "user_feedback": feedback,
             "query_metadata": {"query_category": category, "query_complexity": complexity},
             "quality_metrics": {"response_relevance": quality, "citation_accuracy": quality},
             "cost_data": {"input_tokens": tokens, "output_tokens": tokens},
@@ -88,11 +93,17 @@ interactions = st.builds(
     st.sampled_from([None, "low", "high"]),
     SHARES,
     st.sampled_from([None, 0, 1000]),
+    st.dictionaries(
+        st.sampled_from(["helpful", "accurate", "relevant", "well_cited"]),
+        st.sampled_from([True, False, None]),
+    ),
 )  # fmt: skip
 sessions = st.builds(
-    lambda number, person, hours, minutes, status, duration: (
+    lambda number, person, hours, minutes, status, duration, document, attention: (
         USER_SESSIONS,
-        {
+        document
+        | {
+            "engagement_indicators": {"time_on_guidance": attention},
             "id": f"session{number}", "session_id": f"s{number}", "user_id": person, "start_time": at(hours),
             "end_time": None if minutes is None else at(hours, minutes), "status": status,
             "duration_seconds": duration,
@@ -104,6 +115,17 @@ sessions = st.builds(
     st.sampled_from([None, -1, 3, 90, 1200, 2000]),
     st.sampled_from(["completed", "active", "abandoned"]),
     st.sampled_from([None, 200, 1000, 100_000]),
+    st.fixed_dictionaries(
+        {
+            "user_satisfaction_rating": st.sampled_from([None, 1, 4.2]),
+            "session_quality_score": SHARES,
+            "content_depth_score": SHARES,
+            "citation_interactions": st.sampled_from([None, 0, 7]),
+            "interaction_count": st.sampled_from([None, 0, 1, 5]),
+            "foundational_texts_accessed": st.sampled_from([None, ["gita"], ["gita", "gita", "गीता", ""]]),
+        }
+    ),
+    st.sampled_from([None, 0, 420.5]),
 )  # fmt: skip
 incidents = st.builds(
     lambda number, person, hours, target, document, actions, resolved: (
@@ -133,13 +155,21 @@ incidents = st.builds(
     st.sampled_from([None, 1, -5]),
 )  # fmt: skip
 people = st.builds(
-    lambda person, consent: (
+    lambda person, account, consents, zone, style, tier: (
         USERS,
-        {"id": f"user_{person}", "user_id": person, "privacy_settings": {"analytics_consent": consent}},
+        {
+            "id": f"user_{person}_{account}", "user_id": person,
+            "privacy_settings": dict(zip(CONSENTS, consents, strict=True)),
+            "timezone": zone, "content_preferences": style, "subscription_tier": tier,
+        },
     ),
     PEOPLE,
-    st.sampled_from([True, False, None]),
-)
+    st.integers(0, 1),
+    st.sampled_from([(True, True), (True, None), (None, True), (None, None), (False, True), (True, False)]),
+    st.sampled_from([None, "UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Nowhere"]),
+    st.sampled_from([None, {}, {"citation_style": "detailed"}, {"citation_style": "none"}]),
+    st.sampled_from([None, "free", "premium", "enterprise"]),
+)  # fmt: skip
 
 
 @settings(
