@@ -29,8 +29,7 @@ from local.drain import drain_feeds
 from local.host.bindings import FunctionSpec
 from local.processes import StackError
 from local.stack import Stack, StackConfig, running_stack
-from local.summary import VIEW_CONTAINERS
-from shared.containers import VIEW_STATE
+from shared.containers import VIEW_CONTAINERS, VIEW_STATE
 from shared.facts import USER_INTERACTIONS
 from shared.views import VIEWS, system_health
 from shared.views.base import Schedule

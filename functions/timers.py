@@ -1,4 +1,4 @@
-"""Timers: the audit, price changes, and views that change with time."""
+"""Timers: the audit, repaired documents, price changes, and views that change with time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ blueprint = func.Blueprint()
 async def audit_feeds(timer: func.TimerRequest) -> None:
     """Count changes that the platform lost."""
     await (await fleet()).auditor.audit_all()
+
+
+@blueprint.function_name("replay_repaired")
+@blueprint.timer_trigger(arg_name="timer", schedule="40 */5 * * * *", run_on_startup=False, use_monitor=True)
+async def replay_repaired(timer: func.TimerRequest) -> None:
+    """Mark the poison rows of documents that were repaired."""
+    await (await fleet()).repairer.replay_repaired()
 
 
 @blueprint.function_name("apply_prices")

@@ -15,18 +15,11 @@ from local.processes import StackError
 from local.seed.database import CONTAINERS
 from local.seed.traffic import INTERACTIONS
 from local.seed.writer import SeedSummary
-from shared.containers import CATALOGUE, FLEET, FLEET_STATE, POISON_MESSAGES, VIEW_STATE
+from shared.containers import POISON_MESSAGES, VIEW_CONTAINERS
 
 PURPOSE = "summary"
 CHARGES_TIMEOUT = aiohttp.ClientTimeout(total=30)
 POISON_FIELDS = "c.id, c.source_container, c.error_field, c.error_type, c.error_message"
-
-VIEW_CONTAINERS = tuple(
-    container.name
-    for container in CATALOGUE
-    if container.written_by == FLEET and container.name not in (VIEW_STATE, FLEET_STATE, POISON_MESSAGES)
-)
-"""Containers of what the fleet publishes."""
 
 Document = dict[str, Any]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ops.audit import audit_cli
 from ops.containers import containers_cli
 from ops.docs import docs_cli
+from ops.documents import documents_cli
 from ops.generations import generations_cli
+from ops.metrics import metrics_cli
 from ops.poison import poison_cli
 from ops.prices import prices_cli
 from ops.views import views_cli
@@ -23,6 +25,8 @@ for name, group in (
     ("prices", prices_cli),
     ("generations", generations_cli),
     ("containers", containers_cli),
+    ("documents", documents_cli),
+    ("metrics", metrics_cli),
     ("docs", docs_cli),
 ):
     cli.add_typer(group, name=name)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import report_json, run
+from shared.containers import VIEW_CONTAINERS
 from shared.fleet import Fleet
 from shared.maintenance.needed_facts import day_ranges
 from shared.maintenance.rebuild import RebuildReport
@@ -14,6 +15,7 @@ from shared.publishing.plan import DocumentKey
 from shared.publishing.report import PublishReport
 from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
+from shared.queries import DatabaseService, Document
 from shared.views import VIEWS
 from terminal.output import AsJson, Exit, commands, fail, print_json, print_table, progress, say
 from terminal.tables import Table, whole
@@ -46,6 +48,26 @@ def list_views(as_json: AsJson = False) -> None:
         complete = "yes" if row["complete"] else "no: rebuild it"
         table.add(row["view"], row["container"], row["published"], complete)
     print_table(table)
+
+
+@views_cli.command("show")
+def show_view(
+    container: Annotated[str, typer.Argument(help="Container of the view, as the list shows.")],
+    document_id: Annotated[str, typer.Argument(help="Id of the document: daily_metrics_20250805.")],
+) -> None:
+    """Print a published document as JSON. Documents about users are personal data."""
+
+    async def work(fleet: Fleet) -> list[Document]:
+        return await DatabaseService(fleet.database).query_documents(
+            container, "SELECT * FROM c WHERE c.id = @id", [{"name": "@id", "value": document_id}]
+        )
+
+    if container not in VIEW_CONTAINERS:
+        fail(f"{container!r} holds no view; these do: {', '.join(VIEW_CONTAINERS)}.", Exit.REFUSED)
+    documents = run(work)
+    if not documents:
+        fail(f"{container} has no document {document_id!r}.", Exit.REFUSED)
+    print_json(documents[0])
 
 
 @views_cli.command("publish")

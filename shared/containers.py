@@ -290,6 +290,14 @@ CATALOGUE: tuple[Container, ...] = (
 _BY_NAME = {container.name: container for container in CATALOGUE}
 
 
+VIEW_CONTAINERS = tuple(
+    each.name
+    for each in CATALOGUE
+    if each.written_by == FLEET and each.name not in (VIEW_STATE, FLEET_STATE, POISON_MESSAGES)
+)
+"""Containers of the documents that the fleet publishes."""
+
+
 def container(name: str) -> Container:
     """Return the container ``name``.
 

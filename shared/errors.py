@@ -18,6 +18,7 @@
     │   ├── PoisonAmbiguousError
     │   ├── PoisonChangedError
     │   ├── ReplayError
+    │   ├── RepairError
     │   └── PriceError
     ├── BadRequestError             an HTTP request is invalid; names the parameter
     ├── QueryError                  an argument of the web application's queries is invalid
@@ -117,6 +118,10 @@ class PoisonChangedError(RefusedError):
 
 class ReplayError(RefusedError):
     """A poison document could not be replayed. The message says why and what to do."""
+
+
+class RepairError(RefusedError):
+    """A source document could not be read or replaced for a repair. The message says why and what to do."""
 
 
 class PriceError(RefusedError):

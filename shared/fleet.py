@@ -22,6 +22,7 @@ from shared.maintenance.audit import Auditor
 from shared.maintenance.decide import Decider
 from shared.maintenance.rebuild import Rebuilder
 from shared.maintenance.remove_generation import GenerationRemover
+from shared.maintenance.repair import Repairer
 from shared.maintenance.replay import Replayer
 from shared.maintenance.reprice import Repricer
 from shared.poison.store import PoisonStore
@@ -100,6 +101,9 @@ class Fleet:
             database=database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
         )
         self.decider = Decider(poison=self.poison, replayer=self.replayer)
+        self.repairer = Repairer(
+            database=database, prices=self.prices, poison=self.poison, replayer=self.replayer
+        )
         self.repricer = Repricer(
             database=database, writer=shard_writer, prices=self.prices, settings=settings, clock=clock
         )

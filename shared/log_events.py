@@ -18,6 +18,7 @@ LOG_EVENTS = {
     "incidents_not_moved": "incidents stay in the month of their old text: that of the new one has no room",
     "most_of_batch_failed": "most of a batch failed in the fold: the batch is retried, not poisoned",
     "person_purged": "published documents about a person who refuses analytics_consent were deleted",
+    "poison_repaired": "pending poison rows were replayed, because their documents were repaired",
     "poison_row_refused": "the service refused a poison row; a smaller row is stored in its place",
     "price_override_unusable": "an operator's price override was left out; the problem is named",
     "prices_applied": "costs were corrected to changed prices",

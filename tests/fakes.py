@@ -243,6 +243,12 @@ def _in_document_sets(item: Row, values: Row) -> bool:
 
 
 ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
+    "poison_pending_from": _when(
+        lambda item, values: item["status"] == values["pending"] and item["id"] >= values["start"]
+    ),
+    "poison_pending_before": _when(
+        lambda item, values: item["status"] == values["pending"] and item["id"] < values["start"]
+    ),
     "documents_by_id": _when(lambda item, values: item["id"] in values.values()),
     "partials_by_key": _when(
         lambda item, values: item["id"] in _numbered("id", values) and item["_ts"] >= values["since"]

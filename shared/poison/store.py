@@ -45,6 +45,13 @@ IDS = Query(
     "poison_ids", "SELECT TOP @limit c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id"
 )
 
+_PENDING = (
+    "SELECT TOP @limit c.id, c.source_container, c.document_id, c.source_partition_key, c.source_etag "
+    "FROM c WHERE c.status = @pending AND c.id "
+)
+PENDING_FROM = Query("poison_pending_from", _PENDING + ">= @start ORDER BY c.id")
+PENDING_BEFORE = Query("poison_pending_before", _PENDING + "< @start ORDER BY c.id")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -136,6 +143,18 @@ class PoisonStore:
         """Yield rows without their documents, the latest failure first."""
         async for row in self._query(*selection.rows(limit)):
             yield row
+
+    async def pending_from(self, start: str, *, limit: int) -> AsyncIterator[dict[str, Any]]:
+        """Yield up to ``limit`` pending rows in the order of their ids, from ``start`` on and around."""
+        left = limit
+        for query in (PENDING_FROM, PENDING_BEFORE):
+            async for row in self._query(
+                query, {"pending": Status.PENDING.value, "start": start, "limit": left}
+            ):
+                left -= 1
+                yield row
+            if left <= 0:
+                return
 
     async def count(self, selection: Selection = EVERY) -> int:
         """Return the number of rows."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.containers import CATALOGUE, DAY, container
 from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, quote
 from shared.errors import QueryError
+from shared.units import Day
 
 MAX_LIMIT = 1_000
 """Maximum rows of one result. A projected interaction has about 1 KB, so they fit into one page of 4 MB."""
@@ -41,6 +42,26 @@ def require_identifier(field: str, value: object) -> str:
 
 def _type(value: object) -> str:
     return type(value).__name__
+
+
+def require_day(field: str, value: object) -> Day:
+    """Return a value that is a date, ``2025-08-05``.
+
+    Raises
+    ------
+    QueryError
+        The value is none.
+    """
+    if not isinstance(value, str) or not _is_day(value):
+        raise QueryError(field, f"{quote(value)} is not a day such as 2025-08-05")
+    return Day(value)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def require_one_of(field: str, value: object, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The specification's ``OptimizedQueries``. Each query reads one logical partition."""
+"""The specification's ``OptimizedQueries``, and one for a day. Each query reads one logical partition."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import get_args
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.cosmos.items import find_item
 from shared.periods import Kind
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     days_kept,
+    require_day,
     require_identifier,
     require_one_of,
     require_whole,
     since,
 )
 from shared.queries.reading import Document, read_partition
+from shared.views import daily_metrics
 
 PERIODS: tuple[str, ...] = get_args(Kind)
 """Periods of ``user_analytics``."""
@@ -68,6 +71,21 @@ class OptimizedQueries:
             {"user_id": key, "period": require_one_of("period", period, PERIODS)},
             partition_key=key,
         )
+
+    async def get_daily_metrics(self, day: str) -> Document | None:
+        """Return the document of a UTC day, such as ``2025-08-05``; None if nothing was counted on it.
+
+        The specification has no query for a day. ``ai_performance.total_cost_usd`` is what the day's
+        interactions cost.
+
+        Raises
+        ------
+        QueryError
+            The day is no date.
+        """
+        key = require_day("day", day)
+        container = self.database.get_container_client(daily_metrics.NAME)
+        return await find_item(container, daily_metrics.document_id(key), key)
 
     async def get_trending_content(self, time_period: str = "daily", limit: int = 10) -> list[Document]:
         """Return the texts and passages of the latest rankings, newest first.

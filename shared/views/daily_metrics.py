@@ -53,16 +53,19 @@ class DailyMetrics(ClocklessView):
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the document of the day. A day on which nothing happened has none."""
-        state, document_id = states.of(day.NAME, key), f"{NAME}_{key.replace('-', '')}"
-        body = _document(document_id, key, state, states.figures, stamp) if state else None
-        return [Rendered(document_id, key, body)]
+        state = states.of(day.NAME, key)
+        body = _document(key, state, states.figures, stamp) if state else None
+        return [Rendered(document_id(key), key, body)]
 
 
-def _document(
-    document_id: str, key: str, state: Tally, built: Figures | None, stamp: Stamp
-) -> dict[str, Any]:
+def document_id(key: str) -> str:
+    """Return the id of a day's document."""
+    return f"{NAME}_{key.replace('-', '')}"
+
+
+def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "id": document_id,
+        "id": document_id(key),
         "partition_key": key,
         "date": key,
         "document_type": NAME,

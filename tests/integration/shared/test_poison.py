@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +129,73 @@ async def test_rows_are_named_or_selected_and_not_both(fleet: Fleet) -> None:
     for arguments in ([], ["poison_1", "--all"], ["poison_1", "--field", "user_rating"]):
         assert "not both" in " ".join((await poison("discard", *arguments, code=2)).replace("│", " ").split())
     assert "There is no poison document 'poison_1'." in await poison("discard", "poison_1", code=1)
+
+
+async def fleet_command(*arguments: str, code: int = 0, **options: Any) -> str:
+    ended = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments), **options)
+    assert ended.exit_code == code, ended.output
+    return str(ended.stdout if code == 0 else ended.output)
+
+
+@pytest.mark.usefixtures("operator")
+async def test_an_operator_repairs_a_document_at_its_source(feed: Feed, tmp_path: Path) -> None:
+    await feed.write(interaction(user_rating=9, user_query="\x1b[2J\u202e"))
+    (row_id,) = (await feed.deliver()).poisoned
+    printed = await fleet_command("documents", "get", "--poison", row_id[:20])
+    assert "\x1b" not in printed
+    file = tmp_path / "document.json"
+    file.write_text(printed.replace('"user_rating": 9', '"user_rating": 9.5'), encoding="utf-8")
+    refused = await fleet_command("documents", "put", "user_interactions", str(file), code=1)
+    assert "could not count this version: user_rating is 9.5" in refused
+    file.write_text(printed.replace('"user_rating": 9', '"user_rating": 4'), encoding="utf-8")
+    done = await fleet_command("documents", "put", "user_interactions", str(file), "--by", "ann")
+    assert done.splitlines() == ["i1 replaced.", f"{row_id} replayed"]
+    assert (await feed.container.read_item("i1", "ann"))["user_query"] == "\x1b[2J\u202e"
+    again = await fleet_command("documents", "put", "user_interactions", str(file), code=1)
+    assert "was changed after it was read" in " ".join(again.split())
+    fresh = await fleet_command("documents", "get", "user_interactions", "i1", "ann")
+    written = await fleet_command("documents", "put", "user_interactions", "-", "--json", input=fresh)
+    assert json.loads(written)["replayed"] is None
+    await feed.deliver()
+    day = json.loads(await fleet_command("metrics", "day", "2025-08-05", "--json"))
+    assert day["usage_statistics"]["total_interactions"] == 1
+    shown = json.loads(await fleet_command("views", "show", "daily_metrics", day["id"]))
+    assert shown["usage_statistics"] == day["usage_statistics"]
+
+
+@pytest.mark.usefixtures("operator")
+async def test_the_cost_of_a_day_is_one_command(feed: Feed) -> None:
+    await feed.write(interaction(), interaction(id="i2", user_rating=4))
+    await feed.deliver()
+    printed = await fleet_command("metrics", "day", "2025-08-05")
+    cost = (await feed.day())["ai_performance"]["total_cost_usd"]
+    assert cost
+    assert f"{cost:,.6f}" in printed
+    assert "user_satisfaction_avg" in printed
+    assert "Nothing is published for 2025-08-06" in await fleet_command(
+        "metrics", "day", "2025-08-06", code=1
+    )
+    assert "Nothing is published for" in await fleet_command("metrics", "day", code=1)
+    assert "is not a day" in await fleet_command("metrics", "day", "soon", code=2)
+
+
+@pytest.mark.usefixtures("operator")
+async def test_a_view_that_does_not_exist_is_said_so(fleet: Fleet) -> None:
+    assert "holds no view; these do: " in await fleet_command("views", "show", "users", "ann", code=1)
+    assert "has no document 'x'" in await fleet_command("views", "show", "daily_metrics", "x", code=1)
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("{", "is not JSON"), ("[]", "is not a JSON object"), ('{"a": NaN}', "is not JSON"),
+     ("[" * 100_000, "is not JSON"), ("\udcff", "is not JSON"),
+     ("x" * (2 * 1024 * 1024 + 1), "more than 2,097,152 bytes")],
+)  # fmt: skip
+async def test_a_file_that_holds_no_document_is_wrong_usage(tmp_path: Path, content: str, why: str) -> None:
+    file = tmp_path / "document.json"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    ended = await fleet_command("documents", "put", "user_interactions", str(file), code=2)
+    assert why in " ".join(ended.replace("│", " ").split())
+    missing = await fleet_command("documents", "put", "user_interactions", str(tmp_path / "no"), code=2)
+    assert "cannot be read" in " ".join(missing.replace("│", " ").split())

@@ -11,7 +11,7 @@ from bench.idle import FLEET, HOST, unit_cost
 from bench.registered import feeds, longest_pause, next_due, registered_functions, runs_per_day, timers
 from local.host.bindings import TimerTrigger
 from local.host.ncrontab import parse_schedule
-from local.summary import VIEW_CONTAINERS
+from shared.containers import VIEW_CONTAINERS
 from shared.views import VIEWS
 from shared.views.base import Schedule
 

@@ -9,6 +9,7 @@ from tests.unit.functions.registered import RecordedFleet, functions_of, handler
 
 TIMERS = {
     "audit_feeds": ("0 */5 * * * *", "auditor.audit_all"),
+    "replay_repaired": ("40 */5 * * * *", "repairer.replay_repaired"),
     "apply_prices": ("30 */5 * * * *", "repricer.apply"),
     "refresh_health": ("10 */5 * * * *", "health.publish_windows"),
     "refresh_views": ("20 */5 * * * *", "scheduled.publish_due"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from local.__main__ import app
 from ops.__main__ import cli
 
-WITHOUT_JSON = {"poison show", "docs fields", "docs scores"}
+WITHOUT_JSON = {"poison show", "views show", "documents get", "docs fields", "docs scores"}
 """Commands whose output is JSON or a page anyway."""
 
 Path = tuple[str, ...]
@@ -74,11 +75,14 @@ def test_wrong_usage_ends_with_2(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path, _ in LEAVES if path[0] != "docs"], ids=" ".join)
 def test_missing_settings_end_with_2_before_anything_is_asked(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
+    file = tmp_path / "document.json"
+    file.write_text("{}")
     for name in ("CosmosDb", "CosmosDb__accountEndpoint"):
         monkeypatch.delenv(name, raising=False)
-    ended = CliRunner().invoke(cli, [*path, *ARGUMENTS.get(" ".join(path), [])])
+    arguments = [text.format(file=file) for text in ARGUMENTS.get(" ".join(path), [])]
+    ended = CliRunner().invoke(cli, [*path, *arguments])
     assert ended.exit_code == 2
     assert "The setting CosmosDb" in ended.stderr
 
@@ -89,6 +93,9 @@ ARGUMENTS = {
     "poison resolve": ["poison_1"],
     "poison discard": ["poison_1"],
     "views publish": ["daily_metrics", "2025-08-05"],
+    "views show": ["daily_metrics", "daily_metrics_20250805"],
+    "documents get": ["user_interactions", "i1", "ann"],
+    "documents put": ["user_interactions", "{file}"],
     "prices put": ["gemini", "--in", "1", "--out", "1", "--from", "2025-08-05"],
     "generations remove": ["1"],
 }
