@@ -97,13 +97,7 @@ class Fleet:
             retention=self.retention,
             clock=clock,
         )
-        self.replayer = Replayer(
-            database=database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
-        )
-        self.decider = Decider(poison=self.poison, replayer=self.replayer)
-        self.repairer = Repairer(
-            database=database, prices=self.prices, poison=self.poison, replayer=self.replayer
-        )
+        self._wire_poison()
         self.repricer = Repricer(
             database=database, writer=shard_writer, prices=self.prices, settings=settings, clock=clock
         )
@@ -115,6 +109,15 @@ class Fleet:
             generations=self.generations,
             settings=settings,
             clock=clock,
+        )
+
+    def _wire_poison(self) -> None:
+        self.replayer = Replayer(
+            database=self.database, ingest=self.ingest, publisher=self.publisher, poison=self.poison
+        )
+        self.decider = Decider(poison=self.poison, replayer=self.replayer)
+        self.repairer = Repairer(
+            database=self.database, prices=self.prices, poison=self.poison, replayer=self.replayer
         )
 
     def _wire_publishing(self, clock: Clock) -> None:
