@@ -1,7 +1,8 @@
 #!/bin/sh
-# The operator's command line. `make setup` copies this file to .venv/bin/fleet.
+# The operator's command line. `make setup` copies this file next to the environment's Python: .venv/bin/fleet.
 self=$0
 if [ -L "$self" ]; then self=$(readlink -f "$self"); fi
-root=$(cd "$(dirname "$self")/../.." && pwd)
+bin=$(cd "$(dirname "$self")" && pwd)
+root=$(cd "$bin/../.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-exec "$root/.venv/bin/python" -P -m ops "$@"
+exec "$bin/python" -P -m ops "$@"

@@ -131,3 +131,15 @@ def test_the_list_of_commands_fits_a_terminal() -> None:
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80, max(lines, key=len)
     assert any(line.startswith("make lock ") for line in lines)
+
+
+def test_the_operators_command_uses_the_environment_it_lies_in(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project/.venv-3.13/bin"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "ops/fleet.sh", folder / "fleet")
+    command(folder, "python", 'echo "$PYTHONPATH $@"')
+    (path / "fleet").symlink_to(folder / "fleet")
+    (path / "readlink").symlink_to(shutil.which("readlink") or "readlink")
+    for started in (folder / "fleet", path / "fleet"):
+        done = run("sh", str(started), "views", "list", path=path)
+        assert done.stdout == f"{tmp_path / 'project'} -P -m ops views list\n", done.stderr
