@@ -73,8 +73,12 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
 
 @app.callback()
 def quiet() -> None:
-    """Keep the SDK's own warnings out of the output: what failed in the end is said in one sentence."""
+    """Keep the SDK's own warnings out of the output: what failed in the end is said in one sentence.
+
+    What this process and its children write is readable for their owner only: a database has documents.
+    """
     logging.getLogger("azure").setLevel(logging.ERROR)
+    os.umask(0o077)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from local.cosmos import charges
 from local.cosmos.auth import Authenticator
 from local.cosmos.charges import ChargeBook
+from local.cosmos.deadline import bounded
 from local.cosmos.documents import Documents, check_crosses
 from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, not_found, too_large
 from local.cosmos.faults import DropConnection, Faults, Strike, crash, parse_rules
@@ -283,7 +284,7 @@ class App:
 
 def _matching(resources: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
     text, parameters = parse_request(request.body)
-    return compiled(text).run(resources, parameters)
+    return bounded(lambda: compiled(text).run(resources, parameters))
 
 
 async def _before(strike: Strike) -> None:

@@ -1,4 +1,4 @@
-"""Transactional batch: up to 100 operations in one logical partition, all or nothing."""
+"""Up to 100 operations in a request: in one logical partition all or nothing, or in bulk each for itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import Any
 import orjson
 
 from local.cosmos import charges
-from local.cosmos.errors import ServiceError, bad_request, precondition_failed, too_large
+from local.cosmos.errors import (
+    PARTITION_KEY_RANGE_GONE,
+    ServiceError,
+    bad_request,
+    precondition_failed,
+    too_large,
+)
 from local.cosmos.items import Conditions, Items, Written
 from local.cosmos.model import Container
-from local.cosmos.patch import patch_item
+from local.cosmos.partitioning import effective_key, parse_header
+from local.cosmos.patch import patch_item, patch_of
 from local.cosmos.storage import Storage
 
 MAX_OPERATIONS = 100
@@ -33,8 +40,6 @@ def execute(
     ServiceError
         400 or 413: the batch as a whole is refused.
     """
-    if len(body) > MAX_BYTES:
-        raise too_large()
     operations = _operations(body)
     results: list[dict[str, Any]] = []
     try:
@@ -49,9 +54,59 @@ def execute(
         # What was executed before the failure was paid for, though nothing of it remains.
         spent = _charge(results)
         failed = len(results) - 1
-        undone = {"statusCode": 424, "requestCharge": 0.0}
-        return 207, [results[failed] if n == failed else undone for n in range(len(operations))], spent
+        return 207, [results[failed] if n == failed else _UNDONE for n in range(len(operations))], spent
     return 200, results, _charge(results)
+
+
+def execute_bulk(
+    storage: Storage, items: Items, container: Container, body: bytes, partition: str, *, go_on: bool
+) -> tuple[int, list[dict[str, Any]], float]:
+    """Execute operations that have a key each and stand for themselves; return what :func:`execute` does.
+
+    Parameters
+    ----------
+    partition
+        Id of the physical partition that the request names: all keys have to lie in it.
+    go_on
+        Whether what follows a failure is executed.
+
+    Raises
+    ------
+    ServiceError
+        400 or 413: the request as a whole is refused.
+    """
+    results: list[dict[str, Any]] = []
+    failed = False
+    for operation in _operations(body):
+        if failed and not go_on:
+            results.append(_UNDONE)
+            continue
+        try:
+            key = _own_key(container, operation, partition)
+            with storage.transaction():
+                results.append(_execute_one(items, container, operation, key))
+        except ServiceError as error:
+            results.append(_failure(error))
+            failed = True
+    return 207 if failed else 200, results, _charge(results)
+
+
+_UNDONE: dict[str, Any] = {"statusCode": 424, "requestCharge": 0.0}
+"""The result of an operation that depended on one that failed."""
+
+
+def _own_key(container: Container, operation: Mapping[str, Any], partition: str) -> tuple[object, ...]:
+    text = operation.get("partitionKey")
+    if not isinstance(text, str):
+        raise bad_request("An operation of a bulk request needs its partitionKey, the text of a JSON array.")
+    key = parse_header(text)
+    if len(key) != len(container.key_paths):
+        raise bad_request("The partitionKey of the operation does not have the container's levels.")
+    if container.partition_of(effective_key(key, hierarchical=container.hierarchical)).id != partition:
+        raise ServiceError(
+            410, "The key of the operation lies in another partition.", sub_status=PARTITION_KEY_RANGE_GONE
+        )
+    return key
 
 
 def _charge(results: list[dict[str, Any]]) -> float:
@@ -59,6 +114,8 @@ def _charge(results: list[dict[str, Any]]) -> float:
 
 
 def _operations(body: bytes) -> list[dict[str, Any]]:
+    if len(body) > MAX_BYTES:
+        raise too_large()
     try:
         operations = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -101,7 +158,7 @@ def _execute_one(
                 return {"statusCode": 304, "requestCharge": charges.METADATA, "eTag": item.etag}
             return _result(Written(200, charges.read(len(item.body)), item))
         case "Patch":
-            return _result(patch_item(items, container, item_id, _object(body), key, when))
+            return _result(patch_item(items, container, item_id, _object(patch_of(body)), key, when))
         case _:
             raise bad_request(f"The batch operation {kind!r} is not supported.")
 

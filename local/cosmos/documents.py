@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from local.cosmos import batch, charges
 from local.cosmos.changefeed import DEFAULT_PAGE, read_page
+from local.cosmos.deadline import bounded
 from local.cosmos.errors import (
     COLLECTION_RID_MISMATCH,
     PARTITION_KEY_MISMATCH,
@@ -22,7 +24,7 @@ from local.cosmos.errors import (
 from local.cosmos.items import MAX_ITEM_BYTES, Conditions, Items, Written
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import WHOLE, PhysicalPartition, Range, effective_key, parse_header, point
-from local.cosmos.patch import patch_item
+from local.cosmos.patch import patch_item, patch_of
 from local.cosmos.queries import DEFAULT_PAGE as QUERY_PAGE
 from local.cosmos.queries import Queries, compiled, parse_request, plan
 from local.cosmos.query import AnyOf
@@ -107,7 +109,7 @@ class Documents:
                     written = self._items.replace(container, item_id, request.json(), key, when)
             case "PATCH":
                 with self._storage.transaction():
-                    written = patch_item(self._items, container, item_id, request.json(), key, when)
+                    written = patch_item(self._items, container, item_id, _patch(request), key, when)
             case "DELETE":
                 with self._storage.transaction():
                     written = self._items.delete(container, item_id, key, when)
@@ -127,9 +129,7 @@ class Documents:
             planned = plan(text, parameters, request.header("x-ms-cosmos-supported-query-features"))
             return Reply(200, orjson.dumps(planned), charges.METADATA)
         if request.is_batch:
-            key = self._key(container, request)
-            status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
-            return Reply(status, orjson.dumps(results), charge)
+            return self._batch(container, request)
         if request.is_query:
             text, parameters = parse_request(request.body)
             if not _names_key(container, text, parameters):
@@ -146,6 +146,21 @@ class Documents:
         with self._storage.transaction():
             written = write(container, request.json(), given, when)
         return _written(written, request)
+
+    def _batch(self, container: Container, request: Request) -> Reply:
+        if request.header("x-ms-cosmos-batch-atomic").lower() == "false":
+            status, results, charge = batch.execute_bulk(
+                self._storage,
+                self._items,
+                container,
+                request.body,
+                self._served_by(container, request).id,
+                go_on=request.header("x-ms-cosmos-batch-continue-on-error").lower() != "false",
+            )
+        else:
+            key = self._key(container, request)
+            status, results, charge = batch.execute(self._storage, self._items, container, request.body, key)
+        return Reply(status, orjson.dumps(results), charge)
 
     def _read(self, container: Container, item_id: str, key: tuple[object, ...], when: Conditions) -> Reply:
         item = self._storage.read.get(container, _epk(container, key), item_id)
@@ -240,6 +255,13 @@ class Documents:
         )
 
 
+def _patch(request: Request) -> dict[str, Any]:
+    body = patch_of(request.any_json())
+    if not isinstance(body, dict):
+        raise bad_request("The body of a patch is neither an object nor a list of operations.")
+    return body
+
+
 def _check_supported(request: Request) -> None:
     """Refuse what would change the outcome of a request in the service, and would be ignored here."""
     for when in ("pre", "post"):
@@ -260,7 +282,7 @@ def _names_key(container: Container, text: str, parameters: dict[str, object]) -
     """Say whether a query's filter is about one logical partition, so that it need not name it besides."""
     named = {
         seek.terms[0].path
-        for seek in compiled(text).seek(parameters)
+        for seek in bounded(lambda: compiled(text).seek(parameters))
         if isinstance(seek, AnyOf) and len(seek.terms) == 1
     }
     return named >= {f"{path}/?" for path in container.key_paths}

@@ -12,6 +12,7 @@ from local.cosmos import charges
 from local.cosmos.errors import bad_request, conflict, not_found, precondition_failed, too_large
 from local.cosmos.indexing import SYSTEM_PROPERTIES
 from local.cosmos.model import Container, Item, resource_id
+from local.cosmos.numbers import as_doubles, may_have_long_integers
 from local.cosmos.partitioning import effective_key, extract, require_same
 from local.cosmos.storage import Storage
 from local.cosmos.writing import expiry
@@ -169,6 +170,9 @@ class Items:
         }
         try:
             body = orjson.dumps(document)
+            if may_have_long_integers(body):
+                document = as_doubles(document)
+                body = orjson.dumps(document)
         except (TypeError, ValueError) as error:
             raise bad_request(f"The document is not valid: {error}.") from None
         if len(body) > MAX_ITEM_BYTES:

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from local.cosmos.deadline import bounded
 from local.cosmos.errors import bad_request, precondition_failed
 from local.cosmos.indexing import SYSTEM_PROPERTIES
 from local.cosmos.items import Conditions, Items, Written
 from local.cosmos.model import Container, Item
+from local.cosmos.numbers import as_doubles
 from local.cosmos.queries import QueryRefusedError, compiled
 from local.cosmos.query import QueryError
 
@@ -47,11 +49,16 @@ def patch_item(
     return items.change(container, item, patched(item.document(), body.get("operations")), key)
 
 
+def patch_of(body: object) -> object:
+    """Return the body of a patch as an object: without a condition its operations may come as a bare list."""
+    return {"operations": body} if isinstance(body, list) else body
+
+
 def _holds(condition: str, item: Item) -> bool:
     query = compiled(f"SELECT VALUE 1 {condition}")
     try:
         query.check({})
-        return bool(query.run([item.document()], {}))
+        return bool(bounded(lambda: query.run([item.document()], {})))
     except QueryError as error:
         raise QueryRefusedError(error) from None
 
@@ -112,7 +119,7 @@ def _increment(parent: Any, last: Any, value: Any, path: str) -> None:
     total = old + value
     if isinstance(total, float) and not math.isfinite(total):
         raise bad_request(f"For Operation(incr): the sum at {path} is beyond the range of numbers.")
-    _put(parent, last, total, insert=False, path=path)
+    _put(parent, last, as_doubles(total), insert=False, path=path)
 
 
 def _move(document: dict[str, Any], origin: str, path: str) -> None:

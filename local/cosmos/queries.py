@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from local.cosmos import charges
 from local.cosmos.candidates import check_sort, indexes_of, narrowed, served_by_service
 from local.cosmos.continuations import Kept, Position, Result, ResultCache, brief, fingerprint
+from local.cosmos.deadline import bounded
 from local.cosmos.errors import CROSS_PARTITION_QUERY_NOT_SERVABLE, ServiceError, bad_request
 from local.cosmos.model import Container, Item
 from local.cosmos.partitioning import Range
@@ -26,6 +27,10 @@ MAX_LOADED = 5_000
 MAX_LOADED_BYTES = 32 * 1024 * 1024
 """Items and bytes that one page looks at. A page may then be short or empty and have a continuation, as in
 the service; and other requests are answered between two pages."""
+
+PAGE_SECONDS = 1.0
+"""Processor time that one page computes, in seconds: an expensive filter gets short pages, and other requests
+are answered between them. An item is always finished."""
 
 MAX_SORTED_BYTES = 256 * 1024 * 1024
 """Bytes of items that a query may hold to sort them."""
@@ -90,7 +95,7 @@ def compiled(text: str) -> Query:
         400: a syntax error, or a construct that is not supported.
     """
     try:
-        return compile_query(text)
+        return bounded(lambda: compile_query(text))
     except QueryError as error:
         raise QueryRefusedError(error) from None
 
@@ -236,12 +241,14 @@ class Queries:
                 sub_status=CROSS_PARTITION_QUERY_NOT_SERVABLE,
             )
         _checked(query, parameters)
-        execution = _Execution(self._storage, container, keys, query, parameters)
         of = fingerprint(container, text, parameters)
         position = Position.read(continuation, of, keys, divisible=query.streaming or query.resumable)
-        run = _stream if query.streaming else self._whole
         try:
-            results, following = run(execution, position, limit)
+            execution = bounded(lambda: _Execution(self._storage, container, keys, query, parameters))
+            if query.streaming:
+                results, following = bounded(lambda: _stream(execution, position, limit))
+            else:
+                results, following = self._whole(execution, position, limit)
         except QueryError as error:
             raise QueryRefusedError(error) from None
         returned = sum(map(len, results))
@@ -272,7 +279,7 @@ class Queries:
         kept = self._results.get(position.cached, state)
         name = position.cached
         if kept is None:
-            results = execution.all_results(position)
+            results = bounded(lambda: execution.all_results(position))
             kept = Kept(results, position.skip if position.place else 0, state)
             name = self._results.keep(kept) if len(results) > limit else ""
         first = position.skip - kept.first
@@ -298,6 +305,7 @@ def _stream(execution: _Execution, position: Position, limit: int) -> tuple[list
     results: list[bytes] = []
     size = 0
     after = position.after
+    enough = thread_time() + PAGE_SECONDS
     for item in execution.candidates(after):
         found = execution.query.results(item.document(), execution.parameters)
         execution.count(item, matches=bool(found))
@@ -310,7 +318,7 @@ def _stream(execution: _Execution, position: Position, limit: int) -> tuple[list
             results.append(orjson.dumps(result))
             size += len(results[-1])
         after = name
-        if len(results) >= limit or size >= MAX_PAGE_BYTES or execution.is_full:
+        if len(results) >= limit or size >= MAX_PAGE_BYTES or execution.is_full or thread_time() >= enough:
             return results, replace(position, after=after, within=("", ""), skip=0)
     return results, following
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import signal
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -17,9 +16,11 @@ import uvloop
 
 from local.cosmos.app import App
 from local.cosmos.auth import load_or_create_key
+from local.cosmos.deadline import COMPUTING_SECONDS
 from local.cosmos.logs import log, take_over_libraries
 from local.cosmos.storage import Storage, StorageError
 from local.cosmos.tls import KeyPair, load_or_create_key_pair
+from local.interrupt import stopping_on_signals
 
 PURGE_SECONDS = 1.0
 """How often expired items are removed. They are invisible from the moment they expire."""
@@ -28,6 +29,9 @@ BACKLOG = 2_048
 
 GRACE_SECONDS = 5
 """What a request that is being answered has left when the server is told to stop."""
+
+STOP_SECONDS = 3 * COMPUTING_SECONDS
+"""What the server has left itself: a query may compute to its deadline before the signal is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +196,14 @@ async def _run(
     def stop() -> None:
         server.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    ready()
-    try:
-        await asyncio.shield(serving)
-    finally:
-        stop()
-        purging.cancel()
-        await asyncio.gather(serving, purging, return_exceptions=True)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    with stopping_on_signals(stop, within=STOP_SECONDS):
+        ready()
+        try:
+            await asyncio.shield(serving)
+        finally:
+            stop()
+            purging.cancel()
+            await asyncio.gather(serving, purging, return_exceptions=True)
 
 
 async def _purge(storage: Storage) -> None:

@@ -6,6 +6,7 @@ it has answered, and shows nothing of a transaction it had not finished.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,10 +68,18 @@ class Stamp:
     ts: int
 
 
+def _only_for_the_owner(path: Path) -> None:
+    """Make the file, or take it away from others. SQLite gives what it adds the same permissions."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for file in (path, *path.parent.glob(f"{path.name}-*")):
+        file.chmod(0o600)
+
+
 class Storage:
     """The file, and what is kept of it in memory."""
 
     def __init__(self, path: Path) -> None:
+        _only_for_the_owner(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._open(path)
         self.read = Reader(self._db)

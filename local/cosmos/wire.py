@@ -67,13 +67,23 @@ class Request:
         ServiceError
             400: it is something else.
         """
-        try:
-            parsed = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise bad_request(f"The request body is not valid JSON: {error}.") from None
+        parsed = self.any_json()
         if not isinstance(parsed, dict):
             raise bad_request("The request body must be a JSON object.")
         return parsed
+
+    def any_json(self) -> Any:
+        """Return the body as JSON of any kind.
+
+        Raises
+        ------
+        ServiceError
+            400: it is not JSON.
+        """
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise bad_request(f"The request body is not valid JSON: {error}.") from None
 
 
 @dataclass(slots=True)

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import faulthandler
 import os
-import signal
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,10 @@ from local.host.trigger_cosmos import CosmosListener
 from local.host.trigger_http import DEFAULT_BODY_LIMIT, HttpApp
 from local.host.trigger_timer import TimerListener
 from local.host.watchdog import LoopWatchdog
+from local.interrupt import stopping_on_signals
+
+STOP_SECONDS = 20.0
+"""What an instance has left, beside the draining, to give its leases back and close everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +327,8 @@ class Host:
 async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None]) -> None:
     """Run an instance until SIGTERM or SIGINT; then drain, release the leases and return.
 
-    A second signal ends the draining at once: what is in flight is cancelled and will be redelivered.
+    A second signal ends the draining at once: what is in flight is cancelled and will be redelivered. A third
+    one ends the process; so does the time, when a function holds the event loop.
 
     Raises
     ------
@@ -333,17 +337,11 @@ async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None])
     """
     if not faulthandler.is_enabled():
         faulthandler.enable()  # a crash in native code leaves the functions' lines on standard error
-    loop = asyncio.get_running_loop()
     asked, insisted = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (insisted if asked.is_set() else asked).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
     host = Host(config)
     asking, insisting = asyncio.create_task(asked.wait()), asyncio.create_task(insisted.wait())
-    try:
+    within = config.drain_seconds + STOP_SECONDS
+    with stopping_on_signals(asked.set, insisted.set, within=within), _cancelled(asking, insisting):
         starting = asyncio.create_task(host.start())
         await asyncio.wait({starting, asking}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -357,8 +355,13 @@ async def run_host(config: HostConfig, *, on_ready: Callable[[HostReady], None])
         if not stopping.done():
             host.hurry()
         await stopping
+
+
+@contextlib.contextmanager
+def _cancelled(*tasks: asyncio.Task[Any]) -> Iterator[None]:
+    """Leave none of the tasks running behind the block."""
+    try:
+        yield
     finally:
-        asking.cancel()
-        insisting.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        for task in tasks:
+            task.cancel()

@@ -53,6 +53,9 @@ def test_a_stack_serves_other_commands_and_stops_cleanly(tmp_path: Path) -> None
             assert all(feed["drained"] for feed in json.loads(settled.stdout)["feeds"])
             assert third.end()[0] == 0
 
+        others = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+        assert others == [], "documents and logs are their owner's alone"
+
         children = children_of(stack.process.pid)
         assert len(children) == 4, children
         code, output, _ = stack.end()

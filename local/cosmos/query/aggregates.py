@@ -44,7 +44,7 @@ class CountIf(Count):
 
 
 class Sum:
-    """The sum; undefined once a value is not a number, 0 over nothing."""
+    """The sum; undefined once a value is not a number or the sum is beyond a double, 0 over nothing."""
 
     def __init__(self) -> None:
         self._whole = 0
@@ -61,17 +61,30 @@ class Sum:
         elif is_number(value):
             self._fractions.append(value)
             if len(self._fractions) >= 1_000:  # so that memory does not grow with the rows
-                self._fractions = [math.fsum(self._fractions)]
+                self._fold()
         else:
             self._broken = True
         self._count += 1
 
-    def _total(self) -> Any:
-        return math.fsum([*self._fractions, self._whole]) if self._fractions else self._whole
+    def _fold(self) -> None:
+        try:
+            self._fractions = [math.fsum(self._fractions)]
+        except OverflowError:
+            self._fractions = []
+            self._broken = True
 
     def result(self) -> Any:
-        """Return the sum."""
-        return UNDEFINED if self._broken else number(self._total())
+        """Return the sum; undefined where it is beyond a double."""
+        return self._divided(1)
+
+    def _divided(self, by: int) -> Any:
+        if self._broken:
+            return UNDEFINED
+        try:
+            total = math.fsum([*self._fractions, self._whole]) if self._fractions else self._whole
+            return number(total if by == 1 else total / by)
+        except OverflowError:
+            return UNDEFINED
 
 
 class Average(Sum):
@@ -79,7 +92,7 @@ class Average(Sum):
 
     def result(self) -> Any:
         """Return the mean."""
-        return UNDEFINED if self._broken or not self._count else number(self._total() / self._count)
+        return self._divided(self._count) if self._count else UNDEFINED
 
 
 class _Extreme:

@@ -101,7 +101,12 @@ _SPECIAL = re.compile(r"[\\\[&|~]")
 
 @lru_cache(1024)
 def like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
+    """Return the regular expression of a LIKE pattern. It tries each piece between two ``%`` once, leftmost.
+
+    The pieces have a fixed length, so that a later place never matches where the leftmost one does not.
+    """
     parts: list[str] = []
+    pieces = [parts]
     position = 0
     while position < len(pattern):
         character = pattern[position]
@@ -110,7 +115,8 @@ def like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
             parts.append(re.escape(pattern[position]))
             position += 1
         elif character == "%":
-            parts.append(".*")
+            parts = []
+            pieces.append(parts)
         elif character == "_":
             parts.append(".")
         elif character == "[" and (end := pattern.find("]", position + 1)) > 0:
@@ -122,6 +128,15 @@ def like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(character))
     try:
-        return re.compile("".join(parts), re.DOTALL)
+        return re.compile(_joined(["".join(piece) for piece in pieces]), re.DOTALL)
     except re.error as error:
         raise QueryError(f"The LIKE pattern {pattern!r} is not valid: {error}.") from None
+
+
+def _joined(pieces: list[str]) -> str:
+    """Return what matches the pieces in their order, with anything between them."""
+    first, *between = pieces
+    if not between:
+        return first
+    *between, last = between
+    return first + "".join(f"(?>.*?{piece})" for piece in between if piece) + ".*" + last

@@ -5,9 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import AzureError
+from azure.cosmos import CosmosClient, PartitionKey
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from tests import cosmos_server
 from tests.acceptance.commands import wait_until_gone
@@ -43,3 +48,27 @@ def test_a_server_that_does_not_stop_is_killed(data: Path, monkeypatch: pytest.M
     with pytest.raises(subprocess.TimeoutExpired), running_server(data) as server:
         server.process.send_signal(signal.SIGSTOP)  # it cannot hear SIGTERM now
     assert server.process.returncode == -signal.SIGKILL
+
+
+def test_a_query_that_would_never_end_is_refused_and_a_signal_ends_the_server(data: Path) -> None:
+    endless = f"SELECT VALUE REGEXMATCH('{'a' * 60}', '(a+)+$b')"
+    with (
+        running_server(data) as server,
+        ThreadPoolExecutor() as pool,
+        CosmosClient.from_connection_string(server.connection_string) as client,
+    ):
+        container = client.create_database("d").create_container("c", PartitionKey("/pk"))
+        container.create_item({"id": "1", "pk": "p"})
+
+        def ask() -> None:
+            list(container.query_items(endless, partition_key="p"))
+
+        with pytest.raises(CosmosHttpResponseError, match="computes for more than") as refused:
+            ask()
+        assert refused.value.status_code == 400
+        assert container.read_item("1", "p")["id"] == "1"
+        asking = pool.submit(ask)
+        time.sleep(0.5)  # it computes
+        assert server.stop() == 0  # within STOP_SECONDS of the tests
+        with pytest.raises(AzureError):
+            asking.result()

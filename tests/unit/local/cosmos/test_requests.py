@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from local.cosmos.storage import Storage
 from tests.unit.local.cosmos.asgi import KEY, Client, signature
@@ -220,6 +222,84 @@ async def test_a_batch_with_a_malformed_operation_fails_with_it(client: Client, 
     assert [result["statusCode"] for result in answer.json()] == [424, 400, 424]
     assert float(answer.headers["x-ms-request-charge"]) > 5  # the create was executed, and undone
     assert (await client.items("GET", item="b")).status == 404
+
+
+@pytest.mark.parametrize("bare", [True, False])
+async def test_the_operations_of_a_patch_may_come_as_a_bare_list(client: Client, bare: bool) -> None:
+    operations = [{"op": "incr", "path": "/n", "value": 1}]
+    body = operations if bare else {"operations": operations}
+    assert (await client.items("PATCH", body, item="a")).json()["n"] == 2
+    in_batch = [{"operationType": "Patch", "id": "a", "resourceBody": body}]
+    assert (await client.items(body=in_batch, **BATCH)).status == 200
+    assert (await client.items("GET", item="a")).json()["n"] == 3
+
+
+BULK = {**BATCH, "x_ms_cosmos_batch_atomic": "False", "x_ms_documentdb_partitionkey": ""}
+
+
+async def in_bulk(client: Client, partition: str, *operations: Any, **headers: str) -> list[int]:
+    named = {"x_ms_documentdb_partitionkeyrangeid": partition}
+    answer = await client.items(body=list(operations), **{**BULK, **named, **headers})
+    statuses = [result["statusCode"] for result in answer.json()]
+    assert answer.status == (200 if all(status < 400 for status in statuses) else 207)
+    return statuses
+
+
+def upsert(key: str, **properties: Any) -> dict[str, Any]:
+    item = {"id": "b", "pk": key, **properties}
+    return {"operationType": "Upsert", "partitionKey": orjson.dumps([key]).decode(), "resourceBody": item}
+
+
+async def test_operations_in_bulk_have_keys_of_their_own_and_stand_for_themselves(client: Client) -> None:
+    operations = [upsert(f"key-{n}") for n in range(20)]
+    first = await in_bulk(client, "0", *operations)
+    second = await in_bulk(client, "1", *operations)
+    assert {first[n] for n in range(20)} == {201, 410}  # each key lies in one of the two partitions
+    assert [sorted(pair) for pair in zip(first, second, strict=True)] == [[201, 410]] * 20
+    for operation in operations:
+        key = {"x_ms_documentdb_partitionkey": operation["partitionKey"]}
+        assert (await client.items("GET", item="b", **key)).status == 200
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"operationType": "Upsert", "resourceBody": {"id": "c", "pk": "p"}},
+        {"operationType": "Upsert", "partitionKey": ["p"], "resourceBody": {"id": "c", "pk": "p"}},
+        {"operationType": "Upsert", "partitionKey": '["p"', "resourceBody": {"id": "c", "pk": "p"}},
+        {"operationType": "Upsert", "partitionKey": '["p", "q"]', "resourceBody": {"id": "c", "pk": "p"}},
+        {"operationType": "Upsert", "partitionKey": '["p"]', "resourceBody": {"id": "c", "pk": "q"}},
+        {"operationType": "Fly", "partitionKey": '["p"]'},
+    ],
+)
+@pytest.mark.parametrize(("go_on", "last"), [("True", 201), ("False", 424), ("", 201)])
+async def test_a_malformed_operation_in_bulk_fails_alone(
+    client: Client, operation: dict[str, Any], go_on: str, last: int
+) -> None:
+    named = (await client.items("GET", item="a")).headers["x-ms-documentdb-partitionkeyrangeid"]
+    headers = {"x_ms_cosmos_batch_continue_on_error": go_on}
+    before = {"operationType": "Read", "id": "a", "partitionKey": '["p"]'}
+    assert await in_bulk(client, named, before, operation, upsert("p"), **headers) == [200, 400, last]
+
+
+@given(st.integers(-(2**63), 2**64 - 1) | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 10**16]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_integers_are_stored_as_doubles(client: Client, number: int) -> None:
+    body = {"id": "n", "pk": "p", "n": number, "deep": [{"n": number}], "text": str(number)}
+    written = (await client.items(body=body, x_ms_documentdb_is_upsert="True")).json()
+    read = (await client.items("GET", item="n")).json()
+    for document in (written, read):
+        assert document["text"] == str(number)
+        for found in (document["n"], document["deep"][0]["n"]):
+            assert found == float(number)
+            assert type(found) is (int if -(2**53) <= number <= 2**53 else float)
+
+
+async def test_a_patch_counts_in_doubles(client: Client) -> None:
+    operations = [{"op": "set", "path": "/n", "value": 2**53}, {"op": "incr", "path": "/n", "value": 1}]
+    assert (await client.items("PATCH", operations, item="a")).json()["n"] == float(2**53)
+    most = [{"op": "set", "path": "/n", "value": 2**63 - 1}, {"op": "incr", "path": "/n", "value": 2**63 - 1}]
+    assert (await client.items("PATCH", most, item="a")).json()["n"] == 2.0**64
 
 
 async def test_a_batch_has_two_megabytes_at_most(client: Client) -> None:
