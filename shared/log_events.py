@@ -4,11 +4,13 @@ from __future__ import annotations
 
 LOG_EVENTS = {
     "audit_cursor_reset": "a container has another resource id: its feed is audited from the beginning",
+    "audit_cursor_unreadable": "a cursor cannot be read, or is refused: its range is read from the beginning",
     "audit_failed": "the audit of one feed failed; the other feeds were audited",
     "batch_folded": "a batch of source documents was counted; with verdicts, conflicts and cost",
     "builds_left": "a run of the builds took long enough; the next one does the rest",
     "content_not_built": "a day's or month's content was not built: its inputs lag, or change too quickly",
     "document_poisoned": "a source document could not be counted and went to poison",
+    "document_still_in_poison": "an audit found a document in the version that is in poison (level debug)",
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
     "generation_complete": "a generation has counted everything; its figures are published from now on",
     "generation_recorded": "fleet_state recorded a generation: that it began, or that it is complete",

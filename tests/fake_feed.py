@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from shared.cosmos.change_feed import WHOLE_FEED, FeedRange, encode_continuation
 from tests.fakes import FakeContainer
 
 Document = dict[str, Any]
@@ -19,14 +22,20 @@ class FakeFeed(FakeContainer):
         self.page_size = page_size
         self.rid = "rid-1"
         self.read_from: list[tuple[int, int]] = []
-        """Range and offset that each reading began with."""
+        """Range and offset of each page that had changes."""
 
     async def read(self, **_: Any) -> Document:
         return {"_rid": self.rid}
 
-    async def read_feed_ranges(self) -> AsyncIterator[Document]:
-        for number in range(len(self.ranges) or 1):
-            yield {"number": number}
+    def feed_ranges(self) -> list[FeedRange]:
+        bounds = [f"{number:02X}" for number in range(1, len(self.ranges))]
+        ends = [WHOLE_FEED.low, *bounds, WHOLE_FEED.high]
+        return [FeedRange(low, high) for low, high in zip(ends, ends[1:], strict=False)]
+
+    async def read_feed_ranges(self, *, force_refresh: bool) -> AsyncIterator[Document]:
+        assert force_refresh
+        for feed_range in self.feed_ranges():
+            yield feed_range.encode()
 
     def query_items_change_feed(
         self,
@@ -34,16 +43,18 @@ class FakeFeed(FakeContainer):
         feed_range: Document | None = None,
         continuation: str | None = None,
         max_item_count: int,
+        response_hook: Callable[[Document, Any], None],
         **_: Any,
     ) -> _Reading:
         assert max_item_count >= self.page_size
         if continuation is not None:
-            number, offset = map(int, continuation.split(":"))
+            state = json.loads(base64.b64decode(continuation))
+            (part,) = state["continuation"]["continuation"]
+            found, offset = FeedRange.decode({"Range": part["range"]}), int(part["token"].strip('"'))
         else:
             assert feed_range is not None
-            number, offset = feed_range["number"], 0
-        self.read_from.append((number, offset))
-        return _Reading(self, number, offset)
+            found, offset = FeedRange.decode(feed_range), 0
+        return _Reading(self, self.feed_ranges().index(found), offset, response_hook)
 
     def changes(self, number: int) -> list[Document]:
         if self.ranges:
@@ -52,12 +63,11 @@ class FakeFeed(FakeContainer):
 
 
 class _Reading:
-    def __init__(self, feed: FakeFeed, number: int, offset: int) -> None:
+    def __init__(
+        self, feed: FakeFeed, number: int, offset: int, response_hook: Callable[[Document, Any], None]
+    ) -> None:
         self._feed, self._number, self._offset = feed, number, offset
-
-    @property
-    def continuation_token(self) -> str:
-        return f"{self._number}:{self._offset}"
+        self._response_hook = response_hook
 
     def by_page(self) -> _Reading:
         return self
@@ -66,10 +76,16 @@ class _Reading:
         return self
 
     async def __anext__(self) -> AsyncIterator[Document]:
-        page = self._feed.changes(self._number)[self._offset : self._offset + self._feed.page_size]
+        feed = self._feed
+        page = feed.changes(self._number)[self._offset : self._offset + feed.page_size]
+        if page:
+            feed.read_from.append((self._number, self._offset))
+        self._offset += len(page)
+        position = f'"{self._offset}"'
+        etag = encode_continuation(feed.rid, feed.feed_ranges()[self._number], position)
+        self._response_hook({"etag": etag}, None)
         if not page:
             raise StopAsyncIteration
-        self._offset += len(page)
         return _items(page)
 
 

@@ -47,6 +47,8 @@ class IngestReport:
     folded: FoldResult = field(default_factory=FoldResult)
     poisoned: list[str] = field(default_factory=list)
     """Ids of the poison rows."""
+    still_in_poison: int = 0
+    """Documents of an audit that cannot be counted, in the version that is in poison already."""
     shards: int = 0
     cost: Cost = field(default_factory=Cost)
 
@@ -95,7 +97,7 @@ class Ingest:
         self._settings = settings
 
     async def ingest_batch(
-        self, source_name: str, documents: Sequence[object], *, live: bool = False
+        self, source_name: str, documents: Sequence[object], *, live: bool = False, audited: bool = False
     ) -> IngestReport:
         """Count a batch; return when every document is counted, known to be counted, or in poison.
 
@@ -103,6 +105,9 @@ class Ingest:
         ----------
         live
             The documents were read from the source just now, rather than delivered by its feed.
+        audited
+            The documents are known to have been delivered before, in most cases. A version that is in poison
+            has not failed again: its row stays as it is.
 
         Raises
         ------
@@ -119,6 +124,8 @@ class Ingest:
             for document in parsed:
                 by_shard[self._shard(document.change)].append(document)
             report.shards = len(by_shard)
+            if audited:
+                unparsed = await self._leave_in_poison(source, unparsed, live, report)
             # Documents that cannot be parsed wait for their next attempts while the others are folded.
             retried = asyncio.create_task(self._retry_then_poison(source, unparsed, live, report))
             folded = asyncio.create_task(
@@ -131,11 +138,12 @@ class Ingest:
             await finish_all(folded, retried)
             failures = [failure for of_shard in folded.result() for failure in of_shard]
             _raise_on_mass_failure(failures, len(parsed))
+            if audited:
+                failures = await self._leave_in_poison(source, failures, live, report)
             await self._retry_then_poison(source, failures, live, report)
-            if live:
-                for document in parsed:
-                    await self._fold_live(source, document.change, document.change.version.etag, report)
-            await self._poison_refused(source, report)
+            for change in list(report.folded.overridden):
+                await self._fold_live(source, change, change.version.etag, report)
+            await self._poison_refused(source, report, audited=audited)
         _log_batch(source, documents, report, self._clock.timestamp())
         return report
 
@@ -193,6 +201,28 @@ class Ingest:
                 return  # the feed delivers this version too, and it goes to poison there
             await self._apply(source, change, report)
 
+    async def _leave_in_poison(
+        self, source: Source, failures: Sequence[_Failure], live: bool, report: IngestReport
+    ) -> list[_Failure]:
+        """Return the failures whose version is not in poison yet. The rows of the others stay as they are.
+
+        Their earlier versions are uncounted all the same: that may have failed when the row was written.
+        """
+        held = partial(self._poison.holds, source.name, source.handler)
+        known = await for_each(
+            [failure.raw for failure in failures], held, max_concurrency=POISON_CONCURRENCY
+        )
+        new: list[_Failure] = []
+        for failure, is_known in zip(failures, known, strict=True):
+            if not is_known:
+                new.append(failure)
+                continue
+            report.still_in_poison += 1
+            _log.debug("document_still_in_poison", source=source.name)
+            if isinstance(failure.error, DocumentError):
+                await self._uncount(source, failure.raw, live, report)
+        return new
+
     async def _retry_then_poison(
         self, source: Source, failures: Sequence[_Failure], live: bool, report: IngestReport
     ) -> None:
@@ -228,25 +258,30 @@ class Ingest:
             field=error.field if isinstance(error, DocumentError) else None,
         )
 
-    async def _poison_refused(self, source: Source, report: IngestReport) -> None:
+    async def _poison_refused(self, source: Source, report: IngestReport, *, audited: bool) -> None:
         """Record the documents for which a state has no room: one row per person and month, with a count.
 
         A document for which a shared state has no room has a row of its own.
         """
-        rows: Counter[tuple[str, str, str]] = Counter()
+        rows: Counter[tuple[str, str, str, str | None]] = Counter()
         for change, verdict in report.folded.refused:
             month = change.fact.hour[:7].replace("-", "")
             if verdict is Verdict.CROWDED:
-                rows[f"a state of the month {month}", change.document_id, change.user_id] += 1
+                etag = change.version.etag
+                rows[f"a state of the month {month}", change.document_id, change.user_id, etag] += 1
             elif source.name == USERS:
-                rows["the record of the person's accounts", "full|accounts", change.user_id] += 1
+                rows["the record of the person's accounts", "full|accounts", change.user_id, None] += 1
             else:
-                rows[f"the person's month {month}", f"full|{month}", change.user_id] += 1
-        for (what, document_id, user_id), count in rows.items():
+                rows[f"the person's month {month}", f"full|{month}", change.user_id, None] += 1
+        for (what, document_id, user_id, etag_of_one), count in rows.items():
+            document = {"id": document_id, "user_id": user_id, "_etag": etag_of_one}
+            if audited and await self._poison.holds(source.name, source.handler, document):
+                report.still_in_poison += count
+                continue
             row_id = await self._poison.record(
                 source=source.name,
                 handler=source.handler,
-                document={"id": document_id, "user_id": user_id},
+                document=document,
                 error=FullError(what),
                 attempts=count,
             )
@@ -330,6 +365,7 @@ def _log_batch(source: Source, documents: Sequence[object], report: IngestReport
         documents=report.documents,
         **{verdict.value: report.folded.verdicts[verdict] for verdict in Verdict},
         poisoned=len(report.poisoned),
+        still_in_poison=report.still_in_poison,
         shards=report.shards,
         conflicts=report.folded.conflicts,
         commits=report.folded.commits,

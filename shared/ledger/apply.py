@@ -35,6 +35,9 @@ class FoldResult:
     """Changes whose order only the live document can decide."""
     refused: list[tuple[Change, Verdict]] = field(default_factory=list)
     """Changes that were not counted, because a state has no room."""
+    overridden: list[Change] = field(default_factory=list)
+    """Live versions that took the place of a counted one. A newer version may have been counted since they
+    were read."""
     conflicts: int = 0
     """Attempts that failed because another instance committed first."""
     commits: int = 0
@@ -46,12 +49,18 @@ class FoldResult:
             self.verdicts.update(verdict for _, verdict in folded.verdicts)
             self.unknown.extend(change for change, verdict in folded.verdicts if verdict is Verdict.UNKNOWN)
             self.refused.extend(one for one in folded.verdicts if one[1] in (Verdict.FULL, Verdict.CROWDED))
+            self.overridden.extend(
+                change
+                for change, verdict in folded.verdicts
+                if change.live and verdict in (Verdict.REPLACED, Verdict.UNCOUNTED)
+            )
 
     def merge(self, other: FoldResult) -> None:
         """Add the outcome for other changes."""
         self.verdicts.update(other.verdicts)
         self.unknown.extend(other.unknown)
         self.refused.extend(other.refused)
+        self.overridden.extend(other.overridden)
         self.conflicts += other.conflicts
         self.commits += other.commits
 

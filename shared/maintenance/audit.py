@@ -6,25 +6,37 @@ Lost documents are counted and reported as repaired.
 
 An audit goes in pieces: one page of one feed range, after which the cursor of that range is committed.
 Several instances may audit at once. Each begins with another range.
+
+A feed is caught up when everything older than the horizon was seen: the ranges that one run has read beyond
+the horizon have all keys. Partitions that are split or merged meanwhile do not change that.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import VIEW_STATE
+from shared.cosmos.change_feed import (
+    WHOLE_FEED,
+    FeedRange,
+    RangeSplitError,
+    physical_ranges,
+    read_page,
+)
 from shared.cosmos.charges import Cost, measured_cost, record_charge
 from shared.cosmos.control import ControlDocument, Scope
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
+from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
 
@@ -34,9 +46,6 @@ PAGE_SIZE = 500
 BUDGET_SECONDS = 45.0
 """Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads
 one page even so."""
-
-Position = dict[str, Any]
-"""The cursor of one feed range: ``feed_range`` and ``continuation``, None at its beginning."""
 
 _log = structlog.get_logger(__name__)
 
@@ -49,9 +58,33 @@ class AuditReport:
     documents: int = 0
     repaired: int = 0
     """Source documents not counted before. Of ``view_state``: published documents that were out of date."""
+    still_in_poison: int = 0
+    """Documents that cannot be counted, in the version that is in poison already."""
     caught_up: bool = True
     """False if the run ended before the end of the feed, or if the feed must wait for other feeds."""
+    due_at: int | None = None
+    """When the next audit has something to do, in seconds since the epoch: until then everything that was not
+    read is younger than the delay. None if there is nothing, or if another run is to go on at once."""
     cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run over one feed."""
+
+    feed: str
+    container: ContainerProxy
+    horizon: int
+    delay: int
+    deadline: float
+    report: AuditReport
+    cursors: Cursors
+    seen: list[FeedRange] = field(default_factory=list)
+    """Ranges that this run has read beyond the horizon."""
+
+    def unseen(self) -> list[Cursor]:
+        """Return the cursors of the ranges that this run has not read beyond the horizon."""
+        return [cursor for cursor in self.cursors.cursors if not cursor.range.is_covered_by(self.seen)]
 
 
 class Auditor:
@@ -60,8 +93,8 @@ class Auditor:
     Parameters
     ----------
     reader
-        The database, through a client that nothing else uses. The SDK returns a feed's continuation in the
-        client's last response headers.
+        The database, through a client that nothing else uses. Each run makes the client read the physical
+        partitions again, for all containers.
     clock
         Writes before now minus the delay are audited.
     """
@@ -117,7 +150,7 @@ class Auditor:
         for feed in (*SOURCES, VIEW_STATE):
             try:
                 if feed == VIEW_STATE and not await self._may_publish(generation, began - delay, reports):
-                    reports.append(AuditReport(feed, caught_up=False))
+                    reports.append(_held_back(generation, delay, began, reports))
                     continue
                 reports.append(
                     await self.audit(
@@ -160,112 +193,155 @@ class Auditor:
         from_beginning
             Ignore the cursors.
         """
-        horizon = int(self._clock.timestamp()) - delay_seconds
         report = AuditReport(feed)
-        container = self._reader.get_container_client(feed)
         with measured_cost() as report.cost:
-            rid = str((await container.read(response_hook=record_charge))["_rid"])
-            if from_beginning:
-                ranges = await self._reset(container, feed, rid)
-            else:
-                ranges = await self._load(container, feed, rid)
-            for position in random.sample(ranges, len(ranges)):
-                if not report.caught_up:
+            container = self._reader.get_container_client(feed)
+            horizon = int(self._clock.timestamp()) - delay_seconds
+            cursors = await self._load(feed, container, from_beginning=from_beginning)
+            run = _Run(feed, container, horizon, delay_seconds, deadline, report, cursors)
+            while unseen := run.unseen():
+                if not await self._audit_range(run, random.choice(unseen)):
                     break
-                async for page, continuation in _pages(container, position):
-                    due = [document for document in page if document["_ts"] <= horizon]
-                    report.documents += len(due)
-                    report.repaired += await self._repair(feed, due)
-                    if len(due) < len(page):
-                        break
-                    position["continuation"] = continuation
-                    await self._save(feed, rid, ranges, position)
-                    if self._clock.monotonic() > deadline:
-                        report.caught_up = False
-                        break
+            report.caught_up = WHOLE_FEED.is_covered_by(run.seen)
+            if not report.caught_up:
+                report.due_at = None
         log = _log.warning if report.repaired else _log.info
         log(
             "feed_audited",
             feed=feed,
             documents=report.documents,
             repaired=report.repaired,
+            still_in_poison=report.still_in_poison,
             caught_up=report.caught_up,
             **report.cost.log_fields(),
         )
         return report
 
-    async def _repair(self, feed: str, documents: Sequence[Mapping[str, Any]]) -> int:
-        if not documents:
-            return 0
-        if feed == VIEW_STATE:
-            return (await self._publisher.publish(documents)).missed
-        return (await self._ingest.ingest_batch(feed, documents)).changed
+    async def _audit_range(self, run: _Run, cursor: Cursor) -> bool:
+        """Audit one range beyond the horizon; return False if the time is over.
 
-    async def _load(self, container: ContainerProxy, feed: str, rid: str) -> list[Position]:
-        """Return the cursors of a feed: one per feed range of the first audit.
-
-        A cursor still covers a range that was split afterwards, because the SDK follows the split. A
-        recreated or restored container has another resource id. Its old cursors are invalid, so its feed is
-        read from the beginning.
+        The cursor is committed after each page without a write younger than the horizon. Later pages are
+        looked through for older ones, and read again by the next run.
         """
-        item = await self._cursor(feed).read()
-        if item is not None:
-            ranges: list[Position] = item["ranges"]
-            if item["rid"] == rid:
-                return ranges
+        position, holds_younger = cursor.position, False
+        beyond = cursor.seen_beyond(run.horizon)
+        while True:
+            try:
+                page = await read_page(
+                    run.container, run.cursors.rid, cursor.range, position, limit=PAGE_SIZE
+                )
+            except RangeSplitError:
+                run.cursors = await self._load(run.feed, run.container)
+                return self._has_time(run)
+            except CosmosHttpResponseError as error:
+                if error.status_code != 400 or position is None:
+                    raise
+                await self._forget(run, replace(cursor, position=position))
+                return self._has_time(run)
+            due = [document for document in page.documents if document["_ts"] <= run.horizon]
+            await self._repair(run, due)
+            for document in page.documents:
+                if document["_ts"] > run.horizon:
+                    holds_younger = True
+                    due_at = document["_ts"] + run.delay
+                    run.report.due_at = min(run.report.due_at or due_at, due_at)
+            if not holds_younger and page.position != position:
+                await self._commit(run, cursor, page.position)
+            if not page.documents or any(document["_ts"] > beyond for document in page.documents):
+                run.seen.append(cursor.range)
+                return True
+            position = page.position
+            if not self._has_time(run):
+                return False
+
+    def _has_time(self, run: _Run) -> bool:
+        return self._clock.monotonic() <= run.deadline
+
+    async def _repair(self, run: _Run, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Count or publish what is missing of documents that were read just now.
+
+        After a restore the versions that were counted may be newer than those that exist. What was written
+        before it counts as the live document.
+        """
+        report = run.report
+        report.documents += len(documents)
+        if run.feed == VIEW_STATE:
+            if documents:
+                report.repaired += (await self._publisher.publish(documents)).missed
+            return
+        batches: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+        for document in documents:
+            batches[document["_ts"] <= run.cursors.live_until].append(document)
+        for live, batch in batches.items():
+            if batch:
+                ingested = await self._ingest.ingest_batch(run.feed, batch, live=live, audited=True)
+                report.repaired += ingested.changed
+                report.still_in_poison += ingested.still_in_poison
+
+    async def _load(self, feed: str, container: ContainerProxy, *, from_beginning: bool = False) -> Cursors:
+        """Return the cursors of a feed, one per physical partition as it is now, and store them.
+
+        A recreated or restored container has another resource id. Its feed is read from the beginning.
+        """
+        rid = str((await container.read(response_hook=record_charge))["_rid"])
+        ranges = await physical_ranges(container)
+        now = int(self._clock.timestamp())
+        stored_before: list[Mapping[str, Any] | None] = []
+
+        def change(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
+            stored_before.append(stored)
+            known = Cursors.decode(stored)
+            if known is None or known.rid != rid or from_beginning:
+                return Cursors.from_beginning(rid, ranges, now, after=known).encode()
+            aligned = known.aligned(ranges, now)
+            return None if aligned == known and not known.unreadable else aligned.encode()
+
+        cursors = Cursors.decode(await self._cursor(feed).update(change))
+        assert cursors is not None  # noqa: S101  they were encoded above
+        before = Cursors.decode(stored_before[-1])
+        if before is not None and before.rid != rid:
             _log.warning("audit_cursor_reset", feed=feed)
-        return await _from_beginning(container)
+        elif stored_before[-1] is not None and (before is None or before.unreadable):
+            _log.warning("audit_cursor_unreadable", feed=feed)
+        return cursors
 
-    async def _reset(self, container: ContainerProxy, feed: str, rid: str) -> list[Position]:
-        """Set all cursors of a feed to its beginning, for this audit and those that continue it."""
-        ranges = await _from_beginning(container)
-        await self._cursor(feed).save({"rid": rid, "ranges": ranges})
-        return ranges
+    async def _commit(self, run: _Run, cursor: Cursor, position: str) -> None:
+        """Store how far a range was seen. What other auditors stored of other ranges, or beyond, stays.
 
-    async def _save(self, feed: str, rid: str, ranges: Sequence[Position], position: Position) -> None:
-        """Commit the cursor of one range. Those that other instances committed for other ranges stay.
-
-        Of two instances in one range the last one wins. No harm: both cursors are valid.
+        After an audit from the beginning has begun meanwhile, nothing is stored: it is to see everything.
         """
-        own = position["feed_range"]
+        claim = replace(cursor, position=position)
 
-        def change(stored: dict[str, Any] | None) -> dict[str, Any]:
-            if stored is None or stored["rid"] != rid or _ranges_of(stored["ranges"]) != _ranges_of(ranges):
-                return {"rid": rid, "ranges": ranges}
-            merged = [position if one["feed_range"] == own else one for one in stored["ranges"]]
-            return {"rid": rid, "ranges": merged}
+        def change(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
+            known = Cursors.decode(stored)
+            if known is None:
+                return run.cursors.claiming(claim).encode()
+            if not known.is_same_reading(run.cursors):
+                return None
+            claimed = known.claiming(claim)
+            return None if claimed == known else claimed.encode()
 
-        await self._cursor(feed).update(change)
+        await self._cursor(run.feed).update(change)
+        run.cursors = run.cursors.claiming(claim)
+
+    async def _forget(self, run: _Run, refused: Cursor) -> None:
+        """Read a range from its beginning, because the service refuses the position of its cursor."""
+        _log.warning("audit_cursor_unreadable", feed=run.feed)
+
+        def change(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
+            known = Cursors.decode(stored)
+            return (run.cursors if known is None else known).without(refused).encode()
+
+        await self._cursor(run.feed).update(change)
+        run.cursors = run.cursors.without(refused)
 
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
 
 
-async def _from_beginning(container: ContainerProxy) -> list[Position]:
-    return [
-        {"feed_range": feed_range, "continuation": None} async for feed_range in container.read_feed_ranges()
-    ]
-
-
-def _ranges_of(positions: Sequence[Position]) -> list[Any]:
-    return [position["feed_range"] for position in positions]
-
-
-async def _pages(container: ContainerProxy, position: Position) -> Any:
-    """Yield the pages of a feed range after its cursor, each with the continuation after the page."""
-    if position["continuation"] is None:
-        feed = container.query_items_change_feed(
-            feed_range=position["feed_range"],
-            start_time="Beginning",
-            max_item_count=PAGE_SIZE,
-            response_hook=record_charge,
-        )
-    else:
-        feed = container.query_items_change_feed(
-            continuation=position["continuation"], max_item_count=PAGE_SIZE, response_hook=record_charge
-        )
-    pages: Any = feed.by_page()
-    async for page in pages:
-        documents = [document async for document in page]
-        yield documents, pages.continuation_token
+def _held_back(generation: Generation, delay: int, began: int, sources: Sequence[AuditReport]) -> AuditReport:
+    """Return the report of ``view_state`` for a generation that is not complete."""
+    due_at = generation.began + delay
+    waits = len(sources) == len(SOURCES) and all(report.caught_up for report in sources) and began < due_at
+    return AuditReport(VIEW_STATE, caught_up=False, due_at=due_at if waits else None)

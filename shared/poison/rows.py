@@ -76,6 +76,11 @@ def poison_id(source: str, handler: str, document: object) -> str:
     return f"{ID_PREFIX}{digest}"
 
 
+def etag_of(document: object) -> object:
+    """Return the etag that the row of a document holds, None if it has none."""
+    return _reference(_fields(document).get("_etag"))
+
+
 def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:
     """Return the row of a failure, with as much of the document as fits into :data:`MAX_ROW_BYTES`."""
     row = _without_document(failure, now)
@@ -122,7 +127,7 @@ def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
         "handler": failure.handler,
         "document_id": _reference(fields.get("id")),
         "source_partition_key": _reference(fields.get("user_id")),
-        "source_etag": _reference(fields.get("_etag")),
+        "source_etag": etag_of(failure.document),
         "error_type": type(error).__name__,
         "error_field": _text(error.field)[:MAX_MESSAGE] if isinstance(error, DocumentError) else None,
         "trace": _text("".join(traceback.format_exception(error)))[-MAX_TRACE:],

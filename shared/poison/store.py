@@ -26,7 +26,17 @@ from shared.cosmos.items import find_item
 from shared.cosmos.queries import Query, run_query, with_prefix
 from shared.cosmos.retries import retrying
 from shared.errors import PoisonAmbiguousError, PoisonChangedError, PoisonNotFoundError
-from shared.poison.rows import ID_PREFIX, PARTITION, Failure, Status, poison_row, smallest_row, status_fields
+from shared.poison.rows import (
+    ID_PREFIX,
+    PARTITION,
+    Failure,
+    Status,
+    etag_of,
+    poison_id,
+    poison_row,
+    smallest_row,
+    status_fields,
+)
 from shared.poison.selection import PoisonGroup, Selection, grouped
 
 DECIDED_TTL = 90 * DAY
@@ -99,6 +109,17 @@ class PoisonStore:
         if known["source_etag"] == row["source_etag"] is not None:
             again |= {name: known[name] for name in (*DECISION_FIELDS, "failed_at") if name in known}
         await self._replace(again, known["_etag"])
+
+    async def holds(self, source: str, handler: str, document: object) -> bool:
+        """Return whether this version of a document has a row, decided or not.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        row = await find_item(self._container, poison_id(source, handler, document), PARTITION)
+        return row is not None and row["source_etag"] == etag_of(document)
 
     async def get(self, row_id: str) -> dict[str, Any]:
         """Return one row.
