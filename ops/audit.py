@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from ops.console import run
+from shared.maintenance.audit import AuditReport
+from shared.units import iso
 from terminal.output import AsJson, commands, print_json, print_table
 from terminal.tables import Table, number, whole
 
@@ -32,7 +35,9 @@ def run_audit(
                     "feed": report.feed,
                     "documents": report.documents,
                     "repaired": report.repaired,
+                    "still_in_poison": report.still_in_poison,
                     "caught_up": report.caught_up,
+                    "nothing_to_do_until": None if report.due_at is None else iso(_time(report.due_at)),
                     "request_units": round(report.cost.request_units, 2),
                 }
                 for report in reports
@@ -40,14 +45,32 @@ def run_audit(
         )
         return
     table = Table(
-        whole("feed"), number("documents"), number("repaired"), "caught up", number("request units")
+        whole("feed"),
+        number("documents"),
+        number("repaired"),
+        number("still in poison"),
+        "caught up",
+        number("request units"),
     )
     for report in reports:
         table.add(
             report.feed,
             report.documents,
             report.repaired,
-            "yes" if report.caught_up else "no, run again",
+            report.still_in_poison,
+            _progress(report),
             round(report.cost.request_units),
         )
     print_table(table)
+
+
+def _progress(report: AuditReport) -> str:
+    """Return whether the feed is caught up, and when there is something to do."""
+    if report.due_at is None:
+        return "yes" if report.caught_up else "no, run again"
+    until = f"nothing to do until {_time(report.due_at):%H:%M:%S} UTC"
+    return f"yes, {until}" if report.caught_up else f"no, {until} (or with --delay 0)"
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

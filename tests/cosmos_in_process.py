@@ -22,6 +22,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport, HttpRequest
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from multidict import CIMultiDict
 
+from local.cosmos import reading
 from local.cosmos import storage as storing
 from local.cosmos.app import App
 from local.cosmos.model import Container
@@ -103,7 +104,7 @@ class _Snapshot:
 
 
 class InProcessCosmos:
-    """A database server. Its writes bear the time that ``now`` tells."""
+    """A database server whose clock tells ``now``."""
 
     def __init__(self, now: Callable[[], float], *, partitions: int = 1) -> None:
         self._storage = Storage(Path(":memory:"))
@@ -111,9 +112,10 @@ class InProcessCosmos:
         self._now = now
 
     @contextmanager
-    def time_of_writes(self) -> Iterator[None]:
-        """Give writes the time of the test inside the block."""
-        with patch.object(storing, "time", SimpleNamespace(time=self._now)):
+    def at_its_time(self) -> Iterator[None]:
+        """Let the server's clock tell the time of the test inside the block."""
+        clock = SimpleNamespace(time=self._now)
+        with patch.object(storing, "time", clock), patch.object(reading, "time", clock):
             yield
 
     def close(self) -> None:
@@ -123,8 +125,7 @@ class InProcessCosmos:
     async def client(self) -> AsyncIterator[DatabaseProxy]:
         """Connect one more client, with a cache of partitions of its own."""
         async with CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self._app)) as client:
-            await client.create_database_if_not_exists(DATABASE)
-            yield client.get_database_client(DATABASE)
+            yield await client.create_database_if_not_exists(DATABASE)
 
     def partitions(self, container: str) -> list[PhysicalPartition]:
         return self._container(container).partitions
@@ -174,7 +175,12 @@ class InProcessCosmos:
         """
         definition = await container.read()
         await database.delete_container(container.id)
-        await database.create_container(container.id, definition["partitionKey"])
+        await database.create_container(
+            container.id,
+            definition["partitionKey"],
+            indexing_policy=definition["indexingPolicy"],
+            default_ttl=definition.get("defaultTtl"),
+        )
         of = self._container(container.id)
         with self._storage.transaction():
             for lsn, (epk, item_id, body) in enumerate(to.items, 1):

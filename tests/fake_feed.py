@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from shared.cosmos.change_feed import WHOLE_FEED, FeedRange, encode_continuation
@@ -30,7 +31,7 @@ class FakeFeed(FakeContainer):
     def feed_ranges(self) -> list[FeedRange]:
         bounds = [f"{number:02X}" for number in range(1, len(self.ranges))]
         ends = [WHOLE_FEED.low, *bounds, WHOLE_FEED.high]
-        return [FeedRange(low, high) for low, high in zip(ends, ends[1:], strict=False)]
+        return [FeedRange(low, high) for low, high in pairwise(ends)]
 
     async def read_feed_ranges(self, *, force_refresh: bool) -> AsyncIterator[Document]:
         assert force_refresh

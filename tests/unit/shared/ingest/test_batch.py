@@ -18,6 +18,7 @@ from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Page
 from shared.ledger.shards import ShardId
 from shared.ledger.store import ShardStore
+from shared.poison.rows import Status
 from shared.poison.store import PoisonStore
 from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
@@ -231,3 +232,106 @@ async def test_an_outage_of_a_retry_is_raised_when_the_other_documents_are_count
         await ingest.ingest_batch("user_interactions", batch)
     assert database.counted() == {"i1", "i2"}
     assert database.poison == []
+
+
+def row_of(database: Database) -> dict[str, Any]:
+    (row,) = database.poison
+    return {name: value for name, value in row.items() if name not in ("_ts", "_etag")}
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.DISCARDED])
+async def test_an_audit_leaves_the_row_of_an_unchanged_document_as_it_is(status: Status) -> None:
+    database, batch = Database(), [interaction(1, timestamp="never"), interaction(2)]
+    ingest = database.ingest(set(), ValueError())
+    (row_id,) = (await ingest.ingest_batch("user_interactions", batch)).poisoned
+    await ingest._poison.set_status(row_id, status, by="ann")
+    before = row_of(database)
+    with structlog.testing.capture_logs() as logged:
+        report = await ingest.ingest_batch("user_interactions", batch, audited=True)
+    assert (report.still_in_poison, report.poisoned, report.changed) == (1, [], 0)
+    assert row_of(database) == before
+    assert [entry["event"] for entry in logged if entry["log_level"] not in ("debug", "info")] == []
+    assert {entry["event"] for entry in logged} == {"document_still_in_poison", "batch_folded"}
+
+
+async def test_an_audit_finds_a_new_version_that_fails() -> None:
+    database = Database()
+    ingest = database.ingest(set(), ValueError())
+    await ingest.ingest_batch("user_interactions", [interaction(1, timestamp="never")])
+    again = interaction(1, timestamp="ever", _etag='"11"')
+    report = await ingest.ingest_batch("user_interactions", [again], audited=True)
+    assert (report.still_in_poison, len(report.poisoned)) == (0, 1)
+    assert row_of(database)["source_etag"] == '"11"'
+
+
+async def test_an_audit_uncounts_what_the_trigger_could_not() -> None:
+    database = Database()
+    bad = interaction(1, timestamp="never", _etag='"9"', _lsn=9)
+    await database.ingest(set(), ValueError()).ingest_batch("user_interactions", [interaction(1)])
+    await database.ingest({"person-1"}, TooLargeError()).ingest_batch("user_interactions", [bad])
+    audited = await database.ingest(set(), ValueError()).ingest_batch(
+        "user_interactions", [bad], audited=True
+    )
+    assert (audited.still_in_poison, audited.changed) == (1, 1)
+
+
+async def test_an_audit_leaves_documents_that_the_fold_refuses_in_poison() -> None:
+    database, batch = Database(), [interaction(1), interaction(2), interaction(3)]
+    ingest = database.ingest({"person-1"}, ValueError("no"))
+    await ingest.ingest_batch("user_interactions", batch)
+    before = row_of(database)
+    report = await ingest.ingest_batch("user_interactions", batch, audited=True)
+    assert (report.still_in_poison, report.poisoned) == (1, [])
+    assert row_of(database) == before
+
+
+class Refusing(ShardWriter):
+    """Finds no room for anything.
+
+    Parameters
+    ----------
+    verdict
+        Whose state has no room.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+
+    async def apply(
+        self, shard: ShardId, source: str, changes: Sequence[Change], result: FoldResult | None = None
+    ) -> FoldResult:
+        result = FoldResult() if result is None else result
+        result.refused += [(change, self._verdict) for change in changes]
+        return result
+
+
+@pytest.mark.parametrize(("verdict", "rows"), [(Verdict.FULL, 1), (Verdict.CROWDED, 3)])
+async def test_an_audit_refuses_nothing_a_second_time(verdict: Verdict, rows: int) -> None:
+    database = Database()
+    ingest = database.ingest(set(), ValueError(), writer=Refusing(verdict))
+    batch = [interaction(number, user_id="ana") for number in range(3)]
+    await ingest.ingest_batch("user_interactions", batch)
+    before = list(database.poison)
+    assert len(before) == rows
+    report = await ingest.ingest_batch("user_interactions", batch, audited=True)
+    assert (report.still_in_poison, report.poisoned) == (3, [])
+    assert database.poison == before
+
+
+async def test_a_live_document_is_read_again_only_if_it_took_the_place_of_a_counted_one() -> None:
+    database = Database()
+    database.containers["user_interactions"] = FakeContainer("user_id", began=1_754_400_100)
+    ingest = database.ingest(set(), ValueError())
+    live = [interaction(number, _ts=1_754_399_000, _lsn=0, _etag=f'"live {number}"') for number in range(3)]
+    await ingest.ingest_batch("user_interactions", [interaction(1, user_rating=5), live[2]])
+    source = database.containers["user_interactions"]
+    newer = interaction(1, user_rating=4, _etag="")
+    await source.upsert_item(newer)  # written after the other was read
+    report = await ingest.ingest_batch("user_interactions", live, live=True)
+    assert report.folded.verdicts == {Verdict.ADDED: 1, Verdict.REPLACED: 2, Verdict.SAME: 1}
+    assert source.requests.count("read") == 2  # the newer version, and that it is the newest
+    pages = [
+        Page.decode(i) for i in database.containers["view_state"].items.values() if i["kind"] == "ledger"
+    ]
+    (etag,) = {entry.version.etag for page in pages for _, name, entry in page if name == "i1"}
+    assert etag == source.items["person-1", "i1"]["_etag"]

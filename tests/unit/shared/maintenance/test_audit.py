@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.aggregates.base import PartialKey
 from shared.ledger.generations import Generations
@@ -15,6 +16,7 @@ from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
+from shared.maintenance.cursors import CLOCK_SKEW_SECONDS, Cursors
 from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
 from shared.publishing.existing import ExistingDocuments
@@ -339,3 +341,109 @@ async def test_a_failing_source_does_not_let_a_new_generation_be_complete(world:
     with pytest.raises(ConnectionError):
         await world.auditor(2).audit_all()
     assert not world.containers["daily_metrics"].items
+
+
+async def test_an_audit_says_until_when_there_is_nothing_to_do(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(0), change(1, YOUNG + 20), change(2, YOUNG + 30)], [change(3, YOUNG + 10)]]
+    (source, *_) = await world.auditor().audit_all()
+    assert (source.caught_up, source.due_at) == (True, YOUNG + 10 + DELAY)
+    (source, *_) = await world.auditor().audit_all(delay_seconds=0)
+    assert (source.caught_up, source.due_at, source.repaired) == (True, None, 3)
+
+
+async def test_a_run_without_enough_time_says_nothing_of_the_sort(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(0, YOUNG), *(change(number) for number in range(1, 9))]]
+    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    (source, *_) = await slow.audit_all()
+    assert (source.caught_up, source.due_at) == (False, None)
+
+
+async def test_a_new_generation_says_when_it_can_be_complete(world: World) -> None:
+    await world.auditor().audit_all()
+    began = NOW - DELAY
+    *_, state = await world.auditor(2).audit_all(delay_seconds=DELAY + 1)
+    assert (state.caught_up, state.due_at) == (False, began + DELAY + 1)
+
+
+async def test_an_older_write_behind_a_younger_one_is_seen(world: World, feed: FakeFeed) -> None:
+    """The clocks of two replicas differ, and partitions that were merged have their writes mixed."""
+    late = YOUNG + CLOCK_SKEW_SECONDS - 1
+    feed.ranges = [[change(0), change(1, YOUNG), change(2, late), change(3), change(4, NOW), change(5)]]
+    assert (await world.repaired())[INTERACTIONS] == 3
+    assert world.ledger.counted == {
+        "d0",
+        "d3",
+        "d5",
+    }  # what was there before the first reading is not in order
+    feed.ranges[0].extend([change(6, NOW), change(7)])
+    assert (await world.repaired())[INTERACTIONS] == 1
+    assert "d7" in world.ledger.counted
+
+
+async def test_documents_still_in_poison_are_counted(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(0), change(1) | {"bad": True}]]
+    (source, *_) = await world.auditor().audit_all()
+    assert (source.documents, source.still_in_poison) == (2, 1)
+
+
+async def test_what_was_written_before_a_restore_counts_as_live(world: World, feed: FakeFeed) -> None:
+    await world.repaired()
+    assert world.ledger.live == []
+    feed.rid = "rid-2"
+    feed.ranges = [[change(0), change(1), change(2, NOW + CLOCK_SKEW_SECONDS + 1)]]
+    await world.repaired(delay_seconds=-1_000)
+    assert world.ledger.live == ["d0", "d1"]
+    await world.repaired(from_beginning=True)
+    assert world.ledger.live == ["d0", "d1"] * 2
+
+
+async def test_a_position_that_the_service_refuses_is_forgotten(
+    world: World, feed: FakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.repaired()
+
+    async def read_page(*arguments: Any, **options: Any) -> Any:
+        *_, position = arguments
+        if position is not None:
+            refused.append(position)
+            monkeypatch.setattr(audit, "read_page", reading)
+            raise CosmosHttpResponseError(status_code=400, message="not a position")
+        return await reading(*arguments, **options)
+
+    refused: list[str] = []
+    reading = audit.read_page
+    monkeypatch.setattr(audit, "read_page", read_page)
+    world.ledger.counted.clear()
+    assert (await world.repaired())[INTERACTIONS] == 5
+    assert refused == ['"5"']
+    assert world.cursors(INTERACTIONS) == ['"5"']
+
+
+async def test_an_audit_that_began_before_one_from_the_beginning_moves_no_cursor(
+    world: World, feed: FakeFeed
+) -> None:
+    """Otherwise the audit from the beginning, when it is continued, would leave out what lies between."""
+    feed.ranges = [[change(number) for number in range(8)]]
+    await world.repaired()
+    world.ledger.counted.clear()
+    first = world.auditor()
+    cursors = await first._load(INTERACTIONS, feed)  # type: ignore[arg-type]
+    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    (report, *_) = await slow.audit_all(from_beginning=True)
+    assert not report.caught_up
+    await first._commit(run_of(feed, cursors), cursors.cursors[0], '"8"')
+    assert world.cursors(INTERACTIONS) == ['"2"']
+    await world.repaired()
+    assert len(world.ledger.counted) == 8
+
+
+async def test_a_slow_auditor_moves_no_cursor_back(world: World, feed: FakeFeed) -> None:
+    slow = world.auditor()
+    cursors = await slow._load(INTERACTIONS, feed)  # type: ignore[arg-type]
+    await world.repaired()
+    await slow._commit(run_of(feed, cursors), cursors.cursors[0], '"2"')
+    assert world.cursors(INTERACTIONS) == ['"5"']
+
+
+def run_of(feed: FakeFeed, cursors: Cursors) -> Any:
+    return audit._Run(INTERACTIONS, feed, NOW, DELAY, 0.0, audit.AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -76,7 +76,7 @@ class Completeness(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.cosmos = InProcessCosmos(lambda: self.now)
         self.exit = AsyncExitStack()
-        self.exit.enter_context(self.cosmos.time_of_writes())
+        self.exit.enter_context(self.cosmos.at_its_time())
         self.exit.enter_context(patch.object(audit, "PAGE_SIZE", PAGE))
         self.fold = Fold()
         self.cursors = FakeContainer("scope")
@@ -226,16 +226,14 @@ class Completeness(RuleBasedStateMachine):
                 raise Killed
 
         self.cursors.fault = fault
-        try:
+        with suppress(Killed):
             self.run(self.audit(0, 0, LONG))
-        except Killed:
-            pass
         self.cursors.fault = lambda *_: None
 
 
 TestCompleteness = Completeness.TestCase
 TestCompleteness.settings = settings(
-    max_examples=200,
+    max_examples=40,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
