@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
+from functions.runtime import in_time
 from shared.cosmos.retries import INVOCATION
 
 Handler = Callable[[func.DocumentList], Awaitable[None]]
@@ -45,7 +46,7 @@ def change_feed_trigger(
     )
 
     def decorate(handler: Handler) -> object:
-        return blueprint.function_name(name)(trigger(retry(handler)))
+        return blueprint.function_name(name)(trigger(retry(in_time(handler))))
 
     return decorate
 

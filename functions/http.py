@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from math import ceil
 from typing import Any
 
 import azure.functions as func
+import structlog
+from azure.core.exceptions import AzureError
 
 from functions.runtime import fleet
-from shared.errors import BadRequestError, PoisonNotFoundError, ReplayError
+from shared.cosmos.deadlines import deadline
+from shared.cosmos.retries import HTTP_SECONDS, UnavailableError, is_service_fault
+from shared.errors import (
+    BadRequestError,
+    DeadlineError,
+    PoisonNotFoundError,
+    RefusedError,
+    SettingsError,
+)
 from shared.poison.rows import Status
 from shared.poison.selection import Selection
 
@@ -20,12 +31,24 @@ MAX_LISTED = 1_000
 MAX_NAME = 100
 MAX_BODY_BYTES = 10_000
 
+RETRY_AFTER_SECONDS = 5
+"""What a 503 asks for if the database did not say for how long to wait."""
+
+PLATFORM_PARAMETERS = frozenset({"code", "clientId"})
+"""Query parameters in which the platform accepts a function key."""
+
+_log = structlog.get_logger(__name__)
+
 
 @blueprint.function_name("health")
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Answer that the process runs. Uses no other resource, because the endpoint is anonymous."""
-    return _json({"status": "alive"})
+
+    async def answer() -> Any:
+        return {"status": "alive"}
+
+    return await _answered(req, answer)
 
 
 @blueprint.function_name("list_poison")
@@ -37,7 +60,7 @@ async def list_poison(req: func.HttpRequest) -> func.HttpResponse:
         selection, limit = Selection(_status(req.params.get("status"))), _limit(req.params.get("limit"))
         return [row async for row in (await fleet()).poison.list(selection, limit=limit)]
 
-    return await _answered(answer)
+    return await _answered(req, answer, parameters=("status", "limit"))
 
 
 @blueprint.function_name("get_poison")
@@ -48,7 +71,7 @@ async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
     async def answer() -> Any:
         return await (await fleet()).poison.get(_poison_id(req))
 
-    return await _answered(answer)
+    return await _answered(req, answer)
 
 
 @blueprint.function_name("settle_poison")
@@ -65,26 +88,63 @@ async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
                 row = await here.poison.set_status(row_id, Status.RESOLVED, by=by)
             case "discard":
                 row = await here.poison.set_status(row_id, Status.DISCARDED, by=by)
-            case action:
-                raise BadRequestError(f"action: {action!r} is not replay, resolve or discard")
+            case _:
+                raise BadRequestError("action: is not replay, resolve or discard")
         return {key: row[key] for key in ("id", "status", "status_changed_at", "status_changed_by")}
 
-    return await _answered(answer)
+    return await _answered(req, answer)
 
 
-async def _answered(answer: Callable[[], Awaitable[Any]]) -> func.HttpResponse:
+async def _answered(
+    req: func.HttpRequest, answer: Callable[[], Awaitable[Any]], *, parameters: Collection[str] = ()
+) -> func.HttpResponse:
+    """Return the answer, or why there is none, within the time that a caller waits.
+
+    Parameters
+    ----------
+    parameters
+        The query parameters of the route. A request with others is refused: a misspelt filter would return
+        everything.
+    """
     try:
-        return _json(await answer())
+        _check_parameters(req, parameters)
+        async with deadline(HTTP_SECONDS):
+            return _json(await answer())
     except BadRequestError as error:
         return _json({"error": str(error)}, 400)
     except PoisonNotFoundError as error:
         return _json({"error": str(error)}, 404)
-    except ReplayError as error:
+    except RefusedError as error:
         return _json({"error": str(error)}, 409)
+    except (SettingsError, DeadlineError, AzureError) as error:
+        if isinstance(error, AzureError) and not is_service_fault(error):
+            raise
+        return _unavailable(error)
 
 
-def _json(body: Any, status: int = 200) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+def _unavailable(error: Exception) -> func.HttpResponse:
+    """Say that a later request may succeed, and when. Only the fleet's own errors are quoted."""
+    own = isinstance(error, SettingsError | DeadlineError | UnavailableError)
+    text = str(error) if own else "The database refused or did not answer."
+    asked = error.retry_after if isinstance(error, UnavailableError) else 0
+    _log.warning("http_unavailable", error_type=type(error).__name__)
+    retry_after = max(1, ceil(asked)) if asked else RETRY_AFTER_SECONDS
+    return _json({"error": text}, 503, {"Retry-After": str(retry_after)})
+
+
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps(body),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        mimetype="application/json",
+    )
+
+
+def _check_parameters(req: func.HttpRequest, known: Collection[str]) -> None:
+    if set(req.params) - set(known) - PLATFORM_PARAMETERS:
+        names = ", ".join(known) or "none"
+        raise BadRequestError(f"query: has a parameter that is not known; the known ones: {names}")
 
 
 def _poison_id(req: func.HttpRequest) -> str:
@@ -100,10 +160,11 @@ def _by(req: func.HttpRequest) -> str:
         raise BadRequestError(f"body: {len(body)} bytes, more than {MAX_BODY_BYTES}")
     try:
         by = json.loads(body)["by"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadRequestError('body: is not of the form {"by": "name"}') from None
-    if not isinstance(by, str) or not 0 < len(by) <= MAX_NAME:
-        raise BadRequestError(f"by: is not a name of 1 to {MAX_NAME} characters")
+    # Half of a surrogate pair, which no service stores, is not printable either.
+    if not isinstance(by, str) or not 0 < len(by) <= MAX_NAME or not by.isprintable() or by.isspace():
+        raise BadRequestError(f"by: is not a name of 1 to {MAX_NAME} printable characters")
     return by
 
 
@@ -119,6 +180,6 @@ def _status(text: str | None) -> Status | None:
 def _limit(text: str | None) -> int:
     if text is None:
         return 100
-    if not re.fullmatch(r"\d{1,4}", text) or not 0 < int(text) <= MAX_LISTED:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 0 < int(text) <= MAX_LISTED:
         raise BadRequestError(f"limit: is not a whole number from 1 to {MAX_LISTED}")
     return int(text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from functions.runtime import fleet
+from functions.runtime import fleet, in_time
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("audit_feeds")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False, use_monitor=True)
+@in_time
 async def audit_feeds(timer: func.TimerRequest) -> None:
     """Count changes that the platform lost."""
     await (await fleet()).auditor.audit_all()
@@ -25,6 +26,7 @@ async def replay_repaired(timer: func.TimerRequest) -> None:
 
 @blueprint.function_name("apply_prices")
 @blueprint.timer_trigger(arg_name="timer", schedule="30 */5 * * * *", run_on_startup=False, use_monitor=True)
+@in_time
 async def apply_prices(timer: func.TimerRequest) -> None:
     """Reprice counted interactions after prices were added or corrected."""
     await (await fleet()).repricer.apply()
@@ -32,6 +34,7 @@ async def apply_prices(timer: func.TimerRequest) -> None:
 
 @blueprint.function_name("refresh_health")
 @blueprint.timer_trigger(arg_name="timer", schedule="10 */5 * * * *", run_on_startup=False, use_monitor=True)
+@in_time
 async def refresh_health(timer: func.TimerRequest) -> None:
     """Publish the health of the current five minutes and of the ten before."""
     await (await fleet()).health.publish_windows()
@@ -39,6 +42,7 @@ async def refresh_health(timer: func.TimerRequest) -> None:
 
 @blueprint.function_name("refresh_views")
 @blueprint.timer_trigger(arg_name="timer", schedule="20 */5 * * * *", run_on_startup=False, use_monitor=True)
+@in_time
 async def refresh_views(timer: func.TimerRequest) -> None:
     """Continue or begin the rounds of work over people, and build the contents that are due."""
     await (await fleet()).scheduled.publish_due()

@@ -1,9 +1,10 @@
-"""Every error that the fleet raises itself. Errors of the service are the SDK's: see ``cosmos.retries``.
+"""Every error that the fleet raises itself. Others of the service are the SDK's: see ``cosmos.retries``.
 
 ::
 
     FleetError
     ├── SettingsError               a setting is missing, wrong, or contradicts the stored state
+    ├── DeadlineError               an invocation or an HTTP request took too long
     ├── DocumentError               a source document is invalid; names the field
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
@@ -34,6 +35,10 @@ class FleetError(Exception):
 
 class SettingsError(FleetError):
     """A setting is missing or wrong. The message is one sentence that names the setting."""
+
+
+class DeadlineError(FleetError):
+    """An invocation or an HTTP request took too long. What was committed stays."""
 
 
 class DocumentError(FleetError):

@@ -196,15 +196,11 @@ async def connected_fleet(
     SettingsError
         The settings contradict what ``fleet_state`` records of the generation.
     """
-    client = connect(settings, user_agent=user_agent)
-    audit_client = connect(settings, user_agent=f"{user_agent}-audit")
     async with AsyncExitStack() as connections:
-        # Entering a client may fail, and then leaves it open.
-        connections.push_async_callback(client.close)
-        connections.push_async_callback(audit_client.close)
-        # Entering reads the account's regions; without them, every call goes to the global endpoint.
-        await client.__aenter__()
-        await audit_client.__aenter__()
+        client = await connections.enter_async_context(connect(settings, user_agent=user_agent))
+        audit_client = await connections.enter_async_context(
+            connect(settings, user_agent=f"{user_agent}-audit")
+        )
         fleet = Fleet(
             settings,
             database=client.get_database_client(settings.cosmos_database),

@@ -33,7 +33,13 @@ class Settings(BaseSettings):
     """Connection string of the Cosmos DB account. Takes precedence over the endpoint."""
 
     cosmos_account_endpoint: str | None = Field(default=None, validation_alias="CosmosDb__accountEndpoint")
-    """Endpoint of the account, for access by managed identity."""
+    """Endpoint of the account, for access by an identity instead of a key."""
+
+    cosmos_client_id: str | None = Field(default=None, validation_alias="CosmosDb__clientId")
+    """Client id of the user-assigned identity; without it, the system-assigned one is used."""
+
+    cosmos_credential: str | None = Field(default=None, validation_alias="CosmosDb__credential")
+    """``managedidentity``, or not set: then the identity is sought in the environment, as on a laptop."""
 
     cosmos_database: str = Field(
         default="vimarsh-multi-personality", validation_alias="COSMOS_DATABASE", min_length=1, max_length=255

@@ -27,7 +27,6 @@ from shared.builds.reader import BuildReader
 from shared.clock import Clock
 from shared.concurrency import batched
 from shared.cosmos.charges import record_charge
-from shared.cosmos.retries import retrying
 from shared.facts import USER_INTERACTIONS
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.units import to_millis
@@ -242,7 +241,7 @@ class ContentWriter:
         for number in range(group, self._parts, groups):
             sheets = pieces.get(number, Content()).sheets()
             for sheet, rows in reversed([*enumerate(sheets)]):
-                await retrying()(self._write_sheet, number, sheet, rows, len(sheets))
+                await self._write_sheet(number, sheet, rows, len(sheets))
 
     async def commit(self, inputs: Mapping[str, int]) -> Manifest | None:
         """Write the manifest. Return None if another instance built the content in the meantime.
@@ -267,7 +266,7 @@ class ContentWriter:
         if parts == 1:
             body["rows"] = self._rows or {}
         try:
-            written: Mapping[str, Any] = await retrying()(self._write_manifest, body)
+            written: Mapping[str, Any] = await self._write_manifest(body)
         except (
             CosmosAccessConditionFailedError,
             CosmosResourceExistsError,

@@ -20,12 +20,18 @@ class Cost:
     """Sum of the request charges of the service's answers."""
     seconds: float = 0.0
     """Its duration, 0 until it has ended."""
+    throttled: int = 0
+    """Attempts that the service refused because there was not enough throughput (429)."""
+    faults: int = 0
+    """Attempts that the service refused for another passing reason, or did not answer."""
 
     def add(self, other: Cost) -> None:
         """Add the cost of the work that followed."""
         self.requests += other.requests
         self.request_units += other.request_units
         self.seconds += other.seconds
+        self.throttled += other.throttled
+        self.faults += other.faults
 
     def log_fields(self) -> dict[str, float]:
         """Return the fields for a log event about the work."""
@@ -33,6 +39,8 @@ class Cost:
             "requests": self.requests,
             "request_units": round(self.request_units, 2),
             "duration_ms": round(self.seconds * 1000),
+            "throttled": self.throttled,
+            "faults": self.faults,
         }
 
 
@@ -59,3 +67,10 @@ def record_charge(headers: Mapping[str, Any], _result: object = None) -> None:
     for cost in _measured.get():
         cost.requests += 1
         cost.request_units += float(headers.get("x-ms-request-charge", 0))
+
+
+def record_fault(*, throttled: bool) -> None:
+    """Add an attempt that failed to the work in progress, which repeats it or fails."""
+    for cost in _measured.get():
+        cost.throttled += throttled
+        cost.faults += not throttled

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
-from azure.identity.aio import DefaultAzureCredential
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared.cosmos.retries import REQUEST_TIMEOUT_SECONDS
+from shared.cosmos.retries import ATTEMPT_SECONDS, CREDENTIAL_SECONDS, UnavailableError
+from shared.cosmos.transport import PatientTransport
 from shared.errors import SettingsError
 from shared.settings import Settings
+
+MANAGED_IDENTITY = "managedidentity"
+"""The value of ``CosmosDb__credential`` that the platform documents."""
 
 
 def transport(endpoint: str) -> AioHttpTransport:
@@ -42,8 +51,50 @@ def endpoint_of(connection_string: str) -> str:
     raise ValueError("the connection string has no AccountEndpoint")
 
 
-def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
-    """Return a client for the account in the settings. Does not connect yet.
+WITHOUT_RETRIES = {
+    "retry_total": 0,
+    "retry_connect": 0,
+    "retry_read": 0,
+    "retry_status": 0,
+    "retry_write": 0,
+    # 0 would mean "not given", and 9 is the default.
+    "retry_throttle_total": -1,
+}
+"""Options that switch the SDK's own retries off, as far as it has options for them."""
+
+
+class Connection:
+    """Opens a client, and closes it with its credential: ``async with connect(…) as client``."""
+
+    def __init__(self, client: CosmosClient, credential: AsyncTokenCredential | None) -> None:
+        self._client = client
+        self._credential = credential
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> CosmosClient:
+        if self._credential is not None:
+            self._open.push_async_callback(self._credential.close)
+        # Entering a client may fail, and then leaves it open.
+        self._open.push_async_callback(self._client.close)
+        try:
+            # Entering reads the account's regions; without them, every call goes to the global endpoint.
+            await self._client.__aenter__()
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self._client
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+
+def connect(settings: Settings, *, user_agent: str) -> Connection:
+    """Return what opens a client for the account in the settings.
 
     Parameters
     ----------
@@ -53,21 +104,22 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
     Raises
     ------
     SettingsError
-        ``CosmosDb`` is not a connection string.
+        ``CosmosDb`` is not a connection string, or the settings of the identity are not usable.
     """
     options: dict[str, Any] = {
         "consistency_level": "Session",
         "user_agent_suffix": user_agent,
-        "connection_timeout": REQUEST_TIMEOUT_SECONDS,
+        "connection_timeout": ATTEMPT_SECONDS,
+        "read_timeout": ATTEMPT_SECONDS,
         # The service's 2 MB limit applies to the bytes sent: 3 per Devanagari letter, 6 if escaped.
         "enable_compact_utf8_item_writes": True,
+        **WITHOUT_RETRIES,
     }
     if settings.cosmos_connection_string:
         text = settings.cosmos_connection_string
         try:
-            return CosmosClient.from_connection_string(
-                text, transport=transport(endpoint_of(text)), **options
-            )
+            options["transport"] = PatientTransport(transport(endpoint_of(text)))
+            return Connection(CosmosClient.from_connection_string(text, **options), None)
         except (ValueError, KeyError):
             raise SettingsError(
                 "The setting CosmosDb is not a connection string of the form "
@@ -76,4 +128,60 @@ def connect(settings: Settings, *, user_agent: str) -> CosmosClient:
     if not settings.cosmos_account_endpoint:
         raise SettingsError("The setting CosmosDb or CosmosDb__accountEndpoint must be set.")
     endpoint = settings.cosmos_account_endpoint
-    return CosmosClient(endpoint, DefaultAzureCredential(), transport=transport(endpoint), **options)
+    options["transport"] = PatientTransport(transport(endpoint))
+    credential = TimedCredential(credential_of(settings))
+    return Connection(CosmosClient(endpoint, credential, **options), credential)
+
+
+def credential_of(settings: Settings) -> AsyncTokenCredential:
+    """Return the identity that the settings name, as the platform's trigger reads the same settings.
+
+    Raises
+    ------
+    SettingsError
+        ``CosmosDb__credential`` is something else than ``managedidentity``.
+    """
+    client_id = settings.cosmos_client_id or None
+    match settings.cosmos_credential:
+        case None | "":
+            return DefaultAzureCredential(managed_identity_client_id=client_id)
+        case kind if kind.lower() == MANAGED_IDENTITY:
+            return ManagedIdentityCredential(client_id=client_id)
+        case _:
+            raise SettingsError(
+                f"The setting CosmosDb__credential must be {MANAGED_IDENTITY} or not set; not set, it is "
+                "the identity of the environment."
+            )
+
+
+class TimedCredential:
+    """Another credential that has to answer in time. Implements ``AsyncTokenCredential``."""
+
+    def __init__(self, credential: AsyncTokenCredential) -> None:
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token.
+
+        Raises
+        ------
+        UnavailableError
+            There was none within :data:`CREDENTIAL_SECONDS`.
+        """
+        try:
+            async with asyncio.timeout(CREDENTIAL_SECONDS) as limit:
+                return await self._credential.get_token(*scopes, **options)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise UnavailableError(f"The identity gave no token within {CREDENTIAL_SECONDS:g} s.") from error
+
+    async def close(self) -> None:
+        """Close the connections of the credential."""
+        await self._credential.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

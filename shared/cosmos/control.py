@@ -64,7 +64,7 @@ class ControlDocument:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries.
         """
-        await retrying()(self._upsert, content)
+        await self._container.upsert_item(self._body(content), response_hook=record_charge)
 
     async def update(self, change: Callable[[Body | None], Mapping[str, Any] | None]) -> Body:
         """Change the stored document, guarded by its etag; return the document that is stored afterwards.
@@ -110,9 +110,6 @@ class ControlDocument:
             raise CosmosAccessConditionFailedError(  # type: ignore[no-untyped-call]
                 status_code=412, message="deleted after it was read"
             ) from error
-
-    async def _upsert(self, content: Mapping[str, Any]) -> None:
-        await self._container.upsert_item(self._body(content), response_hook=record_charge)
 
     def _body(self, content: Mapping[str, Any]) -> Body:
         return {**content, "id": self._id, "scope": str(self._scope)}

@@ -1,7 +1,8 @@
-"""Retry policies, and the errors that are retried.
+"""Every number of retries and deadlines, and the errors of the service that they are for.
 
-Three layers retry. The SDK uses its defaults. Within an invocation one of the policies below applies. The
-platform runs a failed invocation again (:data:`INVOCATION`).
+One layer repeats a request: :class:`~shared.cosmos.transport.PatientTransport`, under the SDK, whose own
+retries are off. :func:`retrying` is for conflicts: it reads and decides again after another instance changed
+a document. The platform runs a failed invocation again (:data:`INVOCATION`).
 """
 
 from __future__ import annotations
@@ -27,11 +28,37 @@ from tenacity import (
     retry_if_result,
     stop_after_attempt,
     stop_never,
-    wait_random_exponential,
 )
 
-REQUEST_TIMEOUT_SECONDS = 30
-"""The specification's ``request_timeout_seconds``."""
+from shared.errors import DeadlineError, FleetError
+
+OPERATION_SECONDS = 30.0
+"""Longest duration of one request, with all of its attempts and the pauses between them: the specification's
+``request_timeout_seconds``. A request of a query is one page."""
+
+ATTEMPT_SECONDS = 12.0
+"""Longest duration of one attempt, from connecting to the last byte of the answer. A connection that was lost
+without notice leaves time for a second attempt."""
+
+CREDENTIAL_SECONDS = 15.0
+"""Longest wait for a token of the identity."""
+
+HTTP_SECONDS = 15.0
+"""Longest work for one HTTP request. The answer is sent within 20 s."""
+
+INVOCATION_SECONDS = 540.0
+"""Longest work of one invocation of a feed or timer: a minute below ``functionTimeout`` in ``host.json``. It
+ends by itself, with an error, before the platform restarts the process."""
+
+RUN_SECONDS = 45.0
+"""Seconds after which a run of the auditor or of the repricer begins no further piece. The next run
+continues. No invocation is to take a minute."""
+
+SCHEDULED_SECONDS = 40.0
+"""The same for the scheduled views, whose pieces take longer."""
+
+FAULT_SUMMARY_SECONDS = 30.0
+"""Seconds between two log events about faults of the service: the first fault is logged at once."""
 
 READ_SESSION_NOT_AVAILABLE = 1002
 """Sub-status of a 404 from a replica that lags behind the client's session."""
@@ -44,6 +71,25 @@ _SERVICE_ERRORS = (CosmosHttpResponseError, CosmosBatchOperationError)
 """The service's refusal of a request, and of one operation of a transactional batch: 207, with 429 inside."""
 
 
+class UnavailableError(FleetError, AzureError):
+    """The database did not do a request: not in all attempts, or not within its time.
+
+    It is raised below the SDK, which repeats no request after an error of this type. The message names the
+    container, the operation and the last fault.
+
+    Parameters
+    ----------
+    message
+        The sentence.
+    retry_after
+        Seconds for which the service asked to wait; 0 if it did not.
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether an error comes from the service or the network, and is temporary."""
     if isinstance(error, _SERVICE_ERRORS):
@@ -51,7 +97,9 @@ def is_transient(error: BaseException) -> bool:
         return error.status_code in TRANSIENT_STATUSES or (error.status_code == 404 and lags)
     return isinstance(
         error,
-        ServiceRequestError
+        UnavailableError
+        | DeadlineError
+        | ServiceRequestError
         | ServiceResponseError
         | CosmosClientTimeoutError
         | asyncio.TimeoutError
@@ -70,11 +118,10 @@ def is_service_fault(error: BaseException) -> bool:
     return isinstance(error, AzureError) or is_transient(error)
 
 
-def retry_after_seconds(error: BaseException | None) -> float:
-    """Return the pause that the service requests (``x-ms-retry-after-ms``) in seconds, 0 without one."""
-    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+def retry_after_seconds(headers: Mapping[str, str] | None) -> float:
+    """Return the pause that an answer of the service requests (``x-ms-retry-after-ms``), in seconds."""
     try:
-        return min(float(headers.get("x-ms-retry-after-ms", 0)) / 1000, REQUEST_TIMEOUT_SECONDS)
+        return max(0.0, float((headers or {}).get("x-ms-retry-after-ms", 0)) / 1000)
     except ValueError:
         return 0.0
 
@@ -88,11 +135,18 @@ class RetryPolicy:
     first_pause: float
     """Upper bound of the first pause, in seconds. Doubles with each attempt."""
     longest_pause: float
-    """Upper bound of every pause, in seconds. A pause that the service requests may be longer."""
+    """Upper bound of every pause, in seconds."""
+
+    def allows(self, attempt: int) -> bool:
+        """Return whether there may be an attempt with this number; the first is 1."""
+        return self.attempts is None or attempt <= self.attempts
 
 
-OPERATION = RetryPolicy(attempts=6, first_pause=0.05, longest_pause=5.0)
-"""One operation, or one document's publication, within an invocation: pauses of 1.6 s at most in all."""
+REQUEST = RetryPolicy(attempts=7, first_pause=0.1, longest_pause=5.0)
+"""One request, of whatever operation. Its pauses come on top of the pause that the service requests."""
+
+CONFLICT = RetryPolicy(attempts=6, first_pause=0.05, longest_pause=5.0)
+"""One document, against writers in other instances: pauses of 1.6 s at most in all."""
 
 FOLD = RetryPolicy(attempts=12, first_pause=0.05, longest_pause=5.0)
 """One shard's changes, against writers in other instances: pauses of 26 s at most in all. Each conflict means
@@ -117,31 +171,30 @@ def document_pause(attempt: int, first_pause: float) -> float:
 
 
 def retrying(
-    *also: type[BaseException], policy: RetryPolicy = OPERATION, results: tuple[type, ...] = ()
+    *conflicts: type[BaseException], policy: RetryPolicy = CONFLICT, results: tuple[type, ...] = ()
 ) -> AsyncRetrying:
     """Return what runs a coroutine function by a policy: ``await retrying(ConflictError)(work, argument)``.
 
-    A pause is at least as long as the service asks for (``x-ms-retry-after-ms``). After the last attempt its
-    error is raised, or its result is returned.
+    After the last attempt its error is raised, or its result is returned. An error of the service is raised
+    at once: its requests were repeated already.
 
     Parameters
     ----------
-    also
-        Errors to retry besides the transient ones.
+    conflicts
+        The errors after which the function runs again.
     results
         Types of results that are retried like errors: of a function that returns why it has to run again.
     """
 
     def pause(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        return max(retry_after_seconds(error), jittered_pause(policy, state))
+        return jittered_pause(policy, state.attempt_number)
 
     def last_outcome(state: RetryCallState) -> Any:
         return state.outcome.result() if state.outcome else None
 
     return AsyncRetrying(
         retry=retry_any(
-            retry_if_exception(lambda error: is_transient(error) or isinstance(error, also)),
+            retry_if_exception(lambda error: isinstance(error, conflicts)),
             retry_if_result(lambda result: isinstance(result, results)),
         ),
         stop=stop_never if policy.attempts is None else stop_after_attempt(policy.attempts),
@@ -150,6 +203,6 @@ def retrying(
     )
 
 
-def jittered_pause(policy: RetryPolicy, state: RetryCallState) -> float:
+def jittered_pause(policy: RetryPolicy, attempt: int) -> float:
     """Return the pause after a failed attempt in seconds: random, up to a bound that doubles each time."""
-    return wait_random_exponential(multiplier=policy.first_pause, max=policy.longest_pause)(state)
+    return random.uniform(0, min(policy.longest_pause, policy.first_pause * 2.0 ** (attempt - 1)))

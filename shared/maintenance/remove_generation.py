@@ -14,7 +14,6 @@ from shared.cosmos.charges import Cost, measured_cost, record_charge
 from shared.cosmos.control import Scope
 from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
-from shared.cosmos.retries import retrying
 from shared.errors import GenerationNeededError
 from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
@@ -158,8 +157,7 @@ class GenerationRemover:
 
     async def _delete_all(self, partition: str, ids: Sequence[str]) -> None:
         try:
-            await retrying()(
-                self._state.execute_item_batch,
+            await self._state.execute_item_batch(
                 [("delete", (document_id,)) for document_id in ids],
                 partition_key=partition,
                 response_hook=record_charge,
@@ -173,7 +171,7 @@ class GenerationRemover:
     async def _delete(self, container: ContainerProxy, document_id: str, partition: str) -> None:
         """Delete a document that may be gone."""
         try:
-            await retrying()(container.delete_item, document_id, partition, response_hook=record_charge)
+            await container.delete_item(document_id, partition, response_hook=record_charge)
         except CosmosResourceNotFoundError as error:
             if not is_absent(error):
                 raise

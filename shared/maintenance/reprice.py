@@ -20,6 +20,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.containers import FLEET_STATE, VIEW_STATE
 from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.retries import RUN_SECONDS
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
@@ -30,10 +31,6 @@ from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
 from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
 from shared.settings import Settings
 from shared.units import EventHour, Millis, event_hour
-
-BUDGET_SECONDS = 45.0
-"""Longest duration of one run in seconds: less than the five minutes between two runs. The next run
-continues."""
 
 PAGES_PER_PIECE = 20
 """Ledger pages that a piece holds in memory, of up to 100 KB each."""
@@ -165,7 +162,7 @@ class Repricer:
         prices: PriceBook,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
-        budget_seconds: float = BUDGET_SECONDS,
+        budget_seconds: float = RUN_SECONDS,
     ) -> None:
         self._reader = StateReader(database.get_container_client(VIEW_STATE))
         self._document = ControlDocument(

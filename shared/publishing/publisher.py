@@ -229,8 +229,8 @@ class Publisher:
                 held = await self._readiness.held_back(part)
                 publishable = [each for each in part if each not in held]
                 report.held += len(part) - len(publishable)
-                if always:  # by an operator, whom no trigger retries
-                    batch: _Batch = await retrying()(self._read_batch_again, publishable)
+                if always:
+                    batch = await self._read_batch_again(publishable)
                 else:
                     batch = await self._read_batch(publishable, delivered)
                 try:

@@ -9,6 +9,7 @@ import structlog
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import Cost, measured_cost
+from shared.cosmos.retries import SCHEDULED_SECONDS
 from shared.ledger.generations import Generations
 from shared.publishing.content_builds import ContentBuilds
 from shared.publishing.passage_usage import PassageUsageWriter
@@ -20,10 +21,6 @@ from shared.publishing.rounds import Rounds, Task
 from shared.publishing.tiers import TierPublisher
 from shared.settings import Settings
 from shared.units import Day
-
-BUDGET_SECONDS = 40.0
-"""Seconds after which a run begins no further piece. A piece takes seconds, and an invocation is to end
-within 60 s."""
 
 PEOPLE_SECONDS = 30.0
 """The share of people in these seconds, so that contents are built however many people there are."""
@@ -123,7 +120,7 @@ class ScheduledPublisher:
         3. Build the contents that are due, publish what shows them, and once a day write the usage of
            passages: see :class:`ContentBuilds`.
 
-        The work goes in pieces. A run ends after :data:`BUDGET_SECONDS`, and the next one continues.
+        The work goes in pieces. A run ends after :data:`SCHEDULED_SECONDS`, and the next one continues.
         Concurrent and repeated runs are harmless. An incomplete generation publishes nothing, and publishes
         everything once it is complete.
 
@@ -153,7 +150,7 @@ class ScheduledPublisher:
             if everything:
                 await self._builds.list_work([], everything=True)
             people = await self._work_for_people(began + PEOPLE_SECONDS, report)
-            contents = await self._build(began + BUDGET_SECONDS, report)
+            contents = await self._build(began + SCHEDULED_SECONDS, report)
             report.unfinished = not (people and contents)
         _log.info(
             "views_refreshed",

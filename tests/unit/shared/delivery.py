@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceResponseError
+from azure.core.exceptions import AzureError, ServiceResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
 from shared.aggregates.person_record import PersonRecord
 from shared.cosmos import retries
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
+from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_transient
 from shared.errors import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
@@ -143,5 +143,8 @@ async def survive(
             await instance.ingest(batch, source)
         except Killed:
             instance = Instance(container, instance.live, accounts=instance.accounts)
+        except AzureError as error:  # the invocation failed: the platform delivers the batch again
+            if not is_transient(error):
+                raise
         else:
             return

@@ -1,4 +1,4 @@
-"""The composition root: which generation a fleet works on, and that its connections are closed."""
+"""The composition root: which generation a fleet works on, and that connections and identities are closed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared import fleet
+from shared.cosmos.client import Connection
 from shared.errors import SettingsError
 from shared.fleet import connected_fleet
 from shared.settings import Settings
@@ -41,19 +42,32 @@ class Client:
         return self.world
 
 
+class Credential:
+    """An identity that counts how often it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
 class Account:
     """Returns clients in place of ``connect``."""
 
     def __init__(self) -> None:
         self.world = World()
         self.clients: list[Client] = []
+        self.credentials: list[Credential] = []
         self.cannot_connect = ""
         """User agent of the client that cannot connect."""
 
     def connect(self, _: Settings, *, user_agent: str) -> Any:
         client = Client(self.world, user_agent, cannot_connect=user_agent == self.cannot_connect)
+        credential = Credential()
         self.clients.append(client)
-        return client
+        self.credentials.append(credential)
+        return Connection(client, credential)  # type: ignore[arg-type]
 
     @property
     def generations(self) -> dict[str, Any]:
@@ -100,7 +114,7 @@ async def test_both_clients_are_closed_at_the_end_and_not_before(account: Accoun
     async with connected_fleet(account.world.settings, user_agent="ops"):
         assert [client.closed for client in account.clients] == [0, 0]
     assert [client.user_agent for client in account.clients] == ["ops", "ops-audit"]
-    assert [client.closed for client in account.clients] == [1, 1]
+    assert [each.closed for each in (*account.clients, *account.credentials)] == [1, 1, 1, 1]
 
 
 async def test_both_clients_are_closed_after_an_error(account: Account) -> None:
@@ -111,9 +125,9 @@ async def test_both_clients_are_closed_after_an_error(account: Account) -> None:
 
 
 @pytest.mark.parametrize("which", ["ops", "ops-audit"])
-async def test_both_clients_are_closed_if_one_cannot_connect(account: Account, which: str) -> None:
+async def test_what_was_opened_is_closed_if_one_client_cannot_connect(account: Account, which: str) -> None:
     account.cannot_connect = which
     with pytest.raises(ConnectionError, match=f"^{which}$"):
         await connected_fleet(account.world.settings, user_agent="ops").__aenter__()
-    assert [client.closed for client in account.clients] == [1, 1]
+    assert {client.closed for client in account.clients} == {1}
     assert account.generations == {}

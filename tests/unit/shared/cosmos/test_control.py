@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
-    CosmosHttpResponseError,
     CosmosResourceNotFoundError,
 )
 
 from shared.cosmos.control import ControlDocument, Scope
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import no_pauses
 
@@ -75,20 +73,6 @@ async def test_the_last_save_wins(container: FakeContainer) -> None:
     await one.save({"a": 3})
     assert content(container) == {"a": 3, "id": "1", "scope": "builds"}
     assert "read" not in container.requests
-
-
-async def test_a_save_is_retried_while_the_service_does_not_answer(container: FakeContainer) -> None:
-    once(container, "upsert", refuse(503))
-    await document_in(container).save({"a": 1})
-    assert content(container)["a"] == 1
-    assert container.requests == ["upsert", "upsert"]
-
-
-def refuse(status: int) -> Callable[[], None]:
-    def act() -> None:
-        raise CosmosHttpResponseError(status_code=status, message="no")
-
-    return act
 
 
 async def test_an_update_creates_the_document_and_returns_it(container: FakeContainer) -> None:
@@ -169,14 +153,6 @@ async def test_an_update_without_a_container_is_not_retried(
     with pytest.raises(CosmosResourceNotFoundError):
         await document_in(container).update(add("a"))
     assert container.requests == requests
-
-
-async def test_an_update_is_retried_while_a_replica_lags(container: FakeContainer) -> None:
-    put(container, {"names": ["a"]})
-    once(container, "read", not_found(READ_SESSION_NOT_AVAILABLE))
-    await document_in(container).update(add("b"))
-    assert content(container)["names"] == ["a", "b"]
-    assert container.requests == ["read", "read", "replace"]
 
 
 def put(container: FakeContainer, body: dict[str, Any]) -> None:

@@ -11,23 +11,23 @@ from azure.cosmos.exceptions import (
     CosmosHttpResponseError,
     CosmosResourceNotFoundError,
 )
-from tenacity import AsyncRetrying, RetryCallState
 
 from shared.cosmos import retries
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import (
+    CONFLICT,
     FOLD,
-    OPERATION,
     READ_SESSION_NOT_AVAILABLE,
-    REQUEST_TIMEOUT_SECONDS,
     RetryPolicy,
+    UnavailableError,
     document_pause,
     is_service_fault,
     is_transient,
     jittered_pause,
+    retry_after_seconds,
     retrying,
 )
-from tests.unit.shared.world import World, interaction
+from shared.errors import ConflictError
 
 
 def refused(status: int, *, in_batch: bool) -> Exception:
@@ -79,20 +79,6 @@ async def test_another_404_is_no_absence(sub_status: int, passes: bool) -> None:
     assert (is_transient(failure.value), is_service_fault(failure.value)) == (passes, True)
 
 
-async def test_a_batch_that_was_throttled_inside_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
-    world, errors = World(), [refused(429, in_batch=True)]
-
-    def throttle(operation: str, when: str) -> None:
-        if operation == "batch" and errors:
-            raise errors.pop()
-
-    world.state.fault = throttle
-    await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
-    assert errors == []
-    assert world.states()
-
-
 async def test_a_result_that_asks_for_another_try_is_retried_and_the_last_one_returned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -105,22 +91,35 @@ async def test_a_result_that_asks_for_another_try_is_retried_and_the_last_one_re
     assert await retrying(results=(str,))(work) == 3
     results = ["again"] * 10
     assert await retrying(results=(str,))(work) == "again"
-    assert len(results) == 10 - retries.OPERATION.attempts
+    assert len(results) == 10 - retries.CONFLICT.attempts
     assert await retrying()(work) == "again"
 
 
 async def test_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "jittered_pause", lambda *_: 0.0)
-    errors = [refused(429, in_batch=False) for _ in range(retries.OPERATION.attempts)]
+    errors = [refused(412, in_batch=False) for _ in range(retries.CONFLICT.attempts or 0)]
     left = list(errors)
 
     async def work() -> None:
         raise left.pop(0)
 
     with pytest.raises(CosmosHttpResponseError) as raised:
-        await retrying()(work)
+        await retrying(CosmosHttpResponseError)(work)
     assert raised.value is errors[-1]
     assert left == []
+
+
+@pytest.mark.parametrize("error", [UnavailableError("no"), refused(429, in_batch=True), ConnectionError()])
+async def test_an_error_of_the_service_is_not_retried_here_too(error: Exception) -> None:
+    calls = []
+
+    async def work() -> None:
+        calls.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        await retrying(ConflictError, policy=FOLD)(work)
+    assert (len(calls), is_transient(error), is_service_fault(error)) == (1, True, True)
 
 
 def test_the_pause_after_a_bad_document_doubles_and_is_half_of_it_at_least() -> None:
@@ -129,21 +128,12 @@ def test_the_pause_after_a_bad_document_doubles_and_is_half_of_it_at_least() -> 
         assert most / 2 <= min(pauses) < max(pauses) <= most
 
 
-def after_attempt(number: int, error: BaseException | None = None) -> RetryCallState:
-    """Return the state of a call whose ``number``-th attempt has failed."""
-    state = RetryCallState(AsyncRetrying(), None, (), {})
-    state.attempt_number = number
-    error = error or ConnectionError()
-    state.set_exception((type(error), error, None))
-    return state
-
-
-@pytest.mark.parametrize(("policy", "longest"), [(OPERATION, 1.6), (FOLD, 26.4)])
+@pytest.mark.parametrize(("policy", "longest"), [(CONFLICT, 1.6), (FOLD, 26.4)])
 def test_the_bound_of_a_pause_doubles_from_a_twentieth_of_a_second_up_to_five(
     policy: RetryPolicy, longest: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _, high: high)
-    bounds = [jittered_pause(policy, after_attempt(number)) for number in range(1, 12)]
+    bounds = [jittered_pause(policy, number) for number in range(1, 12)]
     assert bounds == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
     assert policy.attempts is not None
     assert sum(bounds[: policy.attempts - 1]) <= longest
@@ -151,17 +141,14 @@ def test_the_bound_of_a_pause_doubles_from_a_twentieth_of_a_second_up_to_five(
 
 def test_a_pause_is_random_down_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, _: low)
-    assert [jittered_pause(OPERATION, after_attempt(number)) for number in (1, 5)] == [0, 0]
+    assert [jittered_pause(CONFLICT, number) for number in (1, 5)] == [0, 0]
 
 
 @pytest.mark.parametrize(
     ("requested", "pause"),
-    [("1500", 1.5), ("20", 0.4), (None, 0.4), ("soon", 0.4), ("999999", REQUEST_TIMEOUT_SECONDS)],
+    [("1500", 1.5), (None, 0.0), ("soon", 0.0), ("-5", 0.0), ("nan", 0.0), ("600000", 600.0)],
 )
-def test_a_pause_is_as_long_as_the_service_asks_for_or_longer(
-    requested: str | None, pause: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random, "uniform", lambda _, high: high)
-    error = CosmosHttpResponseError(status_code=429, message="try later")
-    error.headers = {} if requested is None else {"x-ms-retry-after-ms": requested}
-    assert retrying().wait(after_attempt(4, error)) == pause
+def test_the_pause_that_the_service_asks_for(requested: str | None, pause: float) -> None:
+    headers = {} if requested is None else {"x-ms-retry-after-ms": requested}
+    assert retry_after_seconds(headers) == pause
+    assert retry_after_seconds(None) == 0

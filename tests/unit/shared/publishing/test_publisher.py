@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 import structlog.testing
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
@@ -301,7 +302,7 @@ async def test_a_state_that_kept_being_stale_says_how_often_it_was_tried() -> No
     database = Database()
     await database.publisher().publish([await database.count("1:0000", 9, 7)])
     await database.publisher().publish([await database.count("1:0000", 2, 1)])
-    assert database.poison()["attempts"] == retries.OPERATION.attempts
+    assert database.poison()["attempts"] == retries.CONFLICT.attempts
 
 
 async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None:
@@ -325,6 +326,8 @@ async def test_what_a_replica_has_not_seen_yet_is_not_taken_for_an_absence() -> 
     world.state.fault = Faults(["lags"])
     (shown,) = world.documents("user_analytics").values()
     month = month_key(month_of(Day("2025-09-12")), shown["user_id"])
+    with pytest.raises(CosmosResourceNotFoundError):
+        await publisher.publish_again([DocumentKey("user_analytics", month)])
     report = await publisher.publish_again([DocumentKey("user_analytics", month)])
     assert (report.published, report.absent) == (1, 0)
 

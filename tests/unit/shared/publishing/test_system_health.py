@@ -82,7 +82,7 @@ async def test_pages_that_went_back_are_an_error(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StaleReadError, match=r"system_health: \(1, \d+\) is published") as raised:
         await (await world.health()).publish_windows()
     assert raised.type is StaleReadError
-    assert world.state.requests.count("query") == 2 * retries.OPERATION.attempts
+    assert world.state.requests.count("query") == 2 * retries.CONFLICT.attempts
 
 
 def test_windows_begin_at_multiples_of_five_minutes() -> None:

@@ -1,0 +1,209 @@
+"""The one place where a request to the database is repeated, and where it ends.
+
+All requests of a client pass its transport: reads and writes, pages of queries and feeds, and what the SDK
+asks for itself. The SDK's own retries are switched off where they can be. Where they cannot, they send the
+same request object through here again, and get neither more attempts nor more time by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from azure.core.exceptions import AzureError, ServiceRequestError
+from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
+
+from shared.cosmos.deadlines import seconds_left
+from shared.cosmos.faults import FAULTS, FaultLog, Operation
+from shared.cosmos.retries import (
+    ATTEMPT_SECONDS,
+    OPERATION_SECONDS,
+    READ_SESSION_NOT_AVAILABLE,
+    REQUEST,
+    TRANSIENT_STATUSES,
+    UnavailableError,
+    jittered_pause,
+    retry_after_seconds,
+)
+
+FAILED_DEPENDENCY = 424
+"""Status of the operations of a transactional batch that another one of them made fail."""
+
+SPLIT_STATUSES = frozenset({"1002", "1007", "1008"})
+"""Sub-statuses of a 410 from a physical partition that was split, merged or moved."""
+
+PAGED = frozenset({"query", "change_feed", "read_feed"})
+"""Operations that the SDK sends to a physical partition. The service routes the others by their key."""
+
+
+class Fault(NamedTuple):
+    """Why an attempt did not do what was asked, though a later one may."""
+
+    what: str
+    """The status of the answer, or why there is none."""
+    retry_after: float = 0.0
+    """Seconds for which the service asked to wait."""
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Request:
+    """What has become of one request object, however often it is sent, and by whom."""
+
+    began: float
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Attempts by the host that they were sent to. The SDK goes on to another region if one is down."""
+    last: Fault | None = None
+    lagged: bool = False
+    """Whether a replica lagged once. The SDK then asks the region that accepts writes."""
+
+
+class PatientTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
+    """Sends requests through another transport, and repeats those that fail in a way that may pass.
+
+    A request is sent at most as often as :data:`REQUEST` says to one region, for :data:`OPERATION_SECONDS` in
+    all, and not beyond the deadline of the work in progress. It is not sent again before the pause is over
+    that the service requests. Every write of the fleet may be repeated: it is guarded by an etag, or its
+    outcome is the same each time.
+
+    Parameters
+    ----------
+    inner
+        Sends a request once.
+    """
+
+    def __init__(self, inner: AsyncHttpTransport[HttpRequest, AsyncHttpResponse], faults: FaultLog = FAULTS):
+        self.inner = inner
+        self._faults = faults
+        self._requests: WeakKeyDictionary[HttpRequest, _Request] = WeakKeyDictionary()
+
+    async def open(self) -> None:
+        await self.inner.open()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def __aenter__(self) -> Self:
+        await self.inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.inner.__aexit__(exc_type, exc_value, traceback)
+
+    async def send(self, request: HttpRequest, **options: Any) -> AsyncHttpResponse:
+        """Return the answer of the service.
+
+        Raises
+        ------
+        UnavailableError
+            The service refused or did not answer all attempts, or the time is up.
+        ServiceRequestError
+            No connection to this region. The SDK goes on to the next one, if the account has several.
+        """
+        clock = asyncio.get_running_loop().time
+        known = self._requests.setdefault(request, _Request(clock()))
+        operation, host = operation_of(request), urlsplit(request.url).netloc
+        while True:
+            left = min(known.began + OPERATION_SECONDS - clock(), seconds_left())
+            attempt = known.attempts.get(host, 0) + 1
+            if left <= 0 or not REQUEST.allows(attempt):
+                raise _unavailable(operation, known, clock())
+            known.attempts[host] = attempt
+            answer = await self._attempt(request, min(left, ATTEMPT_SECONDS), options)
+            if isinstance(answer, Fault):
+                fault = answer
+            elif (found := _fault_of(operation, answer, known)) is None:
+                return answer
+            else:
+                fault = found
+            known.last = fault
+            self._faults.record(operation, fault.what)
+            pause = fault.retry_after + jittered_pause(REQUEST, attempt)
+            left = min(known.began + OPERATION_SECONDS - clock(), seconds_left())
+            if pause >= left or not REQUEST.allows(attempt + 1):
+                raise _unavailable(operation, known, clock())
+            await asyncio.sleep(pause)
+
+    async def _attempt(
+        self, request: HttpRequest, seconds: float, options: Mapping[str, Any]
+    ) -> AsyncHttpResponse | Fault:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.inner.send(request, **options)
+        except ServiceRequestError as error:
+            return Fault("no connection", error=error)
+        except TimeoutError as error:
+            return Fault("no answer", error=error)
+        except (AzureError, OSError, aiohttp.ClientError) as error:
+            return Fault("connection lost", error=error)
+
+
+def operation_of(request: HttpRequest) -> Operation:
+    """Return what a request does. The names are those of the local server's fault rules."""
+    path = urlsplit(request.url).path.strip("/").split("/")
+    container = path[3] if len(path) > 3 and path[2] == "colls" else ""
+    kind = path[-1 if len(path) % 2 else -2] if path[0] else "account"
+    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    if kind != "docs":
+        return Operation(container, f"{request.method.lower()}_{kind}")
+    for header, name in (
+        ("x-ms-cosmos-is-batch-request", "batch"),
+        ("x-ms-cosmos-is-query-plan-request", "query_plan"),
+        ("x-ms-documentdb-isquery", "query"),
+        ("a-im", "change_feed"),
+        ("x-ms-documentdb-is-upsert", "upsert"),
+    ):
+        if headers.get(header, "false").lower() not in ("", "false"):
+            return Operation(container, name)
+    names = {"GET": "read", "POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
+    return Operation(container, names[request.method])
+
+
+def _fault_of(operation: Operation, answer: AsyncHttpResponse, known: _Request) -> Fault | None:
+    """Return the fault that an answer reports, None for an answer that the SDK is to have."""
+    status, headers = answer.status_code, answer.headers
+    retry_after = retry_after_seconds(headers)
+    if status == 207 and operation.name == "batch":
+        status, requested = _fault_in_batch(answer)
+        retry_after = max(retry_after, requested)
+    sub_status = headers.get("x-ms-substatus")
+    if status == 410 and sub_status in SPLIT_STATUSES and operation.name in PAGED:
+        return None  # the SDK asks which partitions there are now
+    if status == 404 and sub_status == str(READ_SESSION_NOT_AVAILABLE):
+        first, known.lagged = not known.lagged, True
+        return None if first else Fault("replica lags", retry_after)
+    return Fault(str(status), retry_after) if status in TRANSIENT_STATUSES else None
+
+
+def _fault_in_batch(answer: AsyncHttpResponse) -> tuple[int, float]:
+    """Return the status of the operation that made a transactional batch fail, and the pause it requests."""
+    for one in json.loads(answer.body()):
+        if one["statusCode"] >= 400 and one["statusCode"] != FAILED_DEPENDENCY:
+            return one["statusCode"], one.get("retryAfterMilliseconds", 0) / 1000
+    return answer.status_code, 0.0
+
+
+def _unavailable(operation: Operation, known: _Request, now: float) -> AzureError:
+    fault, attempts = known.last, sum(known.attempts.values())
+    if fault is None:
+        return UnavailableError(f"There was no time left for a request ({operation}).")
+    if isinstance(fault.error, ServiceRequestError):
+        return fault.error  # with any other error, the SDK would not try the next region
+    after = f"after {attempts} attempts in {now - known.began:.1f} s"
+    error = UnavailableError(
+        f"The database did not do a request ({operation}): {fault.what}, {after}.", fault.retry_after
+    )
+    error.__cause__ = fault.error
+    return error
