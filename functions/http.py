@@ -18,6 +18,7 @@ from shared.cosmos.retries import HTTP_SECONDS, UnavailableError, is_service_fau
 from shared.errors import (
     BadRequestError,
     DeadlineError,
+    FleetError,
     PoisonNotFoundError,
     RefusedError,
     SettingsError,
@@ -124,9 +125,11 @@ async def _answered(
 
 def _unavailable(error: Exception) -> func.HttpResponse:
     """Say that a later request may succeed, and when. Only the fleet's own errors are quoted."""
-    own = isinstance(error, SettingsError | DeadlineError | UnavailableError)
-    text = str(error) if own else "The database refused or did not answer."
-    asked = error.retry_after if isinstance(error, UnavailableError) else 0
+    text, asked = "The database did not do as asked.", 0.0
+    if isinstance(error, UnavailableError):
+        text, asked = f"The database did not do as asked: {error}.", error.retry_after
+    elif isinstance(error, FleetError):
+        text = str(error)
     _log.warning("http_unavailable", error_type=type(error).__name__)
     retry_after = max(1, ceil(asked)) if asked else RETRY_AFTER_SECONDS
     return _json({"error": text}, 503, {"Retry-After": str(retry_after)})

@@ -174,7 +174,7 @@ class TimedCredential:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise UnavailableError(f"The identity gave no token within {CREDENTIAL_SECONDS:g} s.") from error
+            raise UnavailableError(f"the identity gave no token within {CREDENTIAL_SECONDS:g} s") from error
 
     async def close(self) -> None:
         """Close the connections of the credential."""

@@ -47,8 +47,8 @@ HTTP_SECONDS = 15.0
 """Longest work for one HTTP request. The answer is sent within 20 s."""
 
 INVOCATION_SECONDS = 540.0
-"""Longest work of one invocation of a feed or timer: a minute below ``functionTimeout`` in ``host.json``. It
-ends by itself, with an error, before the platform restarts the process."""
+"""Longest work of one invocation of a feed or timer: below ``functionTimeout`` in ``host.json``. It ends
+by itself, with an error, before the platform ends the process."""
 
 RUN_SECONDS = 45.0
 """Seconds after which a run of the auditor or of the repricer begins no further piece. The next run
@@ -75,7 +75,7 @@ class UnavailableError(FleetError, AzureError):
     """The database did not do a request: not in all attempts, or not within its time.
 
     It is raised below the SDK, which repeats no request after an error of this type. The message names the
-    container, the operation and the last fault.
+    container, the operation and the last fault, after "The database did not do as asked: ".
 
     Parameters
     ----------

@@ -198,12 +198,10 @@ def _fault_in_batch(answer: AsyncHttpResponse) -> tuple[int, float]:
 def _unavailable(operation: Operation, known: _Request, now: float) -> AzureError:
     fault, attempts = known.last, sum(known.attempts.values())
     if fault is None:
-        return UnavailableError(f"There was no time left for a request ({operation}).")
+        return UnavailableError(f"{operation}: there was no time left")
     if isinstance(fault.error, ServiceRequestError):
         return fault.error  # with any other error, the SDK would not try the next region
-    after = f"after {attempts} attempts in {now - known.began:.1f} s"
-    error = UnavailableError(
-        f"The database did not do a request ({operation}): {fault.what}, {after}.", fault.retry_after
-    )
+    message = f"{operation}: {fault.what}, after {attempts} attempts in {now - known.began:.1f} s"
+    error = UnavailableError(message, fault.retry_after)
     error.__cause__ = fault.error
     return error

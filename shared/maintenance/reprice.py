@@ -20,7 +20,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.containers import FLEET_STATE, VIEW_STATE
 from shared.cosmos.control import ControlDocument, Scope
-from shared.cosmos.retries import RUN_SECONDS
+from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
 from shared.facts import USER_INTERACTIONS, InteractionFact
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
@@ -37,13 +37,10 @@ PAGES_PER_PIECE = 20
 
 MAX_CONCURRENT_SHARDS = 4
 
-LONGEST_INVOCATION_SECONDS = 1_800
-"""Longest duration of an invocation in seconds: ``functionTimeout`` of ``host.json``."""
-
-GRACE_SECONDS = LIFETIME_SECONDS + LONGEST_INVOCATION_SECONDS + 60
-"""Grace period in seconds after a price change. Instances may still fold with the old table during it: they
-cache a table for a minute, and an invocation lasts up to its limit. One minute is spare. Afterwards the pages
-written during it are checked again."""
+GRACE_SECONDS = LIFETIME_SECONDS + INVOCATION_SECONDS + 120
+"""Grace period in seconds after a price change: twelve minutes. Instances may still fold with the old table
+during it: they cache a table for a minute, and an invocation lasts up to its deadline. Two minutes are spare.
+Afterwards the pages written during it are checked again."""
 
 OVERLAP_SECONDS = 120
 """The check after the grace period starts this many seconds before the walk, because clocks differ."""

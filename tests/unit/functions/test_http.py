@@ -50,7 +50,7 @@ class Fleet:
             raise self._error
         return DECIDED
 
-    async def list(self, **_: Any) -> Any:
+    async def list(self, *_: Any, **__: Any) -> Any:
         yield await self._do()
 
     async def get(self, _: str) -> dict[str, Any]:
@@ -196,8 +196,12 @@ def test_a_refusal_says_why(error: Exception, status: int, route: str) -> None:
         (UnavailableError("poison_messages query: 429", 2.2), "poison_messages query: 429", "3"),
         (UnavailableError("poison_messages query: no answer"), "poison_messages query: no answer", "5"),
         (SettingsError("FLEET_SHARDS is 3"), "FLEET_SHARDS is 3", "5"),
-        (CosmosHttpResponseError(status_code=403, message="key of ana"), "The database refused", "5"),
-        (ServiceRequestError("cannot connect to ana"), "The database refused", "5"),
+        (
+            CosmosHttpResponseError(status_code=403, message="key of ana"),
+            "did not do as asked.",
+            "5",
+        ),
+        (ServiceRequestError("cannot connect to ana"), "did not do as asked.", "5"),
     ],
 )
 @pytest.mark.parametrize("route", ROUTES[1:])
