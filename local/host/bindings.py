@@ -79,6 +79,7 @@ class FunctionSpec:
     trigger: Trigger
     retry: RetryPolicy | None
     directory: Path
+    """Where the file is that the function is written in."""
 
 
 class Attributes:

@@ -1,120 +1,111 @@
-"""The ``context`` argument of an invocation, as the platform's Python worker supplies it."""
+"""The ``context`` argument of an invocation, as the platform's Python worker supplies it.
+
+Its classes are like the worker's: they have the attributes of ``azure.functions.Context`` and do not inherit
+from it. A test compares them with the worker's library.
+"""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import traceback
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
-import azure.functions as func
-from azure.functions._abc import RetryContext, RpcException, TraceContext
-
-
-class InvocationError(RpcException):
-    """The error of the attempt before; empty for the first attempt, as the worker gives it."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self._error = error
-
-    @property
-    def source(self) -> str:
-        """Where it came from; the worker leaves this empty."""
-        return ""
-
-    @property
-    def stack_trace(self) -> str:
-        """The traceback as text."""
-        return "" if self._error is None else "".join(traceback.format_tb(self._error.__traceback__))
-
-    @property
-    def message(self) -> str:
-        """The error's type and text."""
-        return "" if self._error is None else f"{type(self._error).__name__}: {self._error}"
+_local = threading.local()
+"""Storage of the threads; ``invocation_id`` in it is that of the invocation that the thread works on."""
 
 
-class InvocationRetry(RetryContext):
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a log line says of the invocation that it comes from."""
+
+    function: str
+    invocation_id: str
+
+
+current_invocation: ContextVar[Invocation | None] = ContextVar("current_invocation", default=None)
+"""The invocation that this task or thread belongs to; None in the host's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcException:
+    """The error of the attempt before; its texts are empty for the first attempt."""
+
+    source: str = ""
+    stack_trace: str = ""
+    message: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException | None) -> RpcException:
+        """Return what the host tells of an error."""
+        if error is None:
+            return cls()
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        return cls("", trace, f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
     """How many attempts came before this one."""
 
-    def __init__(self, retry_count: int, max_retry_count: int, error: BaseException | None) -> None:
-        self._retry_count = retry_count
-        self._max_retry_count = max_retry_count
-        self._error = error
+    retry_count: int = 0
+    """0 for the first attempt."""
+    max_retry_count: int = 0
+    """The policy's limit, -1 for unlimited, 0 without a policy."""
+    rpc_exception: RpcException = field(default_factory=RpcException)
+    """The error of the attempt before."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """A W3C trace that nothing records, new for each invocation."""
+
+    trace_parent: str
+    trace_state: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls) -> TraceContext:
+        """Return a context of a trace of its own."""
+        return cls(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00")
 
     @property
-    def retry_count(self) -> int:
-        """0 for the first attempt."""
-        return self._retry_count
+    def Traceparent(self) -> str:  # noqa: N802  the worker's name
+        """The same as ``trace_parent``, by its former name."""
+        return self.trace_parent
 
     @property
-    def max_retry_count(self) -> int:
-        """The policy's limit, -1 for unlimited, 0 without a policy."""
-        return self._max_retry_count
+    def Tracestate(self) -> str:  # noqa: N802  the worker's name
+        """The same as ``trace_state``, by its former name."""
+        return self.trace_state
 
     @property
-    def exception(self) -> InvocationError:
-        """The error of the attempt before; its texts are empty for the first."""
-        return InvocationError(self._error)
+    def Attributes(self) -> Mapping[str, str]:  # noqa: N802  the worker's name
+        """The same as ``attributes``, by its former name."""
+        return self.attributes
 
 
-class InvocationTrace(TraceContext):
-    """No distributed tracing on a laptop: everything is empty."""
-
-    @property
-    def trace_state(self) -> str:
-        """Always empty."""
-        return ""
-
-    @property
-    def trace_parent(self) -> str:
-        """Always empty."""
-        return ""
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """Always empty."""
-        return {}
-
-
-class InvocationContext(func.Context):
+@dataclass(frozen=True, slots=True)
+class Context:
     """One invocation's context."""
 
-    def __init__(
-        self, *, invocation_id: str, function_name: str, directory: Path, retry: RetryContext
-    ) -> None:
-        self._invocation_id = invocation_id
-        self._function_name = function_name
-        self._directory = directory
-        self._retry = retry
-        self._trace = InvocationTrace()
-        self._local = threading.local()
+    invocation_id: str
+    """A new identifier for each attempt."""
+    function_name: str
+    """The name it is registered under."""
+    function_directory: str
+    """The folder of the file that the function is written in."""
+    retry_context: RetryContext
+    trace_context: TraceContext = field(default_factory=TraceContext.new)
 
     @property
-    def invocation_id(self) -> str:
-        """A new identifier for each attempt."""
-        return self._invocation_id
+    def thread_local_storage(self) -> threading.local:
+        """Storage of the calling thread, with its ``invocation_id``."""
+        return _local
 
-    @property
-    def thread_local_storage(self) -> Any:
-        """Storage of the calling thread."""
-        return self._local
 
-    @property
-    def function_name(self) -> str:
-        """The name it is registered under."""
-        return self._function_name
-
-    @property
-    def function_directory(self) -> str:
-        """The folder of the app."""
-        return str(self._directory)
-
-    @property
-    def trace_context(self) -> TraceContext:
-        """Empty on a laptop."""
-        return self._trace
-
-    @property
-    def retry_context(self) -> RetryContext:
-        """Which attempt this is."""
-        return self._retry
+def enter_thread(invocation_id: str | None) -> None:
+    """Note in the calling thread which invocation it works on."""
+    _local.invocation_id = invocation_id

@@ -17,10 +17,18 @@ from typing import Any
 import azure.functions as func
 
 from local.host.bindings import FunctionSpec, HttpTrigger
-from local.host.context import InvocationContext, InvocationRetry
+from local.host.context import (
+    Context,
+    Invocation,
+    RetryContext,
+    RpcException,
+    current_invocation,
+    enter_thread,
+)
 from local.host.logs import describe, function_log
 from local.host.observe import Observer
 from local.host.threads import DaemonThreads
+from local.interrupt import INTERRUPTED
 
 CANCEL_GRACE = 5.0
 """Seconds an async function has to react to its cancellation after the time limit."""
@@ -39,7 +47,16 @@ class InvocationCancelledError(Exception):
 
 
 class InvocationExitError(Exception):
-    """The function's code tried to end the process."""
+    """The function raised an exception that is for the interpreter, which the worker never answers."""
+
+
+class ProcessExitError(Exception):
+    """The function ends the process: ``sys.exit()``, or a keyboard interrupt of its own."""
+
+    def __init__(self, function: str, error: SystemExit | KeyboardInterrupt) -> None:
+        super().__init__(f"{function} ends the process: {type(error).__name__}({error})")
+        code = error.code if isinstance(error, SystemExit) else INTERRUPTED
+        self.code = code if isinstance(code, int) else int(code is not None)
 
 
 class InvocationResultError(Exception):
@@ -77,12 +94,14 @@ class Invoker:
         threads: int | None = None,
         lose_batches: Mapping[str, int] | None = None,
         observer: Observer | None = None,
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._timeout = timeout
         workers = threads or min(32, (os.cpu_count() or 1) + 4)
         self._threads = DaemonThreads(workers)
         self._to_lose = dict(lose_batches or {})
         self._observer = observer
+        self._end_process = end_process
         self._spread = random.Random()
         self.active: Counter[str] = Counter()
         """Invocations in progress, per function."""
@@ -154,14 +173,18 @@ class Invoker:
             arguments = {spec.argument: make_value()}
             if spec.context_argument:
                 policy = spec.retry
-                arguments[spec.context_argument] = InvocationContext(
-                    invocation_id=invocation_id,
-                    function_name=spec.name,
-                    directory=spec.directory,
-                    retry=InvocationRetry(retry, policy.max_retry_count if policy else 0, previous),
+                arguments[spec.context_argument] = Context(
+                    invocation_id,
+                    spec.name,
+                    str(spec.directory),
+                    RetryContext(retry, policy.max_retry_count if policy else 0, RpcException.of(previous)),
                 )
-            with self._observed(spec.name, invocation_id):
-                outcome = Outcome(value=_checked(spec, await self._run(spec, arguments)))
+            token = current_invocation.set(Invocation(spec.name, invocation_id))
+            try:
+                with self._observed(spec.name, invocation_id):
+                    outcome = Outcome(value=_checked(spec, await self._run_or_end(spec, arguments)))
+            finally:
+                current_invocation.reset(token)
         except Exception as error:  # noqa: BLE001 - one function's failure is its own; it is logged below
             outcome = Outcome(error=error)
         finally:
@@ -181,6 +204,17 @@ class Invoker:
         if left > 0:
             self._to_lose[spec.name] = left - 1
             raise InjectedLossError(f"injected loss of an invocation of {spec.name}; {left - 1} to come")
+
+    async def _run_or_end(self, spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+        """Run the user's code; if it ends the process, all that runs in it ends, as on the platform."""
+        try:
+            return await self._run(spec, arguments)
+        except ProcessExitError as error:
+            function_log.critical(
+                "process_ended_by_function", function=spec.name, code=error.code, error=str(error)
+            )
+            self._end_process(error.code)
+            raise
 
     async def _run(self, spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
         """Run the user's code as a task of its own, so that its cancellation is never the host's."""
@@ -218,18 +252,25 @@ def _checked(spec: FunctionSpec, value: Any) -> Any:
 
 
 async def _call_async(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+    _enter_thread()
     try:
         return await spec.call(**arguments)
-    except SystemExit as error:  # inside a task it would end the event loop, and with it the host
-        raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error
-    except (KeyboardInterrupt, GeneratorExit) as error:
+    except (SystemExit, KeyboardInterrupt) as error:  # in a task it would end the event loop without a word
+        raise ProcessExitError(spec.name, error) from error
+    except GeneratorExit as error:
         raise InvocationExitError(f"{spec.name} raised {type(error).__name__}") from error
 
 
 def _call_sync(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:
+    _enter_thread()
     try:
         return spec.call(**arguments)
-    except SystemExit as error:
-        raise InvocationExitError(f"{spec.name} called sys.exit({error.code})") from error
-    except (KeyboardInterrupt, GeneratorExit) as error:
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ProcessExitError(spec.name, error) from error
+    except GeneratorExit as error:
         raise InvocationExitError(f"{spec.name} raised {type(error).__name__}") from error
+
+
+def _enter_thread() -> None:
+    invocation = current_invocation.get()
+    enter_thread(invocation.invocation_id if invocation else None)

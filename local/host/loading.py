@@ -69,12 +69,15 @@ def _import_app(app_dir: Path) -> FunctionRegister:
         raise HostStartError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise HostStartError(f"{script} cannot be imported: {type(error).__name__}: {error}") from error
-    apps = {id(value): value for value in vars(module).values() if isinstance(value, FunctionRegister)}
-    if len(apps) != 1:
+    names = [name for name, value in vars(module).items() if isinstance(value, FunctionRegister)]
+    if len(names) != 1:
+        # The worker counts names: one app under two of them is one too many.
         raise HostStartError(
-            f"{script} must define exactly one FunctionApp at the top level; it defines {len(apps)}."
+            f"{script} must define exactly one FunctionApp at the top level, under one name; it has "
+            f"{len(names)}{': ' if names else ''}{', '.join(names)}."
         )
-    return next(iter(apps.values()))
+    register: FunctionRegister = getattr(module, names[0])
+    return register
 
 
 def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str]) -> FunctionSpec:
@@ -103,7 +106,7 @@ def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str
         context_argument="context" if "context" in inspect.signature(call).parameters else None,
         trigger=trigger,
         retry=parse_retry_policy(name, function.get_settings_dict("retry_policy")),
-        directory=app_dir,
+        directory=Path(inspect.getfile(call)).parent,
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
+from local.host.context import current_invocation
+
 MESSAGE_LIMIT = 300
 """Characters of an exception's text that reach the log: enough to act on, too few for a document."""
 
@@ -32,6 +34,15 @@ class _StandardError:
 def _drop_below_level(_: Any, method: str, event: EventDict) -> EventDict:
     if _LEVELS.get(method, 50) < level_of(event.pop("category", "Host")):
         raise structlog.DropEvent
+    return event
+
+
+def _name_invocation(_: Any, __: str, event: EventDict) -> EventDict:
+    """Say which invocation a line of the app comes from, as the platform does."""
+    invocation = current_invocation.get()
+    if invocation is not None:
+        event.setdefault("function", invocation.function)
+        event.setdefault("invocation_id", invocation.invocation_id)
     return event
 
 
@@ -93,6 +104,7 @@ def configure_logging(levels: Mapping[str, str]) -> None:
                 processors=[
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     _unwrap_json,
+                    _name_invocation,
                     structlog.processors.format_exc_info,
                     structlog.processors.JSONRenderer(),
                 ],

@@ -54,7 +54,7 @@ def parse_retry_policy(function: str, setting: Mapping[str, Any] | None) -> Retr
     """
     if setting is None:
         return None
-    strategy = str(setting.get("strategy", "")).lower()
+    strategy = str(setting.get("strategy", ""))  # the worker takes it as it is written
     count = _count(function, setting.get("max_retry_count"))
     if strategy == "fixed_delay":
         return RetryPolicy("fixed_delay", count, delay=_seconds(function, setting, "delay_interval"))

@@ -13,7 +13,7 @@ from tests.integration.host.processes import HostProcess, host_process
 
 # The first invocation crashes; the batch comes again in the next process, which finds the mark.
 CRASH = """
-import ctypes, json, os, pathlib, signal
+import ctypes, json, os, pathlib, signal, sys
 
 MARK = pathlib.Path(__file__).with_name("crashed")
 
@@ -55,8 +55,13 @@ def events(host: HostProcess, event: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("crash", "code"),
-    [("os._exit(7)", 7), ("ctypes.string_at(0)", -11), ("os.kill(os.getpid(), signal.SIGKILL)", -9)],
-    ids=["exit", "segfault", "kill"],
+    [
+        ("os._exit(7)", 7),
+        ("sys.exit(3)", 3),
+        ("ctypes.string_at(0)", -11),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -9),
+    ],
+    ids=["exit", "sys.exit", "segfault", "kill"],
 )
 async def test_the_next_host_says_which_function_ended_the_one_before(
     database: Database, app: AppWriter, crash: str, code: int

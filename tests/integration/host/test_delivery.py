@@ -166,7 +166,7 @@ async def test_exponential_pauses_and_what_the_context_says_of_the_attempts(
 
     async def fail_twice(seen: Seen) -> None:
         context = seen.context.retry_context
-        told.append((context.retry_count, context.max_retry_count, context.exception.message))
+        told.append((context.retry_count, context.max_retry_count, context.rpc_exception.message))
         if seen.retry < 2:
             raise ValueError(f"attempt {seen.retry}")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -19,3 +22,16 @@ def write_app(folder: Path, code: str, host_json: dict[str, Any] | None = None) 
     (folder / "function_app.py").write_text(HEAD + dedent(code))
     (folder / "host.json").write_text(json.dumps({"version": "2.0", **(host_json or {})}))
     return folder
+
+
+@contextmanager
+def bare_root() -> Iterator[None]:
+    """Have the root logger as a new process has it; pytest gives it handlers before each test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from local.host.invoke import (
 from local.host.logs import configure_logging
 from local.host.ncrontab import IntervalSchedule
 from local.host.retry import RetryPolicy
+from tests.unit.local.host.apps import bare_root
 
 AT_ONCE = RetryPolicy("fixed_delay", 2, delay=0)
 
@@ -69,9 +71,9 @@ async def test_the_context_tells_the_attempt_and_the_error_before(invoker: Invok
     assert await deliver(invoker, spec(work, AT_ONCE, "context"))
     assert [context.retry_context.retry_count for context in seen] == [0, 1, 2]
     assert {context.retry_context.max_retry_count for context in seen} == {2}
-    first = seen[0].retry_context.exception
+    first = seen[0].retry_context.rpc_exception
     assert (first.message, first.source, first.stack_trace) == ("", "", "")
-    assert seen[2].retry_context.exception.message == "ValueError: attempt 2"
+    assert seen[2].retry_context.rpc_exception.message == "ValueError: attempt 2"
     assert seen[0].function_name == "work"
     assert seen[0].function_directory == "/app"
     assert len({context.invocation_id for context in seen}) == 3
@@ -99,7 +101,7 @@ async def test_a_result_that_the_worker_cannot_hand_on_is_a_failure(
     assert isinstance(outcome.error, InvocationResultError) is fails
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("error", [GeneratorExit])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_an_exception_that_is_for_the_interpreter_ends_the_invocation_only(
     invoker: Invoker, error: type[BaseException], is_async: bool
@@ -193,26 +195,76 @@ async def test_the_time_limit_cancels_an_async_function() -> None:
     assert ended.is_set()
 
 
-@pytest.mark.parametrize(
-    ("raised", "seen"),
-    [(SystemExit(3), InvocationExitError), (asyncio.CancelledError(), InvocationCancelledError)],
-)
-async def test_leaving_from_within_is_a_failure_like_any(
-    invoker: Invoker, raised: BaseException, seen: type[Exception]
-) -> None:
+async def test_a_function_that_cancels_itself_fails(invoker: Invoker) -> None:
     async def work(value: int) -> None:
-        raise raised
-
-    assert isinstance((await invoker.invoke(spec(work), lambda: 1, fields={})).error, seen)
-
-
-async def test_a_sync_function_that_exits_fails(invoker: Invoker) -> None:
-    def work(value: int) -> None:
-        raise SystemExit(3)
+        raise asyncio.CancelledError
 
     outcome = await invoker.invoke(spec(work), lambda: 1, fields={})
-    assert isinstance(outcome.error, InvocationExitError)
-    assert str(outcome.error) == "work called sys.exit(3)"
+    assert isinstance(outcome.error, InvocationCancelledError)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (SystemExit(3), 3),
+        (SystemExit(), 0),
+        (SystemExit("text"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_leaving_the_process_ends_it_with_all_that_runs_in_it(
+    raised: BaseException, code: int, is_async: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[int] = []
+    invoker = Invoker(timeout=None, threads=2, end_process=ended.append)
+
+    def work(value: int) -> None:
+        raise raised
+
+    async def work_async(value: int) -> None:
+        raise raised
+
+    await invoker.invoke(spec(work_async if is_async else work), lambda: 1, fields={})
+    assert ended == [code]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [line] = [line for line in lines if line["event"] == "process_ended_by_function"]
+    assert (line["function"], line["code"], line["level"]) == ("work", code, "critical")
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_threads_and_log_lines_know_their_invocation(
+    invoker: Invoker, is_async: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def note(context: Any) -> None:
+        logging.getLogger("app").warning("counted")
+        logging.getLogger("app").warning(json.dumps({"event": "structured", "function": "its own"}))
+        seen.append((context.invocation_id, context.thread_local_storage.invocation_id))
+
+    async def work_async(value: int, context: func.Context) -> None:
+        await asyncio.sleep(0)
+        note(context)
+
+    def work(value: int, context: func.Context) -> None:
+        note(context)
+
+    with bare_root():
+        configure_logging({"default": "INFO"})
+        function = spec(work_async if is_async else work, context="context")
+        await asyncio.gather(*(invoker.invoke(function, lambda: 1, fields={}) for _ in range(3)))
+        logging.getLogger("app").warning("outside")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    said = [line["invocation_id"] for line in lines if line["event"] == "counted"]
+    assert sorted(said) == sorted(invocation for invocation, _ in seen)
+    assert len(set(said)) == 3
+    assert {line["function"] for line in lines if line["event"] == "counted"} == {"work"}
+    assert {line["function"] for line in lines if line["event"] == "structured"} == {"its own"}
+    assert ["invocation_id" in line for line in lines if line["event"] == "outside"] == [False]
+    if not is_async:  # async functions share the thread of the event loop, as on the platform
+        assert all(invocation == stored for invocation, stored in seen)
 
 
 async def test_the_log_has_one_line_per_event_and_no_contents(

@@ -149,8 +149,9 @@ def test_a_timer_more_frequent_than_a_minute_is_not_monitored(tmp_path: Path) ->
     [
         ("raise RuntimeError('broken')", ["cannot be imported", "RuntimeError: broken"]),
         ("import sys\nsys.exit(3)", ["cannot be imported", "SystemExit: 3"]),
-        ("app = None", ["exactly one FunctionApp", "defines 0"]),
-        ("other = func.FunctionApp()", ["exactly one FunctionApp", "defines 2"]),
+        ("app = None", ["exactly one FunctionApp", "it has 0"]),
+        ("other = func.FunctionApp()", ["exactly one FunctionApp", "2: app, other"]),
+        ("again = app", ["exactly one FunctionApp", "2: app, again"]),
         (
             "@app.queue_trigger(arg_name='m', queue_name='q', connection='c')\ndef f(m): pass",
             ["Function f", "queueTrigger"],

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from local.host.logs import configure_logging, describe, feed_log, function_log, log
-
-
-@contextmanager
-def bare_root() -> Iterator[None]:
-    """Have the root logger as a new process has it; pytest gives it handlers before each test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers = []
-    try:
-        yield
-    finally:
-        root.handlers = handlers
-        root.setLevel(level)
+from tests.unit.local.host.apps import bare_root
 
 
 def test_categories_have_their_own_levels(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,8 @@ def test_no_setting_is_no_policy() -> None:
     ("change", "word"),
     [
         ({"strategy": "linear"}, "linear"),
+        ({"strategy": "Exponential_Backoff"}, "Exponential_Backoff"),
+        ({"strategy": "exponential_backoff "}, "unknown"),
         ({"max_retry_count": "many"}, "many"),
         ({"max_retry_count": "-2"}, "-2"),
         ({"minimum_interval": None}, "minimum_interval"),
