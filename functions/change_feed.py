@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
-from functions.runtime import in_time
-from shared.cosmos.retries import INVOCATION
+from shared.cosmos.deadlines import deadline
+from shared.cosmos.retries import INVOCATION, INVOCATION_SECONDS
 
 Handler = Callable[[func.DocumentList], Awaitable[None]]
 
@@ -46,7 +46,7 @@ def change_feed_trigger(
     )
 
     def decorate(handler: Handler) -> object:
-        return blueprint.function_name(name)(trigger(retry(in_time(handler))))
+        return blueprint.function_name(name)(trigger(retry(deadline(INVOCATION_SECONDS)(handler))))
 
     return decorate
 

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import wraps
-from typing import TypeVar
 
-from shared.cosmos.deadlines import deadline
-from shared.cosmos.retries import INVOCATION_SECONDS
 from shared.fleet import Fleet, connected_fleet
 from shared.settings import current_settings
-
-Argument = TypeVar("Argument")
 
 _opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
 _lifetimes: dict[asyncio.AbstractEventLoop, AbstractAsyncContextManager[Fleet]] = {}
@@ -45,14 +38,3 @@ async def _open(loop: asyncio.AbstractEventLoop) -> Fleet:
     fleet = await lifetime.__aenter__()
     _lifetimes[loop] = lifetime
     return fleet
-
-
-def in_time(handler: Callable[[Argument], Awaitable[None]]) -> Callable[[Argument], Awaitable[None]]:
-    """Let an invocation fail at its deadline, before the platform ends the process that it runs in."""
-
-    @wraps(handler)
-    async def bounded(argument: Argument) -> None:
-        async with deadline(INVOCATION_SECONDS):
-            await handler(argument)
-
-    return bounded

@@ -18,6 +18,7 @@ import pytest
 from functions import sources, views
 from shared.facts import USER_INTERACTIONS
 from tests.fakes import FakeContainer
+from tests.unit.functions.registered import invoke
 from tests.unit.shared.world import World, interaction
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ async def chain_of(
     fake.fault = chains.record
     loop.set_task_factory(chains.create_task)  # type: ignore[arg-type]
     try:
-        await loop.create_task(trigger._function.get_user_function()(documents))
+        await loop.create_task(invoke(trigger._function, documents))
     finally:
         loop.set_task_factory(None)
     return chains.recorded[operation]

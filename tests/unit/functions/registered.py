@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import azure.functions as func
@@ -22,10 +21,9 @@ def trigger_of(function: Function) -> dict[str, Any]:
     return settings
 
 
-def handler_of(function: Function) -> Callable[..., Any]:
-    """Return what the platform calls."""
-    handler: Callable[..., Any] = function.get_user_function()
-    return handler
+def invoke(function: Function, value: Any) -> Any:
+    """Call a function as the platform does: the argument has the name of the trigger's binding."""
+    return function.get_user_function()(**{function.get_trigger().name: value})
 
 
 class RecordedFleet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import azure.functions as func
@@ -11,11 +10,8 @@ from azure.functions.decorators.function_app import Function
 
 from functions import change_feed
 from functions.change_feed import change_feed_trigger
-from functions.runtime import in_time
-from shared.cosmos.retries import INVOCATION_SECONDS, RetryPolicy
-from shared.errors import DeadlineError
-from tests.unit.functions.registered import functions_of, handler_of, trigger_of
-from tests.virtual_time import run
+from shared.cosmos.retries import RetryPolicy
+from tests.unit.functions.registered import functions_of, trigger_of
 
 
 async def handler(documents: func.DocumentList) -> None:
@@ -54,22 +50,8 @@ def test_the_trigger_follows_the_container_from_the_beginning_with_leases_of_the
     }
 
 
-def test_the_function_has_the_name_and_is_the_handler_within_its_deadline() -> None:
-    function = registered()
-    assert function.get_function_name() == "some_name"
-    assert handler_of(function).__wrapped__ is handler  # type: ignore[attr-defined]
-
-
-def test_an_invocation_that_never_ends_fails_at_its_deadline() -> None:
-    async def never_ends(documents: func.DocumentList) -> None:
-        await asyncio.sleep(100_000)
-
-    async def work() -> float:
-        with pytest.raises(DeadlineError):
-            await in_time(never_ends)(func.DocumentList())
-        return asyncio.get_running_loop().time()
-
-    assert run(work()) == INVOCATION_SECONDS
+def test_the_function_has_the_name() -> None:
+    assert registered().get_function_name() == "some_name"
 
 
 def test_a_failed_batch_is_run_again_without_limit() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import azure.functions as func
@@ -23,7 +22,7 @@ from shared.errors import (
     ReplayError,
     SettingsError,
 )
-from tests.unit.functions.registered import functions_of, handler_of
+from tests.unit.functions.registered import functions_of, invoke
 from tests.virtual_time import run
 
 ROW = "poison_" + "0" * 32
@@ -80,12 +79,10 @@ def ask(
         route_params={"poison_id": row, "action": action},
         body=body,
     )
-    handler: Callable[[func.HttpRequest], Awaitable[func.HttpResponse]] = handler_of(
-        functions_of(http.blueprint)[route]
-    )
+    function = functions_of(http.blueprint)[route]
 
     async def work() -> tuple[func.HttpResponse, float]:
-        return await handler(request), asyncio.get_running_loop().time()
+        return await invoke(function, request), asyncio.get_running_loop().time()
 
     async def connected() -> Fleet:
         return fleet or Fleet()

@@ -6,7 +6,7 @@ import azure.functions as func
 import pytest
 
 from functions import sources
-from tests.unit.functions.registered import RecordedFleet, functions_of, handler_of, trigger_of
+from tests.unit.functions.registered import RecordedFleet, functions_of, invoke, trigger_of
 
 CONTAINERS = {
     "fold_user_interactions": "user_interactions",
@@ -29,6 +29,6 @@ async def test_a_batch_is_ingested_as_dictionaries(name: str, monkeypatch: pytes
     fleet = RecordedFleet()
     monkeypatch.setattr(sources, "fleet", fleet.connect)
     documents = func.DocumentList([func.Document({"id": "a", "_lsn": 1}), func.Document({"id": "b"})])
-    await handler_of(functions_of(sources.blueprint)[name])(documents)
+    await invoke(functions_of(sources.blueprint)[name], documents)
     assert fleet.calls == [("ingest.ingest_batch", CONTAINERS[name], [{"id": "a", "_lsn": 1}, {"id": "b"}])]
     assert all(type(document) is dict for document in fleet.calls[0][2])

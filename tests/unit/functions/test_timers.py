@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from functions import timers
-from tests.unit.functions.registered import RecordedFleet, functions_of, handler_of, trigger_of
+from tests.unit.functions.registered import RecordedFleet, functions_of, invoke, trigger_of
 
 TIMERS = {
     "audit_feeds": ("0 */5 * * * *", "auditor.audit_all"),
@@ -33,5 +33,5 @@ def test_each_timer_has_its_schedule() -> None:
 async def test_a_timer_is_one_call_of_the_fleet(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = RecordedFleet()
     monkeypatch.setattr(timers, "fleet", fleet.connect)
-    await handler_of(functions_of(timers.blueprint)[name])(None)
+    await invoke(functions_of(timers.blueprint)[name], None)
     assert fleet.calls == [(TIMERS[name][1],)]

@@ -8,7 +8,7 @@ import azure.functions as func
 import pytest
 
 from functions import views
-from tests.unit.functions.registered import RecordedFleet, functions_of, handler_of, trigger_of
+from tests.unit.functions.registered import RecordedFleet, functions_of, invoke, trigger_of
 
 
 def test_each_function_follows_its_container_with_leases_of_its_own() -> None:
@@ -35,5 +35,5 @@ async def test_a_batch_is_one_call_of_the_fleet(
     fleet = RecordedFleet()
     monkeypatch.setattr(views, "fleet", fleet.connect)
     documents = func.DocumentList([func.Document({"id": "a"}), func.Document({"id": "b"})])
-    await handler_of(functions_of(views.blueprint)[name])(documents)
+    await invoke(functions_of(views.blueprint)[name], documents)
     assert fleet.calls == [call]

@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from azure.core.exceptions import AzureError, ServiceResponseError
-from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 from hypothesis import strategies as st
 
 from shared.aggregates.person_record import PersonRecord
 from shared.cosmos import retries
-from shared.cosmos.retries import READ_SESSION_NOT_AVAILABLE, is_transient
+from shared.cosmos.retries import UnavailableError
 from shared.errors import DocumentError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES, Source
@@ -107,19 +105,11 @@ class Faults:
         self.plan = plan
 
     def __call__(self, operation: str, when: str) -> None:
-        if not self.plan or (when == "before") != (self.plan[0] in ("429", "503", "lags", "die_before")):
+        if not self.plan or (when == "before") != (self.plan[0] in ("refused", "die_before")):
             return
-        if self.plan[0] == "lags" and operation not in ("read", "query"):
-            return  # the next read meets a replica that lags
         match self.plan.pop(0):
-            case "lags":
-                raise CosmosResourceNotFoundError(
-                    status_code=404, sub_status=READ_SESSION_NOT_AVAILABLE, message="not seen yet"
-                )
-            case "429" | "503" as status:
-                raise CosmosHttpResponseError(status_code=int(status), message="try later")
-            case "reset_after":
-                raise ServiceResponseError("connection reset")
+            case "refused" | "cut off":  # what the transport makes of every fault that lasts
+                raise UnavailableError("the container, the operation, the fault")
             case "die_before" | "die_after":
                 raise Killed
             case "fine":
@@ -127,8 +117,7 @@ class Faults:
 
 
 faults = st.lists(
-    st.sampled_from(["fine", "fine", "fine", "429", "503", "lags", "reset_after", "die_before", "die_after"]),
-    max_size=12,
+    st.sampled_from(["fine", "fine", "fine", "refused", "cut off", "die_before", "die_after"]), max_size=12
 )
 
 
@@ -143,8 +132,7 @@ async def survive(
             await instance.ingest(batch, source)
         except Killed:
             instance = Instance(container, instance.live, accounts=instance.accounts)
-        except AzureError as error:  # the invocation failed: the platform delivers the batch again
-            if not is_transient(error):
-                raise
+        except UnavailableError:
+            continue  # the invocation failed: the platform delivers the batch again
         else:
             return

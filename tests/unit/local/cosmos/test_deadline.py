@@ -25,6 +25,9 @@ from local.cosmos.query.operators import like_pattern
 from local.cosmos.resources import Resources
 from local.cosmos.storage import Storage
 
+# Python swallows what is raised in a callback of its garbage collector, and warns. The timer strikes again.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 LIMIT = 0.2
 PATIENCE = 5.0
 """Seconds in which anything with a limit of 0.2 s has ended; what has none takes minutes or years."""

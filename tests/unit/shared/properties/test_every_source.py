@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.aggregates.document_index import DocumentIndex, document_hash, reference_hash
 from shared.aggregates.person_record import PersonRecord
+from shared.cosmos.retries import UnavailableError
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
 from shared.ingest.sources import SOURCES
 from shared.ledger.pages import Page
@@ -153,6 +154,8 @@ async def deliver(
             except Killed:
                 instances[who] = instance()
                 await survive(instance(), documents, container, source)
+            except UnavailableError:
+                await survive(instances[who], documents, container, source)
 
     deliveries = history + dice.choices(history, k=len(history))
     dice.shuffle(deliveries)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from shared.cosmos.retries import UnavailableError
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
 from shared.ingest.sources import SOURCES
 from tests.fakes import Killed
@@ -216,6 +217,8 @@ async def deliver(
             except Killed:
                 world.folding = Instance(world.state)
                 await survive(Instance(world.state), documents, world.state, source)
+            except UnavailableError:
+                await survive(world.folding, documents, world.state, source)
 
     deliveries = history + dice.choices(history, k=len(history))
     dice.shuffle(deliveries)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.cosmos.retries import UnavailableError
 from shared.facts import Uncounted
 from shared.ledger.changes import Verdict
 from shared.ledger.shards import shard_of
@@ -183,6 +184,8 @@ async def deliver(
             # Its caches are gone; the batch comes again, elsewhere.
             instances[who] = Instance(container, final)
             await survive(Instance(container, final), batch, container)
+        except UnavailableError:
+            await survive(instances[who], batch, container)
 
     while batches:
         one, *other = (batches.pop() for _ in range(min(len(batches), dice.choice([1, 1, 2]))))

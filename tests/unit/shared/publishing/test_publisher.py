@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import pytest
 import structlog.testing
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import month_key
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.cosmos import retries
+from shared.cosmos.retries import UnavailableError
 from shared.errors import GenerationIncompleteError, ReplayError, TransientStaleReadError, UnknownViewError
 from shared.ledger.generations import LAYOUT, Generations
 from shared.ledger.partials import Partial
@@ -318,15 +318,15 @@ async def test_a_document_that_was_rendered_wrongly_is_published_again() -> None
         await publisher.publish_again([DocumentKey("monthly", "2025")])
 
 
-async def test_what_a_replica_has_not_seen_yet_is_not_taken_for_an_absence() -> None:
+async def test_what_the_database_does_not_answer_is_not_taken_for_an_absence() -> None:
     world = World()
     await world.ingest(interaction(1, "2025-09-12T10:00:00Z"))
     await world.publish()
     publisher = await world.publisher()
-    world.state.fault = Faults(["lags"])
+    world.state.fault = Faults(["refused"])
     (shown,) = world.documents("user_analytics").values()
     month = month_key(month_of(Day("2025-09-12")), shown["user_id"])
-    with pytest.raises(CosmosResourceNotFoundError):
+    with pytest.raises(UnavailableError):
         await publisher.publish_again([DocumentKey("user_analytics", month)])
     report = await publisher.publish_again([DocumentKey("user_analytics", month)])
     assert (report.published, report.absent) == (1, 0)
