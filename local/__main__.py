@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +21,8 @@ from local.interrupt import INTERRUPTED, run_until_signal
 from local.processes import ROOT, Reporter, StackError
 from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
 from shared.clock import SYSTEM_CLOCK
+from terminal.arguments import day
+from terminal.output import Exit, fail, note, print_json
 
 app = typer.Typer(
     name="python -m local",
@@ -53,14 +54,15 @@ def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
         sentence = _sentence(failure)
         if reporter is not None:
             reporter.failed(sentence)
-        typer.echo(f"error: {sentence}", err=True)
-        raise typer.Exit(1) from None
+        if isinstance(failure, StackError) and failure.details:
+            note(failure.details)
+        fail(f"error: {sentence}", Exit.REFUSED)
 
 
 def _sentence(failure: Exception) -> str:
     if isinstance(failure, AzureError):
         return f"The database did not answer as hoped: {str(failure.message).strip().splitlines()[0]}"
-    return str(failure)
+    return failure.headline if isinstance(failure, StackError) else str(failure)
 
 
 def _run(main: Coroutine[Any, Any, int]) -> int:
@@ -95,8 +97,8 @@ def up(
     async def serve() -> NoReturn:
         async with running_stack(StackConfig(data, instances, cosmos_port, blob_port, http_port)) as stack:
             for drift in stack.catalogue.drifted:
-                typer.echo(f"warning: {drift}", err=True)
-            typer.echo(json.dumps({"ready": True, **stack.description()}))
+                note(f"warning: {drift}")
+            print_json({"ready": True, **stack.description()}, indent=None)
             sys.stdout.flush()
             await stack.watch()
 
@@ -141,7 +143,7 @@ def cosmos(
 def host(
     instance: Annotated[str, typer.Option(help="Name of the host, different from every other's.")],
     data: Data = DEFAULT_DATA,
-    http_port: HttpPort = 0,
+    http_port: Annotated[int, typer.Option(min=0, max=65_535, help="Its HTTP port; 0: any free.")] = 0,
     ready_fd: ReadyFd = None,
 ) -> None:
     """Start one more Functions host on a running stack; print one JSON line when it serves."""
@@ -168,9 +170,9 @@ def seed(
     interactions: Interactions = 3_000,
     days: Days = 28,
     seed: Seed = 1,
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day of the period.")] = datetime(
-        DEFAULT_UNTIL.year, DEFAULT_UNTIL.month, DEFAULT_UNTIL.day
-    ),
+    until: Annotated[
+        date, typer.Option(parser=day, metavar="DATE", help="Last day of the period.")
+    ] = DEFAULT_UNTIL,
     malformed: Annotated[float, typer.Option(min=0, max=1, help="Share of malformed documents.")] = 0.005,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at a time.")] = 16,
     data: Data = DEFAULT_DATA,
@@ -183,7 +185,7 @@ def seed(
     from local.seed.command import print_summary, seed_database
 
     with _failures_as_sentences():
-        plan = TrafficPlan(users, interactions, days, seed, until.date(), malformed)
+        plan = TrafficPlan(users, interactions, days, seed, until, malformed)
         connection = find_connection(data)
 
         async def write() -> int:

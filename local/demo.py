@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from local.console import notes, output
 from local.drain import print_lag
 from local.processes import StackError
 from local.report import print_report
@@ -18,6 +16,7 @@ from local.seed.traffic import TrafficPlan
 from local.settle import settle
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import Outcome, checks, read_charges, read_summary
+from terminal.output import note, print_json
 
 
 async def run_demo(
@@ -48,22 +47,19 @@ async def run_demo(
     if outcome is None:
         return 1
     if as_json:
-        print(json.dumps(outcome.as_json()))
+        print_json(outcome.as_json(), indent=None)
     else:
-        print_report(outcome, output())
+        print_report(outcome, kept_in="" if data is None else str(data))
     return 0 if outcome.adds_up else 1
 
 
 async def _process(stack: Stack, plan: TrafficPlan, timeout: float, as_json: bool) -> Outcome | None:
     """Write, wait and read; None if that was not done in time, which is then printed."""
-    console = notes()
     connection = stack.connection
-    console.print(f"The stack serves: {len(stack.hosts)} hosts, database {stack.cosmos['endpoint']}")
+    note(f"The stack serves: {len(stack.hosts)} hosts, database {stack.cosmos['endpoint']}")
     started = monotonic()
     written = await seed_database(connection, plan)
-    console.print(
-        f"{written.documents:,} interactions written; draining every feed and publishing every view …"
-    )
+    note(f"{written.documents:,} interactions written; draining every feed and publishing every view …")
     result = await settle(connection, timeout=timeout)
     drained_after = monotonic() - started
     if not result.drained:

@@ -13,20 +13,19 @@ is written again meanwhile counts as written then: the feed has its latest versi
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from azure.core.exceptions import AzureError
-from rich.table import Table
 
 from local.connection import Connection
-from local.console import output
 from local.host.feed import RangeSplitError
 from local.host.lag import FeedEnds, FeedLag, LagMeter
 from local.processes import ROOT
+from terminal.output import print_json, print_table, say
+from terminal.tables import Table, number, whole
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two measurements; the pause grows while nothing changes."""
@@ -119,29 +118,27 @@ def _progress(before: tuple[FeedLag, ...], after: tuple[FeedLag, ...]) -> bool:
 def print_lag(result: DrainResult, *, as_json: bool) -> None:
     """Print the lag per feed to standard output."""
     if as_json:
-        print(json.dumps(result.as_json()))
+        print_json(result.as_json(), indent=None)
         return
-    console = output()
     if result.drained:
-        console.print(f"Every feed is drained and every view published ({result.seconds:.1f} s).")
+        say(f"Every feed is drained and every view published ({result.seconds:.1f} s).")
         return
-    table = Table(title=f"Not settled after {result.seconds:.1f} s", title_justify="left")
-    for column, justify in (
-        ("function", "left"),
-        ("feed of", "left"),
-        ("pending, about", "right"),
-        ("leases", "right"),
-        ("without lease", "right"),
-        ("", "left"),
-    ):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]  # a literal, read from a tuple
+    table = Table(
+        whole("function"),
+        number("pending"),
+        number("leases"),
+        number("no lease"),
+        "state",
+        whole("feed of", detail=True),
+        title=f"Not settled after {result.seconds:.1f} s; pending documents are an estimate",
+    )
     for feed in result.feeds:
-        state = "[green]drained[/green]" if feed.drained else _why(feed)
-        numbers = (f"{feed.pending:,}", str(len(feed.leases)), str(len(feed.uncovered)))
-        table.add_row(feed.function, feed.container, *numbers, state)
-    console.print(table)
+        state = "drained" if feed.drained else _why(feed)
+        numbers = feed.pending, len(feed.leases), len(feed.uncovered)
+        table.add(feed.function, *numbers, state, feed.container)
+    print_table(table)
     if result.error:
-        console.print(f"The last attempt failed: {result.error}", markup=False)
+        say(f"The last attempt failed: {result.error}")
 
 
 def _why(feed: FeedLag) -> str:

@@ -27,7 +27,20 @@ READY_LINE_BYTES = 65_536
 
 
 class StackError(Exception):
-    """The stack cannot start or go on. The message says which part, why, and where its log is."""
+    """The stack cannot start or go on. The message says which part, why, and where its log is.
+
+    Parameters
+    ----------
+    headline
+        One sentence.
+    log
+        The log of the part, whose end is printed before the headline, so that the headline stays in sight.
+    """
+
+    def __init__(self, headline: str, log: Path | None = None) -> None:
+        self.headline = headline
+        self.details = "" if log is None else f"The end of {log}:\n{log_tail(log)}"
+        super().__init__(f"{self.details}\n{headline}" if self.details else headline)
 
 
 @dataclass(slots=True)
@@ -65,9 +78,7 @@ class Child:
     def failure(self, doing: str = "") -> StackError:
         """Describe that the process ended although nobody asked it to, and what it was doing, if known."""
         end = f"({exit_text(self.process.returncode)}) {doing}".strip()
-        return StackError(
-            f"{self.name} stopped unexpectedly {end}.\nThe end of {self.log}:\n{log_tail(self.log)}"
-        )
+        return StackError(f"{self.name} stopped unexpectedly {end}; its log is {self.log}", self.log)
 
 
 async def start_child(
@@ -127,9 +138,7 @@ async def start_command(
         line = await asyncio.wait_for(_read_line(read_end), timeout)
     except TimeoutError:
         await child.stop(grace=1)
-        raise StackError(
-            f"{name} did not report ready within {timeout:g} s.\nThe end of {log}:\n{log_tail(log)}"
-        ) from None
+        raise StackError(f"{name} did not report ready within {timeout:g} s; its log is {log}", log) from None
     except BaseException:
         await child.stop(grace=1)
         raise

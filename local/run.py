@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from itertools import chain
 from random import Random, SystemRandom
 from time import time
 from typing import NoReturn
 
-from rich.console import Console
-
-from local.connection import stack_file
-from local.console import output
+from local.connection import DEFAULT_DATA, stack_file
 from local.seed.live_database import LiveDatabase
 from local.seed.writer import SeedSummary, apply_write
 from local.stack import Stack, StackConfig, running_stack
+from terminal.output import print_table, say
+from terminal.tables import Table, detail, whole
 
 PURPOSE = "live"
 NOTICE_EVERY = 60.0
@@ -23,36 +23,40 @@ NOTICE_EVERY = 60.0
 
 async def run_live(config: StackConfig, *, users: int, per_minute: float) -> NoReturn:
     """Start the stack, say where to look and write live traffic until cancelled."""
-    console = output()
     async with running_stack(config) as stack:
-        console.print(where_to_look(stack), markup=False, highlight=False, soft_wrap=True)
+        print_where_to_look(stack)
         try:
-            await stack.alongside(_trickle(stack, users, per_minute, console))
+            await stack.alongside(_trickle(stack, users, per_minute))
         finally:
-            console.print("Stopping: hosts first, so that they can finish what they are doing …")
+            say("Stopping: hosts first, so that they can finish what they are doing …")
 
 
-def where_to_look(stack: Stack) -> str:
-    """Return what a person who started the stack wants to know next."""
+def print_where_to_look(stack: Stack) -> None:
+    """Print what a person who started the stack wants to know next."""
+    say("The fleet is running. Ctrl-C stops it.")
     data = stack.config.data
-    lines = [
-        "The fleet is running. Ctrl-C stops it.",
-        "",
-        f"  Database      {stack.cosmos['endpoint']}",
-        f"  Connection    settings.CosmosDb in {stack_file(data)}",
-        f"  Blob Storage  http://127.0.0.1:{stack.blob_port}/devstoreaccount1",
-        *(f"  {host['instance']:<12}  http://127.0.0.1:{host['http_port']}" for host in stack.hosts),
-        f"  Logs          {stack.logs}/*.log",
-        "",
-        f'  eval "$(.venv/bin/python -m local env --data {data})"      settings for .venv/bin/fleet',
-        f"  .venv/bin/python -m local settle --data {data}             is everything published?",
-        f"  .venv/bin/python -m local seed --data {data}               write four weeks of sample traffic",
-        f"  .venv/bin/python -m local host --data {data} --instance x  add one more host",
-    ]
-    return "\n".join(lines)
+    places = Table("", whole(""))
+    places.add("Database", stack.cosmos["endpoint"])
+    places.add("Blob Storage", f"http://127.0.0.1:{stack.blob_port}/devstoreaccount1")
+    for host in stack.hosts:
+        places.add(host["instance"], f"http://127.0.0.1:{host['http_port']}/api/health")
+    places.add("Settings", stack_file(data))
+    places.add("Logs", f"{stack.logs}/*.log")
+    say()
+    print_table(places)
+    option = "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
+    local = ".venv/bin/python -m local"
+    hints = Table(whole(""), detail(""))
+    hints.add(f'eval "$({local} env{option})"', "settings for .venv/bin/fleet")
+    hints.add(".venv/bin/fleet poison groups", "what went to poison, and why")
+    hints.add(f"{local} settle{option}", "is everything published?")
+    hints.add(f"{local} seed{option}", "write four weeks of traffic")
+    hints.add(f"{local} host{option} --instance x", "add one more host")
+    say()
+    print_table(hints)
 
 
-async def _trickle(stack: Stack, users: int, per_minute: float, console: Console) -> NoReturn:
+async def _trickle(stack: Stack, users: int, per_minute: float) -> NoReturn:
     """Write questions at random intervals, ``per_minute`` in the mean, and the ratings that follow."""
     random = Random()  # intervals of sample traffic
     traffic = LiveDatabase(users, SystemRandom().getrandbits(32))
@@ -70,4 +74,4 @@ async def _trickle(stack: Stack, users: int, per_minute: float, console: Console
                 await apply_write(database, write, written)
             if time() - noticed >= NOTICE_EVERY:
                 noticed = time()
-                console.print(f"{written.created:,} interactions written, {written.replaced:,} rated so far")
+                say(f"{written.created:,} interactions written, {written.replaced:,} rated so far")

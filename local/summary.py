@@ -36,6 +36,8 @@ class Summary:
     """Every monthly ``user_analytics`` document, the busiest first."""
     poison: list[Document]
     """Every pending document of ``poison_messages`` that came from ``user_interactions``."""
+    other_poison: list[Document] = field(default_factory=list)
+    """Every other pending document of ``poison_messages``."""
     beside: dict[str, int] = field(default_factory=dict)
     """Documents in the other containers that are seeded."""
     poison_beside: Counter[str] = field(default_factory=Counter)
@@ -82,6 +84,7 @@ async def read_summary(connection: Connection) -> Summary:
         daily=sorted(daily, key=lambda day: str(day["date"])),
         people=sorted(people, key=_interactions, reverse=True),
         poison=[row for row in poison if row.get("source_container") == INTERACTIONS],
+        other_poison=[row for row in poison if row.get("source_container") != INTERACTIONS],
         beside=stored,
         poison_beside=Counter({name: came_from[name] for name in stored if came_from[name]}),
         published=published,
@@ -107,7 +110,7 @@ def checks(summary: Summary, written: SeedSummary) -> list[Check]:
     found = [
         Check("interactions stored", written.documents, summary.sources),
         Check("counted per day + poison = stored", summary.sources, summary.counted + len(summary.poison)),
-        Check("malformed documents in poison", written.malformed.total(), len(summary.poison)),
+        Check("malformed interactions in poison", written.malformed.total(), len(summary.poison)),
         Check(
             "counted per person = valid of those who agree",
             written.analysed,

@@ -11,6 +11,7 @@ from ops.console import run
 from shared.clock import SYSTEM_CLOCK
 from shared.fleet import Fleet
 from shared.queries import Document, OptimizedQueries
+from terminal.arguments import day
 from terminal.figures import figures_table
 from terminal.output import AsJson, Exit, commands, fail, print_json, print_table, say
 from terminal.tables import Table, number, whole
@@ -26,22 +27,15 @@ def metrics() -> None:
     """Published figures."""
 
 
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise typer.BadParameter("is not a day: 2026-11-28") from None
-
-
 @metrics_cli.command("day")
-def day(
-    day: Annotated[
-        str | None, typer.Argument(parser=_day, metavar="DATE", help="Day in UTC; today if left out.")
+def print_day(
+    of: Annotated[
+        date | None, typer.Argument(parser=day, metavar="DATE", help="Day in UTC; today if left out.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what the interactions of a day cost, and the day's other figures."""
-    wanted = day or SYSTEM_CLOCK.now().date().isoformat()
+    wanted = (of or SYSTEM_CLOCK.now().date()).isoformat()
 
     async def work(fleet: Fleet) -> Document | None:
         return await OptimizedQueries(fleet.database).get_daily_metrics(wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +18,9 @@ from terminal.tables import Table
 from terminal.text import LINE_BREAKS, printable, printable_json, wrap_words
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+FALLBACK_WIDTH = 80
+"""Columns of a terminal that does not say how many it has."""
 
 
 class Advance(Protocol):
@@ -52,8 +55,19 @@ def commands(help_text: str, *, name: str | None = None) -> typer.Typer:
 
 
 def width_of(stream: IO[str]) -> int | None:
-    """Return the columns of a terminal; None for a pipe or a file, where lines may have any length."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    """Return the columns of a terminal; None for a pipe or a file, where lines may have any length.
+
+    The variable ``COLUMNS`` wins over what the terminal says, as in other programs.
+    """
+    if not stream.isatty():
+        return None
+    chosen = os.environ.get("COLUMNS", "")
+    if chosen.isdecimal() and int(chosen) > 0:
+        return int(chosen)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or FALLBACK_WIDTH
+    except (OSError, ValueError):
+        return FALLBACK_WIDTH
 
 
 def say(text: str = "", *, stream: IO[str] | None = None, color: str | None = None) -> None:
@@ -63,7 +77,7 @@ def say(text: str = "", *, stream: IO[str] | None = None, color: str | None = No
     for line in LINE_BREAKS.split(text):
         safe = printable(line)
         for part in wrap_words(safe, width) if width and not safe.startswith(" ") else [safe]:
-            typer.secho(part, file=stream, fg=color)
+            typer.echo(typer.style(part, fg=color) if color else part, file=stream)
 
 
 def note(text: str, *, color: str | None = None) -> None:
@@ -107,8 +121,8 @@ def progress(what: str) -> Iterator[Advance]:
     task = bar.add_task(what, total=None)
 
     def report(done: int, total: int | None, words: str = "") -> None:
-        bar.start()
         bar.update(task, completed=done, total=total, description=printable(words or what))
+        bar.start()
 
     try:
         yield report

@@ -16,7 +16,7 @@ from enum import Enum
 
 from rich.cells import cell_len
 
-from terminal.text import printable, wrap
+from terminal.text import printable, wrap, wrap_words
 
 GAP = 2
 """Blanks between two columns."""
@@ -70,8 +70,9 @@ class Table:
     """Rows of cells. Cells are escaped as they are added: see :func:`terminal.text.printable`."""
 
     def __init__(self, *columns: Column | str, title: str = "") -> None:
-        self.title = title
+        self.title = printable(title)
         self._columns = [Column(column) if isinstance(column, str) else column for column in columns]
+        self._headings = [printable(column.heading) for column in self._columns]
         self._rows: list[list[str]] = []
 
     def add(self, *cells: object) -> None:
@@ -85,7 +86,7 @@ class Table:
 
     def lines(self, width: int | None) -> list[str]:
         """Return the table for a terminal of ``width`` columns, or for a pipe, where no line is too long."""
-        title = [self.title] if self.title else []
+        title = wrap_words(self.title, width) if self.title and width else [self.title] * bool(self.title)
         every = range(len(self._columns))
         if width is None or self._needed(every) <= width:
             return title + self._grid(
@@ -99,15 +100,19 @@ class Table:
         return title + self._grid(widths, main, ruled=True, below=below, width=width)
 
     def _natural(self, index: int) -> int:
-        heading = self._columns[index].heading
-        return max([cell_len(heading), *(cell_len(row[index]) for row in self._rows)])
+        return max([cell_len(self._headings[index]), *(cell_len(row[index]) for row in self._rows)])
 
     def _needed(self, indices: Sequence[int]) -> int:
         return sum(self._natural(index) for index in indices) + GAP * (len(indices) - 1)
 
     def _fitted(self, indices: Sequence[int], width: int) -> list[int] | None:
-        """Return widths of columns that fit, the widest texts made narrower first; None if none do."""
+        """Return widths of columns that fit, the widest texts made narrower first; None if none do.
+
+        A column alone fits always: one line per value would be as wide.
+        """
         widths = [self._natural(index) for index in indices]
+        if len(widths) == 1:
+            return widths
         texts = [place for place, index in enumerate(indices) if self._columns[index].kind is Kind.TEXT]
         excess = sum(widths) + GAP * (len(widths) - 1) - width
         while excess > 0:
@@ -127,11 +132,10 @@ class Table:
         below: Sequence[int] = (),
         width: int = 0,
     ) -> list[str]:
-        headings = [column.heading for column in self._columns]
         lines: list[str] = []
-        if any(headings):
-            lines += self._wrapped(headings, widths, indices)
-            lines += self._details(headings, below, width)
+        if any(self._headings):
+            lines += self._wrapped(self._headings, widths, indices)
+            lines += self._details(self._headings, below, width)
         if ruled and lines:
             lines.append((" " * GAP).join("─" * width for width in widths))
         for row in self._rows:
@@ -164,14 +168,14 @@ class Table:
         return lines
 
     def _one_line_per_value(self, width: int) -> list[str]:
-        names = max(cell_len(column.heading) for column in self._columns)
+        names = max(map(cell_len, self._headings))
         lines: list[str] = []
         for row in self._rows:
             lines.append("")
-            for column, value in zip(self._columns, row, strict=True):
+            for column, name, value in zip(self._columns, self._headings, row, strict=True):
                 room = width - names - GAP
                 wrapped = [value] if column.kind in (Kind.WHOLE, Kind.NUMBER) else wrap(value, max(room, 1))
-                heading = _padded(column.heading, names, Kind.TEXT)
+                heading = _padded(name, names, Kind.TEXT)
                 for line in wrapped:
                     lines.append(f"{heading}{' ' * GAP}{line}".rstrip())
                     heading = " " * names

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
 from local.connection import Connection
-from local.console import notes, output
 from local.seed.database import count_database_writes, database_writes
 from local.seed.passages import VECTORS
 from local.seed.traffic import TrafficPlan, Write
 from local.seed.writer import SeedSummary, Written, write_traffic
+from terminal.output import print_json, print_table, progress
+from terminal.tables import Table, number
 
 PURPOSE = "seed"
 """What the request charges of the sample traffic are booked under."""
@@ -31,22 +29,16 @@ async def seed_database(connection: Connection, plan: TrafficPlan, *, concurrenc
 
 @contextmanager
 def _progress(plan: TrafficPlan) -> Iterator[Callable[[Write], None]]:
-    console = notes()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        total = count_database_writes(plan) if console.is_terminal else 0
-        task = progress.add_task("Writing sample traffic", total=total)
+    """Report writes against a fixed total. It leaves out passages: how many are cited shows only later."""
+    total = count_database_writes(plan) if sys.stderr.isatty() else None
+    done = 0
+    with progress("Writing sample traffic") as report:
 
         def advance(write: Write) -> None:
-            nonlocal total
-            if write.container == VECTORS:  # nobody knows how many there will be: the end moves with them
-                total += 1
-            progress.update(task, advance=1, total=total)
+            nonlocal done
+            if write.container != VECTORS:
+                done += 1
+                report(done, total)
 
         yield advance
 
@@ -54,37 +46,35 @@ def _progress(plan: TrafficPlan) -> Iterator[Callable[[Write], None]]:
 def print_summary(summary: SeedSummary, *, as_json: bool) -> None:
     """Print what was written to standard output."""
     if as_json:
-        print(json.dumps(summary.as_json()))
-        return
-    output().print(summary_table(summary))
+        print_json(summary.as_json(), indent=None)
+    else:
+        print_table(summary_table(summary))
 
 
 def summary_table(summary: SeedSummary) -> Table:
     """Return what was written as a table."""
-    table = Table(title="Written", title_justify="left", show_header=False, box=None)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_row(f"{summary.created:,}", "interactions created")
+    table = Table(number(""), "", title="Written")
+    table.add(f"{summary.created:,}", "interactions created")
     if summary.already_there:
-        table.add_row(f"{summary.already_there:,}", "interactions that were there already")
-    table.add_row(f"{summary.replaced:,}", "replaced when their rating came")
-    table.add_row(f"{len(summary.per_person):,}", "people")
+        table.add(f"{summary.already_there:,}", "interactions that were there already")
+    table.add(f"{summary.replaced:,}", "replaced when their rating came")
+    table.add(f"{len(summary.per_person):,}", "people")
     if summary.refusing:
-        table.add_row(f"{len(summary.refusing):,}", "people who refuse user-level analytics")
+        table.add(f"{len(summary.refusing):,}", "people who refuse user-level analytics")
     _add_malformed(table, summary, "interactions malformed:")
     for container, written in summary.beside.items():
-        table.add_row(f"{written.created:,}", f"documents created in {container}")
+        table.add(f"{written.created:,}", f"documents created in {container}")
         if written.already_there:
-            table.add_row(f"{written.already_there:,}", f"documents that were there already in {container}")
+            table.add(f"{written.already_there:,}", f"documents that were there already in {container}")
         if written.replaced:
-            table.add_row(f"{written.replaced:,}", f"replaced in {container}")
+            table.add(f"{written.replaced:,}", f"replaced in {container}")
         if written.malformed:
             _add_malformed(table, written, "of them malformed:")
-    table.add_row(f"{summary.seconds:.1f}", "seconds")
+    table.add(f"{summary.seconds:.1f}", "seconds")
     return table
 
 
 def _add_malformed(table: Table, written: Written, heading: str) -> None:
-    table.add_row(f"{written.malformed.total():,}", heading)
+    table.add(f"{written.malformed.total():,}", heading)
     for kind, count in sorted(written.malformed.items()):
-        table.add_row("", f"{count} × {kind.replace('_', ' ')}")
+        table.add("", f"{count} × {kind.replace('_', ' ')}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
-from rich.console import Console
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.report import print_report
 from local.seed.traffic import TrafficPlan, Write, writes
@@ -24,6 +27,8 @@ from shared.facts import interaction_fact
 from shared.pricing.table import PriceTable, list_prices
 from shared.views import VIEWS
 from shared.views.base import Stamp, States
+from terminal import output
+from tests.unit.terminal.hostile import texts, unsafe
 
 PLAN = TrafficPlan(users=8, interactions=400, days=6, seed=9, malformed_share=0.02)
 STAMP = Stamp(generation=1, revision=1, as_of=datetime(2025, 9, 1, tzinfo=UTC))
@@ -41,7 +46,15 @@ def published(documents: list[dict]) -> Summary:
         try:
             fact = interaction_fact(parse_interaction(document), prices)
         except DocumentError as error:
-            poison.append({"id": document["id"], "error_field": error.field, "error_message": str(error)})
+            poison.append(
+                {
+                    "id": document["id"],
+                    "source_container": "user_interactions",
+                    "error_type": "DocumentError",
+                    "error_field": error.field,
+                    "error_message": str(error),
+                }
+            )
             continue
         contribute(fact, contributions)
     rendered = defaultdict(list)
@@ -91,7 +104,7 @@ def test_a_lost_poison_document_is_noticed(summary: Summary, written: SeedSummar
     wrong = Summary(summary.sources, summary.daily, summary.people, summary.poison[1:])
     assert failing(checks(wrong, written)) == [
         "counted per day + poison = stored",
-        "malformed documents in poison",
+        "malformed interactions in poison",
     ]
 
 
@@ -144,25 +157,101 @@ def test_costs_are_summed_over_days_by_model(summary: Summary) -> None:
     )
 
 
-def test_the_summary_is_readable(summary: Summary, written: SeedSummary) -> None:
-    charges = [
-        {
-            "client": "fleet",
-            "container": "view_state",
-            "operation": "batch",
-            "requests": 7,
-            "request_units": 70.4,
-        },
-        {"client": "seed", "container": None, "operation": "create", "requests": 2, "request_units": 12.0},
-    ]
-    sink = io.StringIO()
-    outcome = Outcome(written, summary, checks(summary, written), charges, drained_after=2.0)
-    print_report(outcome, Console(file=sink, width=130))
-    text = sink.getvalue()
-    assert "Every figure adds up." in text
-    assert summary.daily[0]["date"] in text
+CHARGES = [
+    {
+        "client": "fleet",
+        "container": "view_state",
+        "operation": "batch",
+        "requests": 7,
+        "request_units": 70.4,
+    },
+    {"client": "seed", "container": None, "operation": "create", "requests": 2, "request_units": 12.0},
+]
+
+
+def outcome_of(summary: Summary, written: SeedSummary, charges: list[dict] = CHARGES) -> Outcome:
+    return Outcome(written, summary, checks(summary, written), charges, drained_after=25.4)
+
+
+def printed(outcome: Outcome, width: int | None, **options: str) -> str:
+    """Return the report as a terminal of this width shows it; as a pipe gets it without a width."""
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(stream):
+        patch.setattr(output, "width_of", lambda _: width)
+        print_report(outcome, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120, None])
+def test_the_report_is_readable_at_any_width(
+    summary: Summary, written: SeedSummary, width: int | None
+) -> None:
+    outcome = outcome_of(summary, written)
+    text = printed(outcome, width)
+    lines = text.splitlines()
+    assert width is None or max(map(len, lines)) <= width
+    for day in summary.daily:
+        assert any(line.startswith(day["date"]) for line in lines)
     assert summary.people[0]["id"] in text
-    assert "82" in text  # request units in all
+    assert "Request units (the local server's estimate): 82" in text
     assert "cost_data.input_tokens" in text
     assert outcome.as_json()["adds_up"] is True
     assert outcome.as_json()["request_units"] == 82.4
+
+
+def test_the_verdict_is_the_first_and_nearly_the_last_line(summary: Summary, written: SeedSummary) -> None:
+    lines = printed(outcome_of(summary, written), 80, kept_in="DIR").splitlines()
+    assert lines[:2] == ["", "Every figure adds up, 25 s."]
+    end = lines[lines.index("Every figure adds up, 25 s.", 2) :]
+    assert "The data are kept in DIR." in end
+    assert any(line.startswith("make run ") for line in end)
+    wrong = replace(summary, daily=summary.daily[1:])
+    outcome = outcome_of(wrong, written)
+    count = len(failing(outcome.checks))
+    lines = printed(outcome, 80).splitlines()
+    assert lines[1] == f"{count} of {len(outcome.checks)} comparisons do not add up, 25 s."
+
+
+def test_poison_of_every_source_is_in_the_heading(summary: Summary, written: SeedSummary) -> None:
+    other = {
+        "source_container": "user_sessions",
+        "error_type": "DocumentError",
+        "error_field": "start_time",
+        "error_message": "start_time is missing",
+    }
+    text = printed(outcome_of(replace(summary, other_poison=[other] * 3), written), 80)
+    assert f"In poison: {len(summary.poison) + 3} documents" in text
+    assert re.search(r"^ +3  user_sessions +start_time", text, re.MULTILINE)
+
+
+def test_requests_beyond_the_first_kinds_are_summed_and_named(summary: Summary, written: SeedSummary) -> None:
+    charges = [CHARGES[0] | {"operation": f"kind {number}", "request_units": 1.0} for number in range(20)]
+    text = printed(outcome_of(summary, written, charges), 80)
+    assert re.search(r"^less than these +6 more rows +42 +6$", text, re.MULTILINE)
+
+
+@given(st.lists(texts, min_size=4, max_size=4), st.sampled_from([80, 120, None]))
+def test_texts_of_documents_reach_the_terminal_escaped(hostile: list[str], width: int | None) -> None:
+    field, message, model, client = hostile
+    row = {
+        "source_container": "users",
+        "error_type": "ValueError",
+        "error_field": field,
+        "error_message": message,
+    }
+    usage = ("active_users", "new_users", "total_sessions", "total_interactions")
+    day = {
+        "id": f"day {message}",
+        "date": "2025-08-05",
+        "usage_statistics": dict.fromkeys(usage, 1),
+        "content_performance": {"total_citations": 1, message: {field: model}},
+        "quality_metrics": {"user_satisfaction_avg": None},
+        "system_performance": {"p95_response_time_ms": 1.5},
+        "ai_performance": {
+            "total_cost_usd": None,
+            "model_performance": {model: {"requests": 1, "cost_usd": 1.0}},
+        },
+    }
+    summary = Summary(1, [day], [], [row])
+    text = printed(outcome_of(summary, SeedSummary(), [CHARGES[0] | {"client": client}]), width)
+    assert unsafe(text) == set()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
+import termios
 
 import pytest
 import typer
@@ -54,6 +59,21 @@ def test_a_pipe_has_no_width_and_a_terminal_its_own(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "97")
     assert output.width_of(io.StringIO()) is None
     assert output.width_of(Terminal()) == 97
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_width_is_that_of_the_terminal_printed_to(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as stream:
+        assert output.width_of(stream) == columns
+
+
+@pytest.mark.parametrize("columns", ["", "0", "wide"])
+def test_a_terminal_without_a_width_has_80_columns(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert output.width_of(Terminal()) == 80
 
 
 def test_an_id_is_whole_in_a_table_of_any_width(

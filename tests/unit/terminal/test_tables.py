@@ -22,6 +22,13 @@ def table(rows: list[tuple[str, str, int, str]]) -> Table:
     return made
 
 
+@given(texts, texts, WIDTHS)
+def test_title_and_headings_are_printable_too(title: str, heading: str, width: int | None) -> None:
+    made = Table(whole(heading), detail(title), title=title)
+    made.add(1, heading)
+    assert unsafe("\n".join(made.lines(width))) == set()
+
+
 def letters(text: str) -> str:
     return "".join(text.split())
 
