@@ -78,13 +78,17 @@ async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("settle_poison")
 @blueprint.route(route="poison/{poison_id}/{action}", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
-    """Replay, resolve or discard a poison document. The body names the operator: ``{"by": "name"}``."""
+    """Replay, resolve or discard a poison document. The body names the operator: ``{"by": "name"}``.
+
+    A replay with ``"stored_copy": true`` folds the row's copy if the document no longer exists.
+    """
 
     async def answer() -> Any:
-        row_id, by, here = _poison_id(req), _by(req), await fleet()
+        row_id, body, here = _poison_id(req), _body(req), await fleet()
+        by = body["by"]
         match req.route_params.get("action"):
             case "replay":
-                row = await here.replayer.replay(row_id, by=by)
+                row = await here.replayer.replay(row_id, by=by, stored_copy=body.get("stored_copy", False))
             case "resolve":
                 row = await here.poison.set_status(row_id, Status.RESOLVED, by=by)
             case "discard":
@@ -157,18 +161,21 @@ def _poison_id(req: func.HttpRequest) -> str:
     return row_id
 
 
-def _by(req: func.HttpRequest) -> str:
-    body = req.get_body()
-    if len(body) > MAX_BODY_BYTES:
-        raise BadRequestError(f"body: {len(body)} bytes, more than {MAX_BODY_BYTES}")
+def _body(req: func.HttpRequest) -> dict[str, Any]:
+    raw = req.get_body()
+    if len(raw) > MAX_BODY_BYTES:
+        raise BadRequestError(f"body: {len(raw)} bytes, more than {MAX_BODY_BYTES}")
     try:
-        by = json.loads(body)["by"]
+        body = json.loads(raw)
+        by = body["by"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BadRequestError('body: is not of the form {"by": "name"}') from None
     # Half of a surrogate pair, which no service stores, is not printable either.
     if not isinstance(by, str) or not 0 < len(by) <= MAX_NAME or not by.isprintable() or by.isspace():
         raise BadRequestError(f"by: is not a name of 1 to {MAX_NAME} printable characters")
-    return by
+    if not isinstance(body.get("stored_copy", False), bool):
+        raise BadRequestError("stored_copy: is not true or false")
+    return dict(body)
 
 
 def _status(text: str | None) -> Status | None:

@@ -20,8 +20,8 @@ shares are rounded to four digits.
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
 Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
 marks and digits of any script, dots, hyphens, underscores, tildes and blanks. A blank name counts as none. A
-name of more than 64 UTF-8 bytes is cut to 52 of them, never within a character, and ends with `~` and 11
-characters of hash (base64 of XXH3, 64 bits, of the whole name).
+text of more than 64 UTF-8 bytes, of more than five words, or with an at sign is no name: it counts as
+`unknown`.
 
 ## One passage, one spelling
 

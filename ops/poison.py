@@ -40,6 +40,13 @@ Since = Annotated[
 ]
 OfStatus = Annotated[Status | None, typer.Option(help="Only rows in this state.")]
 All = Annotated[bool, typer.Option("--all", help="All pending rows, or all that the other options select.")]
+StoredCopy = Annotated[
+    bool,
+    typer.Option(
+        "--stored-copy",
+        help="Only for replay: fold a row's copy if its document is gone. It may have been erased.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which rows it would be, and change nothing.")]
 
 
@@ -163,12 +170,22 @@ def _rows(count: int) -> str:
 
 @poison_cli.command("show")
 def show_poison(row_id: RowId) -> None:
-    """Print one row with its document, as JSON. It may contain personal data."""
+    """Print one row with the copy of its document, as JSON."""
 
     async def work(fleet: Fleet) -> dict[str, Any]:
         return await fleet.poison.get(await fleet.poison.find(row_id))
 
     print_json(run(work))
+
+
+@poison_cli.command("redact")
+def redact_poison(as_json: AsJson = False) -> None:
+    """Rewrite rows of earlier releases, without secrets, personal data, and messages that may quote any."""
+    rewritten = run(lambda fleet: fleet.poison.redact())
+    if as_json:
+        print_json({"rewritten": rewritten})
+    else:
+        say(f"{_rows(rewritten)} rewritten.")
 
 
 def _add_command(action: Action, help_text: str) -> None:
@@ -187,12 +204,16 @@ def _add_command(action: Action, help_text: str) -> None:
         field: Field = None,
         since: Since = None,
         every: All = False,
+        stored_copy: StoredCopy = False,
         dry_run: DryRun = False,
         by: By = "",
         as_json: AsJson = False,
     ) -> None:
         selection = _selection(row_ids, Selection(None, source, handler, error, field, since), every)
-        rows, report = run(_decision(action, row_ids, selection, dry_run, by or getpass.getuser()))
+        if stored_copy and action is not Action.REPLAY:
+            raise typer.BadParameter("only replay folds documents", param_hint="--stored-copy")
+        work = _decision(action, row_ids, selection, dry_run, by or getpass.getuser(), stored_copy)
+        rows, report = run(work)
         if as_json:
             print_json(_decision_json(rows, report, dry_run))
         elif dry_run:
@@ -206,7 +227,7 @@ def _add_command(action: Action, help_text: str) -> None:
 
 _add_command(
     Action.REPLAY,
-    "Fold the live documents, or their stored copies if they no longer exist; publish views again.",
+    "Fold the live documents; publish views again. A document that no longer exists is not folded.",
 )
 _add_command(Action.RESOLVE, "Mark rows as resolved by other means.")
 _add_command(Action.DISCARD, "Mark rows as not worth repairing.")
@@ -225,7 +246,12 @@ def _selection(row_ids: list[str] | None, selection: Selection, every: bool) -> 
 
 
 def _decision(
-    action: Action, row_ids: list[str] | None, selection: Selection, dry_run: bool, by: str
+    action: Action,
+    row_ids: list[str] | None,
+    selection: Selection,
+    dry_run: bool,
+    by: str,
+    stored_copy: bool,
 ) -> Callable[[Fleet], Awaitable[tuple[list[dict[str, Any]], DecisionReport]]]:
     """Return the work of a command: select rows, decide them, and return both rows and report."""
 
@@ -247,7 +273,9 @@ def _decision(
                 advance(len(reached.decided) + reached.refused, len(rows))
 
             try:
-                report = await fleet.decider.decide(action, rows, by=by, on_progress=on_progress)
+                report = await fleet.decider.decide(
+                    action, rows, by=by, stored_copy=stored_copy, on_progress=on_progress
+                )
             except Exception:
                 note(
                     f"{_rows(len(report.decided))} of {len(rows):,} {action.outcome.value} before this error:"

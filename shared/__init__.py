@@ -12,7 +12,8 @@
 10. ``queries``: reads for the web application and its dashboards
 
 Next to the flow: ``pricing`` (the price list and overrides), ``poison`` (documents that could not be
-processed), ``cosmos`` (the edge to the database: client, retries, costs, control documents), ``containers``
-(every container, described once), ``fleet`` (everything wired together), and modules for settings, clock,
+processed), ``privacy`` (the class of every source field, and what may leave a document), ``cosmos`` (the
+edge to the database: client, retries, costs, control documents), ``containers`` (every container, described
+once), ``fleet`` (everything wired together), and modules for settings, clock,
 errors, logs, units, periods and concurrency.
 """

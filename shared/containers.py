@@ -2,7 +2,8 @@
 
 Source: the specification, sections "Container Specifications", "Throughput Configuration", "TTL
 Configuration" and "Indexing Policy Best Practices". Values that the service refuses are corrected;
-docs/specification-notes.md lists the corrections.
+docs/specification-notes.md lists the corrections. The class of each field of the sources, and the places
+where its values may go, are in :mod:`shared.privacy`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
     ├── FullError                   a state accepts no more documents; names the state
+    ├── MassFailureError            most of a batch failed: the cause is unlikely to be in its documents
     ├── StaleReadError              the state that was read is older than the published document
     │   └── TransientStaleReadError other instances publish it too, or a replica lags: a later try may succeed
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
@@ -50,7 +51,7 @@ class DocumentError(FleetError):
         Path of the offending field, ``cost_data.input_tokens``.
     problem
         The rest of the sentence that begins with the field: ``is 0; must be at least 1``. The value is as
-        :func:`shared.documents.common.quote` returns it.
+        :func:`shared.privacy.forms.quote` returns it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -77,6 +78,13 @@ class FullError(FleetError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} has no room for more documents; what was counted before stays counted")
+
+
+class MassFailureError(FleetError):
+    """Most of a batch failed, so that the batch is retried. The message says how the first document failed.
+
+    It is not chained to that error, whose message may quote the document: the host logs what is raised.
+    """
 
 
 class StaleReadError(FleetError):

@@ -1,4 +1,7 @@
-"""Every event that the fleet logs, by name, with its meaning. A test compares the code with this list."""
+"""Every event that the fleet logs, by name, with its meaning, and the fields that may hold words.
+
+A test compares the events with the code. A text in any other field is not logged, only its length.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,24 @@ LOG_EVENTS = {
     "views_refreshed": "scheduled views were published, as far as the time allowed; with outcomes and cost",
     "withdrawal_failed": "a document's earlier version could not be uncounted; the document is in poison",
 }
+
+LOG_WORDS = {
+    "error_type": "class of an error",
+    "event": "name of the event",
+    "exception": "the code that an error came through, without its message",
+    "faults": "numbers, by container, operation and fault",
+    "feed": "name of a source container",
+    "field": "path of a field in the table of fields",
+    "level": "level of the event",
+    "override": "id of a price override",
+    "period": "a day or month",
+    "poison_id": "id of a poison row",
+    "problem": "what is wrong with what an operator wrote",
+    "shard": "name of a shard",
+    "source": "name of a source container",
+    "timestamp": "time of the event",
+    "view": "name of a view",
+    "views": "names of views",
+    "where": "module and line",
+}
+"""Fields of events whose values may be texts. None is from a source document."""

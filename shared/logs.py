@@ -1,11 +1,21 @@
-"""Structured logs: one JSON object per line with an event name and fields, never a document or its text."""
+"""Structured logs: one JSON object per line with an event name and fields, never a document or its text.
+
+Every line passes two steps. An error is logged as the code that it came through, because its message and its
+local variables may hold documents. A text is logged only in a field that may hold words
+(:data:`~shared.log_events.LOG_WORDS`).
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 
 import structlog
-from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, WrappedLogger
+
+from shared.log_events import LOG_WORDS
+from shared.privacy.errors import trace_of
+from shared.privacy.forms import describe
 
 
 def configure_logging(level: str) -> None:
@@ -24,8 +34,8 @@ def configure_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Local variables hold documents, keys and requests. None of them may reach a log.
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            _errors_without_messages,
+            _words_in_their_fields,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -35,3 +45,23 @@ def configure_logging(level: str) -> None:
     logging.getLogger("shared").setLevel(threshold)
     # The SDK logs every request with its headers at INFO.
     logging.getLogger("azure").setLevel(logging.WARNING)
+
+
+def _errors_without_messages(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = trace_of(error)
+    return event
+
+
+def _words_in_their_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {
+        name: value
+        if name in LOG_WORDS or value is None or isinstance(value, bool | int | float)
+        else describe(value)
+        for name, value in event.items()
+    }

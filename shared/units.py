@@ -37,12 +37,6 @@ MILLIS_PER_MINUTE = 60_000
 MILLIS_PER_HOUR = 3_600_000
 MILLIS_PER_DAY = 86_400_000
 
-LONGEST_NAME = 64
-"""UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
-
-SHORTENED = "~"
-"""Separates the beginning of a longer name from the hash of the whole name."""
-
 
 @lru_cache(maxsize=65_536)
 def hash_key(key: str) -> str:
@@ -52,18 +46,6 @@ def hash_key(key: str) -> str:
     same hash is 1 in 5 billion.
     """
     return urlsafe_b64encode(xxh3_64_digest(key.encode())).rstrip(b"=").decode()
-
-
-def bounded_name(name: str) -> str:
-    """Return a name of at most :data:`LONGEST_NAME` bytes.
-
-    A longer name keeps its beginning, to stay readable, and ends with a hash of the whole, to stay unique.
-    """
-    encoded = name.encode()
-    if len(encoded) <= LONGEST_NAME:
-        return name
-    ending = SHORTENED + hash_key(name)
-    return encoded[: LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
 
 
 def to_micro(value: float) -> Micro:

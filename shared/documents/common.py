@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -12,7 +11,8 @@ from typing import Annotated, Any, Never
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.errors import DocumentError
-from shared.units import bounded_name
+from shared.privacy.fields import field_of
+from shared.privacy.forms import Form, label, quote
 
 MAX_DOCUMENT_CHARACTERS = 1_048_576
 """Maximum characters in all fields together: half of the service's limit for an item. This leaves room for
@@ -25,29 +25,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 """Maximum time by which the writer's clock may be ahead of the service's clock."""
-
-_QUOTABLE = re.compile(r"[A-Za-z0-9._\-]{0,32}|\d{4}-\d\d-\d\d[0-9T:.+Z\- ]{0,25}")
-"""A single word, a version or a time. An error may quote these texts: none is a sentence or an address."""
-
-_MOST_DIGITS = 40
-
-
-def quote(value: object) -> str:
-    """Return a value in the form for an error. Of what may be a person's words: only type and length."""
-    match value:
-        case str():
-            return repr(value) if _QUOTABLE.fullmatch(value) else f"a text of {len(value)} characters"
-        case list() | tuple():
-            return f"a list of {len(value)} entries"
-        case Mapping():
-            return f"an object of {len(value)} fields"
-        case int() if value.bit_length() > 3 * _MOST_DIGITS:
-            return f"a number of {value.bit_length()} bits"
-        case None | int() | float():
-            return repr(value)
-        case _:
-            return f"a {type(value).__name__}"
-
 
 NO_NUMBER = "must be a number"
 
@@ -67,30 +44,6 @@ def _number(value: object) -> object:
 
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """An unpaired surrogate is not a character. No text encoding can represent it."""
-
-_NEVER_IN_A_LABEL = "/"
-_REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._~\- ]+")
-
-
-def label(text: str) -> str:
-    """Return a text as a name: without characters of sentences or addresses, and of a bounded length.
-
-    Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
-    An underscore replaces control characters, and characters that ids and paths of the service may not have.
-    A long name is shortened as :func:`~shared.units.bounded_name` does. A name is its own name.
-    """
-    text = text.strip()
-    if text.isascii():  # true for nearly all
-        safe = _UNSAFE.sub("_", text)
-    else:
-        composed = unicodedata.normalize("NFC", text)
-        safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in composed))
-    return bounded_name(safe)
-
-
-def _is_safe(character: str) -> bool:
-    return character in "._~- " or unicodedata.category(character)[0] in "LMN"
 
 
 def _label(value: object) -> object:
@@ -204,7 +157,10 @@ def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]
     written = raw.get("_ts")
     if isinstance(written, int) and moment > datetime.fromtimestamp(written, UTC) + CLOCK_TOLERANCE:
         raise DocumentError(
-            field, must_be(moment.isoformat(), "must not be more than a day after the document was written")
+            field,
+            must_be(
+                moment.isoformat(), "must not be more than a day after the document was written", Form.TIME
+            ),
         )
 
 
@@ -226,13 +182,24 @@ _REQUIREMENTS = {
 """What a value must be, by the type of pydantic's error. The braces name entries of the error's context."""
 
 
-def must_be(value: object, requirement: str) -> str:
-    """Return the problem with a value: what it is, and what it must be."""
-    return f"is {quote(value)}; {requirement}"
+def must_be(value: object, requirement: str, form: Form = Form.TEXT) -> str:
+    """Return the problem with a value: what it is, and what it must be.
+
+    Parameters
+    ----------
+    form
+        The form of the field's values. It decides whether the value may be quoted.
+    """
+    return f"is {quote(value, form)}; {requirement}"
 
 
-def raise_document_error(error: ValidationError) -> Never:
+def raise_document_error(source: str, error: ValidationError) -> Never:
     """Raise pydantic's first error as a :class:`DocumentError` that names field, value and requirement.
+
+    Parameters
+    ----------
+    source
+        Container of the document: the table of fields says which values of it may be quoted.
 
     Raises
     ------
@@ -246,5 +213,7 @@ def raise_document_error(error: ValidationError) -> Never:
         problem = f"has {len(value):,} characters; may have at most {context['max_length']:,}"
     else:
         requirement = _REQUIREMENTS.get(kind, first["msg"]).format(**context)
-        problem = requirement if kind == "missing" else must_be(value, requirement)
+        problem = (
+            requirement if kind == "missing" else must_be(value, requirement, field_of(source, field).form)
+        )
     raise DocumentError(field, problem) from None

@@ -80,7 +80,7 @@ def parse_incident(raw: object) -> IncidentDocument:
     try:
         incident = IncidentDocument.model_validate(document)
     except ValidationError as error:
-        raise_document_error(error)
+        raise_document_error("abuse_incidents", error)
     moment = incident.created_at or (incident.detection_metadata or Detection()).detection_timestamp
     if moment is None:
         raise DocumentError("created_at", "is missing, and so is detection_metadata.detection_timestamp")

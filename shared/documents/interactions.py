@@ -137,7 +137,7 @@ def parse_interaction(raw: object) -> InteractionDocument:
     try:
         interaction = InteractionDocument.model_validate(document)
     except ValidationError as error:
-        raise_document_error(error)
+        raise_document_error("user_interactions", error)
     moment = interaction.timestamp or interaction.created_at
     if moment is None:
         raise DocumentError("timestamp", "is missing, and so is created_at")

@@ -22,6 +22,7 @@ from shared.documents.common import (
 )
 from shared.documents.versions import USER_SESSION, upcast
 from shared.errors import DocumentError
+from shared.privacy.forms import Form
 
 Seconds = Annotated[Number, Field(ge=0, le=10 * 365 * 86_400)]
 Satisfaction = Annotated[Number, Field(ge=1, le=5)]
@@ -74,12 +75,14 @@ def parse_session(raw: object) -> SessionDocument:
     try:
         session = SessionDocument.model_validate(document)
     except ValidationError as error:
-        raise_document_error(error)
+        raise_document_error("user_sessions", error)
     start = session.start_time or session.created_at
     if start is None:
         raise DocumentError("start_time", "is missing, and so is created_at")
     require_not_after_write("start_time", start, document)
     for field, end in (("end_time", session.end_time), ("last_activity", session.last_activity)):
         if end is not None and end < start:
-            raise DocumentError(field, must_be(end.isoformat(), "must not be before the session's start"))
+            raise DocumentError(
+                field, must_be(end.isoformat(), "must not be before the session's start", Form.TIME)
+            )
     return session

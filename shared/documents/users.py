@@ -73,4 +73,4 @@ def parse_user(raw: object) -> UserDocument:
     try:
         return UserDocument.model_validate(document)
     except ValidationError as error:
-        raise_document_error(error)
+        raise_document_error("users", error)

@@ -21,6 +21,7 @@ from shared.documents.upcasters import (
     user_version,
 )
 from shared.errors import DocumentError
+from shared.privacy.forms import Form
 
 USER = "user"
 USER_SESSION = "user_session"
@@ -87,13 +88,17 @@ class History:
     def _written(self, field: str, value: object) -> str:
         match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise DocumentError(field, must_be(value, "must be a version such as '1.0'"))
+            raise DocumentError(field, must_be(value, "must be a version such as '1.0'", Form.VERSION))
         version = (int(match[1]), int(match[2]))
         if version > _pair(self.newest):
-            raise DocumentError(field, must_be(value, f"this release reads versions up to {self.newest}"))
+            raise DocumentError(
+                field, must_be(value, f"this release reads versions up to {self.newest}", Form.VERSION)
+            )
         name = f"{version[0]}.{version[1]}"
         if name not in self.versions:
-            raise DocumentError(field, must_be(value, f"must be one of {', '.join(self.versions)}"))
+            raise DocumentError(
+                field, must_be(value, f"must be one of {', '.join(self.versions)}", Form.VERSION)
+            )
         return name
 
 

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
-from shared.documents.common import label
+from shared.privacy.forms import UNKNOWN as UNKNOWN
+from shared.privacy.forms import label
 from shared.units import Day, EventHour, Micro, Millis, Month, event_hour, minute_of_day, to_micro
-
-UNKNOWN = "unknown"
-"""Replaces a persona, model, text, category, type or severity that the document does not name."""
 
 
 class Passage(NamedTuple):

@@ -14,7 +14,13 @@ ABUSE_INCIDENTS = "abuse_incidents"
 
 TYPES = frozenset({"inappropriate_query", "spam", "harassment", "misinformation"})
 SEVERITIES = frozenset({"low", "medium", "high", "critical"})
-"""The specification's types and severities. Others count as unknown."""
+REVIEWS = frozenset({"auto_resolved", "pending_human_review", "under_investigation", "resolved"})
+"""The specification's types, severities and states of the review. Others count as unknown."""
+
+ACTIONS = frozenset(
+    {"warning_issued", "content_blocked", "account_suspended", "educational_content_provided"}
+)
+"""Actions that have a name. Others count as unknown."""
 
 FALSE_POSITIVE = "false_positive"
 CONFIRMED = "confirmed"
@@ -103,18 +109,26 @@ def incident_fact(document: IncidentDocument) -> IncidentFact:
     return IncidentFact(
         user_id=document.user_id,
         at=to_millis(noticed),
-        kind=document.incident_type if document.incident_type in TYPES else UNKNOWN,
-        severity=document.severity if document.severity in SEVERITIES else UNKNOWN,
+        kind=_known(document.incident_type, TYPES),
+        severity=_known(document.severity, SEVERITIES),
         interaction=interaction_reference(document.interaction_id) if document.interaction_id else None,
         automatic=document.auto_detected,
-        review=document.review_status or None,
+        review=_known(document.review_status, REVIEWS) if document.review_status else None,
         decision=_decision(document.review_decision or resolution.final_decision),
         resolved_ms=Millis(to_millis(ended) - to_millis(noticed))
         if ended is not None and ended >= noticed
         else None,
-        actions=tuple(action.action_type for action in document.actions_taken or () if action.action_type),
+        actions=tuple(
+            _known(action.action_type, ACTIONS)
+            for action in document.actions_taken or ()
+            if action.action_type
+        ),
         violations=tuple(category for category in flagged.violation_categories or () if category),
     )
+
+
+def _known(word: str | None, vocabulary: frozenset[str]) -> str:
+    return word if word in vocabulary else UNKNOWN
 
 
 def _decision(text: str | None) -> str | None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -19,7 +17,7 @@ from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import document_pause, is_service_fault
-from shared.errors import ConflictError, DocumentError, FullError
+from shared.errors import ConflictError, DocumentError, FullError, MassFailureError
 from shared.facts import USERS
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
@@ -28,6 +26,7 @@ from shared.ledger.shards import ShardId, shard_of
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable
+from shared.privacy.errors import message_of, place_of
 from shared.settings import Settings
 
 POISON_CONCURRENCY = 16
@@ -303,13 +302,11 @@ class Ingest:
         except Exception as error:
             if _is_not_its_own_fault(error):
                 raise
-            # Without the message, which may quote the document.
-            where = traceback.extract_tb(error.__traceback__)[-1]
             _log.error(
                 "withdrawal_failed",
                 source=source.name,
                 error_type=type(error).__name__,
-                where=f"{Path(where.filename).name}:{where.lineno}",
+                where=place_of(error),
             )
 
     async def _apply(self, source: Source, change: Change, report: IngestReport) -> None:
@@ -325,7 +322,7 @@ def _is_not_its_own_fault(error: Exception) -> bool:
 
 
 def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:
-    """Raise the first error if most of a batch's parsed documents failed.
+    """Raise an error if most of a batch's parsed documents failed.
 
     At least :data:`MASS_FAILURE_MINIMUM` of them must have failed. The documents are then unlikely to be the
     cause. The cause may be a container that differs from the catalogue, or an error in this code. The lease
@@ -338,7 +335,9 @@ def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:
             documents=parsed,
             error_type=type(failures[0].error).__name__,
         )
-        raise failures[0].error
+        raise MassFailureError(
+            f"{len(failures)} of {parsed} documents failed: {message_of(failures[0].error)}"
+        ) from None
 
 
 def parse_changes(

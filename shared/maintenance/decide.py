@@ -78,11 +78,17 @@ class Decider:
         rows: Sequence[Mapping[str, Any]],
         *,
         by: str,
+        stored_copy: bool = False,
         on_progress: Callable[[DecisionReport], None] = lambda _: None,
     ) -> DecisionReport:
         """Decide rows as :meth:`PoisonStore.list` yields them. A row that cannot be decided stops no other.
 
         A row is resolved or discarded only if no other version of its document failed after it was listed.
+
+        Parameters
+        ----------
+        stored_copy
+            Replay a row's own copy if its document no longer exists: see :meth:`Replayer.replay`.
 
         Raises
         ------
@@ -94,7 +100,7 @@ class Decider:
 
         async def one(row: Mapping[str, Any]) -> None:
             try:
-                await self._decide(action, row, by)
+                await self._decide(action, row, by, stored_copy)
             except RefusedError as error:
                 why = _reason(str(error), row["id"])
                 report.refusals.setdefault(why, Refusal(why)).ids.append(row["id"])
@@ -106,9 +112,9 @@ class Decider:
             on_progress(report)
         return report
 
-    async def _decide(self, action: Action, row: Mapping[str, Any], by: str) -> None:
+    async def _decide(self, action: Action, row: Mapping[str, Any], by: str, stored_copy: bool) -> None:
         if action is Action.REPLAY:
-            await self._replayer.replay(row["id"], by=by)
+            await self._replayer.replay(row["id"], by=by, stored_copy=stored_copy)
         else:
             await self._poison.set_status(row["id"], action.outcome, by=by, seen=row)
 

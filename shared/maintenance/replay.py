@@ -1,4 +1,5 @@
-"""Replay poison documents: fold the live document, or the stored copy if the document no longer exists.
+"""Replay poison documents: fold the live document. A document that no longer exists is not folded, unless the
+operator asks for the stored copy: it may have been erased.
 
 A view that could not be published is published again, from the current state.
 """
@@ -23,7 +24,7 @@ from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict
 from shared.poison.rows import Status
-from shared.poison.store import PoisonStore
+from shared.poison.store import PoisonStore, require_not_replayed
 from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
 
@@ -39,21 +40,31 @@ class Replayer:
         self._publisher = publisher
         self._poison = poison
 
-    async def replay(self, row_id: str, *, by: str) -> dict[str, Any]:
+    async def replay(self, row_id: str, *, by: str, stored_copy: bool = False) -> dict[str, Any]:
         """Fold or publish the current version of a row's document, mark the row as replayed, and return it.
+
+        Parameters
+        ----------
+        stored_copy
+            Fold the row's own copy if the document no longer exists at its source.
 
         Raises
         ------
         PoisonNotFoundError
             There is no such row.
         ReplayError
-            It failed again, or its document no longer exists and the stored copy is incomplete.
+            It was replayed already, or failed again, or its document no longer exists and the stored copy is
+            not asked for or incomplete. Nothing is changed.
         """
         row = await self._poison.get(row_id)
+        try:
+            require_not_replayed(row)
+        except PoisonChangedError as error:
+            raise ReplayError(str(error)) from None
         if row["source_container"] == VIEW_STATE:
             await self._publish(row)
         elif row["source_container"] in SOURCES:
-            await self._fold(row)
+            await self._fold(row, stored_copy)
         else:
             raise ReplayError(
                 f"{row_id} comes from {row['source_container']!r}: this release does not read that."
@@ -63,8 +74,8 @@ class Replayer:
         except PoisonChangedError as error:
             raise ReplayError(str(error)) from None
 
-    async def _fold(self, row: Mapping[str, Any]) -> None:
-        document, live = await self._document(row)
+    async def _fold(self, row: Mapping[str, Any], stored_copy: bool) -> None:
+        document, live = await self._document(row, stored_copy)
         report = await self._ingest.ingest_batch(row["source_container"], [document], live=live)
         await self._require_success(row, report.poisoned)
         if report.folded.verdicts[Verdict.OLDER]:
@@ -89,7 +100,7 @@ class Replayer:
             again = await self._poison.get(poisoned[0])
             raise ReplayError(f"{row['id']} failed again: {again['error_message']}")
 
-    async def _document(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    async def _document(self, row: Mapping[str, Any], stored_copy: bool) -> tuple[Mapping[str, Any], bool]:
         document_id, user_id = row["document_id"], row["source_partition_key"]
         if isinstance(document_id, str) and isinstance(user_id, str):
             container = self._database.get_container_client(row["source_container"])
@@ -100,6 +111,11 @@ class Replayer:
             raise ReplayError(
                 f"{row['id']} stands for documents that a state has no room for, and has none of them: "
                 "resolve or discard it."
+            )
+        if not stored_copy:
+            raise ReplayError(
+                f"{row['id']}: the document no longer exists at its source: resolve or discard the row, or "
+                "ask for its stored copy."
             )
         if row["original_truncated"]:
             raise ReplayError(f"{row['id']}: the document is gone, and its stored copy is cut: discard it.")

@@ -2,21 +2,28 @@
 
 A row is written after everything else has failed. A row that is too large, or that cannot be encoded, would
 stop the feed. A row therefore stores as much of any document as it can.
+
+What a row says of a document and of its error comes from :mod:`shared.privacy` alone, and a row expires no
+later than its document would.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from shared.containers import CATALOGUE, DAY, NO_EXPIRY_UNLESS_ITEM_SAYS_SO, VIEW_STATE
 from shared.errors import DocumentError
+from shared.privacy.classes import Place
+from shared.privacy.errors import message_of, trace_of
+from shared.privacy.forms import Form, fits
+from shared.privacy.redaction import REDACTION, redact
 from shared.units import iso
 
 PARTITION = "poison_messages"
@@ -30,11 +37,20 @@ MAX_ROW_BYTES = 256 * 1024
 usual 5 KB. Replay reads the live document. The copy is for operators, and for documents that no longer
 exist."""
 
+DECIDED_TTL = 90 * DAY
+"""Seconds until a replayed, resolved or discarded row expires, unless its document expires earlier."""
+
+SHORTEST_TTL = DAY
+"""Seconds for which a row exists at least, also if its document was delivered just before it expired."""
+
+STATE_LIFETIME = 400 * DAY
+"""Seconds that a row about a view document lives: as long as the state of a day."""
+
+_EARLIEST_WRITE = 946_684_800
+"""An earlier ``_ts`` than that of the year 2000 is none."""
+
 MAX_MESSAGE = 1_000
 MAX_TRACE = 8_000
-MAX_REFERENCE = 2_048
-"""Maximum size of a partition key value in bytes. An id has at most 1,023."""
-
 MAX_DEPTH = 64
 """The service refuses items nested deeper than 128."""
 
@@ -83,10 +99,11 @@ def etag_of(document: object) -> object:
 
 def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:
     """Return the row of a failure, with as much of the document as fits into :data:`MAX_ROW_BYTES`."""
-    row = _without_document(failure, now)
+    row, copy = _without_document(failure, now), redact(failure.source, failure.document, Place.POISON)
+    row["original_redacted"] = sorted(copy.paths)
     for limit in (None, *SMALLER):
-        kept = _plain(failure.document, limit)
-        whole = limit is None and kept == failure.document
+        kept = _plain(copy.document, limit)
+        whole = limit is None and kept == copy.document
         filled = {**row, "original_document": kept, "original_truncated": not whole}
         if size_of(filled) <= MAX_ROW_BYTES:
             return filled
@@ -94,16 +111,18 @@ def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:
 
 
 def smallest_row(failure: Failure, now: datetime) -> dict[str, Any]:
-    """Return a row of a few kilobytes for any document: its ids, and the start of its text."""
+    """Return a row of a few kilobytes for any document: its ids, and the start of its copy."""
+    copy = redact(failure.source, failure.document, Place.POISON)
     kept: dict[str, Any] = {
         name: value
         for name in ("id", "user_id", "_ts", "_etag", "_lsn")
         if (value := _reference(_fields(failure.document).get(name))) is not None
     }
-    start = json.dumps(_plain(failure.document, SMALLER[-1]))[:MAX_MESSAGE]
+    start = json.dumps(_plain(copy.document, SMALLER[-1]))[:MAX_MESSAGE]
     return {
         **_without_document(failure, now),
         "trace": None,
+        "original_redacted": sorted(copy.paths),
         "original_document": {**kept, "cut": start},
         "original_truncated": True,
     }
@@ -116,11 +135,11 @@ def size_of(row: Mapping[str, Any]) -> int:
 
 def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
     fields, error = _fields(failure.document), failure.error
-    return {
+    row: dict[str, Any] = {
         "id": poison_id(failure.source, failure.handler, failure.document),
         "partition_key": PARTITION,
         "document_type": "poison_message",
-        "error_message": _text(str(error))[:MAX_MESSAGE],
+        "error_message": _text(message_of(error))[:MAX_MESSAGE],
         "failed_at": iso(now),
         "retry_attempts": failure.attempts,
         "source_container": failure.source,
@@ -130,12 +149,77 @@ def _without_document(failure: Failure, now: datetime) -> dict[str, Any]:
         "source_etag": etag_of(failure.document),
         "error_type": type(error).__name__,
         "error_field": _text(error.field)[:MAX_MESSAGE] if isinstance(error, DocumentError) else None,
-        "trace": _text("".join(traceback.format_exception(error)))[-MAX_TRACE:],
+        "trace": _text(trace_of(error))[-MAX_TRACE:],
         "first_failed_at": iso(now),
         "last_failed_at": iso(now),
         "attempts": failure.attempts,
+        "redaction": REDACTION,
+        "source_expires_at": _text_of(_expiry(failure.source, failure.document, now)),
         **status_fields(Status.PENDING),
     }
+    return row | {"ttl": ttl_of(row, now)}
+
+
+def _text_of(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
+
+
+def _expiry(source: str, document: object, now: datetime) -> datetime | None:
+    """Return when the source deletes a document by itself, None if it never does."""
+    lifetime = STATE_LIFETIME if source == VIEW_STATE else _LIFETIMES.get(source)
+    fields = _fields(document)
+    own, written = fields.get("ttl"), fields.get("_ts")
+    if isinstance(own, int) and not isinstance(own, bool) and lifetime is not None and own:
+        lifetime = own
+    if lifetime is None or lifetime == NO_EXPIRY_UNLESS_ITEM_SAYS_SO:
+        return None
+    latest = now.timestamp()
+    if not isinstance(written, int) or not _EARLIEST_WRITE <= written <= latest:
+        written = int(latest)
+    return datetime.fromtimestamp(written, UTC) + timedelta(seconds=min(lifetime, 100 * 365 * DAY))
+
+
+_LIFETIMES = {each.name: each.default_ttl for each in CATALOGUE}
+
+
+def ttl_of(row: Mapping[str, Any], now: datetime) -> int:
+    """Return the seconds that a row lives from now on, -1 for ever: as long as its document would.
+
+    A row that was decided lives for :data:`DECIDED_TTL` at most.
+    """
+    expires = row.get("source_expires_at")
+    left = None if expires is None else math.ceil((datetime.fromisoformat(expires) - now).total_seconds())
+    if row["status"] != Status.PENDING:
+        left = DECIDED_TTL if left is None else min(left, DECIDED_TTL)
+    return NO_EXPIRY_UNLESS_ITEM_SAYS_SO if left is None else max(left, SHORTEST_TTL)
+
+
+def redacted_row(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a row as the current rules make it. A row of an earlier release loses its message and trace.
+
+    Such a message may quote the document. Its copy is made again, and it expires as the document would.
+    """
+    if row.get("redaction") == REDACTION:
+        return dict(row)
+    source, document = row["source_container"], row.get("original_document")
+    copy = redact(source, document, Place.POISON)
+    failed = datetime.fromisoformat(row["first_failed_at"]) if "first_failed_at" in row else now
+    current = {
+        **row,
+        "error_message": earlier_message(row),
+        "trace": None,
+        "redaction": REDACTION,
+        "original_document": copy.document,
+        "original_redacted": sorted(copy.paths),
+        "source_expires_at": _text_of(_expiry(source, document, failed)),
+    }
+    return current | {"ttl": ttl_of(current, now)}
+
+
+def earlier_message(row: Mapping[str, Any]) -> str:
+    """Return what may be told of the error of a row that an earlier release wrote: its type and field."""
+    where = row.get("error_field") or "document"
+    return f"{where}: {row['error_type']}, recorded by an earlier release; replay it for the message"
 
 
 def status_fields(status: Status, *, by: str | None = None, at: datetime | None = None) -> dict[str, Any]:
@@ -155,7 +239,7 @@ def _fields(document: object) -> Mapping[str, Any]:
 def _reference(value: object) -> object:
     """Return a value that can identify the document, None for any other value."""
     if isinstance(value, str):
-        return value if _text(value) == value and len(value.encode()) <= MAX_REFERENCE else None
+        return value if fits(Form.IDENTIFIER, value) else None
     return value if isinstance(value, int | float | bool) and _number(value) == value else None
 
 

@@ -14,7 +14,7 @@ from shared.units import iso
 LISTED = (
     "id", "source_container", "handler", "document_id", "error_type", "error_field", "error_message",
     "attempts", "first_failed_at", "last_failed_at", "status", "status_changed_at", "status_changed_by",
-    "source_etag", "_etag",
+    "source_etag", "_etag", "redaction",
 )  # fmt: skip
 """Fields of a listed row: all except the document and the trace."""
 

@@ -20,7 +20,6 @@ from azure.cosmos.exceptions import (
 )
 
 from shared.clock import SYSTEM_CLOCK, Clock
-from shared.containers import DAY
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import find_item
 from shared.cosmos.queries import Query, run_query, with_prefix
@@ -31,18 +30,19 @@ from shared.poison.rows import (
     PARTITION,
     Failure,
     Status,
+    earlier_message,
     etag_of,
     poison_id,
     poison_row,
+    redacted_row,
     smallest_row,
     status_fields,
+    ttl_of,
 )
 from shared.poison.selection import PoisonGroup, Selection, grouped
+from shared.privacy.redaction import REDACTION
 
-DECIDED_TTL = 90 * DAY
-"""Seconds until a replayed, resolved or discarded row expires. Pending rows never expire."""
-
-DECISION_FIELDS = (*status_fields(Status.PENDING), "ttl")
+DECISION_FIELDS = tuple(status_fields(Status.PENDING))
 """Fields that record the outcome of a row. They do not change when the same version fails again."""
 
 EVERY = Selection()
@@ -61,6 +61,9 @@ _PENDING = (
 )
 PENDING_FROM = Query("poison_pending_from", _PENDING + ">= @start ORDER BY c.id")
 PENDING_BEFORE = Query("poison_pending_before", _PENDING + "< @start ORDER BY c.id")
+EARLIER_ROWS = Query(
+    "earlier_rows", "SELECT * FROM c WHERE NOT IS_DEFINED(c.redaction) OR c.redaction < @redaction"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -108,6 +111,7 @@ class PoisonStore:
         again["attempts"] = known["attempts"] + row["attempts"]
         if known["source_etag"] == row["source_etag"] is not None:
             again |= {name: known[name] for name in (*DECISION_FIELDS, "failed_at") if name in known}
+            again["ttl"] = ttl_of(again, self._clock.now())
         await self._replace(again, known["_etag"])
 
     async def holds(self, source: str, handler: str, document: object) -> bool:
@@ -122,7 +126,7 @@ class PoisonStore:
         return row is not None and row["source_etag"] == etag_of(document)
 
     async def get(self, row_id: str) -> dict[str, Any]:
-        """Return one row.
+        """Return one row, without what a row may not hold, whichever release wrote it.
 
         Raises
         ------
@@ -132,7 +136,7 @@ class PoisonStore:
         row = await find_item(self._container, row_id, PARTITION)
         if row is None:
             raise PoisonNotFoundError(f"There is no poison document {row_id!r}.")
-        return row
+        return redacted_row(row, self._clock.now())
 
     async def find(self, prefix: str) -> str:
         """Return the id of the one row whose id begins with ``prefix``. The part ``poison_`` may be left out.
@@ -163,6 +167,8 @@ class PoisonStore:
     ) -> AsyncIterator[dict[str, Any]]:
         """Yield rows without their documents, the latest failure first."""
         async for row in self._query(*selection.rows(limit)):
+            if row.pop("redaction", None) != REDACTION:
+                row["error_message"] = earlier_message(row)
             yield row
 
     async def pending_from(self, start: str, *, limit: int) -> AsyncIterator[dict[str, Any]]:
@@ -185,6 +191,20 @@ class PoisonStore:
         """Return the rows grouped by their cause, the largest group first."""
         return grouped([answer async for answer in self._query(*selection.groups())])
 
+    async def redact(self) -> int:
+        """Write the rows of earlier releases again by the current rules; return their number.
+
+        A row that changes or expires meanwhile is left: every write makes a row by the current rules.
+        """
+        redacted = 0
+        async for row in self._query(EARLIER_ROWS, {"redaction": REDACTION}):
+            try:
+                await self._replace(redacted_row(row, self._clock.now()), row["_etag"])
+            except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
+                continue
+            redacted += 1
+        return redacted
+
     def _query(self, query: Query, values: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         return run_query(self._container, query, values, partition_key=PARTITION)
 
@@ -203,7 +223,7 @@ class PoisonStore:
         PoisonNotFoundError
             There is no row with this id.
         PoisonChangedError
-            Another version of the document has failed after the row was ``seen``.
+            Another version of the document has failed after the row was ``seen``, or the row was replayed.
         """
         return await retrying(CosmosAccessConditionFailedError)(
             self._try_set_status, row_id, status, by, seen
@@ -215,8 +235,10 @@ class PoisonStore:
         row = await self.get(row_id)
         if seen is not None and not _same_failure(row, seen):
             raise PoisonChangedError(f"{row_id} has failed again since: {row['error_message']}")
-        row |= status_fields(status, by=by, at=self._clock.now())
-        row["ttl"] = -1 if status is Status.PENDING else DECIDED_TTL
+        require_not_replayed(row)
+        now = self._clock.now()
+        row |= status_fields(status, by=by, at=now)
+        row["ttl"] = ttl_of(row, now)
         await self._replace(row, row["_etag"])
         return row
 
@@ -227,6 +249,20 @@ class PoisonStore:
             etag=etag,
             match_condition=MatchConditions.IfNotModified,
             response_hook=record_charge,
+        )
+
+
+def require_not_replayed(row: Mapping[str, Any]) -> None:
+    """Refuse a row that has been replayed.
+
+    Raises
+    ------
+    PoisonChangedError
+        The row has been replayed; the message says by whom and when.
+    """
+    if row["status"] == Status.REPLAYED:
+        raise PoisonChangedError(
+            f"{row['id']}: already replayed by {row['status_changed_by']} at {row['status_changed_at']}"
         )
 
 

@@ -66,7 +66,7 @@ class PriceBook:
             try:
                 prices.append(parse_price(item))
             except PriceError as error:
-                _log.error("price_override_unusable", id=item["id"], problem=str(error))
+                _log.error("price_override_unusable", override=item["id"], problem=str(error))
         return prices
 
     async def put(self, price: ModelPrice) -> str:

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.documents.common import label
 from shared.errors import PriceError
-from shared.units import SHORTENED, Millis, NanoUSD, hash_key
+from shared.privacy.forms import UNKNOWN, label
+from shared.units import Millis, NanoUSD
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 """One dollar per token. It is three orders of magnitude above any list price, to catch a wrong unit."""
@@ -29,9 +29,17 @@ Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
 
 
 def _counted_name(model: str) -> str:
-    """Return the name under which facts have a model. The name in a stored price is one already."""
-    is_shortened = model[-len(hash_key("")) - 1 : -len(hash_key(""))] == SHORTENED
-    return model if is_shortened else label(model)
+    """Return the name under which facts have a model.
+
+    Raises
+    ------
+    ValueError
+        It is no name of a model.
+    """
+    name = label(model)
+    if name == UNKNOWN != model:
+        raise ValueError("is no name: interactions with it count as unknown")
+    return name
 
 
 class PriceTier(BaseModel):

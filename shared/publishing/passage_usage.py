@@ -25,8 +25,8 @@ from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
-from shared.documents.common import label
 from shared.facts.base import UNKNOWN, passage_of
+from shared.privacy.forms import label
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Month
 

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shared.containers import CATALOGUE, DAY, container
-from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier, quote
+from shared.documents.common import MAX_IDENTIFIER_CHARACTERS, identifier
 from shared.errors import QueryError
+from shared.privacy.forms import Form, describe, quote
 from shared.units import Day
 
 MAX_LIMIT = 1_000
@@ -33,7 +34,9 @@ def require_identifier(field: str, value: object) -> str:
     found = identifier(value)
     if found is None:
         # A number may be a person's id, like a text.
-        given = quote(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
+        given = (
+            describe(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
+        )
         raise QueryError(
             field, f"{given} is not an identifier of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"
         )
@@ -53,7 +56,7 @@ def require_day(field: str, value: object) -> Day:
         The value is none.
     """
     if not isinstance(value, str) or not _is_day(value):
-        raise QueryError(field, f"{quote(value)} is not a day such as 2025-08-05")
+        raise QueryError(field, f"{quote(value, Form.TIME)} is not a day such as 2025-08-05")
     return Day(value)
 
 
@@ -73,7 +76,7 @@ def require_one_of(field: str, value: object, known: Collection[str]) -> str:
         The value is not one of them.
     """
     if not isinstance(value, str) or value not in known:
-        raise QueryError(field, f"{quote(value)} is not one of {', '.join(known)}")
+        raise QueryError(field, f"{describe(value)} is not one of {', '.join(known)}")
     return value
 
 
@@ -86,7 +89,7 @@ def require_whole(field: str, value: object, *, most: int) -> int:
         The value is no whole number, or out of these bounds.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise QueryError(field, f"{quote(value)} is not a whole number from 1 to {most}")
+        raise QueryError(field, f"{quote(value, Form.NUMBER)} is not a whole number from 1 to {most}")
     return value
 
 
@@ -112,17 +115,17 @@ def require_parameters(parameters: object) -> list[dict[str, object]]:
     if parameters is None:
         return []
     if not isinstance(parameters, Sequence) or isinstance(parameters, str | bytes):
-        raise QueryError("parameters", f"{quote(parameters)} is not a list of names and values")
+        raise QueryError("parameters", f"{describe(parameters)} is not a list of names and values")
     if len(parameters) > MAX_PARAMETERS:
         raise QueryError("parameters", f"{len(parameters)} are more than {MAX_PARAMETERS}")
     checked: dict[str, dict[str, object]] = {}
     for place, parameter in enumerate(parameters):
         field = f"parameters[{place}]"
         if not isinstance(parameter, Mapping) or set(parameter) != {"name", "value"}:
-            raise QueryError(field, f"{quote(parameter)} is not an object of name and value")
+            raise QueryError(field, f"{describe(parameter)} is not an object of name and value")
         name = parameter["name"]
         if not isinstance(name, str) or not name.startswith("@") or not name[1:].isidentifier():
-            raise QueryError(f"{field}.name", f"{quote(name)} is not a name such as '@user_id'")
+            raise QueryError(f"{field}.name", f"{describe(name)} is not a name such as '@user_id'")
         if name in checked:
             raise QueryError(f"{field}.name", "occurs twice")
         checked[name] = {"name": name, "value": parameter["value"]}

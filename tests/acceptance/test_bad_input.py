@@ -31,14 +31,18 @@ WORDS = "what weighs on my heart"
 BAD: dict[str, tuple[Document, str, str]] = {
     "user missing": ({"user_id": ABSENT}, "user_id", "missing"),
     "user null": ({"user_id": None}, "user_id", "None"),
-    "user a number": ({"user_id": 4711}, "user_id", "4711"),
+    "user a number": ({"user_id": 4711}, "user_id", "a number"),
     "user empty": ({"user_id": ""}, "user_id", "''"),
     "tokens negative": ({"cost_data": {"input_tokens": -234}}, "cost_data.input_tokens", "-234"),
     "tokens fractional": ({"cost_data": {"output_tokens": 456.5}}, "cost_data.output_tokens", "456.5"),
     "tokens absurd": ({"cost_data": {"output_tokens": 10**15}}, "cost_data.output_tokens", f"{10**15}"),
-    "tokens in words": ({"cost_data": {"input_tokens": "many"}}, "cost_data.input_tokens", "'many'"),
+    "tokens in words": (
+        {"cost_data": {"input_tokens": "many"}},
+        "cost_data.input_tokens",
+        "a text of 4 characters",
+    ),
     "tokens true": ({"cost_data": {"input_tokens": True}}, "cost_data.input_tokens", "True"),
-    "cost no block": ({"cost_data": "free"}, "cost_data", "'free'"),
+    "cost no block": ({"cost_data": "free"}, "cost_data", "a text of 4 characters"),
     "time impossible": ({"timestamp": "2025-02-30T25:61:00Z"}, "timestamp", "2025-02-30T25:61:00Z"),
     "time a number": ({"timestamp": 1754404755}, "timestamp", "1754404755"),
     "time long ago": ({"timestamp": "1850-01-01T00:00:00Z"}, "timestamp", "1850-01-01"),
@@ -47,11 +51,19 @@ BAD: dict[str, tuple[Document, str, str]] = {
     "rating zero": ({"user_rating": 0}, "user_rating", "0"),
     "rating six": ({"user_rating": 6}, "user_rating", "6"),
     "rating between": ({"user_rating": 4.5}, "user_rating", "4.5"),
-    "rating in words": ({"user_rating": "five"}, "user_rating", "'five'"),
+    "rating in words": ({"user_rating": "five"}, "user_rating", "a text of 4 characters"),
     "version newer": ({"schema_version": "1.2"}, "schema_version", "'1.2'"),
-    "version none": ({"schema_version": "latest"}, "schema_version", "'latest'"),
-    "citations no list": ({"foundational_texts_used": "2.47"}, "foundational_texts_used", "'2.47'"),
-    "citation no object": ({"foundational_texts_used": ["2.47"]}, "foundational_texts_used.0", "'2.47'"),
+    "version none": ({"schema_version": "latest"}, "schema_version", "a text of 6 characters"),
+    "citations no list": (
+        {"foundational_texts_used": "2.47"},
+        "foundational_texts_used",
+        "a text of 4 characters",
+    ),
+    "citation no object": (
+        {"foundational_texts_used": ["2.47"]},
+        "foundational_texts_used.0",
+        "a text of 4 characters",
+    ),
     "enormous text": ({"user_query": (WORDS + " ") * 79_000}, "user_query", "1,896"),
 }
 """What is wrong, the field that the error must name, and the value that it must quote."""
@@ -167,7 +179,8 @@ async def test_bad_documents_go_to_poison_alone_and_odd_ones_are_counted(tmp_pat
         assert WORDS not in row["error_message"] + row["trace"]
         assert (row["attempts"], row["status"], row["requires_manual_review"]) == (3, "pending", True)
         assert row["original_document"]["id"] == name
-        assert row["original_truncated"] is (name == "enormous text")
+        assert row["original_truncated"] is False
+        assert WORDS not in json.dumps(row)
     logs = "".join(log.read_text() for log in (tmp_path / "logs").glob("host*.log"))
     assert logs.count("document_poisoned") >= len(BAD)
     assert WORDS not in logs

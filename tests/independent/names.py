@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from itertools import groupby
 from unicodedata import category, normalize
 
-import xxhash
-
 LONGEST = 64
 """UTF-8 bytes of a name."""
+
+MOST_WORDS = 5
+"""Words of a name, between blanks."""
 
 
 def plain_name(name: str) -> str | None:
     """Put one underscore for whatever stands between plain characters; a blank name is none.
 
-    A longer name has a hash in place of its end.
+    What is longer, has more words, or has an at sign, is no name and is unknown.
     """
     shown = ""
     for is_plain, characters in groupby(normalize("NFC", name.strip()), _is_plain):
         shown += "".join(characters) if is_plain else "_"
-    whole = shown.encode()
-    if len(whole) <= LONGEST:
-        return shown or None
-    digest = base64.urlsafe_b64encode(xxhash.xxh3_64(whole).digest()).decode()[:11]
-    return whole[: LONGEST - 12].decode(errors="ignore") + "~" + digest
+    is_address = bool({"@", "\N{FULLWIDTH COMMERCIAL AT}", "\N{SMALL COMMERCIAL AT}"} & set(name))
+    if is_address or len(shown.encode()) > LONGEST or len(shown.split()) > MOST_WORDS:
+        return "unknown"
+    return shown or None
 
 
 def _is_plain(character: str) -> bool:

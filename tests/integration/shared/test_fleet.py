@@ -10,6 +10,7 @@ from azure.cosmos.aio import CosmosClient
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from shared.containers import DAY
 from shared.cosmos.provisioning import apply_catalogue
 from shared.errors import PoisonNotFoundError, ReplayError
 from shared.fleet import connected_fleet
@@ -23,13 +24,13 @@ from tests.integration.shared.conftest import Feed, interaction
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "negative": ({"cost_data": {"input_tokens": -5}}, "cost_data.input_tokens", "-5"),
     "fractional": ({"cost_data": {"input_tokens": 1.5}}, "cost_data.input_tokens", "1.5"),
-    "text": ({"cost_data": {"output_tokens": "many"}}, "cost_data.output_tokens", "'many'"),
+    "text": ({"cost_data": {"output_tokens": "many"}}, "cost_data.output_tokens", "a text of 4 characters"),
     "absurd": ({"cost_data": {"output_tokens": 10**15}}, "cost_data.output_tokens", "1000000000000000"),
     "time": ({"timestamp": "2025-13-01T00:00:00Z"}, "timestamp", "2025-13-01"),
     "rating": ({"user_rating": 7}, "user_rating", "7"),
     "version": ({"schema_version": "9.0"}, "schema_version", "'9.0'"),
-    "text_1_9_mb": ({"user_query": "x" * 1_900_000}, "user_query", "1900000"),
-    "user": ({"user_id": 12}, "user_id", "12"),
+    "text_1_9_mb": ({"user_query": "x" * 1_900_000}, "user_query", "1,900,000"),
+    "user": ({"user_id": 12}, "user_id", "a number"),
 }
 
 
@@ -97,14 +98,18 @@ async def test_a_corrected_document_is_replayed_as_it_stands_now(feed: Feed) -> 
     assert day["quality_metrics"]["user_satisfaction_avg"] == 4
 
 
-async def test_where_the_document_is_gone_the_stored_copy_is_replayed(feed: Feed) -> None:
+async def test_where_the_document_is_gone_the_stored_copy_is_replayed_only_if_it_is_asked_for(
+    feed: Feed,
+) -> None:
     await feed.write(interaction(user_rating=9))
     (row_id,) = (await feed.deliver()).poisoned
     await feed.container.delete_item("i1", "ann")
     row = await feed.fleet.poison.get(row_id)
     row["original_document"]["user_rating"] = 5
     await feed.fleet.database.get_container_client("poison_messages").upsert_item(row)
-    await feed.fleet.replayer.replay(row_id, by="test")
+    with pytest.raises(ReplayError, match="no longer exists at its source"):
+        await feed.fleet.replayer.replay(row_id, by="test")
+    await feed.fleet.replayer.replay(row_id, by="test", stored_copy=True)
     await feed.publish()
     assert (await feed.day())["quality_metrics"]["user_satisfaction_avg"] == 5
 
@@ -118,7 +123,7 @@ async def test_a_new_version_makes_a_settled_row_pending_again(feed: Feed) -> No
     await feed.write(interaction(user_rating=8))
     await feed.deliver()
     row = await feed.fleet.poison.get(row_id)
-    assert (row["status"], "ttl" in row) == ("pending", False)
+    assert (row["status"], row["ttl"] > 364 * DAY) == ("pending", True)
     with pytest.raises(PoisonNotFoundError):
         await feed.fleet.poison.get("poison_00000000000000000000000000000000")
 

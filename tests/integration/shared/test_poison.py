@@ -12,6 +12,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from shared.containers import DAY
 from shared.errors import ReplayError
 from shared.fleet import Fleet
 from shared.settings import Settings
@@ -35,10 +36,27 @@ async def test_the_largest_documents_go_to_poison_and_hold_up_nobody(feed: Feed)
     report = await feed.deliver()
     assert (report.counted, len(report.poisoned)) == (1, 2)
     for row in [await feed.fleet.poison.get(row_id) for row_id in report.poisoned]:
-        assert row["original_truncated"] is True
+        assert (row["original_truncated"], "*" in row["original_redacted"]) == (False, True)
         assert row["original_document"]["user_rating"] == 9
     audited = await feed.fleet.auditor.audit_all(delay_seconds=0)
     assert all(report.caught_up for report in audited)
+
+
+async def test_rows_of_an_earlier_release_are_rewritten_once(feed: Feed) -> None:
+    await feed.write(*(interaction(id=f"i{n}", user_rating=9) for n in range(3)))
+    rows = feed.fleet.database.get_container_client("poison_messages")
+    for row_id in (await feed.deliver()).poisoned[:2]:
+        row = await feed.fleet.poison.get(row_id)
+        old = {name: value for name, value in row.items() if name not in ("redaction", "original_redacted")}
+        old |= {"ttl": -1, "error_message": "ann@example.org", "trace": "ann@example.org"}
+        await rows.upsert_item(
+            old | {"original_document": row["original_document"] | {"email": "ann@example.org"}}
+        )
+    assert "ann@" not in repr([row async for row in feed.fleet.poison.list()])
+    assert [await feed.fleet.poison.redact() for _ in range(2)] == [2, 0]
+    stored = [row async for row in rows.query_items("SELECT * FROM c", partition_key="poison_messages")]
+    assert "ann@" not in repr(stored)
+    assert all(row["ttl"] > 364 * DAY for row in stored)
 
 
 async def test_items_are_sent_as_they_are_measured(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +83,7 @@ async def test_a_copy_older_than_what_was_counted_is_not_called_replayed(feed: F
     row["original_document"]["user_rating"] = 5
     await feed.fleet.database.get_container_client("poison_messages").upsert_item(row)
     with pytest.raises(ReplayError, match="a newer version of the document was counted"):
-        await feed.fleet.replayer.replay(row_id, by="test")
+        await feed.fleet.replayer.replay(row_id, by="test", stored_copy=True)
     assert (await feed.fleet.poison.get(row_id))["status"] == "pending"
 
 

@@ -272,10 +272,10 @@ def test_the_envelope_cannot_change_whose_document_it_is() -> None:
     [
         ({**NESTED, "user_id": None}, "user_id", "None"),
         ({**NESTED, "timestamp": None}, "timestamp", "missing"),
-        ({**NESTED, "timestamp": "yesterday"}, "timestamp", "'yesterday'"),
-        ({**NESTED, "interaction_data": "none"}, "interaction_data", "'none'"),
+        ({**NESTED, "timestamp": "yesterday"}, "timestamp", "a text of 9 characters"),
+        ({**NESTED, "interaction_data": "none"}, "interaction_data", "a text of 4 characters"),
         ({**NESTED, "interaction_data": [1, 2]}, "interaction_data", "a list of 2 entries"),
-        ({**FLAT, "context_data": 7}, "context_data", "7"),
+        ({**FLAT, "context_data": 7}, "context_data", "a number"),
         ({**FLAT, "feedback_rating": 9}, "user_rating", "9"),
         ({**NESTED, "document_type": "session"}, "document_type", "'session'"),
         ({**NESTED, "schema_version": "9.0"}, "schema_version", "'9.0'"),

@@ -21,7 +21,7 @@ class Rows:
         self.replayed: list[str] = []
         self.decided: dict[str, tuple[Status, str, Any]] = {}
 
-    async def replay(self, row_id: str, *, by: str) -> None:
+    async def replay(self, row_id: str, *, by: str, stored_copy: bool) -> None:
         if row_id in self.refused:
             raise ReplayError(f"{row_id} {self.refused[row_id]}")
         self.replayed.append(row_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -75,7 +76,7 @@ async def test_a_document_that_fails_again_stays_pending(source: Source) -> None
     assert source.counted() == 0
 
 
-async def test_the_stored_copy_is_counted_if_the_document_is_gone(
+async def test_a_document_that_is_gone_stays_gone_unless_its_copy_is_asked_for(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
@@ -85,8 +86,29 @@ async def test_the_stored_copy_is_counted_if_the_document_is_gone(
         broken.setattr(ShardWriter, "apply", fail)
         row_id = await source.fail(BAD | {"user_rating": 4})
     source.container.items.clear()
-    assert (await source.fleet.replayer.replay(row_id, by="me"))["status"] == "replayed"
+    with pytest.raises(ReplayError, match="no longer exists at its source"):
+        await source.fleet.replayer.replay(row_id, by="me")
+    assert (await source.status(row_id), source.counted()) == ("pending", 0)
+    row = await source.fleet.replayer.replay(row_id, by="me", stored_copy=True)
+    assert row["status"] == "replayed"
     assert source.counted() == 1
+
+
+async def test_a_replayed_row_is_not_replayed_again(source: Source) -> None:
+    row_id = await source.fail()
+    await source.write(BAD | {"user_rating": 4})
+    replayed = await source.fleet.replayer.replay(row_id, by="the day shift")
+    with pytest.raises(ReplayError, match=r"already replayed by the day shift at \d{4}-"):
+        await source.fleet.replayer.replay(row_id, by="me")
+    assert await source.fleet.poison.get(row_id) == replayed | {"_etag": ANY, "_ts": ANY}
+
+
+async def test_an_erased_document_does_not_return(source: Source) -> None:
+    row_id = await source.fail()
+    source.container.items.clear()
+    with pytest.raises(ReplayError, match="no longer exists"):
+        await source.fleet.replayer.replay(row_id, by="me")
+    assert source.counted() == 0
 
 
 async def test_a_row_that_stands_for_several_documents_is_refused_and_stays_as_it_is(source: Source) -> None:
@@ -105,10 +127,10 @@ async def test_a_row_that_stands_for_several_documents_is_refused_and_stays_as_i
 
 
 async def test_a_copy_that_is_cut_is_not_counted(source: Source) -> None:
-    row_id = await source.fail(BAD | {"response_text": "x" * MAX_ROW_BYTES})
+    row_id = await source.fail(BAD | {"sequence_number": [0.5] * MAX_ROW_BYTES})
     source.container.items.clear()
     with pytest.raises(ReplayError, match="the document is gone, and its stored copy is cut"):
-        await source.fleet.replayer.replay(row_id, by="me")
+        await source.fleet.replayer.replay(row_id, by="me", stored_copy=True)
     assert await source.status(row_id) == "pending"
 
 
@@ -120,7 +142,7 @@ async def test_a_copy_that_is_older_than_the_counted_version_is_refused(source: 
     row["original_document"]["user_rating"] = 3
     source.container.items.clear()
     with pytest.raises(ReplayError, match="a newer version of the document was counted"):
-        await source.fleet.replayer.replay(row_id, by="me")
+        await source.fleet.replayer.replay(row_id, by="me", stored_copy=True)
     assert await source.status(row_id) == "pending"
 
 

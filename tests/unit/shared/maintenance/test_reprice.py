@@ -21,7 +21,7 @@ from shared.maintenance import reprice
 from shared.maintenance.reprice import GRACE_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable, parse_price
-from shared.units import EventHour, bounded_name
+from shared.units import EventHour
 from tests.fake_clock import FakeClock
 from tests.fakes import Killed
 from tests.unit.shared.delivery import Instance
@@ -228,7 +228,7 @@ async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "counted"), [("models/gemini-x", "models_gemini-x"), ("m" * 70, bounded_name("m" * 70))]
+    ("written", "counted"), [("models/gemini-x", "models_gemini-x"), ("m" * 64, "m" * 64)]
 )
 async def test_every_name_that_interactions_give_can_be_priced(written: str, counted: str) -> None:
     office = Office()
@@ -246,6 +246,12 @@ async def test_an_override_is_known_by_its_moment_whatever_the_zone() -> None:
         for since in ("2026-01-01T00:00:00Z", "2026-01-01T05:00:00+05:00", "2026-01-01T00:00:00+05:00")
     }
     assert ids == {"oracle-1|2026-01-01T00:00:00", "oracle-1|2025-12-31T19:00:00"}
+
+
+@pytest.mark.parametrize("model", ["m" * 65, "the model that we use at present"])
+def test_a_price_of_what_is_no_name_is_refused(model: str) -> None:
+    with pytest.raises(PriceError, match="model: Value error, is no name"):
+        priced(1, model)
 
 
 def test_a_price_that_is_none_is_refused_by_name() -> None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.errors import DocumentError
 from shared.poison.rows import (
+    DECIDED_TTL,
     MAX_MESSAGE,
     MAX_ROW_BYTES,
     PARTITION,
+    SMALLER,
     Failure,
     Status,
     poison_id,
     poison_row,
+    redacted_row,
     size_of,
     smallest_row,
     status_fields,
+    ttl_of,
 )
 
 NOW = datetime(2025, 8, 5, 13, tzinfo=UTC)
-DOCUMENT = {"id": "i1", "user_id": "ann", "_etag": '"1"', "_ts": 5, "_lsn": 9, "user_query": "why"}
+DOCUMENT = {"id": "i1", "user_id": "ann", "_etag": '"1"', "_ts": 1_754_398_800, "_lsn": 9, "user_rating": 7}
 
 
 def failure(document: object = DOCUMENT, error: Exception | None = None) -> Failure:
@@ -68,6 +72,7 @@ def test_a_row_says_what_failed_where_and_why() -> None:
         "last_failed_at": "2025-08-05T13:00:00Z",
         "original_document": DOCUMENT,
         "original_truncated": False,
+        "original_redacted": [],
         **status_fields(Status.PENDING),
     }
     assert {name: row[name] for name in expected} == expected
@@ -78,10 +83,83 @@ def test_only_an_error_of_a_document_names_a_field() -> None:
 
 
 def test_a_row_has_as_much_of_the_document_as_fits() -> None:
-    row = poison_row(failure(DOCUMENT | {"response_text": "x" * MAX_ROW_BYTES}), NOW)
+    row = poison_row(failure(DOCUMENT | {"sequence_number": [0.5] * MAX_ROW_BYTES}), NOW)
     assert size_of(row) <= MAX_ROW_BYTES
     assert row["original_truncated"] is True
-    assert row["original_document"]["user_query"] == "why"
+    assert row["original_document"]["user_rating"] == 7
+    assert len(row["original_document"]["sequence_number"]) == SMALLER[0]
+
+
+def test_a_row_has_nothing_of_secrets_people_and_texts() -> None:
+    session = {
+        "id": "s1",
+        "user_id": "ann",
+        "session_token": "eyJhbGciOiJIUzI1NiJ9",
+        "location_context": {"ip_hash": "9f86d081", "country": "IN"},
+        "user_email": "ann@example.org",
+        "interaction_count": "many many",
+        "status": "completed",
+    }
+    row = poison_row(Failure("user_sessions", "fold_sessions", session, ValueError("ann"), 1), NOW)
+    assert row["original_document"] == {
+        "id": "s1",
+        "user_id": "ann",
+        "location_context": {},
+        "interaction_count": "a text of 9 characters, not kept",
+        "status": "completed",
+    }
+    assert row["original_redacted"] == [
+        "*", "interaction_count", "location_context.country", "location_context.ip_hash", "session_token"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "own", "days"),
+    [
+        ("user_interactions", NOW, None, 365),
+        ("user_sessions", NOW, None, 90),
+        ("abuse_incidents", NOW, None, 3 * 365),
+        ("user_sessions", NOW - timedelta(days=80), None, 10),
+        ("user_sessions", NOW - timedelta(days=89, hours=23), None, 1),
+        ("user_sessions", NOW - timedelta(days=1_000), None, 1),
+        ("user_sessions", NOW + timedelta(days=50), None, 90),
+        ("user_sessions", NOW, 20 * 86_400, 20),
+        ("user_sessions", NOW, -1, None),
+        ("view_state", NOW, None, 400),
+        ("users", NOW, None, None),
+    ],
+)
+def test_a_pending_row_lives_as_long_as_its_document(
+    source: str, written: datetime, own: int | None, days: int | None
+) -> None:
+    document = DOCUMENT | {"_ts": int(written.timestamp())} | ({} if own is None else {"ttl": own})
+    row = poison_row(Failure(source, "h", document, ValueError(), 1), NOW)
+    assert row["ttl"] == (-1 if days is None else days * 86_400)
+    decided = row | status_fields(Status.DISCARDED, by="me", at=NOW)
+    assert ttl_of(decided, NOW) == (DECIDED_TTL if days is None else min(DECIDED_TTL, days * 86_400))
+
+
+@pytest.mark.parametrize("written", ["yesterday", None, True, 5, 10**18, -1])
+def test_a_row_without_the_time_of_a_write_lives_from_its_failure(written: object) -> None:
+    row = poison_row(failure(DOCUMENT | {"_ts": written}), NOW)
+    assert row["ttl"] == 365 * 86_400
+
+
+def test_a_row_of_an_earlier_release_loses_what_it_may_not_hold() -> None:
+    new = poison_row(failure(error=DocumentError("user_rating", "is 9; must be at most 5")), NOW)
+    old = {
+        name: value for name, value in new.items() if name not in ("redaction", "ttl", "original_redacted")
+    }
+    old |= {
+        "error_message": "user_rating: 'ann@example.org' is no number",
+        "trace": "ann@example.org",
+        "original_document": DOCUMENT | {"email": "ann@example.org", "user_query": "Who is ann@example.org?"},
+    }
+    current = redacted_row(old, NOW)
+    assert "ann@" not in json.dumps(current)
+    assert current["original_document"] == DOCUMENT | {"user_query": "a text of 23 characters, not kept"}
+    assert (current["ttl"], current["status"]) == (365 * 86_400, "pending")
+    assert redacted_row(current, NOW) == current
 
 
 @pytest.mark.parametrize("document", [DOCUMENT | {"response_text": "x" * 10**6}, ["x"] * 10**5, None, "text"])
@@ -91,6 +169,7 @@ def test_the_smallest_row_has_the_ids_and_the_start_of_the_text(document: Any) -
     assert row["original_truncated"] is True
     ids = {"id", "user_id", "_etag", "_ts", "_lsn"} if isinstance(document, dict) else set()
     assert row["original_document"].keys() == ids | {"cut"}
+    assert "x" * 100 not in json.dumps(row)
     assert len(row["original_document"]["cut"]) <= MAX_MESSAGE
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from shared.containers import DAY
 from shared.errors import DocumentError, PoisonChangedError
 from shared.facts import USER_INTERACTIONS
 from shared.ingest.sources import SOURCES
 from shared.poison.rows import MAX_ROW_BYTES, SMALLER, Status
 from shared.poison.store import PoisonStore
+from shared.privacy.forms import describe
 from tests.fakes import FakeContainer
 
 HALF = "\ud800"
@@ -63,7 +65,10 @@ AWKWARD: dict[str, Any] = {
     "letters of three bytes": {"user_query": "धर्म" * 300_000},
     "numbers": {"embedding": [0.123456789] * 160_000},
     "objects in objects": {"tree": {str(a): {str(b): "leaf" * 50 for b in range(100)} for a in range(90)}},
-    "half a surrogate pair": {"user_query": HALF, HALF: [HALF]},
+    "half a surrogate pair": {"user_query": HALF, HALF: [HALF], "session_id": HALF},
+    "many names": {"content_themes": ["karma_yoga"] * 100_000},
+    "many objects": {"foundational_texts_used": [{"source": "gita", "chapter": n} for n in range(40_000)]},
+    "long numbers": {"sequence_number": [0.123456789] * 160_000},
     "deep": {"deep": nested(900)},
     "deeper than can be encoded": {"deep": nested(100_000)},
     "no number": {"score": float("nan"), "other": float("inf")},
@@ -78,7 +83,6 @@ async def test_a_row_can_always_be_stored(change: dict[str, Any]) -> None:
     row = await recorded(document)
     stored = {name: value for name, value in row.items() if name not in ("_etag", "_ts")}
     assert len(json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_ROW_BYTES
-    assert row["original_truncated"] is True
     assert row["original_document"]["id"] == "i1"
     assert (row["document_id"], row["source_partition_key"], row["source_etag"]) == ("i1", "ann", '"1"')
 
@@ -88,19 +92,29 @@ NO_OBJECT = [HALF, nested(5_000), nested(100_000), 10**1_000_000, b"bytes", ["x"
 
 @pytest.mark.parametrize("document", NO_OBJECT, ids=range(len(NO_OBJECT)))
 async def test_so_can_that_of_what_is_no_object(document: object) -> None:
-    assert (await recorded(document))["original_truncated"] is True
+    row = await recorded(document)
+    assert (row["original_document"], row["original_redacted"]) == (
+        f"{describe(document)}, not kept",
+        ["document"],
+    )
 
 
-async def test_what_fits_is_kept_whole() -> None:
-    document = {"id": "i1", "user_id": "ann", "user_query": "धर्म" * 20_000, "tokens": [1, 2.5, None, True]}
+async def test_what_fits_and_may_be_kept_is_kept_whole() -> None:
+    document = {
+        "id": "i1",
+        "user_id": "ann",
+        "content_themes": ["धर्म"] * 9_000,
+        "user_rating": [1, 2.5, None, True],
+    }
     row = await recorded(document)
     assert (row["original_document"], row["original_truncated"]) == (document, False)
 
 
 async def test_as_much_is_kept_as_fits() -> None:
-    row = await recorded({"id": "i1", "user_query": "x" * 300_000, "response_text": "short"})
-    assert row["original_document"]["user_query"] == "x" * SMALLER[0] + "…"
-    assert row["original_document"]["response_text"] == "short"
+    row = await recorded({"id": "i1", "sequence_number": [0.5] * 300_000, "content_themes": ["short"]})
+    assert row["original_document"]["sequence_number"] == [0.5] * SMALLER[0]
+    assert row["original_document"]["content_themes"] == ["short"]
+    assert row["original_truncated"] is True
 
 
 async def test_identity_and_error_are_bounded_too() -> None:
@@ -113,7 +127,7 @@ async def test_identity_and_error_are_bounded_too() -> None:
 
 
 async def test_a_row_that_is_refused_all_the_same_is_stored_without_its_document() -> None:
-    document = {"id": "i1", "user_id": "ann", "user_query": "x" * 100_000, "_etag": '"1"'}
+    document = {"id": "i1", "user_id": "ann", "content_themes": ["x"] * 10_000, "_etag": '"1"'}
     row = await recorded(document, limit=8_000)
     assert row["original_document"].keys() == {"id", "user_id", "_etag", "cut"}
     assert (row["original_truncated"], row["trace"], row["status"]) == (True, None, "pending")
@@ -160,7 +174,7 @@ async def test_a_failure_without_a_version_is_pending_however_the_last_one_ended
     await rows.store.set_status(row_id, Status.REPLAYED, by="me")
     await rows.fail(_etag=None)
     row = await rows.store.get(row_id)
-    assert (row["status"], row["requires_manual_review"], "ttl" in row) == ("pending", True, False)
+    assert (row["status"], row["requires_manual_review"], row["ttl"]) == ("pending", True, 365 * DAY)
 
 
 @pytest.mark.parametrize("first", ['"1"', None])
@@ -168,7 +182,7 @@ async def test_what_failed_since_it_was_seen_is_not_settled(first: str | None) -
     rows = Rows()
     seen = await rows.store.get(await rows.fail(_etag=first))
     await rows.fail(_etag=first and '"2"')
-    with pytest.raises(PoisonChangedError, match="failed again since: no"):
+    with pytest.raises(PoisonChangedError, match="failed again since: ValueError"):
         await rows.store.set_status(seen["id"], Status.REPLAYED, by="me", seen=seen)
     assert (await rows.store.get(seen["id"]))["status"] == "pending"
 
@@ -180,6 +194,18 @@ async def test_the_same_version_delivered_again_does_not_hinder() -> None:
     assert (await rows.store.set_status(seen["id"], Status.REPLAYED, by="me", seen=seen))[
         "status"
     ] == "replayed"
+
+
+async def test_a_row_that_was_replayed_meanwhile_is_not_decided_again() -> None:
+    rows = Rows()
+    seen = await rows.store.get(await rows.fail())
+    await rows.store.set_status(seen["id"], Status.REPLAYED, by="the day shift", seen=seen)
+    with pytest.raises(PoisonChangedError, match="already replayed by the day shift at"):
+        await rows.store.set_status(seen["id"], Status.REPLAYED, by="me", seen=seen)
+    for status in (Status.RESOLVED, Status.DISCARDED):
+        with pytest.raises(PoisonChangedError, match="already replayed"):
+            await rows.store.set_status(seen["id"], status, by="me")
+    assert (await rows.store.get(seen["id"]))["status_changed_by"] == "the day shift"
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:

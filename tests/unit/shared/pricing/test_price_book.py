@@ -120,5 +120,5 @@ async def test_an_invalid_override_is_logged_and_left_out(book: Book) -> None:
         overrides = await book.book.overrides()
     assert [override.model for override in overrides] == [MODEL]
     (entry,) = logged
-    assert (entry["event"], entry["id"]) == ("price_override_unusable", "bad")
+    assert (entry["event"], entry["override"]) == ("price_override_unusable", "bad")
     assert "input_nano_usd_per_token" in entry["problem"]

@@ -1,0 +1,153 @@
+"""The forms of values. A value whose form is not that of its field may be anything, and is only described."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+
+UNKNOWN = "unknown"
+"""Replaces a persona, model, text, category, type or severity that the document does not name, or that is no
+name."""
+
+LONGEST_NAME = 64
+"""UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
+
+MOST_WORDS = 5
+"""Words of the longest name: "The Gospel of Sri Ramakrishna". A text with more words is a sentence."""
+
+MOST_BYTES_OF_AN_IDENTIFIER = 2_048
+"""The service's limit for a partition key. An id has at most 1,023."""
+
+DOCUMENT_TYPES = frozenset(
+    {"user_interaction", "interaction", "user_session", "session", "abuse_incident", "user_profile"}
+)
+"""The vocabulary of ``document_type``."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d(?::?\d\d){0,2}(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)?")
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,2}")
+_NUMERAL = re.compile(r"\d{1,5}(?:[.:\-]\d{1,5}){0,2}")
+_IN_NAMES = frozenset("._~-:/+ ")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""An unpaired surrogate is not a character. No text encoding can represent it."""
+
+_AT = re.compile("[@\uff20\ufe6b]")
+"""In every mail address, and in no name."""
+
+_NEVER_IN_A_LABEL = "/"
+_REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._~\- ]+")
+
+_MOST_DIGITS = 40
+
+
+class Form(StrEnum):
+    """The form of a field's values."""
+
+    NUMBER = "number"
+    TIME = "time"
+    FLAG = "flag"
+    VERSION = "version"
+    NUMERAL = "numeral"
+    """A chapter or verse: a number, two with a point or colon between them, or a name."""
+    DOCUMENT_TYPE = "document_type"
+    """A name, one of :data:`DOCUMENT_TYPES` unless something is wrong."""
+    NAME = "name"
+    """A name of at most :data:`MOST_WORDS` words and :data:`LONGEST_NAME` bytes."""
+    IDENTIFIER = "identifier"
+    TEXT = "text"
+    """Words of any kind."""
+
+
+_NUMERIC = frozenset({Form.NUMBER, Form.TIME, Form.VERSION, Form.IDENTIFIER})
+"""Forms that a number may have."""
+
+_QUOTED = frozenset({Form.NUMBER, Form.TIME, Form.VERSION})
+
+
+def fits(form: Form, value: object) -> bool:
+    """Return whether a value has a form. Nothing, and True or False, say nothing and fit every form."""
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, int | float):
+        return form in _NUMERIC or (form is Form.NUMERAL and abs(value) < 100_000)
+    if not isinstance(value, str):
+        return False
+    match form:
+        case Form.TIME:
+            return _TIME.fullmatch(value) is not None
+        case Form.VERSION:
+            return _VERSION.fullmatch(value) is not None
+        case Form.NUMERAL:
+            return _NUMERAL.fullmatch(value) is not None or is_name(value)
+        case Form.NAME | Form.DOCUMENT_TYPE:
+            return is_name(value)
+        case Form.IDENTIFIER:
+            return not _HALF_PAIR.search(value) and len(value.encode()) <= MOST_BYTES_OF_AN_IDENTIFIER
+        case _:
+            return not value
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is a name rather than a sentence or an address.
+
+    A name is short, has few words, and consists of letters, marks and digits of any script with the usual
+    signs between them.
+    """
+    if _HALF_PAIR.search(text) or len(text.encode()) > LONGEST_NAME or len(text.split()) > MOST_WORDS:
+        return False
+    return all(character in _IN_NAMES or unicodedata.category(character)[0] in "LMN" for character in text)
+
+
+def label(text: str) -> str:
+    """Return a text as a name that facts, ids and paths may have.
+
+    Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
+    An underscore replaces control characters, and characters that ids and paths of the service may not have.
+    A sentence or an address counts as :data:`UNKNOWN`, so that no part of it is shown. A name is its own
+    name.
+    """
+    text = text.strip()
+    if text.isascii():  # true for nearly all
+        safe = _UNSAFE.sub("_", text)
+    else:
+        text = unicodedata.normalize("NFC", text)
+        safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in text))
+    return UNKNOWN if _AT.search(text) or not is_name(safe) else safe
+
+
+def _is_safe(character: str) -> bool:
+    return character in "._~- " or unicodedata.category(character)[0] in "LMN"
+
+
+def describe(value: object) -> str:
+    """Return type and length of a value, and nothing of what it says."""
+    match value:
+        case None | bool():
+            return repr(value)
+        case str():
+            return f"a text of {len(value)} characters"
+        case list() | tuple():
+            return f"a list of {len(value)} entries"
+        case Mapping():
+            return f"an object of {len(value)} fields"
+        case int() | float():
+            return "a number"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def quote(value: object, form: Form) -> str:
+    """Return a value as an error may quote it.
+
+    Numbers, times and versions are quoted in a field of that form, and known words in one with a vocabulary.
+    Everything else is described: it may be anything that a person wrote.
+    """
+    if value == "" or (form is Form.DOCUMENT_TYPE and isinstance(value, str) and value in DOCUMENT_TYPES):
+        return repr(value)
+    if isinstance(value, int) and value.bit_length() > 3 * _MOST_DIGITS:
+        return f"a number of {value.bit_length()} bits"
+    if form in _QUOTED and not isinstance(value, bool) and fits(form, value):
+        return repr(value)
+    return describe(value)

@@ -1,0 +1,100 @@
+"""A document without what a place may not hold. Every copy of a source document is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.privacy.classes import FieldClass, Place, may_go
+from shared.privacy.fields import BLOCKS, FIELDS
+from shared.privacy.forms import UNKNOWN, Form, describe, fits, label
+
+REDACTION = 1
+"""Number of the rules. A stored copy says by which rules it was made; older copies are made again."""
+
+REST = "*"
+"""Stands for fields of an object that are not in the table. Their names may be anything."""
+
+NOT_KEPT = "not kept"
+"""Ends the description of a value. No name has as many words, so that a copy that is counted counts a
+description as it counts a sentence."""
+
+_DROPPED = frozenset({FieldClass.SECRET, FieldClass.USER_PII})
+"""Classes of which not even the length is told."""
+
+
+@dataclass(slots=True)
+class Redacted:
+    """A copy of a document, and the paths of what it lacks or only describes."""
+
+    document: object = None
+    paths: set[str] = field(default_factory=set)
+
+
+def redact(source: str, document: object, place: Place) -> Redacted:
+    """Return a copy of a source's document with what may go to a place.
+
+    1. A value goes there if its class may, and if its form is that of its field. A name goes as views have
+       it.
+    2. Of a secret, of contact data and of a field that is not in the table nothing is left, not even a name
+       that is not in the table.
+    3. Of any other value type and length are left, so that a reader sees what was wrong with it.
+    """
+    redacted = Redacted()
+    redacted.document = (
+        _object(source, "", document, place, redacted)
+        if isinstance(document, Mapping)
+        else _described("document", document, redacted)
+    )
+    return redacted
+
+
+def _object(
+    source: str, block: str, value: Mapping[object, object], place: Place, into: Redacted
+) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name, each in value.items():
+        path = f"{block}.{name}" if block else name
+        if not isinstance(path, str) or not (
+            path in FIELDS.get(source, {}) or path in BLOCKS.get(source, ())
+        ):
+            into.paths.add(f"{block}.{REST}" if block else REST)
+        elif isinstance(name, str) and not _is_dropped(source, path, place):
+            kept[name] = _value(source, path, each, place, into)
+        else:
+            into.paths.add(path)
+    return kept
+
+
+def _is_dropped(source: str, path: str, place: Place) -> bool:
+    known = FIELDS[source].get(path)
+    return known is not None and known.field_class in _DROPPED and not may_go(known.field_class, place)
+
+
+def _value(source: str, path: str, value: object, place: Place, into: Redacted) -> object:
+    if isinstance(value, list):
+        return [
+            _described(path, each, into)
+            if isinstance(each, list)
+            else _value(source, path, each, place, into)
+            for each in value
+        ]
+    if isinstance(value, Mapping) and path in BLOCKS[source]:
+        return _object(source, path, value, place, into)
+    known = FIELDS[source].get(path)
+    if known is None:
+        return value if value is None else _described(path, value, into)
+    if value is None or value == "":
+        return value
+    if may_go(known.field_class, place):
+        if fits(known.form, value):
+            return value
+        if known.form is Form.NAME and isinstance(value, str) and (name := label(value)) != UNKNOWN:
+            into.paths.add(path)
+            return name
+    return _described(path, value, into)
+
+
+def _described(path: str, value: object, into: Redacted) -> str:
+    into.paths.add(path)
+    return f"{describe(value)}, {NOT_KEPT}"
