@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -144,6 +145,10 @@ def host(
     instance: Annotated[str, typer.Option(help="Name of the host, different from every other's.")],
     data: Data = DEFAULT_DATA,
     http_port: Annotated[int, typer.Option(min=0, max=65_535, help="Its HTTP port; 0: any free.")] = 0,
+    lose: Annotated[
+        list[str] | None,
+        typer.Option(hidden=True, help="Function that loses its first batch; named again: one more."),
+    ] = None,
     ready_fd: ReadyFd = None,
 ) -> None:
     """Start one more Functions host on a running stack; print one JSON line when it serves."""
@@ -159,7 +164,11 @@ def host(
     with _failures_as_sentences(reporter):
         os.environ.update(find_connection(data).settings)  # where the host and the app look for settings
         config = HostConfig(
-            app_dir=ROOT, instance=instance, http_port=http_port, data_dir=data.resolve() / "host"
+            app_dir=ROOT,
+            instance=instance,
+            http_port=http_port,
+            data_dir=data.resolve() / "host",
+            lose_batches=Counter(lose),
         )
         asyncio.run(run_host(config, on_ready=ready))
 

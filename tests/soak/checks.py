@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from local.host.lag import FeedLag, LagMeter
 from local.processes import ROOT
+from local.seed.traffic import INTERACTIONS
 from shared.fleet import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document
-from tests.independent import assert_views_equal, is_malformed
+from tests.independent import assert_all_views_equal, is_malformed
 from tests.soak.conductor import Conductor
 from tests.soak.crew import Crew
 from tests.soak.logs import LogSummary
-from tests.soak.memory import Series
-from tests.soak.plan import KILLS_DATABASE, SPLIT_CONTAINERS, Kind
-from tests.soak.traffic import Book, Key, key_of
+from tests.soak.memory import BOUND_PER_WRITE, Series
+from tests.soak.plan import KILLS_DATABASE, SOURCES, SPLIT_CONTAINERS, Kind
+from tests.soak.traffic import Book, Reference, reference_of
+
+COMPARED = (
+    "daily_metrics",
+    "user_analytics",
+    "engagement_summary",
+    "content_popularity",
+    "incidents_by_content",
+    "content_analytics",
+    "personality_vectors",
+)
+"""Containers that the independent computation knows. The health of five minutes has tests of its own."""
+
+AUDIT_SECONDS = 30.0
+"""Seconds of one run of the auditor over one feed; it runs until it has seen everything."""
 
 MOST_SHOWN = 12
 BALANCE_SECONDS = 90.0
@@ -51,71 +67,86 @@ def verdict(what: str, wrong: Iterable[str], fine: str = "") -> Check:
 
 
 async def check_data(fleet: RunningFleet, book: Book) -> list[Check]:
-    """Compare sources, views and poison with what was written."""
-    documents = await fleet.all_of("user_interactions")
+    """Compare sources, views and poison with what was written. Everything that is due must be published."""
+    documents = {name: await fleet.all_of(name) for name in SOURCES}
     rows = await fleet.all_of("poison_messages")
-    daily, people = await fleet.all_of("daily_metrics"), await fleet.all_of("user_analytics")
-    malformed = sum(map(is_malformed, documents))
+    interactions = documents["user_interactions"]
     return [
         verdict(
             "the database holds every acknowledged write",
-            book.discrepancies(documents),
-            f"{len(documents):,} documents",
+            book.discrepancies(interactions),
+            f"{len(interactions):,} interactions",
         ),
-        _views(daily, people, documents, len(documents) - malformed),
+        _views({name: await fleet.all_of(name) for name in COMPARED}, documents),
         verdict(
             "every malformed document is in poison once",
-            poison_discrepancies(rows, documents, book.damaged),
-            f"{malformed} documents, {len(rows) - malformed} more were repaired since",
+            poison_discrepancies(rows, documents, book),
+            f"{len(rows):,} rows, with those of documents that were repaired since",
         ),
     ]
 
 
-def _views(daily: list[Document], people: list[Document], documents: list[Document], good: int) -> Check:
-    what = "the views equal an independent computation"
+def _views(published: dict[str, list[Document]], documents: dict[str, list[Document]]) -> Check:
+    what = "every field of every view equals an independent computation"
     try:
-        assert_views_equal(daily, people, documents)
+        assert_all_views_equal(published, documents)
     except AssertionError as difference:
         return Check(what, False, str(difference))
-    return Check(what, True, f"{len(daily)} days, {len(people)} months of people, {good:,} good documents")
+    return Check(what, True, ", ".join(f"{len(found):,} of {name}" for name, found in published.items()))
 
 
 def poison_discrepancies(
-    rows: Iterable[Document], documents: Iterable[Document], damaged: set[Key]
+    rows: Iterable[Document], documents: Mapping[str, list[Document]], book: Book
 ) -> list[str]:
     """Return a line for each malformed document without exactly one row, and for each row without reason."""
     found: list[str] = []
-    by_document: defaultdict[Key, list[Document]] = defaultdict(list)
+    by_document: defaultdict[Reference, list[Document]] = defaultdict(list)
     for row in rows:
-        original = row["original_document"]
-        if row["source_container"] != "user_interactions" or not isinstance(original, dict):
-            found.append(f"a row of {row['source_container']}: {row['error_type']} {row['error_message']}")
-            continue
-        by_document[key_of(original)].append(row)
-    for document in documents:
-        key = key_of(document)
+        user = json.dumps(row["source_partition_key"])
+        by_document[row["source_container"], user, row["document_id"]].append(row)
+    for container, document in ((name, document) for name in documents for document in documents[name]):
+        key = reference_of(container, document)
         own = by_document.pop(key, [])
         if len(own) > 1:
             found.append(f"{key}: has {len(own)} rows")
-        if not is_malformed(document):
-            if own and key not in damaged:
-                found.append(f"{key}: has a row and was never malformed")
+        if not (key in book.malformed or (container == INTERACTIONS and is_malformed(document))):
+            if own and key not in book.damaged:
+                found.append(f"{key}: has a row and was never malformed: {_why(own[0])}")
         elif not own:
             found.append(f"{key}: is malformed and has no row")
         elif own[0]["source_etag"] != document["_etag"] or own[0]["status"] != "pending":
             found.append(f"{key}: its row is of another version, or {own[0]['status']}")
-    found.extend(f"{key}: has a row and is not there" for key in by_document)
+    found.extend(f"{key}: has a row and is not there: {_why(own[0])}" for key, own in by_document.items())
     return found
+
+
+def _why(row: Document) -> str:
+    return f"{row['error_type']} {row['error_message']}"
+
+
+async def check_repair(fleet: RunningFleet) -> Check:
+    """Let the auditor count what hosts lost."""
+    found: Counter[str] = Counter()
+    async with connected_fleet(Settings(**fleet.stack.settings)) as audit:
+        for feed in SOURCES:
+            while True:
+                deadline = monotonic() + AUDIT_SECONDS
+                report = await audit.auditor.audit(feed, delay_seconds=0, deadline=deadline)
+                found[feed] += report.repaired
+                if report.caught_up:
+                    break
+    detail = ", ".join(f"{count:,} of {feed}" for feed, count in found.items())
+    return Check("an audit counts what hosts lost", found.total() > 0, f"repaired: {detail}")
 
 
 async def check_audit(fleet: RunningFleet) -> Check:
     """Let the auditor go over everything: there must be nothing to repair."""
     async with connected_fleet(Settings(**fleet.stack.settings)) as audit:
-        reports = await audit.auditor.audit_all(delay_seconds=0)
+        reports = await audit.auditor.audit_all(delay_seconds=0, from_beginning=True)
     wrong = [f"{report.feed}: {report.repaired} repaired" for report in reports if report.repaired]
     wrong += [f"{report.feed}: not looked through in time" for report in reports if not report.caught_up]
     looked = ", ".join(f"{report.documents:,} of {report.feed}" for report in reports)
-    return verdict("an audit has nothing to repair", wrong, f"looked at {looked}")
+    return verdict("a second audit, from the beginning, has nothing to repair", wrong, f"looked at {looked}")
 
 
 async def check_leases(crew: Crew) -> Check:
@@ -155,6 +186,7 @@ def check_deeds(conductor: Conductor) -> Check:
         ("a host stopped", conductor.count(Kind.STOP_HOST)),
         ("the database killed", conductor.count(*KILLS_DATABASE)),
         ("a request struck", conductor.struck),
+        ("every feed looked at by the auditor", conductor.looked),
     ):
         if not done:
             wrong.append(f"not once was {what}")
@@ -166,25 +198,18 @@ def check_ends(crew: Crew) -> Check:
     return verdict("hosts end when SIGTERM asks them to", crew.bad_ends)
 
 
-def check_memory(series: Iterable[Series], required: Iterable[str] = ()) -> Check:
-    """Check the trends of those processes that lived long enough.
-
-    Parameters
-    ----------
-    required
-        Processes of which at least one life must have been long enough.
-    """
-    all_of_them = list(series)
-    judged = [one for one in all_of_them if one.flat() is not None]
+def check_memory(series: Iterable[Series], writes: int) -> Check:
+    """Check that no process grows while it does the same work again, with ``writes`` in each lap."""
+    growths = {one.name: growth for one in series if (growth := one.growth(writes)) is not None}
     wrong = [
-        f"{one.name}: {one.trend():.2f} MB per minute, more than {one.bound:g}"
-        for one in judged
-        if not one.flat()
+        f"{name}: {growth:,.0f} bytes per write, more than {BOUND_PER_WRITE:,}"
+        for name, growth in growths.items()
+        if growth > BOUND_PER_WRITE
     ]
-    long_lived = {one.name.partition(".")[0] for one in judged}
-    wrong += [f"{name}: no life was long enough to be judged" for name in required if name not in long_lived]
-    short = len(all_of_them) - len(judged)
-    return verdict("memory is flat", wrong, f"{len(judged)} processes; {short} lived too short to be judged")
+    if not growths:
+        wrong.append("no process was there in all laps")
+    shown = ", ".join(f"{name} {growth:,.0f}" for name, growth in growths.items())
+    return verdict("memory is flat", wrong, f"bytes per write: {shown}")
 
 
 def check_logs(logs: LogSummary) -> Check:
@@ -194,6 +219,13 @@ def check_logs(logs: LogSummary) -> Check:
         for event, count in logs.unexpected.most_common()
     ]
     return verdict("no error that the disturbances do not explain", wrong)
+
+
+def check_lost(logs: LogSummary) -> Check:
+    """See that hosts lost batches of the source that has most."""
+    wrong = [] if logs.lost["fold_user_interactions"] else ["no batch of interactions was lost"]
+    detail = ", ".join(f"{count} of {function}" for function, count in logs.lost.items() if count)
+    return verdict("hosts lost batches", wrong, detail)
 
 
 def check_cut_short(logs: LogSummary) -> Check:

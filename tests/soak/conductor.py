@@ -8,11 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from azure.core.exceptions import AzureError
+
 from local.connection import DEFAULT_DATABASE
+from shared.errors import FleetError
+from shared.fleet import connected_fleet
+from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document
 from tests.soak.crew import Crew
-from tests.soak.plan import FAULT_SETS, Kind, Step
+from tests.soak.plan import FAULT_SETS, LOST_BATCHES, SOURCES, Kind, Step
+
+DAY = 86_400
+"""Seconds by which the auditor stays behind: longer than a soak."""
+
+LOOKS = 5
+"""How often the auditor looks again, if faults kept it from looking at all feeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,8 @@ class Conductor:
         self._struck = 0
         self.deeds: list[Deed] = []
         self.splits: Counter[str] = Counter()
+        self.looked = False
+        """Whether the auditor has looked at all feeds once."""
 
     @property
     def struck(self) -> int:
@@ -116,6 +129,8 @@ class Conductor:
                 what = await self._split(str(step.subject))
                 await self._kill_database(step.pause)
                 return f"{what}, and killed the database at once"
+            case Kind.LOOK:
+                return await self._look()
 
     async def _replace_host(self, step: Step) -> str:
         crew = self._crew
@@ -124,8 +139,10 @@ class Conductor:
         await (crew.stop_host(name) if graceful else crew.kill_host(name))
         await asyncio.sleep(step.pause)
         successor = crew.new_name() if step.renamed else name
-        await crew.start_host(successor)
-        return f"{'stopped' if graceful else 'killed'} {name}, then started {successor}"
+        losses = [f"fold_{source}" for source in SOURCES] * LOST_BATCHES if step.loses else []
+        await crew.start_host(successor, loses=losses)
+        loses = ", which loses batches" if step.loses else ""
+        return f"{'stopped' if graceful else 'killed'} {name}, then started {successor}{loses}"
 
     async def _kill_database(self, pause: float) -> None:
         await self._count_struck()
@@ -139,6 +156,20 @@ class Conductor:
         answer = await asyncio.to_thread(self._fleet.server, "POST", "split", body)
         self.splits[container] += 1
         return f"split partition {answer['partition']} of {container} into {' and '.join(answer['children'])}"
+
+    async def _look(self) -> str:
+        """Let the auditor look at all feeds while nothing is old enough to be read."""
+        why = ""
+        for _ in range(LOOKS):
+            try:
+                async with connected_fleet(Settings(**self._fleet.stack.settings)) as fleet:
+                    await fleet.auditor.audit_all(delay_seconds=DAY)
+            except (AzureError, FleetError) as error:
+                why = type(error).__name__
+            else:
+                self.looked = True
+                return "the auditor looked at all feeds"
+        return f"the auditor could not look at all feeds ({why})"
 
     async def _set_faults(self, name: str) -> None:
         await self._count_struck()

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,6 @@ from local.processes import Child, StackError, exit_text, start_command
 from local.stack import HOST_GRACE, START_TIMEOUT, Stack, StackConfig, running_stack
 from tests.soak.memory import Series, resident
 
-WITNESS = "host-1"
-"""The host that nobody kills: its memory is watched from beginning to end."""
-
 START_ATTEMPTS = 8
 """A host that meets a fault while it starts ends, as a container does, and is started again."""
 
@@ -31,10 +28,6 @@ HOST_SETTINGS = {
     "FLEET_CACHE_BYTES": str(8 * 1024 * 1024),
     "FLEET_MERGE_BYTES": str(8 * 1024 * 1024),
 }
-
-HOST_BOUND, DATABASE_BOUND, AZURITE_BOUND = 4.0, 4.0, 2.0
-"""Megabytes per minute that the memory of a process may grow after warm-up, at the default rate of writes:
-the database's page cache (16 MB) and a host's memory of what is published fill with the data."""
 
 
 @dataclass(slots=True)
@@ -69,14 +62,14 @@ class Crew:
         self.bad_ends: list[str] = []
         """Hosts that did not end as a SIGTERM asks for."""
         for child in stack.services:
-            member = self._member(child, DATABASE_BOUND if child.name == "cosmos" else AZURITE_BOUND)
+            member = self._member(child)
             if child.name == "cosmos":
                 self.database = member
             else:
                 self._others = [member]
 
-    def _member(self, child: Child, bound: float) -> Member:
-        series = Series(child.log.stem, child.pid, bound)
+    def _member(self, child: Child) -> Member:
+        series = Series(child.log.stem, child.pid)
         self.series.append(series)
         return Member(child, series)
 
@@ -92,10 +85,15 @@ class Crew:
 
     def victim(self) -> str:
         """Draw a host that may be disturbed."""
-        return self._random.choice(sorted(self.hosts.keys() - self.frozen - {WITNESS}))
+        return self._random.choice(sorted(self.hosts.keys() - self.frozen))
 
-    async def start_host(self, name: str) -> None:
+    async def start_host(self, name: str, *, loses: Iterable[str] = ()) -> None:
         """Start a host; again, if faults keep it from starting.
+
+        Parameters
+        ----------
+        loses
+            Functions that lose a batch, one for each time that they are named.
 
         Raises
         ------
@@ -105,6 +103,7 @@ class Crew:
         for attempt in range(1, START_ATTEMPTS + 1):
             log = self._log(name)
             arguments = ["host", "--instance", name, "--data", str(self._stack.config.data)]
+            arguments += [argument for function in loses for argument in ("--lose", function)]
             environment = self._stack.connection.environment() | HOST_SETTINGS
             try:
                 child, _ = await start_command(
@@ -116,7 +115,7 @@ class Crew:
                     raise
                 continue
             self._stack.host_processes.append(child)
-            self.hosts[name] = self._member(child, HOST_BOUND)
+            self.hosts[name] = self._member(child)
             return
 
     async def kill_host(self, name: str) -> None:
@@ -185,7 +184,7 @@ class Crew:
             timeout=START_TIMEOUT,
         )
         self._stack.services.append(child)
-        self.database = self._member(child, DATABASE_BOUND)
+        self.database = self._member(child)
         assert report["connection_string"] == self._stack.cosmos["connection_string"]
 
     def sample(self) -> None:
@@ -196,15 +195,23 @@ class Crew:
         StackError
             A process ended although nobody asked it to.
         """
-        members: list[Member] = [*self.hosts.values(), *self._others]
-        if self.database is not None:
-            members.append(self.database)
-        for member in members:
+        for member in self._members():
             if member.child.process.returncode is not None:
                 raise member.child.failure()
             size = resident(member.child.pid) if self.measuring else None
             if size is not None and member.child.name not in self.frozen:
                 member.series.samples.append((monotonic() - member.since, size))
+
+    def end_lap(self) -> None:
+        """Note the memory of every process at the end of a lap."""
+        for member in self._members():
+            size = resident(member.child.pid)
+            if size is not None:
+                member.series.laps.append(size)
+
+    def _members(self) -> list[Member]:
+        database = [] if self.database is None else [self.database]
+        return [*self.hosts.values(), *self._others, *database]
 
     def summary(self) -> dict[str, Any]:
         """Return what the report says of starts and ends."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.host.invoke import InjectedLossError
+
 SERVICE_ERRORS = frozenset(
     {
         "CosmosHttpResponseError",
@@ -17,9 +19,14 @@ SERVICE_ERRORS = frozenset(
         "ServiceResponseError",
         "ServiceResponseTimeoutError",
         "IncompleteReadError",
+        "UnavailableError",
+        "DeadlineError",
     }
 )
 """How an invocation fails when the database throttles, is away or breaks connections."""
+
+LOSS = InjectedLossError.__name__
+"""How an invocation fails whose batch the host was told to lose."""
 
 EXAMPLES = 3
 LONGEST_EXAMPLE = 600
@@ -41,6 +48,8 @@ class LogSummary:
     """What the auditor repaired while the soak ran."""
     invocations: Counter[str] = field(default_factory=Counter)
     """Invocations that ended, by function."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """Batches that hosts lost, by function."""
     cut_short: Counter[str] = field(default_factory=Counter)
     """Invocations that a kill cut short, by function: their batches came again."""
 
@@ -75,6 +84,7 @@ class LogSummary:
                 under_way[str(entry.get("invocation_id"))] = str(entry.get("function"))
             case "invocation_succeeded" | "invocation_failed":
                 self.invocations[str(entry.get("function"))] += 1
+                self.lost[str(entry.get("function"))] += entry.get("error_type") == LOSS
                 under_way.pop(str(entry.get("invocation_id")), None)
 
     def _strange(self, name: str, text: str) -> None:
@@ -105,7 +115,7 @@ def is_expected(entry: dict[str, Any], *, killed: Collection[int], frozen: bool)
     """Say whether the soak explains an error."""
     match entry.get("event"):
         case "invocation_failed":
-            return entry.get("error_type") in SERVICE_ERRORS
+            return entry.get("error_type") in SERVICE_ERRORS or entry.get("error_type") == LOSS
         case "document_poisoned":
             return entry.get("error_type") == "DocumentError"
         case "host_died":

@@ -10,7 +10,19 @@ from typing import Any
 FLEET, HOST, TRAFFIC = "vimarsh-fleet", "vimarsh-host", "soak-traffic"
 """How the clients of the functions, of the hosts and of the soak's own traffic name themselves."""
 
-SPLIT_CONTAINERS = ("user_interactions", "view_state", "change_feed_leases")
+SOURCES = ("user_interactions", "user_sessions", "abuse_incidents", "users")
+
+SPLIT_CONTAINERS = (*SOURCES, "view_state", "change_feed_leases")
+
+LOOK_SECONDS = 8.0
+"""Seconds until the auditor looks at the feeds for the first time: sources have documents, and none is old
+enough to be read. It keeps a position of no range, and then the sources are split."""
+
+SPLIT_SOURCES_UNTIL = 0.33
+"""Share of the time until which every source was split, before only one half of the people writes."""
+
+LOSING_HOSTS, LOST_BATCHES = 3, 3
+"""Hosts that lose batches, and how many of their first batches of every source."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 2.0, 9.0
 """Seconds between two random disturbances."""
@@ -20,9 +32,6 @@ FREEZE_SECONDS = 75.0
 
 FREEZE_FROM = 240.0
 """Seconds a soak must last for a host to be frozen in it."""
-
-LAST_DATABASE_KILL = 0.45
-"""Share of the time after which the database server lives on: a long series of its memory is wanted."""
 
 
 class Kind(StrEnum):
@@ -37,6 +46,8 @@ class Kind(StrEnum):
     KILL_BOTH = "kill_host_and_database"
     SPLIT = "split"
     SPLIT_AND_KILL = "split_and_kill_database"
+    LOOK = "look"
+    """The auditor looks at the feeds."""
 
 
 KILLS_DATABASE = (Kind.KILL_DATABASE, Kind.KILL_BOTH, Kind.SPLIT_AND_KILL)
@@ -55,6 +66,8 @@ class Step:
     """Seconds that what was killed or stopped is away."""
     renamed: bool = False
     """Whether the host that comes instead has another name, so that leases have to expire."""
+    loses: bool = False
+    """Whether the host that comes instead loses batches."""
 
 
 FAULT_SETS: dict[str, list[dict[str, Any]]] = {
@@ -114,7 +127,7 @@ def make_plan(seed: int, seconds: float) -> list[Step]:
     steps = list(_musts(random, seconds))
     at = 0.0
     while (at := at + random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE)) < seconds:
-        steps.append(_drawn(random, at, late=at > LAST_DATABASE_KILL * seconds))
+        steps.append(_drawn(random, at))
     return sorted(_without_interference(steps), key=lambda step: step.at)
 
 
@@ -129,9 +142,15 @@ def _without_interference(steps: list[Step]) -> list[Step]:
 
 
 def _musts(random: Random, seconds: float) -> list[Step]:
-    steps = [Step(0.0, Kind.FAULTS, "throttled")]
-    steps += [Step(seconds * random.uniform(0.15, 0.8), Kind.SPLIT, name) for name in SPLIT_CONTAINERS]
-    again, at = random.choice(SPLIT_CONTAINERS), seconds * random.uniform(0.2, 0.4)
+    look = min(LOOK_SECONDS, 0.1 * seconds)
+    steps = [Step(0.0, Kind.FAULTS, "throttled"), Step(look, Kind.LOOK)]
+    for name in SPLIT_CONTAINERS:
+        until = SPLIT_SOURCES_UNTIL if name in SOURCES else 0.8
+        steps.append(Step(seconds * random.uniform(0.15, until), Kind.SPLIT, name))
+    for _ in range(LOSING_HOSTS):
+        at = seconds * random.uniform(0.1, 0.9)
+        steps.append(Step(at, Kind.KILL_HOST, None, random.uniform(0.2, 2), renamed=True, loses=True))
+    again, at = random.choice(SPLIT_CONTAINERS), seconds * random.uniform(0.34, 0.6)
     steps.append(Step(at, Kind.SPLIT_AND_KILL, again, random.uniform(0.2, 2)))
     for share, kind in ((0.1, Kind.KILL_HOST), (0.3, Kind.KILL_DATABASE), (0.5, Kind.STOP_HOST)):
         steps.append(Step(seconds * share, kind, None, random.uniform(0.2, 2)))
@@ -144,9 +163,8 @@ def _musts(random: Random, seconds: float) -> list[Step]:
     return steps
 
 
-def _drawn(random: Random, at: float, *, late: bool) -> Step:
-    kinds = [kind for kind in WEIGHTS if not (late and kind in KILLS_DATABASE)]
-    kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
+def _drawn(random: Random, at: float) -> Step:
+    kind = random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     if kind is Kind.FAULTS:
         return Step(at, kind, random.choice(DRAWN_SETS))
     return Step(at, kind, None, random.uniform(0, 3), random.random() < 0.4)

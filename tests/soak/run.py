@@ -13,17 +13,19 @@ from typing import NoReturn
 from azure.core.exceptions import AzureError
 
 from local.connection import DEFAULT_DATABASE
-from local.drain import drain_feeds
+from local.drain import DrainResult, drain_feeds
 from local.host.feed import RangeSplitError
 from local.host.lag import LagMeter
 from local.processes import ROOT, StackError
+from local.settle import publish_due
 from local.stack import Stack
 from tests.acceptance.fleet import RunningFleet
 from tests.soak import checks
 from tests.soak.checks import Check
 from tests.soak.conductor import Conductor, Deed
-from tests.soak.crew import WITNESS, Crew, running_crew
+from tests.soak.crew import Crew, running_crew
 from tests.soak.logs import read_logs
+from tests.soak.memory import LAPS
 from tests.soak.plan import TRAFFIC, make_plan
 from tests.soak.report import SoakReport
 from tests.soak.traffic import SoakTraffic
@@ -36,7 +38,10 @@ DRAIN_SECONDS = 300.0
 """Seconds in which everything has to come right after the disturbances."""
 
 JUDGED_FROM = 480.0
-"""Seconds a soak must last for long series of memory, and kills in the middle of work, to be insisted on."""
+"""Seconds a soak must last for kills in the middle of work to be insisted on."""
+
+SETTLED_SECONDS = 3.0
+"""Seconds between the end of a lap and the look at the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,8 @@ async def run_soak(config: SoakConfig, tell: Callable[[str], None]) -> SoakRepor
         report.series, report.starts = crew.series, crew.summary()
     # After the hosts have ended: what they log on the way out counts as well.
     report.logs = read_logs(config.data / "logs", frozen=crew.frozen_logs, killed=crew.killed)
-    long_lived = (WITNESS, "cosmos", "azurite") if config.seconds >= JUDGED_FROM else ()
-    report.checks += [checks.check_ends(crew), checks.check_memory(crew.series, long_lived)]
-    report.checks.append(checks.check_logs(report.logs))
+    report.checks += [checks.check_ends(crew), checks.check_memory(crew.series, report.lap_writes)]
+    report.checks += [checks.check_lost(report.logs), checks.check_logs(report.logs)]
     if config.seconds >= JUDGED_FROM:  # in a short one, no kill may hit a host at work
         report.checks.append(checks.check_cut_short(report.logs))
     return report
@@ -95,15 +99,17 @@ class _Soak:
             fleet = RunningFleet(self._stack, client.get_database_client(DEFAULT_DATABASE))
             async with asyncio.TaskGroup() as group:
                 watching = [group.create_task(self._sample()), group.create_task(self._progress())]
-                await self._disturb(fleet)
+                traffic, writer = await self._disturb(fleet)
+                await self._settle(fleet)
+                await self._repeat(traffic, writer)
                 await self._compare(fleet)
                 for task in watching:
                     task.cancel()
 
-    async def _disturb(self, fleet: RunningFleet) -> None:
+    async def _disturb(self, fleet: RunningFleet) -> tuple[SoakTraffic, Writer]:
         config, report = self._config, self._report
         traffic = SoakTraffic(config.users, config.seed, until=round(time() * 1000))
-        writer = Writer(fleet.interactions, traffic, report.book, config.seed)
+        writer = Writer(fleet.database, traffic, report.book, config.seed)
         conductor = Conductor(fleet, self._crew, seed=config.seed, tell=self._told)
         report.deeds = conductor.deeds
         async with asyncio.TaskGroup() as group:
@@ -113,17 +119,37 @@ class _Soak:
         await conductor.calm()
         report.struck = conductor.struck
         report.checks.append(checks.check_deeds(conductor))
+        return traffic, writer
 
-    async def _compare(self, fleet: RunningFleet) -> None:
+    async def _settle(self, fleet: RunningFleet) -> None:
+        """Count everything that was written, and what hosts lost of it."""
         report = self._report
         self._tell("traffic and disturbances are over; waiting until every feed is drained and published")
         report.drained = drained = await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
-        detail = f"after {drained.seconds:.1f} s" if drained.drained else str(drained.as_json())
-        report.checks.append(Check("every feed is drained and published", drained.drained, detail))
-        self._tell("comparing")
-        report.checks += await checks.check_data(fleet, report.book)
-        report.checks.append(await checks.check_audit(fleet))
+        report.checks.append(_drained("every feed is drained and published", drained))
+        report.checks.append(await checks.check_repair(fleet))
         report.checks.append(await checks.check_leases(self._crew))
+
+    async def _repeat(self, traffic: SoakTraffic, writer: Writer) -> None:
+        """Do the same work again and again, and note the memory after each time."""
+        for number in range(LAPS):
+            lap = traffic.lap(number)
+            self._report.lap_writes = len(lap)
+            await writer.write(lap)
+            await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
+            await asyncio.sleep(SETTLED_SECONDS)
+            self._crew.end_lap()
+            self._tell(f"lap {number + 1} of {LAPS} is over")
+
+    async def _compare(self, fleet: RunningFleet) -> None:
+        """Publish what a timer publishes, and compare."""
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await publish_due(self._stack.connection)
+        drained = await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
+        self._report.checks.append(_drained("what refreshing wrote is drained too", drained))
+        self._tell("comparing")
+        self._report.checks += await checks.check_data(fleet, self._report.book)
+        self._report.checks.append(await checks.check_audit(fleet))
 
     async def _sample(self) -> NoReturn:
         while True:
@@ -143,6 +169,10 @@ class _Soak:
 
     def _told(self, deed: Deed) -> None:
         self._tell(deed.what)
+
+
+def _drained(what: str, result: DrainResult) -> Check:
+    return Check(what, result.drained, f"after {result.seconds:.1f} s" if result.drained else str(result))
 
 
 async def measured(meter: LagMeter) -> str:

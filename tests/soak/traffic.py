@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
-from local.seed.live import LATEST_RATING, LiveTraffic
+from local.cosmos.partitioning import effective_key
+from local.seed.live import LATEST_RATING
+from local.seed.live_database import LATEST_REVIEW, LiveDatabase
 from local.seed.malformed import DEFECTS, ENORMOUS, break_document
-from local.seed.traffic import Write
+from local.seed.traffic import INTERACTIONS, Write
 from tests.corrections import Document, answered_by_another, at_another_time
 
 PERIOD_DAYS = 25
@@ -22,7 +25,17 @@ PERIOD_DAYS = 25
 MILLIS_PER_DAY = 86_400_000
 
 SOONEST, LATEST_RATING_SECONDS = 2.0, 60.0
-"""Seconds until a rating comes."""
+"""Seconds until a rating or a review comes."""
+
+ONE_HALF_FROM, ONE_HALF_UNTIL = 0.35, 0.6
+"""Shares of the soak between which only people in the first half of the partition keys write."""
+
+MIDDLE = "20000000000000000000000000000000"
+"""The middle of the effective partition keys, where a container of one partition is split first."""
+
+
+LAP_DOCUMENTS = 250
+"""Documents of one lap."""
 
 
 class Kind(StrEnum):
@@ -37,6 +50,10 @@ class Kind(StrEnum):
     """A good document becomes malformed."""
     REPAIR = "repair"
     """And good again."""
+    OTHER = "other"
+    """An account, a session, an incident or a passage that goes with a question."""
+    LAP = "lap"
+    """The same documents again and again, when the disturbances are over: see :mod:`tests.soak.memory`."""
 
 
 WEIGHTS = {
@@ -62,6 +79,9 @@ class Change:
     document: Document
     lane: int
     """Writes of one person share a lane and keep their order."""
+    container: str = INTERACTIONS
+    malformed: bool = False
+    """Whether a document of another container has a defect. Interactions tell by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +105,73 @@ class SoakTraffic:
 
     def __init__(self, users: int, seed: int, until: int) -> None:
         self._random = Random(f"{seed}:soak")
-        self._live = LiveTraffic(users, seed)
+        self._live = LiveDatabase(users, seed)
         self._start = until - PERIOD_DAYS * MILLIS_PER_DAY
         self._order = count()
-        self._ratings: list[tuple[float, int, Write]] = []
+        self._later: list[tuple[float, int, Write]] = []
+        self._next = deque(map(_other, self._live.begin(self._start)))
+        self._held = deque[Change]()
+        """Writes of the second half that wait until both halves write again."""
         self._good: dict[str, _Written] = {}
         self._ids: list[str] = []
         self._damaged: list[_Written] = []
 
     def next(self, elapsed: float, share: float) -> Change:
         """Return the write at ``elapsed`` seconds, when ``share`` (0 to 1) of the soak is over."""
-        if self._ratings and self._ratings[0][0] <= elapsed:
-            _, _, write = heappop(self._ratings)
-            return self._rewritten(Kind.RATING, write.document, write.lane)
+        if not ONE_HALF_FROM <= share < ONE_HALF_UNTIL:
+            return self._held.popleft() if self._held else self._drawn(elapsed, share)
+        while True:
+            change = self._drawn(elapsed, share)
+            if is_in_first_half(change.document):
+                return change
+            self._held.append(change)
+
+    def left(self) -> Iterable[Change]:
+        """Return what has to be written in the end."""
+        return [*self._held, *self._next]
+
+    def lap(self, number: int) -> list[Change]:
+        """Return the writes of a lap: the same documents in each, in one of two versions by turns.
+
+        What is kept per document, or per state that a document is counted in, is full after the second lap.
+        """
+        ids = sorted(self._good.keys() - {one.document["id"] for one in self._damaged})[:LAP_DOCUMENTS]
+        return [
+            Change(
+                Kind.LAP, answered_by_another(self._good[name].document, number % 2), self._good[name].lane
+            )
+            for name in ids
+        ]
+
+    def _drawn(self, elapsed: float, share: float) -> Change:
+        if self._next:
+            return self._next.popleft()
+        if self._later and self._later[0][0] <= elapsed:
+            _, _, write = heappop(self._later)
+            return self._change(Kind.RATING, write)
         kind = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         if kind is Kind.REPAIR and self._damaged:
             healthy = self._damaged.pop(self._random.randrange(len(self._damaged)))
             return self._rewritten(kind, healthy.document, healthy.lane)
         if kind in (Kind.QUESTION, Kind.REPAIR) or not self._ids:
-            return self._question(elapsed, share)
+            self._ask(elapsed, share)
+            return self._next.popleft()
         return self._again(kind)
 
-    def _question(self, elapsed: float, share: float) -> Change:
+    def _ask(self, elapsed: float, share: float) -> None:
+        """Draw the next question, with what goes with it."""
         moment = self._start + round(min(share, 1.0) * PERIOD_DAYS * MILLIS_PER_DAY)
-        write = self._live.ask(moment)
-        for rating in self._live.ratings_due(moment + LATEST_RATING):
+        self._next.extend(self._change(Kind.QUESTION, write) for write in self._live.ask(moment))
+        for write in self._live.due(moment + max(LATEST_RATING, 2 * LATEST_REVIEW)):
             due = elapsed + self._random.uniform(SOONEST, LATEST_RATING_SECONDS)
-            heappush(self._ratings, (due, next(self._order), rating))
-        if write.defect is None:
-            return self._rewritten(Kind.QUESTION, write.document, write.lane)
-        return Change(Kind.QUESTION, write.document, write.lane)
+            heappush(self._later, (due, next(self._order), write))
+
+    def _change(self, kind: Kind, write: Write) -> Change:
+        if write.container != INTERACTIONS:
+            return _other(write)
+        if write.defect is not None:
+            return Change(kind, write.document, write.lane)
+        return self._rewritten(kind, write.document, write.lane)
 
     def _again(self, kind: Kind) -> Change:
         written = self._good[self._random.choice(self._ids)]
@@ -136,7 +193,20 @@ class SoakTraffic:
         return Change(kind, document, lane)
 
 
+def _other(write: Write) -> Change:
+    return Change(Kind.OTHER, write.document, write.lane, write.container, write.defect is not None)
+
+
+def is_in_first_half(document: Document) -> bool:
+    """Say whether a document is in the first half of the partition keys; all that is not one person's is."""
+    user = document.get("user_id")
+    return not isinstance(user, str) or effective_key((user,), hierarchical=False) < MIDDLE
+
+
 Key = tuple[str, str]
+
+Reference = tuple[str, str, str]
+"""Container, user and id: what a poison row says of its document."""
 
 
 @dataclass(slots=True)
@@ -147,7 +217,10 @@ class Book:
     repeated: int = 0
     """Attempts after one whose outcome was an error, or unknown."""
     stands: dict[Key, str] = field(default_factory=dict)
-    damaged: set[Key] = field(default_factory=set)
+    """Of interactions. Other containers hold what one upsert after the other has left there."""
+    malformed: set[Reference] = field(default_factory=set)
+    """Documents of other containers that are malformed."""
+    damaged: set[Reference] = field(default_factory=set)
     """Documents that were malformed for a while: whether the feed delivered them then is left to chance."""
 
     @property
@@ -158,9 +231,13 @@ class Book:
     def enter(self, change: Change) -> None:
         """Note that a write was acknowledged."""
         self.acknowledged[change.kind] += 1
+        if change.container != INTERACTIONS:
+            if change.malformed:
+                self.malformed.add(reference_of(change.container, change.document))
+            return
         self.stands[key_of(change.document)] = digest_of(change.document)
         if change.kind is Kind.DAMAGE:
-            self.damaged.add(key_of(change.document))
+            self.damaged.add(reference_of(change.container, change.document))
 
     def discrepancies(self, documents: list[Document]) -> list[str]:
         """Compare with what the database holds; return a line for each document that differs."""
@@ -185,6 +262,11 @@ def key_of(document: Document) -> Key:
     """Return what tells a document from all others: partition key (absent, null or a value) and id."""
     user = json.dumps(document["user_id"]) if "user_id" in document else "absent"
     return user, document["id"]
+
+
+def reference_of(container: str, document: Document) -> Reference:
+    """Return what a poison row says of a document: a missing user and one that is null are the same."""
+    return container, json.dumps(document.get("user_id")), document["id"]
 
 
 def digest_of(document: Document) -> str:

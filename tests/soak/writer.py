@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from random import Random
 from time import monotonic
+from typing import Any
 
 from azure.core.exceptions import AzureError
-from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from tests.soak.traffic import Book, Change, Kind, SoakTraffic
@@ -31,8 +33,8 @@ class RefusedError(Exception):
 class Writer:
     """Writes changes at a rate, several at a time; those of one person in their order."""
 
-    def __init__(self, container: ContainerProxy, traffic: SoakTraffic, book: Book, seed: int) -> None:
-        self._container = container
+    def __init__(self, database: DatabaseProxy, traffic: SoakTraffic, book: Book, seed: int) -> None:
+        self._database = database
         self._traffic = traffic
         self._book = book
         self._random = Random(f"{seed}:writer")
@@ -48,11 +50,34 @@ class Writer:
         RefusedError
             A write was refused for good, or not acknowledged in time.
         """
+        await self._write_all(self._feed(seconds, per_second))
+
+    async def write(self, changes: Iterable[Change]) -> None:
+        """Write changes as fast as the database takes them, until the last write is acknowledged.
+
+        Raises
+        ------
+        RefusedError
+            As :meth:`run`.
+        """
+
+        async def feed() -> None:
+            for change in changes:
+                await self._lanes[change.lane % LANES].put(change)
+
+        await self._write_all(feed())
+
+    async def _write_all(self, feed: Coroutine[Any, Any, None]) -> None:
+        async def feed_and_end() -> None:
+            await feed
+            for lane in self._lanes:
+                await lane.put(None)
+
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes:
                     group.create_task(self._work(lane))
-                group.create_task(self._feed(seconds, per_second))
+                group.create_task(feed_and_end())
         except* RefusedError as refusals:
             raise refusals.exceptions[0] from None
 
@@ -62,8 +87,8 @@ class Writer:
             change = self._traffic.next(elapsed, elapsed / seconds)
             await self._lanes[change.lane % LANES].put(change)
             await asyncio.sleep(self._random.expovariate(per_second))
-        for lane in self._lanes:
-            await lane.put(None)
+        for change in self._traffic.left():
+            await self._lanes[change.lane % LANES].put(change)
 
     async def _work(self, lane: asyncio.Queue[Change | None]) -> None:
         while (change := await lane.get()) is not None:
@@ -92,12 +117,13 @@ class Writer:
 
     async def _attempt(self, change: Change, first: bool) -> None:
         """Write as the web application does; after an error, whose outcome nobody knows, by upsert."""
+        container = self._database.get_container_client(change.container)
         if first and change.kind is Kind.QUESTION:
-            await self._container.create_item(change.document)
+            await container.create_item(change.document)
         elif first and change.kind is Kind.RATING:
-            await self._container.replace_item(change.document["id"], change.document)
+            await container.replace_item(change.document["id"], change.document)
         else:
-            await self._container.upsert_item(change.document)
+            await container.upsert_item(change.document)
 
 
 def _is_passing(status: int | None) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from local.host.lag import FeedLag, LeaseLag
 from local.host.leases import FeedRange
-from tests.soak.checks import check_memory, lease_discrepancies, poison_discrepancies, verdict
-from tests.soak.memory import MEGABYTE, Series
-from tests.soak.traffic import key_of
+from tests.soak.checks import check_lost, check_memory, lease_discrepancies, poison_discrepancies, verdict
+from tests.soak.logs import LogSummary
+from tests.soak.memory import LAPS, MEGABYTE, Series
+from tests.soak.traffic import Book, reference_of
 
 GOOD = {
     "id": "good", "user_id": "u", "timestamp": "2025-08-05T14:39:15Z", "_etag": "e1", "_ts": 1_760_000_000,
@@ -19,7 +21,8 @@ BAD = GOOD | {"id": "bad", "user_rating": 9}
 def row(document: dict[str, Any], **change: Any) -> dict[str, Any]:
     return {
         "source_container": "user_interactions",
-        "original_document": document,
+        "source_partition_key": document.get("user_id"),
+        "document_id": document["id"],
         "source_etag": document["_etag"],
         "status": "pending",
         "error_type": "DocumentError",
@@ -28,8 +31,12 @@ def row(document: dict[str, Any], **change: Any) -> dict[str, Any]:
     }
 
 
-def lines(*rows: dict[str, Any], damaged: tuple[dict[str, Any], ...] = ()) -> str:
-    return "\n".join(poison_discrepancies(rows, [GOOD, BAD], set(map(key_of, damaged))))
+def lines(*rows: dict[str, Any], damaged: tuple[dict[str, Any], ...] = (), sessions: bool = False) -> str:
+    """Compare rows with a good and a bad interaction, and with a bad session if there are ``sessions``."""
+    book = Book(damaged={reference_of("user_interactions", document) for document in damaged})
+    documents = {"user_interactions": [GOOD, BAD], "user_sessions": [BAD | {"id": "s"}] if sessions else []}
+    book.malformed = {reference_of("user_sessions", session) for session in documents["user_sessions"]}
+    return "\n".join(poison_discrepancies(rows, documents, book))
 
 
 def test_one_row_for_each_malformed_document_is_right() -> None:
@@ -43,7 +50,14 @@ def test_poison_that_is_missing_double_old_or_without_reason_shows() -> None:
     assert "another version" in lines(row(BAD, source_etag="e0"))
     assert "never malformed" in lines(row(BAD), row(GOOD))
     assert "is not there" in lines(row(BAD), row(BAD | {"id": "unknown"}))
-    assert "a row of view_state" in lines(row(BAD), row(BAD, source_container="view_state"))
+    assert "is not there" in lines(row(BAD), row(BAD, source_container="view_state"))
+
+
+def test_a_document_of_another_source_is_malformed_if_it_was_written_so() -> None:
+    session = row(BAD | {"id": "s"}, source_container="user_sessions")
+    assert lines(row(BAD), session, sessions=True) == ""
+    assert "has no row" in lines(row(BAD), sessions=True)
+    assert "is not there" in lines(row(BAD), session)
 
 
 def feed(*owners: str | None, uncovered: tuple[FeedRange, ...] = ()) -> FeedLag:
@@ -60,15 +74,19 @@ def test_leases_are_owned_by_hosts_that_live_and_shared_evenly() -> None:
     assert len(lease_discrepancies([feed("host-1", uncovered=(FeedRange("", "FF"),))], hosts)) == 1
 
 
-def grown(name: str, per_sample: int) -> Series:
-    return Series(name, 1, 5.0, [(float(2 * n), 100 * MEGABYTE + n * per_sample) for n in range(200)])
+def grown(name: str, per_lap: int) -> Series:
+    return Series(name, 1, laps=[100 * MEGABYTE + number * per_lap for number in range(LAPS)])
 
 
 def test_memory_that_grows_or_cannot_be_judged_shows() -> None:
-    assert check_memory([grown("host-1.1", 0)], ["host-1"]).holds
-    assert "more than 5" in check_memory([grown("host-1.1", MEGABYTE)]).detail
-    assert "cosmos: no life" in check_memory([grown("host-1.1", 0)], ["host-1", "cosmos"]).detail
-    assert check_memory([Series("host-1.1", 1, 5.0)]).holds
+    assert check_memory([grown("host-1.1", 0), Series("host-2.1", 1)], 250).holds
+    assert "host-1.1: 3,004 bytes" in check_memory([grown("host-1.1", 751_000)], 250).detail
+    assert not check_memory([Series("host-1.1", 1)], 250).holds
+
+
+def test_a_soak_in_which_nothing_was_lost_shows() -> None:
+    assert not check_lost(LogSummary(lost=Counter({"fold_users": 2}))).holds
+    assert check_lost(LogSummary(lost=Counter({"fold_user_interactions": 1}))).holds
 
 
 def test_a_verdict_lists_a_bounded_number_of_findings() -> None:

@@ -9,14 +9,15 @@ from tests.soak.plan import (
     FAULT_SETS,
     FREEZE_FROM,
     FREEZE_SECONDS,
-    KILLS_DATABASE,
-    LAST_DATABASE_KILL,
+    LOSING_HOSTS,
     OUTAGE,
     OUTAGE_SECONDS,
+    SOURCES,
     SPLIT_CONTAINERS,
     Kind,
     make_plan,
 )
+from tests.soak.traffic import ONE_HALF_FROM
 
 
 def test_a_seed_gives_the_same_timetable() -> None:
@@ -34,8 +35,18 @@ def test_every_soak_has_what_matters(seed: int, seconds: float) -> None:
     assert {Kind.KILL_HOST, Kind.STOP_HOST, Kind.KILL_DATABASE, Kind.SPLIT_AND_KILL} <= kinds
     assert {step.subject for step in steps if step.kind is Kind.SPLIT} == set(SPLIT_CONTAINERS)
     assert {step.subject for step in steps if step.kind is Kind.FAULTS} == set(FAULT_SETS)
-    last_kill = max(step.at for step in steps if step.kind in KILLS_DATABASE)
-    assert last_kill <= seconds * LAST_DATABASE_KILL
+    assert sum(step.loses for step in steps) == LOSING_HOSTS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sources_are_split_before_any_of_their_ranges_was_read_and_before_one_half_is_silent(
+    seed: int,
+) -> None:
+    steps = make_plan(seed, 600)
+    (look,) = (step.at for step in steps if step.kind is Kind.LOOK)
+    splits = [step for step in steps if step.kind is Kind.SPLIT and step.subject in SOURCES]
+    assert {step.subject for step in splits} == set(SOURCES)
+    assert all(look < step.at < ONE_HALF_FROM * 600 for step in splits)
 
 
 @pytest.mark.parametrize("seed", range(20))

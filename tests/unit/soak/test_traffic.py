@@ -7,7 +7,18 @@ from collections import Counter
 import pytest
 
 from tests.independent import is_malformed
-from tests.soak.traffic import DAMAGES, Book, Change, Kind, SoakTraffic, key_of
+from tests.soak.traffic import (
+    DAMAGES,
+    LAP_DOCUMENTS,
+    ONE_HALF_FROM,
+    ONE_HALF_UNTIL,
+    Book,
+    Change,
+    Kind,
+    SoakTraffic,
+    is_in_first_half,
+    key_of,
+)
 
 UNTIL = 1_756_650_000_000
 SECONDS = 600.0
@@ -26,12 +37,47 @@ def test_a_seed_gives_the_same_traffic() -> None:
 def test_every_kind_of_write_occurs_and_keeps_its_lane() -> None:
     changes = drawn(4000)
     kinds = Counter(change.kind for change in changes)
-    assert set(kinds) == set(Kind)
-    assert kinds[Kind.QUESTION] > 2000
+    assert set(kinds) == set(Kind) - {Kind.LAP}
+    assert kinds[Kind.QUESTION] > 1000
+    containers = Counter(change.container for change in changes)
+    assert {"users", "user_sessions", "abuse_incidents", "personality_vectors"} <= containers.keys()
     lanes: dict[object, set[int]] = {}
     for change in changes:
         lanes.setdefault(key_of(change.document), set()).add(change.lane)
     assert all(len(own) == 1 for own in lanes.values())
+
+
+def test_one_half_is_silent_for_a_while_and_writes_everything_in_the_end() -> None:
+    traffic, count = SoakTraffic(users=20, seed=1, until=UNTIL), 2000
+    shares = [number / count for number in range(count)]
+    silent = [ONE_HALF_FROM <= share < ONE_HALF_UNTIL for share in shares]
+    changes = [traffic.next(SECONDS * share, share) for share in shares]
+    halves = Counter(
+        (is_silent, is_in_first_half(change.document))
+        for change, is_silent in zip(changes, silent, strict=True)
+    )
+    assert halves[True, False] == 0
+    assert halves[True, True] > 300
+    assert min(halves[False, True], halves[False, False]) > 300
+    everything = [*changes, *traffic.left()]
+    asked = [c.document["id"] for c in everything if c.kind is Kind.QUESTION]
+    assert len(asked) == len(set(asked))
+    written = set()
+    for change in everything:  # what is about an interaction comes after it
+        if change.kind is Kind.QUESTION:
+            written.add(change.document["id"])
+        elif change.container == "user_interactions":
+            assert change.document["id"] in written
+
+
+def test_every_lap_writes_the_same_good_documents_in_two_versions_by_turns() -> None:
+    traffic = SoakTraffic(users=20, seed=1, until=UNTIL)
+    for number in range(1500):
+        traffic.next(SECONDS * number / 1500, number / 1500)
+    laps = [traffic.lap(number) for number in range(4)]
+    assert len(laps[0]) == LAP_DOCUMENTS
+    assert laps[0] == laps[2] != laps[1] == laps[3]
+    assert not any(is_malformed(change.document) for lap in laps for change in lap)
 
 
 def test_damages_are_malformed_and_repairs_are_not() -> None:
