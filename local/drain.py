@@ -21,7 +21,7 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from local.connection import Connection
-from local.host.feed import RangeSplitError
+from local.host.feed import ContainerReplacedError, RangeSplitError
 from local.host.lag import FeedEnds, FeedLag, LagMeter
 from local.processes import ROOT
 from terminal.output import print_json, print_table, say
@@ -91,7 +91,8 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
             measured = tuple(await meter.measure(ends))
         except AzureError as failure:  # the database may be back at the next measurement
             error = f"{type(failure).__name__}: {failure.message}"
-        except RangeSplitError as failure:  # the next measurement sees its parts
+        except (RangeSplitError, ContainerReplacedError) as failure:
+            # The next measurement sees the parts of a range, the next command the new container.
             error = f"{type(failure).__name__}: {failure}"
         if measured and all(feed.drained for feed in measured):
             rounds += 1

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.http_constants import HttpHeaders, SubStatusCodes
 
 from local.host.leases import FeedRange
 
@@ -32,8 +34,27 @@ async def gather_all(calls: Iterable[Awaitable[Result]]) -> list[Result]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
+def forget_session(container: ContainerProxy, error: CosmosResourceNotFoundError) -> None:
+    """Have the next request ask for no state that was seen, if the container does not have that.
+
+    A container that was created again has less than the SDK saw of the former one. The SDK would forget that
+    itself, but it forgets what it saw of the container that answered last, which may be another one.
+    """
+    session = container.client_connection.session
+    if error.sub_status == SubStatusCodes.READ_SESSION_NOTAVAILABLE and session is not None:
+        path = {HttpHeaders.AlternateContentPath: container.container_link}
+        session.clear_session_token(path)  # type: ignore[no-untyped-call]  # the SDK has no annotation
+
+
 class RangeSplitError(Exception):
     """The physical partition behind a feed range was split; the range has to be divided as well."""
+
+
+class ContainerReplacedError(Exception):
+    """The container was deleted and created again: positions and leases belong to the former one."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__(f"the container {container} was deleted and created again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,8 @@ class ChangeFeed:
         ------
         RangeSplitError
             The range lies on several physical partitions, which count on their own.
+        ContainerReplacedError
+            The container is another one by now.
         """
         page = await self.read(feed_range, None, "Now", 1)
         return position_lsn(page.continuation)
@@ -101,6 +124,8 @@ class ChangeFeed:
         ------
         RangeSplitError
             The range now lies on several physical partitions. Nothing was consumed.
+        ContainerReplacedError
+            The container is another one by now. Nothing was consumed.
         """
         headers: list[Mapping[str, str]] = []
         options: dict[str, Any] = {
@@ -113,9 +138,17 @@ class ChangeFeed:
             options["continuation"] = encode_state(self._rid, feed_range, continuation)
         pages = self._container.query_items_change_feed(**options).by_page()
         documents: list[dict[str, Any]] = []
-        async for page in pages:
-            documents = [item async for item in page]
-            break
+        try:
+            async for page in pages:
+                documents = [item async for item in page]
+                break
+        except ValueError:
+            await self._check_known()  # the SDK refuses positions of a former container, if it knows of it
+            raise
+        except CosmosResourceNotFoundError as error:
+            forget_session(self._container, error)
+            raise
+        await self._check_known()
         # The paging object takes its position from the client's last answer, which with several feeds in
         # flight may be another feed's; the answer that the hook saw is this one's for certain.
         answer = headers[-1]
@@ -124,6 +157,28 @@ class ChangeFeed:
             continuation=_position(answer["etag"]),
             pending_after=_pending(answer, documents),
         )
+
+    async def check(self) -> None:
+        """Ask the account whether this is still the container that was opened.
+
+        Raises
+        ------
+        ContainerReplacedError
+            It is another one by now.
+        """
+        self._compare(await self._container.read())
+
+    async def _check_known(self) -> None:
+        """Compare with the container that the SDK read from.
+
+        When the service says that a container was created again, the SDK reads its new properties and repeats
+        the request silently, with the position of the former container.
+        """
+        self._compare(await self._container._get_properties())
+
+    def _compare(self, properties: Mapping[str, Any]) -> None:
+        if properties["_rid"] != self._rid:
+            raise ContainerReplacedError(self._container.id)
 
 
 def encode_state(rid: str, feed_range: FeedRange, etag: str) -> str:

@@ -16,6 +16,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from local.host.feed import forget_session
 from local.host.leases import FeedRange, Lease, covers, range_id
 from local.host.logs import feed_log
 
@@ -92,11 +93,15 @@ class LeaseStore:
             parameters=[{"name": "@prefix", "value": self._lease_prefix}],
         )
         leases = []
-        async for item in items:
-            try:
-                leases.append(await self._lease(item))
-            except ValueError as error:
-                feed_log.error("lease_unreadable", lease=item.get("id"), error=str(error))
+        try:
+            async for item in items:
+                try:
+                    leases.append(await self._lease(item))
+                except ValueError as error:
+                    feed_log.error("lease_unreadable", lease=item.get("id"), error=str(error))
+        except CosmosResourceNotFoundError as error:
+            forget_session(self._container, error)
+            raise
         return leases
 
     async def create(self, feed_range: FeedRange, continuation: str | None) -> None:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -223,9 +224,15 @@ class Host:
         for spec in self._functions:
             if not isinstance(spec.trigger, CosmosTrigger):
                 continue
-            source = await CosmosSource.open(
-                spec, connections, owner=self._config.instance, process=self._process, create=True
+            reopen = partial(
+                CosmosSource.open,
+                spec,
+                connections,
+                owner=self._config.instance,
+                process=self._process,
+                create=True,
             )
+            source = await reopen()
             place = (spec.trigger.lease_container, source.store.prefix)
             if place in seen:
                 raise HostStartError(
@@ -233,7 +240,7 @@ class Host:
                     "only a part of the feed; give one of them a lease_container_prefix."
                 )
             seen[place] = spec.name
-            listener = CosmosListener(spec, source, invoker)
+            listener = CosmosListener(spec, source, invoker, reopen)
             await listener.prepare()
             self._listeners.append(listener)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from local.host.balancing import select_leases_to_take
 from local.host.bindings import FunctionSpec
 from local.host.cosmos_source import CosmosSource, start_of
-from local.host.feed import gather_all
+from local.host.errors import HostStartError
+from local.host.feed import ContainerReplacedError, gather_all
 from local.host.invoke import Invoker, wait_for
 from local.host.lease_runner import TRANSIENT, LeaseRunner
 from local.host.lease_store import LeaseLostError, utc_now
@@ -18,11 +20,25 @@ from local.host.logs import describe, feed_log
 
 
 class CosmosListener:
-    """Runs one function's Cosmos DB trigger in this instance."""
+    """Runs one function's Cosmos DB trigger in this instance.
 
-    def __init__(self, spec: FunctionSpec, source: CosmosSource, invoker: Invoker) -> None:
+    Parameters
+    ----------
+    reopen
+        Opens the source again, when its container was deleted and created again.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        source: CosmosSource,
+        invoker: Invoker,
+        reopen: Callable[[], Awaitable[CosmosSource]],
+    ) -> None:
         self.spec = spec
         self._source = source
+        self._reopen = reopen
+        self._replaced = False
         self._invoker = invoker
         self._runners: dict[str, tuple[LeaseRunner, asyncio.Task[None]]] = {}
         self._stop = asyncio.Event()
@@ -40,9 +56,12 @@ class CosmosListener:
         try:
             while not self._stop.is_set():
                 try:
+                    if self._replaced or not await self._same_container():
+                        await self._follow()
+                        first = True
                     await self._balance(first_round=first)
                     first = False
-                except TRANSIENT as error:
+                except (*TRANSIENT, HostStartError) as error:
                     feed_log.warning("balancing_failed", function=self.spec.name, **describe(error))
                 # A little jitter keeps instances that started together from moving in step.
                 interval = self._source.trigger.acquire_interval * self._spread.uniform(0.9, 1.1)
@@ -66,9 +85,33 @@ class CosmosListener:
         """Leases that this instance works on."""
         return len(self._runners)
 
+    async def _same_container(self) -> bool:
+        """Whether the container is the one that was opened. Where a runner reads it, the runner finds out."""
+        if not self._runners:
+            try:
+                await self._source.feed.check()
+            except ContainerReplacedError:
+                return False
+        return True
+
+    async def _follow(self) -> None:
+        """Change to the container that has the name now: it has leases of its own, and a beginning."""
+        for runner, _ in self._runners.values():
+            runner.quit.set()
+        await asyncio.gather(*(task for _, task in self._runners.values()), return_exceptions=True)
+        source = await self._reopen()
+        await source.store.initialize(source.feed.ranges)
+        self._source, self._replaced = source, False
+        feed_log.warning(
+            "container_replaced", function=self.spec.name, container=self._source.trigger.container
+        )
+
     async def _balance(self, *, first_round: bool) -> None:
         store, trigger = self._source.store, self._source.trigger
         leases = await store.list()
+        if not leases:  # their container was deleted and created again
+            await store.initialize(self._source.feed.ranges)
+            leases = await store.list()
         wanted = select_leases_to_take(
             leases,
             owner=store.owner,
@@ -115,7 +158,11 @@ class CosmosListener:
         runner, _ = self._runners.pop(lease.id)
         if runner.divided:
             self._wake.set()  # the parts of a split range are there to be taken
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, ContainerReplacedError):
+            self._replaced = True
+            self._wake.set()
+        elif error is not None:
             feed_log.error(
                 "lease_runner_failed", function=self.spec.name, lease=lease.token, **describe(error)
             )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 
 import azure.functions as func
 import pytest
+from azure.cosmos import PartitionKey
 
 from local.host.lag import measure_lag
 from local.host.lease_store import utc_now
@@ -385,3 +387,33 @@ async def test_an_unreliable_database_delays_the_feed_and_loses_nothing(
         await database.write("afterwards")
         await drained(folder)
     assert recorder.ids().count("afterwards") == 1
+
+
+@pytest.mark.parametrize("pause", [0, 0.3], ids=["at once", "read meanwhile"])
+async def test_a_container_that_was_created_again_is_read_from_its_beginning(
+    database: Database, recorder: Recorder, app: AppWriter, pause: float
+) -> None:
+    folder = app(trigger())
+    await database.write(*(f"old{number}" for number in range(20)))
+    async with hosting(folder), hosting(folder, "two"):
+        await drained(folder)
+        delivered = Counter(recorder.ids())
+        await _create_again(database, "items", pause)
+        new = [f"new{number}" for number in range(8)]
+        await database.write(*new)
+        await until(lambda: _delivered(recorder, delivered + Counter(new)))
+        delivered = Counter(recorder.ids())
+        await _create_again(database, "leases", pause)
+        await database.write("last")
+        await until(lambda: _delivered(recorder, delivered + Counter([*new, "last"])))
+        await drained(folder)
+
+
+async def _create_again(database: Database, container: str, pause: float) -> None:
+    await database.proxy.delete_container(container)
+    await asyncio.sleep(pause)
+    await database.proxy.create_container(container, PartitionKey("/id"))
+
+
+async def _delivered(recorder: Recorder, at_least: Counter[str]) -> bool:
+    return Counter(recorder.ids()) >= at_least

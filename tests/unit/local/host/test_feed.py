@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from azure.cosmos._change_feed.change_feed_state import ChangeFeedState, ChangeFeedStateV2
 
-from local.host.feed import ChangeFeed, RangeSplitError, encode_state, gather_all, latest_lsn
+from local.host.feed import (
+    ChangeFeed,
+    ContainerReplacedError,
+    RangeSplitError,
+    encode_state,
+    gather_all,
+    latest_lsn,
+)
 from local.host.leases import FeedRange
 
 RANGE = FeedRange("10", "20")
@@ -46,8 +53,13 @@ def test_log_sequence_numbers_of_session_tokens(token: str | None, lsn: int | No
 class Paged:
     """One answer of the SDK: a page of documents, and the headers that its hook receives."""
 
-    def __init__(self, documents: list[dict[str, Any]], parts: int, session: str) -> None:
+    id = "items"
+
+    def __init__(
+        self, documents: list[dict[str, Any]], parts: int, session: str, container: str = "rid="
+    ) -> None:
         self._documents = documents
+        self._container = container
         bounds = RANGE.to_sdk()["Range"]
         inner = [{"token": f'"{7 + part}"', "range": bounds} for part in range(parts)]
         state = {"v": "v2", "continuation": {"continuation": inner}}
@@ -65,6 +77,9 @@ class Paged:
         self.options["response_hook"](self._headers, None)
         if self._documents:
             yield self._page()
+
+    async def _get_properties(self) -> dict[str, str]:
+        return {"_rid": self._container}
 
     async def _page(self) -> Any:
         for document in self._documents:
@@ -88,6 +103,13 @@ async def test_an_empty_answer_has_a_position_too() -> None:
 async def test_a_split_range_is_reported_and_nothing_of_it_is_used() -> None:
     paged = Paged([{"id": "a", "_lsn": 1}], 2, "0:-1#5")
     with pytest.raises(RangeSplitError, match="2 partitions"):
+        await ChangeFeed(paged, "rid=").read(RANGE, '"3"', "Beginning", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("documents", [[], [{"id": "a", "_lsn": 1}]])
+async def test_a_page_of_another_container_than_was_opened_is_not_used(documents: list[dict[str, Any]]) -> None:
+    paged = Paged(documents, 1, "0:-1#5", container="new=")
+    with pytest.raises(ContainerReplacedError, match="items was deleted and created again"):
         await ChangeFeed(paged, "rid=").read(RANGE, '"3"', "Beginning", 1)  # type: ignore[arg-type]
 
 
