@@ -107,7 +107,7 @@ async def test_a_split_range_is_reported_and_nothing_of_it_is_used() -> None:
 
 
 @pytest.mark.parametrize("documents", [[], [{"id": "a", "_lsn": 1}]])
-async def test_a_page_of_another_container_than_was_opened_is_not_used(documents: list[dict[str, Any]]) -> None:
+async def test_a_page_of_a_container_created_again_is_not_used(documents: list[dict[str, Any]]) -> None:
     paged = Paged(documents, 1, "0:-1#5", container="new=")
     with pytest.raises(ContainerReplacedError, match="items was deleted and created again"):
         await ChangeFeed(paged, "rid=").read(RANGE, '"3"', "Beginning", 1)  # type: ignore[arg-type]
