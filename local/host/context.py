@@ -37,14 +37,6 @@ class RpcException:
     stack_trace: str = ""
     message: str = ""
 
-    @classmethod
-    def of(cls, error: BaseException | None) -> RpcException:
-        """Return what the host tells of an error."""
-        if error is None:
-            return cls()
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        return cls("", trace, f"{type(error).__name__}: {error}")
-
 
 @dataclass(frozen=True, slots=True)
 class RetryContext:
@@ -66,11 +58,6 @@ class TraceContext:
     trace_state: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def new(cls) -> TraceContext:
-        """Return a context of a trace of its own."""
-        return cls(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00")
-
     @property
     def Traceparent(self) -> str:  # noqa: N802  the worker's name
         """The same as ``trace_parent``, by its former name."""
@@ -87,6 +74,18 @@ class TraceContext:
         return self.attributes
 
 
+def _new_trace() -> TraceContext:
+    return TraceContext(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00")
+
+
+def rpc_exception(error: BaseException | None) -> RpcException:
+    """Return what the host tells of the error of the attempt before, None for the first attempt."""
+    if error is None:
+        return RpcException()
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    return RpcException("", trace, f"{type(error).__name__}: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One invocation's context."""
@@ -98,7 +97,7 @@ class Context:
     function_directory: str
     """The folder of the file that the function is written in."""
     retry_context: RetryContext
-    trace_context: TraceContext = field(default_factory=TraceContext.new)
+    trace_context: TraceContext = field(default_factory=_new_trace)
 
     @property
     def thread_local_storage(self) -> threading.local:

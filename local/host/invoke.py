@@ -21,9 +21,9 @@ from local.host.context import (
     Context,
     Invocation,
     RetryContext,
-    RpcException,
     current_invocation,
     enter_thread,
+    rpc_exception,
 )
 from local.host.logs import describe, function_log
 from local.host.observe import Observer
@@ -177,7 +177,7 @@ class Invoker:
                     invocation_id,
                     spec.name,
                     str(spec.directory),
-                    RetryContext(retry, policy.max_retry_count if policy else 0, RpcException.of(previous)),
+                    RetryContext(retry, policy.max_retry_count if policy else 0, rpc_exception(previous)),
                 )
             token = current_invocation.set(Invocation(spec.name, invocation_id))
             try:

@@ -1,8 +1,9 @@
 """The app, and only an app, that Microsoft's own Python worker would index is accepted.
 
-The worker that indexes decorators is not on PyPI, so its rules are written down with their sources in
-``local.host.worker_rules``. Here the fleet's app is imported as the worker does it: in a process of its own,
-without a network, and without anything of ``local`` or ``tests``.
+The worker's library needs Python 3.13, so its rules are written down with their sources in
+``local.host.worker_rules``; ``tests/unit/local/host/test_worker_library.py`` compares the two. Here the
+fleet's app is imported as the worker does it: in a process of its own, without a network, and without
+anything of ``local`` or ``tests``.
 """
 
 from __future__ import annotations
@@ -139,38 +140,39 @@ ROUTE = "@app.route(route='x')\n"
 COSMOS = "@app.cosmos_db_trigger(arg_name='d', connection='Db', database_name='m', container_name='c')\n"
 
 
-@pytest.mark.parametrize(
-    ("code", "fault", "source"),
-    [
-        (f"@app.function_name('1st')\n{TIMER}def f(t): pass", "Function 1st has a name", "FunctionName"),
-        (f"@app.function_name('host')\n{TIMER}def f(t): pass", "Function host has a name", "FunctionName"),
-        (f"{TIMER}def f(t): pass\n{TIMER}def F(t): pass", "upper and lower case", "ScriptHost"),
-        (TIMER.replace("'t'", "'t_1'") + "def f(t_1): pass", "binding 't_1'", "BindingName"),
-        (f"{TIMER}def f(x): pass", "['x'], but its bindings supply ['t']", "validate_function_params"),
-        (f"{TIMER}def f(t, more=1): pass", "['more', 't']", "validate_function_params"),
-        (f"{TIMER}def f(t, c: func.Context): pass", "['c', 't']", "validate_function_params"),
-        (f"{TIMER}def f(t, context: int): pass", "parameter context", "is_context_required"),
-        (f"{TIMER}def f(t, /): pass", "by name", "keyword"),
-        (f"{TIMER}def f(t, **rest): pass", "by name", "keyword"),
-        (f"{TIMER}def f(t: func.HttpRequest): pass", "HttpRequest", "validate_function_params"),
-        (f"{TIMER}def f(t: 'Nowhere'): pass", "cannot be evaluated", "add_indexed_function"),
-        (f"{TIMER}def f(t: func.TimerRequest | None): pass", "not a class", "validate_function_params"),
-        (f"{COSMOS}def f(d: list[func.Document]): pass", "not a class", "validate_function_params"),
-        (f"{COSMOS}def f(d: list): pass", "list", "validate_function_params"),
-        (f"{TIMER}async def f(t):\n    yield", "is a generator", "Dispatcher"),
-        (f"{TIMER}def f(t):\n    yield", "is a generator", "Dispatcher"),
-        (f"{ROUTE}def f(req) -> None: pass", "NoneType", "get_function_return_type"),
-        (f"{ROUTE}def f(req) -> bytes: pass", "bytes", "get_function_return_type"),
-        (f"{ROUTE}def f(req) -> str | None: pass", "not a class", "get_function_return_type"),
-        (f"{ROUTE.replace('x', 'admin/x')}def f(req) -> str: pass", "the host's", "ValidateHttpFunction"),
-        (
-            f"@app.retry(strategy='fixed_delay', max_retry_count='1', delay_interval='00:00:01')\n{ROUTE}"
-            "def f(req) -> str: pass",
-            "no effect on a httpTrigger",
-            "supported triggers",
-        ),
-    ],
-)
+REFUSED = [
+    (f"@app.function_name('1st')\n{TIMER}def f(t): pass", "Function 1st has a name", "FunctionName"),
+    (f"@app.function_name('host')\n{TIMER}def f(t): pass", "Function host has a name", "FunctionName"),
+    (f"{TIMER}def f(t): pass\n{TIMER}def F(t): pass", "upper and lower case", "ScriptHost"),
+    (TIMER.replace("'t'", "'t_1'") + "def f(t_1): pass", "binding 't_1'", "BindingName"),
+    (f"{TIMER}def f(x): pass", "['x'], but its bindings supply ['t']", "validate_function_params"),
+    (f"{TIMER}def f(t, more=1): pass", "['more', 't']", "validate_function_params"),
+    (f"{TIMER}def f(t, c: func.Context): pass", "['c', 't']", "validate_function_params"),
+    (f"{TIMER}def f(t, context: int): pass", "parameter context", "is_context_required"),
+    (f"{TIMER}def f(t, /): pass", "by name", "keyword"),
+    (f"{TIMER}def f(t, **rest): pass", "by name", "keyword"),
+    (f"{TIMER}def f(t: func.HttpRequest): pass", "HttpRequest", "validate_function_params"),
+    (f"{TIMER}def f(t: 'Nowhere'): pass", "cannot be evaluated", "add_indexed_function"),
+    (f"{TIMER}def f(t: func.TimerRequest | None): pass", "not a class", "validate_function_params"),
+    (f"{COSMOS}def f(d: list[func.Document]): pass", "not a class", "validate_function_params"),
+    (f"{COSMOS}def f(d: list): pass", "list", "validate_function_params"),
+    (f"{TIMER}async def f(t):\n    yield", "is a generator", "Dispatcher"),
+    (f"{TIMER}def f(t):\n    yield", "is a generator", "Dispatcher"),
+    (f"{ROUTE}def f(req) -> None: pass", "NoneType", "get_function_return_type"),
+    (f"{ROUTE}def f(req) -> bytes: pass", "bytes", "get_function_return_type"),
+    (f"{ROUTE}def f(req) -> str | None: pass", "not a class", "get_function_return_type"),
+    (f"{ROUTE.replace('x', 'admin/x')}def f(req) -> str: pass", "the host's", "ValidateHttpFunction"),
+    (
+        f"@app.retry(strategy='fixed_delay', max_retry_count='1', delay_interval='00:00:01')\n{ROUTE}"
+        "def f(req) -> str: pass",
+        "no effect on a httpTrigger",
+        "supported triggers",
+    ),
+]
+"""Apps with one function, what is wrong with it, and where the platform has the rule."""
+
+
+@pytest.mark.parametrize(("code", "fault", "source"), REFUSED)
 def test_what_the_worker_refuses_is_refused_here(tmp_path: Path, code: str, fault: str, source: str) -> None:
     write_app(tmp_path, code)
     with pytest.raises(WorkerRuleError) as caught:
@@ -193,17 +195,17 @@ def test_what_the_package_refuses_is_told_in_a_sentence(tmp_path: Path, code: st
         load_functions(tmp_path, {})
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        f"{TIMER}def f(t): return None",
-        f"{TIMER}async def f(t: func.TimerRequest, context: func.Context) -> None: pass",
-        f"{COSMOS}def f(d: func.DocumentList) -> None: pass",
-        f"{ROUTE}def f(req: func.HttpRequest) -> str: return ''",
-        f"{ROUTE}def f(req: 'func.HttpRequest') -> 'func.HttpResponse': ...",
-        f"{TIMER}async def f(*, t): pass",
-    ],
-)
+ACCEPTED = [
+    f"{TIMER}def f(t): return None",
+    f"{TIMER}async def f(t: func.TimerRequest, context: func.Context) -> None: pass",
+    f"{COSMOS}def f(d: func.DocumentList) -> None: pass",
+    f"{ROUTE}def f(req: func.HttpRequest) -> str: return ''",
+    f"{ROUTE}def f(req: 'func.HttpRequest') -> 'func.HttpResponse': ...",
+    f"{TIMER}async def f(*, t): pass",
+]
+
+
+@pytest.mark.parametrize("code", ACCEPTED)
 def test_what_the_worker_accepts_is_accepted_here(tmp_path: Path, code: str) -> None:
     write_app(tmp_path, code)
     assert len(load_functions(tmp_path, {})) == 1
