@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from shared.documents.common import MAX_DOCUMENT_CHARACTERS, MAX_TEXT_CHARACTERS
-from shared.documents.incidents import MAX_ACTIONS
-from shared.documents.interactions import MAX_CITATIONS
-from shared.facts.interactions import KEPT_CITATIONS
-from shared.ledger.accounts import MAX_ACCOUNTS
 from shared.views import VIEWS
 from shared.views.base import Schedule
 from shared.views.fields import FIELDS
@@ -68,112 +63,32 @@ OTHER_SCHEDULES = {
 }
 """Paces of containers that no view publishes, and of views whose pace depends on the age of the period."""
 
-BAD_INPUT_HEAD = """## Unusual and invalid input
+CONSENT = """## Consent
 
-Unusual values are counted where they have a meaning. A document with an impossible value goes to
-`poison_messages` as a whole: it counts for nothing, and an earlier version that was counted is subtracted.
+Accounts hold what a person agreed to. A person who **refuses** has no document of `user_analytics` and is in
+no engagement tier; what they do still counts in all totals. A person who was never asked does not refuse.
 
-| document | what happens |
+| field of `users` | meaning |
 |---|---|
-"""
+| `analytics_consent` in `privacy_settings` | false refuses |
+| `data_collection_consent` in `privacy_settings` | false refuses: figures about a person are data of theirs |
+| `data_retention_consent`, of accounts before 1.0 | false refuses: figures outlive their sources |
+| `marketing_consent` | nothing: the fleet sends nothing |
+| `account_status` | every value but active and suspended refuses, deleted among them |
 
-BAD_INPUT = (
-    (
-        "any, without id or user, or (but for accounts) without a time",
-        "poison",
-    ),
-    (
-        "any, with a time before 2000 or after 2099, or that happened more than a day after it was written",
-        "poison",
-    ),
-    (
-        "any, of a schema version newer than this release, or with more than "
-        f"{MAX_DOCUMENT_CHARACTERS:,} characters",
-        "poison",
-    ),
-    (
-        "any, with a field that a view reads and that is of another type, a share outside 0 to 1, or "
-        "a rating outside 1 to 5",
-        "poison",
-    ),
-    (
-        "account that is in poison",
-        "its owner counts as refusing analytics_consent until it can be read",
-    ),
-    (
-        "interaction with tokens that are negative, not whole or more than 10 million",
-        "poison",
-    ),
-    (
-        "interaction with a duration that is negative or more than a day, or a rating that is not whole",
-        "poison",
-    ),
-    (
-        f"interaction with a question or an answer of more than {MAX_TEXT_CHARACTERS:,} characters",
-        "poison",
-    ),
-    (
-        f"interaction with more than {MAX_CITATIONS} citations",
-        "those beyond are not read",
-    ),
-    (
-        f"interaction with more than {KEPT_CITATIONS} citations",
-        "all count in total_citations; by text and passage those of highest relevance_score, a missing one "
-        "as the lowest, the first of equal ones",
-    ),
-    (
-        "interaction without persona, model or cited text",
-        "counted under unknown",
-    ),
-    (
-        "session that ends, or was last active, before it starts",
-        "poison",
-    ),
-    (
-        "session with a duration that is negative or more than ten years",
-        "poison",
-    ),
-    (
-        "session with an interaction_count that is negative, not whole or more than 10,000",
-        "poison",
-    ),
-    (
-        "session whose interaction_count is not that of its interactions",
-        "the interactions count",
-    ),
-    (
-        "session of more than a day",
-        "counted; it was left open, so neither its length nor the number of people present is known",
-    ),
-    (
-        "incident of a type or severity that the specification does not know, or without",
-        "counted under unknown",
-    ),
-    (
-        "incident that points at nothing, at an interaction that is not there, or at another person's",
-        "counted under the text unattributed",
-    ),
-    (
-        "incident that was resolved before it was noticed",
-        "counted; how long that took is not known",
-    ),
-    (
-        f"incident with more than {MAX_ACTIONS} actions or categories of violation",
-        "those beyond are not read",
-    ),
-    (
-        f"person with more than {MAX_ACCOUNTS} accounts",
-        "those beyond go to poison, and the person counts as refusing",
-    ),
-)
+Before 1.0 the consents are at the top level; `privacy_settings` decides where both have an answer. Several
+accounts of one person refuse if one of them does. An account that cannot be read refuses: see
+[accounts](input.md#accounts).
+
+[What documents may look like](input.md) says which documents count, and how odd ones are read.
+"""
 
 
 def fields_page() -> str:
     """Return the page."""
-    rows_of_input = "".join(f"| {document} | {outcome} |\n" for document, outcome in BAD_INPUT)
     schedules = {name: SCHEDULES[view.schedule] for name, view in VIEWS.items()} | OTHER_SCHEDULES
     published = "".join(f"| {name} | {schedule} |\n" for name, schedule in sorted(schedules.items()))
-    parts = [HEAD, SCHEDULES_HEAD + published, BAD_INPUT_HEAD + rows_of_input]
+    parts = [HEAD, SCHEDULES_HEAD + published, CONSENT]
     for view, fields in sorted(FIELDS.items()):
         rows = "\n".join(f"| `{path}` | {meaning} |" for path, meaning in fields.items())
         parts.append(f"## {view}\n\n| field | meaning, unit, source |\n|---|---|\n{rows}\n")

@@ -6,6 +6,7 @@
     ├── SettingsError               a setting is missing, wrong, or contradicts the stored state
     ├── DeadlineError               an invocation or an HTTP request took too long
     ├── DocumentError               a source document is invalid; names the field
+    │   └── NewerVersionError       its schema version is newer than this release can read
     ├── ConflictError               another instance changed the shard: read it and fold again
     ├── TooLargeError               more than one transactional batch may hold
     ├── FullError                   a state accepts no more documents; names the state
@@ -57,6 +58,14 @@ class DocumentError(FleetError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}")
         self.field = field
+        self.problem = problem
+
+
+class NewerVersionError(DocumentError):
+    """A document has a schema version that is newer than this release can read.
+
+    The version of the document that was counted before stays counted.
+    """
 
 
 class ConflictError(FleetError):

@@ -23,6 +23,8 @@ LOG_EVENTS = {
     "health_refreshed": "system_health was published",
     "http_unavailable": "an HTTP request was answered with 503: database, settings or time",
     "incidents_not_moved": "incidents stay in the month of their old text: that of the new one has no room",
+    "newer_schema_version": "a document of a newer minor schema version was read as the newest known one; "
+    "once per source, version and process",
     "most_of_batch_failed": "most of a batch failed in the fold: the batch is retried, not poisoned",
     "person_purged": "published documents about a person who refuses analytics_consent were deleted",
     "poison_repaired": "pending poison rows were replayed, because their documents were repaired",

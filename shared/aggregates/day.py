@@ -56,6 +56,7 @@ class DayAggregate(Aggregate):
 
 def _interaction(fact: InteractionFact, day: Tally) -> None:
     day.add("interactions", 1)
+    _input(fact, day)
     day.sample("answered", None if fact.answered is None else int(fact.answered))
     day.count("minutes", str(fact.minute_of_day))
     if fact.response_ms is not None:
@@ -86,12 +87,18 @@ def _interaction(fact: InteractionFact, day: Tally) -> None:
         day.count("texts", citation.text)
 
 
+def _input(fact: InteractionFact | SessionFact, day: Tally) -> None:
+    day.add("dropped_scores", fact.dropped_scores)
+    day.add("newer_versions", int(fact.newer_version))
+
+
 def _session(fact: SessionFact, into: Contributions) -> None:
     """Count a session on the day of its start, and its open minutes on each day that it was open."""
     day = into.partial(NAME, fact.day)
     day.sample("session_seconds", fact.seconds)
     day.sample("session_quality", fact.quality)
     day.sample("session_rating", fact.satisfaction)
+    _input(fact, day)
     if fact.outcome is not None:
         day.count("session_outcomes", fact.outcome)
     if fact.until is not None:
@@ -105,6 +112,7 @@ def _session(fact: SessionFact, into: Contributions) -> None:
 
 def _incident(fact: IncidentFact, day: Tally) -> None:
     day.add("incidents", 1)
+    day.add("newer_versions", int(fact.newer_version))
     day.add("incidents_automatic", int(bool(fact.automatic)))
     if fact.review is not None:
         day.count("incident_reviews", fact.review)

@@ -1,38 +1,44 @@
-"""The common parts of source documents: identity, field types, limits, and the error for an invalid one."""
+"""The common parts of source documents: field types, limits, and how an error quotes a value."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Annotated, Any, Never
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from shared.documents.times import LATEST, canonical_text, parse_time
 from shared.errors import DocumentError
-from shared.privacy.fields import field_of
 from shared.privacy.forms import Form, label, quote
-
-MAX_DOCUMENT_CHARACTERS = 1_048_576
-"""Maximum characters in all fields together: half of the service's limit for an item. This leaves room for
-the whole document in a poison row."""
 
 MAX_TEXT_CHARACTERS = 262_144
 """65,536 output tokens, the maximum of all priced models, at four characters per token."""
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(days=1)
 """Maximum time by which the writer's clock may be ahead of the service's clock."""
 
+CLOCK_SKEW = timedelta(minutes=1)
+"""Maximum time by which the end of a session may be before its start, and is read as the start: two clocks
+wrote the two, or the end has no seconds."""
+
+SCORE_ROUNDING = 1e-6
+"""Maximum distance of a score from its range, and is read as the nearest value of it: a sum of floating-point
+numbers. It is the unit in which scores are counted."""
+
+MAX_NUMERAL = 10**15 - 1
+"""Largest chapter or verse that is a number. Above 2^53 two numbers may be one to the service."""
+
 NO_NUMBER = "must be a number"
+NO_WHOLE_NUMBER = "must be a whole number"
 
 
 def _integral(value: object) -> object:
     # Cosmos DB has one number type: 234.0 and 234 are the same value to the writer.
     if isinstance(value, bool):
-        raise ValueError(NO_NUMBER)
+        raise ValueError(NO_WHOLE_NUMBER)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -47,28 +53,50 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def _label(value: object) -> object:
-    return label(value) if isinstance(value, str) else value
+    return label(canonical_text(value)) if isinstance(value, str) else value
 
 
 def _numeral(value: object) -> object:
-    whole = _integral(value)
-    return str(whole) if isinstance(whole, int) else value
+    if isinstance(value, str):
+        return canonical_text(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = _integral(value) if is_number else None
+    if not isinstance(whole, int) or not 0 <= whole <= MAX_NUMERAL:
+        raise ValueError(f"must be a text, or a whole number from 0 to {MAX_NUMERAL:,}")
+    return str(whole)
 
 
-NO_TIME = "must be a time such as 2025-08-05T14:39:15.127Z"
+def _text(value: object) -> object:
+    return canonical_text(value) if isinstance(value, str) else value
 
 
-def _moment(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(NO_TIME)
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(NO_TIME) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if not EARLIEST <= moment < LATEST:
-        raise ValueError("must be in the years 2000 to 2099")
-    return moment
+def to_range(low: float, high: float) -> Callable[[object], object]:
+    """Return a function that replaces a number just outside a range by the nearest one inside it.
+
+    Just outside is closer than :data:`SCORE_ROUNDING`.
+    """
+
+    def clamp(value: object) -> object:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return value
+        if low - SCORE_ROUNDING <= value < low:
+            return low
+        return high if high < value <= high + SCORE_ROUNDING else value
+
+    return clamp
+
+
+_to_score = to_range(0.0, 1.0)
+
+
+def _score(value: object, info: ValidationInfo) -> object:
+    """Return a score, None for anything else. Names of fields that are left out go into the context."""
+    score = _to_score(value)
+    if isinstance(score, int | float) and not isinstance(score, bool) and 0 <= score <= 1:
+        return float(score)
+    if value is not None and info.context is not None:
+        info.context.append(info.field_name)
+    return None
 
 
 Whole = Annotated[int, BeforeValidator(_integral)]
@@ -77,17 +105,18 @@ TokenCount = Annotated[Whole, Field(ge=0, le=10_000_000)]
 """Tokens of one call. The largest context window of any model is 2 million."""
 Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
 """A duration within one day."""
-Share = Annotated[Number, Field(ge=0, le=1)]
+Score = Annotated[float | None, BeforeValidator(_score)]
+"""A computed score, 0 to 1. Anything else costs the field, not the document."""
 Rating = Annotated[Whole, Field(ge=1, le=5)]
 Count = Annotated[Whole, Field(ge=0, le=10_000)]
 Label = Annotated[str, BeforeValidator(_label)]
 Numeral = Annotated[str, BeforeValidator(_numeral)]
 """A chapter or verse as the document writes it: ``"2"``, ``2``, ``2.0``, ``"2:47"``. Not yet a name."""
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-"""A time; one without a zone is UTC."""
+Moment = Annotated[datetime, BeforeValidator(parse_time)]
+"""A time: see :mod:`shared.documents.times`."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 MAX_IDENTIFIER_CHARACTERS = 255
-Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS)]
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS), BeforeValidator(_text)]
 
 
 def truncate_to(most: int) -> Callable[[object], object]:
@@ -99,7 +128,7 @@ def identifier(value: object) -> str | None:
     """Return a value that is an :data:`Identifier`, None for any other."""
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_IDENTIFIER_CHARACTERS:
         return None
-    return None if _HALF_PAIR.search(value) else value
+    return None if _HALF_PAIR.search(value) else canonical_text(value)
 
 
 class SourceModel(BaseModel):
@@ -108,42 +137,22 @@ class SourceModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-def require_object(raw: object, known: Collection[str]) -> Mapping[str, Any]:
-    """Return ``raw`` as a JSON object of limited size.
-
-    Parameters
-    ----------
-    known
-        Fields that an error may name. Names of other fields are the document's own content.
+def written_at(raw: Mapping[str, Any]) -> datetime | None:
+    """Return the time of the write, the service's ``_ts``; None if the document has none.
 
     Raises
     ------
     DocumentError
-        It is not an object, or is larger than :data:`MAX_DOCUMENT_CHARACTERS`.
+        It is not a whole number of seconds before the year 2100.
     """
-    if not isinstance(raw, Mapping):
-        raise DocumentError("document", must_be(raw, "must be an object"))
-    sizes = {name: _characters(value) for name, value in raw.items()}
-    if sum(sizes.values()) > MAX_DOCUMENT_CHARACTERS:
-        largest = max(sizes, key=lambda name: sizes[name])
-        where, what = (largest, "") if largest in known else ("document", " in a field that is not known")
+    written = raw.get("_ts")
+    if written is None:
+        return None
+    if isinstance(written, bool) or not isinstance(written, int) or not 0 <= written < LATEST.timestamp():
         raise DocumentError(
-            where,
-            f"has {sizes[largest]:,} characters{what}; all fields together may have at most "
-            f"{MAX_DOCUMENT_CHARACTERS:,}",
+            "_ts", must_be(written, "must be whole seconds since 1970, before the year 2100", Form.NUMBER)
         )
-    return raw
-
-
-def _characters(value: object) -> int:
-    """Return the number of characters in a value."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):  # JSON has no other mapping; a check for Mapping is ten times slower
-        return sum(map(_characters, value.values()))
-    if isinstance(value, list):
-        return sum(map(_characters, value))
-    return 0
+    return datetime.fromtimestamp(written, UTC)
 
 
 def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]) -> None:
@@ -154,32 +163,14 @@ def require_not_after_write(field: str, moment: datetime, raw: Mapping[str, Any]
     DocumentError
         The time is more than a day later than ``_ts``.
     """
-    written = raw.get("_ts")
-    if isinstance(written, int) and moment > datetime.fromtimestamp(written, UTC) + CLOCK_TOLERANCE:
+    written = written_at(raw)
+    if written is not None and moment > written + CLOCK_TOLERANCE:
         raise DocumentError(
             field,
             must_be(
                 moment.isoformat(), "must not be more than a day after the document was written", Form.TIME
             ),
         )
-
-
-_REQUIREMENTS = {
-    "missing": "is missing",
-    "string_too_short": "must not be empty",
-    "string_type": "must be a text",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": NO_NUMBER,
-    "list_type": "must be a list",
-    "model_type": "must be an object",
-    "greater_than_equal": "must be at least {ge:,}",
-    "less_than_equal": "must be at most {le:,}",
-    "literal_error": "must be {expected}",
-    "value_error": "{error}",
-}
-"""What a value must be, by the type of pydantic's error. The braces name entries of the error's context."""
 
 
 def must_be(value: object, requirement: str, form: Form = Form.TEXT) -> str:
@@ -191,29 +182,3 @@ def must_be(value: object, requirement: str, form: Form = Form.TEXT) -> str:
         The form of the field's values. It decides whether the value may be quoted.
     """
     return f"is {quote(value, form)}; {requirement}"
-
-
-def raise_document_error(source: str, error: ValidationError) -> Never:
-    """Raise pydantic's first error as a :class:`DocumentError` that names field, value and requirement.
-
-    Parameters
-    ----------
-    source
-        Container of the document: the table of fields says which values of it may be quoted.
-
-    Raises
-    ------
-    DocumentError
-        Always.
-    """
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "document"
-    value, kind, context = first.get("input"), first["type"], first.get("ctx", {})
-    if kind == "string_too_long" and isinstance(value, str):
-        problem = f"has {len(value):,} characters; may have at most {context['max_length']:,}"
-    else:
-        requirement = _REQUIREMENTS.get(kind, first["msg"]).format(**context)
-        problem = (
-            requirement if kind == "missing" else must_be(value, requirement, field_of(source, field).form)
-        )
-    raise DocumentError(field, problem) from None

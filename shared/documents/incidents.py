@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
 from shared.documents.common import (
     Identifier,
     Label,
     Moment,
     SourceModel,
-    raise_document_error,
     require_not_after_write,
-    require_object,
     truncate_to,
 )
-from shared.documents.versions import ABUSE_INCIDENT, upcast
+from shared.documents.reading import SourceDocument, read_document
+from shared.documents.versions import ABUSE_INCIDENT
 from shared.errors import DocumentError
 
 MAX_ACTIONS = 50
@@ -48,11 +49,11 @@ class Resolution(SourceModel):
     resolution_timestamp: Moment | None = None
 
 
-class IncidentDocument(SourceModel):
+class IncidentDocument(SourceDocument):
     """One incident. Only ``id``, ``user_id`` and a time are required."""
 
-    id: Identifier
-    user_id: Identifier
+    CONTAINER: ClassVar = "abuse_incidents"
+
     document_type: Literal["abuse_incident"] | None = None
     interaction_id: Identifier | Literal[""] | None = None
     incident_type: Label | None = None
@@ -67,22 +68,18 @@ class IncidentDocument(SourceModel):
     resolution: Resolution | None = None
     created_at: Moment | None = None
 
+    @property
+    def noticed(self) -> datetime | None:
+        """The time of the incident."""
+        return self.created_at or (self.detection_metadata or Detection()).detection_timestamp
+
+    def check(self, document: Mapping[str, Any]) -> None:
+        """Require a time, not after the write."""
+        if self.noticed is None:
+            raise DocumentError("created_at", "is missing, and so is detection_metadata.detection_timestamp")
+        require_not_after_write("created_at", self.noticed, document)
+
 
 def parse_incident(raw: object) -> IncidentDocument:
-    """Read and check one document of ``abuse_incidents``.
-
-    Raises
-    ------
-    DocumentError
-        It is not an object, lacks its id, user or time, or a field has an impossible value.
-    """
-    document = upcast(ABUSE_INCIDENT, require_object(raw, IncidentDocument.model_fields))
-    try:
-        incident = IncidentDocument.model_validate(document)
-    except ValidationError as error:
-        raise_document_error("abuse_incidents", error)
-    moment = incident.created_at or (incident.detection_metadata or Detection()).detection_timestamp
-    if moment is None:
-        raise DocumentError("created_at", "is missing, and so is detection_metadata.detection_timestamp")
-    require_not_after_write("created_at", moment, document)
-    return incident
+    """Read and check one document of ``abuse_incidents``. Raises what :func:`read_document` raises."""
+    return read_document(IncidentDocument, ABUSE_INCIDENT, raw)

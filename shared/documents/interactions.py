@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from shared.documents.common import (
     Count,
@@ -14,17 +16,16 @@ from shared.documents.common import (
     Moment,
     Numeral,
     Rating,
-    Share,
+    Score,
     SourceModel,
     Text,
     TokenCount,
     Whole,
-    raise_document_error,
     require_not_after_write,
-    require_object,
     truncate_to,
 )
-from shared.documents.versions import USER_INTERACTION, upcast
+from shared.documents.reading import SourceDocument, read_document
+from shared.documents.versions import USER_INTERACTION
 from shared.errors import DocumentError
 
 MAX_CITATIONS = 50
@@ -59,7 +60,7 @@ class Citation(SourceModel):
     source: Label | None = None
     chapter: Numeral | None = None
     verse: Numeral | None = None
-    relevance_score: Share | None = None
+    relevance_score: Score = None
 
 
 Citations = Annotated[list[Citation], BeforeValidator(truncate_to(MAX_CITATIONS))]
@@ -70,7 +71,7 @@ class RagMetadata(SourceModel):
     """The result of the retrieval."""
 
     chunks_retrieved: Count | None = None
-    avg_relevance_score: Share | None = None
+    avg_relevance_score: Score = None
 
 
 class Feedback(SourceModel):
@@ -93,20 +94,20 @@ class CostData(SourceModel):
 class QualityMetrics(SourceModel):
     """The web application's scores of the answer, 0 to 1."""
 
-    response_relevance: Share | None = None
-    citation_accuracy: Share | None = None
-    safety_score: Share | None = None
+    response_relevance: Score = None
+    citation_accuracy: Score = None
+    safety_score: Score = None
 
 
-class InteractionDocument(SourceModel):
+class InteractionDocument(SourceDocument):
     """One interaction. Only ``id``, ``user_id`` and a time are required.
 
     The model has only fields that views read, so other fields cannot make a document invalid. The question's
     text is the exception, because its size is limited.
     """
 
-    id: Identifier
-    user_id: Identifier
+    CONTAINER: ClassVar = "user_interactions"
+
     document_type: Literal["user_interaction"] | None = None
     session_id: Identifier | None = None
     timestamp: Moment | None = None
@@ -124,22 +125,18 @@ class InteractionDocument(SourceModel):
     cost_data: CostData | None = None
     quality_metrics: QualityMetrics | None = None
 
+    @property
+    def asked(self) -> datetime | None:
+        """The time of the interaction."""
+        return self.timestamp or self.created_at
+
+    def check(self, document: Mapping[str, Any]) -> None:
+        """Require a time, not after the write."""
+        if self.asked is None:
+            raise DocumentError("timestamp", "is missing, and so is created_at")
+        require_not_after_write("timestamp", self.asked, document)
+
 
 def parse_interaction(raw: object) -> InteractionDocument:
-    """Read and check one document of ``user_interactions``.
-
-    Raises
-    ------
-    DocumentError
-        It is not an object, lacks its id, user or time, or a field has an impossible value.
-    """
-    document = upcast(USER_INTERACTION, require_object(raw, InteractionDocument.model_fields))
-    try:
-        interaction = InteractionDocument.model_validate(document)
-    except ValidationError as error:
-        raise_document_error("user_interactions", error)
-    moment = interaction.timestamp or interaction.created_at
-    if moment is None:
-        raise DocumentError("timestamp", "is missing, and so is created_at")
-    require_not_after_write("timestamp", moment, document)
-    return interaction
+    """Read and check one document of ``user_interactions``. Raises what :func:`read_document` raises."""
+    return read_document(InteractionDocument, USER_INTERACTION, raw)

@@ -220,9 +220,13 @@ def session_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
 # --- users and incidents ------------------------------------------------------------------------------------
 
 
+CONSENTS = ("analytics_consent", "data_collection_consent", "data_retention_consent")
+"""Consents without which there are no figures about a person."""
+
+
 def user_version(document: Mapping[str, Any]) -> str:
-    """Return the version of an account that does not state it. Before 1.0 consent was a top-level field."""
-    return "0.1" if document.get("analytics_consent") is not None else "1.0"
+    """Return the version of an account that does not state it. Before 1.0 consents were top-level fields."""
+    return "0.1" if any(document.get(name) is not None for name in CONSENTS) else "1.0"
 
 
 def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,9 +234,9 @@ def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
     settings = document.get("privacy_settings")
     if settings is not None and not isinstance(settings, Mapping):
         return dict(document)  # parsing refuses it
-    newer = _without(document, "analytics_consent")
+    newer = _without(document, *CONSENTS)
     newer["privacy_settings"] = dict(settings or {})
-    _fill(newer["privacy_settings"], {"analytics_consent": document.get("analytics_consent")})
+    _fill(newer["privacy_settings"], {name: document.get(name) for name in CONSENTS})
     return newer
 
 

@@ -20,7 +20,7 @@ from shared.documents.upcasters import (
     user_to_1_0,
     user_version,
 )
-from shared.errors import DocumentError
+from shared.errors import DocumentError, NewerVersionError
 from shared.privacy.forms import Form
 
 USER = "user"
@@ -72,29 +72,41 @@ class History:
         return self.steps[-1].to if self.steps else self.oldest
 
     def version_of(self, document: Mapping[str, Any]) -> str:
-        """Return the version that a document says it has, or that its shape shows.
+        """Return the version that a document is read as: the one that it says, or that its shape shows.
+
+        A version with a higher minor number than the newest is read as the newest.
 
         Raises
         ------
+        NewerVersionError
+            It says a version with a higher major number than the newest.
         DocumentError
-            It says a version that is none, that is newer than this release reads, or that never existed.
+            It says a version that is none, or that never existed.
         """
+        written = self.written(document)
+        if written is None:
+            return self.unmarked(document)
+        return self.newest if _pair(written) > _pair(self.newest) else written
+
+    def written(self, document: Mapping[str, Any]) -> str | None:
+        """Return the version that a document says it has, None if it says none. Raises as above."""
         written: str | None = None
         for field in reversed(VERSION_FIELDS):
             if document.get(field) is not None:
-                written = self._written(field, document[field])
-        return self.unmarked(document) if written is None else written
+                written = self._checked(field, document[field])
+        return written
 
-    def _written(self, field: str, value: object) -> str:
+    def _checked(self, field: str, value: object) -> str:
         match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise DocumentError(field, must_be(value, "must be a version such as '1.0'", Form.VERSION))
-        version = (int(match[1]), int(match[2]))
-        if version > _pair(self.newest):
-            raise DocumentError(
-                field, must_be(value, f"this release reads versions up to {self.newest}", Form.VERSION)
-            )
+        version, newest = (int(match[1]), int(match[2])), _pair(self.newest)
         name = f"{version[0]}.{version[1]}"
+        if version > newest:
+            if version[0] > newest[0]:
+                requirement = f"must be at most {self.newest}, the newest that this release reads"
+                raise NewerVersionError(field, must_be(value, requirement, Form.VERSION))
+            return name
         if name not in self.versions:
             raise DocumentError(
                 field, must_be(value, f"must be one of {', '.join(self.versions)}", Form.VERSION)
@@ -140,6 +152,21 @@ def upcast(document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
     for step in history.steps[done:]:
         newest = step.change(newest)
     return {**newest, "schema_version": history.newest}
+
+
+def newer_version(document_type: str, document: Mapping[str, Any]) -> str | None:
+    """Return the version that a document says it has if it is newer than the newest, None otherwise.
+
+    Raises
+    ------
+    NewerVersionError, DocumentError
+        As :meth:`History.version_of`.
+    KeyError
+        There is no such type.
+    """
+    history = HISTORIES[document_type]
+    written = history.written(document)
+    return written if written is not None and _pair(written) > _pair(history.newest) else None
 
 
 def _pair(version: str) -> tuple[int, int]:

@@ -42,10 +42,10 @@ FACTS: dict[str, type[Fact]] = {
 """The fact class of each source."""
 
 FACT_SCHEMA: dict[str, int] = {
-    USER_INTERACTIONS: 2,
-    USER_SESSIONS: 2,
-    ABUSE_INCIDENTS: 1,
-    USERS: 2,
+    USER_INTERACTIONS: 3,
+    USER_SESSIONS: 3,
+    ABUSE_INCIDENTS: 2,
+    USERS: 3,
 }
 """Number of the schema of each source's facts, 1 or more. A fact that gets a field, or reads one in another
 way, gets the next number, and the views that need it say so (:attr:`~shared.views.base.View.facts`). Facts on

@@ -83,12 +83,17 @@ class Fact:
     STORED_KEYS: ClassVar[Mapping[str, str]] = {}
     """Names of the stored fields, each with its short key on a page."""
 
-    REFERENCE_KEY: ClassVar[str | None] = None
-    """Short key of the field that refers to a document of another source, None without such a field."""
-
     @property
     def reference(self) -> str | None:
-        """The referenced document of another source, None if the fact refers to none."""
+        """The key by which the index finds the fact from the document of another source that it refers to.
+
+        None if it refers to none.
+        """
+        return None
+
+    @classmethod
+    def stored_reference(cls, stored: Mapping[str, Any]) -> str | None:
+        """Return :attr:`reference` of a stored fact, without decoding it."""
         return None
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shared.documents.users import Preferences, Privacy, UserDocument
+from shared.documents.users import Preferences, UserDocument
 from shared.facts.base import Fact
 from shared.units import Millis, to_millis
 
@@ -20,8 +20,8 @@ class ConsentFact(Fact):
     Attributes
     ----------
     refused
-        Whether the owner refuses user-level analytics, or the collection of data. An owner who was never
-        asked does not refuse.
+        Whether the owner refuses user-level analytics: see :attr:`UserDocument.refuses`. An owner who was
+        never asked does not refuse.
     zone
         The name of the owner's time zone.
     citation_style
@@ -46,12 +46,10 @@ class ConsentFact(Fact):
 
 def consent_fact(document: UserDocument) -> ConsentFact:
     """Reduce a checked document to its fact."""
-    privacy = document.privacy_settings or Privacy()
-    agreed = document.analytics_consent if privacy.analytics_consent is None else privacy.analytics_consent
     return ConsentFact(
         user_id=document.user_id,
         at=to_millis(document.created_at) if document.created_at is not None else Millis(0),
-        refused=agreed is False or privacy.data_collection_consent is False,
+        refused=document.refuses,
         zone=document.timezone,
         citation_style=(document.content_preferences or Preferences()).citation_style,
         subscription=document.subscription_tier,

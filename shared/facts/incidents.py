@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from shared.documents.incidents import Detection, Flagged, IncidentDocument, Resolution
+from shared.documents.incidents import Flagged, IncidentDocument, Resolution
 from shared.facts.base import UNKNOWN, Fact, Passage
 from shared.units import Millis, to_millis
 
@@ -37,7 +37,8 @@ class IncidentFact(Fact):
     Attributes
     ----------
     interaction
-        The interaction that it refers to (:func:`interaction_reference` of its id), None without a reference.
+        The id of the interaction that it refers to, as it is written; None without a reference. See
+        :func:`possible_ids`.
     passage
         The most relevant passage that the interaction's answer cites, according to the ledger when the
         incident was counted. None if the ledger does not have the interaction, or the answer cites nothing.
@@ -46,6 +47,8 @@ class IncidentFact(Fact):
         ``false_positive``, ``confirmed`` or ``other``; None before the decision.
     resolved_ms
         Milliseconds from the incident to its resolution.
+    newer_version
+        Whether the document has a newer schema version than the release that read it.
     """
 
     kind: str = UNKNOWN
@@ -58,6 +61,7 @@ class IncidentFact(Fact):
     resolved_ms: Millis | None = None
     actions: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
+    newer_version: bool = False
 
     STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
@@ -71,14 +75,18 @@ class IncidentFact(Fact):
         "resolved_ms": "ms",
         "actions": "ac",
         "violations": "v",
+        "newer_version": "nv",
     }
-
-    REFERENCE_KEY: ClassVar[str | None] = "i"
 
     @property
     def reference(self) -> str | None:
-        """The interaction that the incident refers to."""
-        return self.interaction
+        """The key of the interaction that the incident refers to."""
+        return None if self.interaction is None else interaction_key(self.interaction)
+
+    @classmethod
+    def stored_reference(cls, stored: Mapping[str, Any]) -> str | None:
+        """Return the key of the interaction that a stored incident refers to."""
+        return interaction_key(stored["i"]) if "i" in stored else None
 
     @classmethod
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
@@ -94,14 +102,25 @@ class IncidentFact(Fact):
         return super(IncidentFact, cls).decode(user_id, read)
 
 
-def interaction_reference(interaction_id: str) -> str:
-    """Return the id of an interaction without the prefix, whether or not it has one."""
-    return interaction_id.removeprefix(INTERACTION_ID_PREFIX)
+def possible_ids(reference: str) -> tuple[str, str]:
+    """Return the ids that a reference to an interaction may mean: the written one first, then the other form.
+
+    The other form has the prefix if the written one has not, and no prefix if it has.
+    """
+    stripped = reference.removeprefix(INTERACTION_ID_PREFIX)
+    return reference, stripped if stripped != reference else f"{INTERACTION_ID_PREFIX}{reference}"
+
+
+def interaction_key(interaction_id: str) -> str:
+    """Return the id of an interaction without prefixes: all :func:`possible_ids` of a reference share it."""
+    while interaction_id.startswith(INTERACTION_ID_PREFIX):
+        interaction_id = interaction_id.removeprefix(INTERACTION_ID_PREFIX)
+    return interaction_id
 
 
 def incident_fact(document: IncidentDocument) -> IncidentFact:
     """Reduce a checked document to its fact."""
-    noticed = document.created_at or (document.detection_metadata or Detection()).detection_timestamp
+    noticed = document.noticed
     assert noticed is not None  # noqa: S101  parse_incident refuses a document without a time
     resolution = document.resolution or Resolution()
     ended = resolution.resolution_timestamp or document.review_completed_at
@@ -111,7 +130,7 @@ def incident_fact(document: IncidentDocument) -> IncidentFact:
         at=to_millis(noticed),
         kind=_known(document.incident_type, TYPES),
         severity=_known(document.severity, SEVERITIES),
-        interaction=interaction_reference(document.interaction_id) if document.interaction_id else None,
+        interaction=document.interaction_id or None,
         automatic=document.auto_detected,
         review=_known(document.review_status, REVIEWS) if document.review_status else None,
         decision=_decision(document.review_decision or resolution.final_decision),
@@ -124,6 +143,7 @@ def incident_fact(document: IncidentDocument) -> IncidentFact:
             if action.action_type
         ),
         violations=tuple(category for category in flagged.violation_categories or () if category),
+        newer_version=document.newer_version is not None,
     )
 
 

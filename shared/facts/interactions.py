@@ -49,6 +49,8 @@ class InteractionFact(Fact):
     epoch. None means that the document has no value. ``cost`` is in nano-dollars; it is None if the document
     has no token counts or the price table has no price. ``citations`` are the :data:`KEPT_CITATIONS` of
     highest relevance, in the document's order, and ``more_citations`` is the number of the others.
+    ``dropped_scores`` is the number of scores that are no number from 0 to 1, and ``newer_version`` says that
+    the document has a newer schema version than the release that read it.
     """
 
     answered: bool | None = None
@@ -75,6 +77,8 @@ class InteractionFact(Fact):
     relevance: Micro | None = None
     citation_accuracy: Micro | None = None
     safety: Micro | None = None
+    dropped_scores: int = 0
+    newer_version: bool = False
 
     STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
@@ -102,6 +106,8 @@ class InteractionFact(Fact):
         "relevance": "q",
         "citation_accuracy": "ca",
         "safety": "sf",
+        "dropped_scores": "ds",
+        "newer_version": "nv",
     }
 
     @classmethod
@@ -131,7 +137,7 @@ class InteractionFact(Fact):
 
 def interaction_fact(document: InteractionDocument, prices: PriceTable) -> InteractionFact:
     """Reduce a checked document to its fact, priced by the table as of the interaction's own time."""
-    moment = document.timestamp or document.created_at
+    moment = document.asked
     assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
     at = to_millis(moment)
     response = document.response_metadata or ResponseMetadata()
@@ -171,6 +177,8 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         relevance=micro_or_none(quality.response_relevance),
         citation_accuracy=micro_or_none(quality.citation_accuracy),
         safety=micro_or_none(quality.safety_score),
+        dropped_scores=document.dropped_scores,
+        newer_version=document.newer_version is not None,
     )
 
 

@@ -37,6 +37,10 @@ class SessionFact(Fact):
         The names of the texts that the person accessed.
     citations_followed
         How often the person followed a citation.
+    dropped_scores
+        Number of scores that are no number from 0 to 1.
+    newer_version
+        Whether the document has a newer schema version than the release that read it.
     """
 
     session_id: str
@@ -50,6 +54,8 @@ class SessionFact(Fact):
     attention: int | None = None
     texts: tuple[str, ...] = ()
     citations_followed: int | None = None
+    dropped_scores: int = 0
+    newer_version: bool = False
 
     STORED_KEYS: ClassVar[Mapping[str, str]] = {
         "at": "t",
@@ -64,6 +70,8 @@ class SessionFact(Fact):
         "attention": "at",
         "texts": "x",
         "citations_followed": "cf",
+        "dropped_scores": "ds",
+        "newer_version": "nv",
     }
 
     @classmethod
@@ -76,14 +84,13 @@ class SessionFact(Fact):
 
 def session_fact(document: SessionDocument) -> SessionFact:
     """Reduce a checked document to its fact."""
-    start = document.start_time or document.created_at
+    start, end = document.start, document.end
     assert start is not None  # noqa: S101  parse_session refuses a document without a start
     at = to_millis(start)
     outcome = document.status if document.status in OUTCOMES else None
     seconds = document.duration_seconds
     if seconds is None and outcome and document.end_time is not None:
-        seconds = (document.end_time - start).total_seconds()
-    end = document.end_time or document.last_activity
+        seconds = (max(document.end_time, start) - start).total_seconds()
     until = to_millis(end) if end is not None else None
     if until is None and seconds is not None:
         until = Millis(at + round(seconds * 1000))
@@ -103,4 +110,6 @@ def session_fact(document: SessionDocument) -> SessionFact:
         attention=rounded((document.engagement_indicators or Engagement()).time_on_guidance),
         texts=tuple(dict.fromkeys(text for text in document.foundational_texts_accessed or () if text)),
         citations_followed=document.citation_interactions,
+        dropped_scores=document.dropped_scores,
+        newer_version=document.newer_version is not None,
     )

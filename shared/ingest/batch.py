@@ -17,6 +17,7 @@ from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.items import find_item
 from shared.cosmos.retries import document_pause, is_service_fault
+from shared.documents.versions import newer_version
 from shared.errors import ConflictError, DocumentError, FullError, MassFailureError
 from shared.facts import USERS
 from shared.ingest.sources import SOURCES, Source
@@ -94,6 +95,8 @@ class Ingest:
         self._prices = prices
         self._poison = poison
         self._settings = settings
+        self._newer_versions: set[tuple[str, str]] = set()
+        """Sources and versions that were reported. There are 10,000 minor versions at most."""
 
     async def ingest_batch(
         self, source_name: str, documents: Sequence[object], *, live: bool = False, audited: bool = False
@@ -119,6 +122,7 @@ class Ingest:
         with measured_cost() as report.cost:
             prices = await self._prices.table()
             parsed, unparsed = parse_changes(source, documents, prices, live)
+            self._report_newer_versions(source, parsed)
             by_shard: dict[ShardId, list[ParsedDocument]] = defaultdict(list)
             for document in parsed:
                 by_shard[self._shard(document.change)].append(document)
@@ -145,6 +149,15 @@ class Ingest:
             await self._poison_refused(source, report, audited=audited)
         _log_batch(source, documents, report, self._clock.timestamp())
         return report
+
+    def _report_newer_versions(self, source: Source, documents: Sequence[ParsedDocument]) -> None:
+        """Warn of versions that this release does not know, once each. The days count the documents."""
+        for document in documents:
+            assert isinstance(document.raw, Mapping)  # noqa: S101  it was parsed
+            version = newer_version(source.document_type, document.raw)
+            if version is not None and (source.name, version) not in self._newer_versions:
+                self._newer_versions.add((source.name, version))
+                _log.warning("newer_schema_version", source=source.name, schema_version=version)
 
     async def _fold_shard(
         self, source: Source, report: IngestReport, of_shard: tuple[ShardId, list[ParsedDocument]]
@@ -218,8 +231,7 @@ class Ingest:
                 continue
             report.still_in_poison += 1
             _log.debug("document_still_in_poison", source=source.name)
-            if isinstance(failure.error, DocumentError):
-                await self._uncount(source, failure.raw, live, report)
+            await self._uncount(source, failure.raw, failure.error, live, report)
         return new
 
     async def _retry_then_poison(
@@ -243,8 +255,7 @@ class Ingest:
                 if _is_not_its_own_fault(again):
                     raise
                 error = again
-        if isinstance(error, DocumentError):
-            await self._uncount(source, failure.raw, live, report)
+        await self._uncount(source, failure.raw, error, live, report)
         row_id = await self._poison.record(
             source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts
         )
@@ -289,24 +300,26 @@ class Ingest:
                 "document_poisoned", source=source.name, poison_id=row_id, error_type="FullError", field=None
             )
 
-    async def _uncount(self, source: Source, raw: object, live: bool, report: IngestReport) -> None:
-        """Subtract the earlier version of a document whose current version cannot be counted.
+    async def _uncount(
+        self, source: Source, raw: object, error: Exception, live: bool, report: IngestReport
+    ) -> None:
+        """Subtract the earlier version of a document whose current version cannot be counted, if it must be.
 
         An error of the service or of contention is raised. Any other error is only logged, because the row in
         poison must be written.
         """
         try:
-            change = source.to_uncounted(raw, live)
+            change = source.to_uncounted(raw, error, live)
             if change is not None:
                 await self._apply(source, change, report)
-        except Exception as error:
-            if _is_not_its_own_fault(error):
+        except Exception as failed:
+            if _is_not_its_own_fault(failed):
                 raise
             _log.error(
                 "withdrawal_failed",
                 source=source.name,
-                error_type=type(error).__name__,
-                where=place_of(error),
+                error_type=type(failed).__name__,
+                where=place_of(failed),
             )
 
     async def _apply(self, source: Source, change: Change, report: IngestReport) -> None:

@@ -10,7 +10,9 @@ from shared.documents.common import identifier
 from shared.documents.incidents import parse_incident
 from shared.documents.interactions import parse_interaction
 from shared.documents.sessions import parse_session
-from shared.documents.users import parse_user
+from shared.documents.users import account_key, owner_of, parse_user
+from shared.documents.versions import ABUSE_INCIDENT, USER, USER_INTERACTION, USER_SESSION
+from shared.errors import DocumentError, NewerVersionError
 from shared.facts import (
     ABUSE_INCIDENTS,
     USER_INTERACTIONS,
@@ -42,6 +44,8 @@ class Source:
     """A container whose change feed is folded."""
 
     name: str
+    document_type: str
+    """Names the history of schema versions."""
     handler: str
     """Names the processing step in poison rows and logs."""
     read: Callable[[object, PriceTable], tuple[_Parsed, Fact]]
@@ -64,24 +68,29 @@ class Source:
         assert isinstance(raw, Mapping)  # noqa: S101  every parser rejects anything else
         return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
 
-    def to_uncounted(self, raw: object, live: bool) -> Change | None:
-        """Return the change that subtracts the earlier version of an unreadable document.
+    def to_uncounted(self, raw: object, error: Exception, live: bool) -> Change | None:
+        """Return the change that subtracts the earlier version of a document that cannot be read.
 
-        The owner of an unreadable account counts as refusing until the account can be read.
+        The owner of an account that cannot be read counts as refusing until it can, whatever the error.
 
-        None if the document does not contain its id or its user. No version of a document without a user was
-        ever counted, because the user is the partition key.
+        None if the error is not the document's, or a schema version that only a newer release can read: the
+        earlier version stays counted. None as well if the document does not contain its id or its user. No
+        version of a document without a user was ever counted, because the user is the partition key.
         """
         if not isinstance(raw, Mapping):
+            return None
+        version = Version.of(raw)
+        if self.name == USERS:
+            owner = owner_of(raw)
+            if owner is None:
+                return None
+            return Change(owner, account_key(raw), version, unreadable_account(owner, version), live=live)
+        if isinstance(error, NewerVersionError) or not isinstance(error, DocumentError):
             return None
         document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
         if document_id is None or user_id is None:
             return None
-        version = Version.of(raw)
-        if self.name == USERS:
-            uncounted = unreadable_account(user_id, version)
-        else:
-            uncounted = Uncounted(user_id, Millis(version.ts * 1000))
+        uncounted = Uncounted(user_id, Millis(version.ts * 1000))
         return Change(user_id, document_id, version, uncounted, live=live)
 
 
@@ -108,10 +117,10 @@ def _user(raw: object, _: PriceTable) -> tuple[_Parsed, Fact]:
 SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
-        Source(USER_INTERACTIONS, "fold_interactions", _interaction),
-        Source(USER_SESSIONS, "fold_sessions", _session),
-        Source(ABUSE_INCIDENTS, "fold_incidents", _incident),
-        Source(USERS, "fold_users", _user),
+        Source(USER_INTERACTIONS, USER_INTERACTION, "fold_interactions", _interaction),
+        Source(USER_SESSIONS, USER_SESSION, "fold_sessions", _session),
+        Source(ABUSE_INCIDENTS, ABUSE_INCIDENT, "fold_incidents", _incident),
+        Source(USERS, USER, "fold_users", _user),
     )
 }
 """Every source, by container name."""

@@ -13,7 +13,7 @@ from typing import Any
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
-from shared.documents.users import parse_user
+from shared.documents.users import account_key, parse_user
 from shared.errors import DocumentError
 from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fact
 from shared.ledger.changed_records import drop_ended_months
@@ -52,7 +52,7 @@ def new_record(
             fact = consent_fact(parse_user(raw))
         except DocumentError:
             fact = unreadable_account(user_id, version)
-        _put(record, str(raw["id"]), Entry(version, fact))
+        _put(record, account_key(raw), Entry(version, fact))
     if record.refused:
         record.mark_changed()
     return record

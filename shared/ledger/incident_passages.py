@@ -21,7 +21,7 @@ from shared.facts import (
     Passage,
     Uncounted,
 )
-from shared.facts.incidents import INTERACTION_ID_PREFIX, interaction_reference
+from shared.facts.incidents import INTERACTION_ID_PREFIX, interaction_key, possible_ids
 from shared.ledger.changes import Change
 from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry
@@ -59,14 +59,14 @@ class IncidentPassages:
         """Yield the sources and hours with the interaction that an incident refers to, or the incidents."""
         match change.fact:
             case IncidentFact(interaction=str(target)):
-                for document_id in _possible_ids(target):
-                    hashed = document_hash(USER_INTERACTIONS, document_id)
-                    for hour in self._index_of(change.user_id).hours_of(hashed):
-                        yield USER_INTERACTIONS, hour
+                yield from self._hours_of_interactions(change.user_id, possible_ids(target))
             case InteractionFact() | Uncounted():
                 # An uncounted entry does not record its source. If it is no interaction, nothing is found.
-                for hour in self._hours_of_incidents(change):
+                incidents = self._hours_of_incidents(change)
+                for hour in incidents:
                     yield ABUSE_INCIDENTS, hour
+                if incidents:
+                    yield from self._hours_of_interactions(change.user_id, _rivals(change.document_id))
 
     def with_passage(self, change: Change) -> Change:
         """Return the change of an incident with its passage. Other changes are returned unchanged.
@@ -91,42 +91,59 @@ class IncidentPassages:
 
     def moved_by(self, changes: Iterable[Change]) -> Iterator[MovedIncident]:
         """Yield the incidents whose passage differs after the changes are on the pages."""
-        targets = {
-            (change.user_id, interaction_reference(change.document_id))
-            for change in changes
-            if isinstance(change.fact, InteractionFact | Uncounted) and self._hours_of_incidents(change)
-        }
-        for user_id, target in sorted(targets):
-            interaction = self._interaction(user_id, target)
-            if interaction is None:
-                continue
-            passage = cited_passage(interaction)
-            for document_id in self._pages.referring_to(ABUSE_INCIDENTS, user_id, target):
+        changed = sorted(
+            {
+                (change.user_id, change.document_id)
+                for change in changes
+                if isinstance(change.fact, InteractionFact | Uncounted) and self._hours_of_incidents(change)
+            }
+        )
+        moved: set[tuple[str, str]] = set()
+        for user_id, interaction_id in changed:
+            key = interaction_key(interaction_id)
+            for document_id in self._pages.referring_to(ABUSE_INCIDENTS, user_id, key):
                 found = self._pages.find(ABUSE_INCIDENTS, user_id, document_id)
-                fact = found.entry.fact if found is not None else None
-                if (
-                    found is not None
-                    and isinstance(fact, IncidentFact)
-                    and fact.interaction == target
-                    and fact.passage != passage
-                ):
-                    after = Entry(found.entry.version, replace(fact, passage=passage))
+                after = found and self._after(user_id, interaction_id, found.entry)
+                if found and after and (user_id, document_id) not in moved:
+                    moved.add((user_id, document_id))
                     yield MovedIncident(user_id, document_id, found, after)
+
+    def _after(self, user_id: str, interaction_id: str, entry: Entry) -> Entry | None:
+        """Return the entry of an incident with its passage after a change; None if it stays as it is."""
+        fact = entry.fact
+        if not isinstance(fact, IncidentFact) or fact.interaction is None:
+            return None
+        interaction = self._interaction(user_id, fact.interaction)
+        if interaction_id not in possible_ids(fact.interaction) or interaction is None:
+            return None
+        passage = cited_passage(interaction)
+        return None if fact.passage == passage else Entry(entry.version, replace(fact, passage=passage))
 
     def _hours_of_incidents(self, change: Change) -> Collection[EventHour]:
         if not self._index_of(change.user_id).has_source(ABUSE_INCIDENTS):
             return ()
-        hashed = reference_hash(ABUSE_INCIDENTS, interaction_reference(change.document_id))
+        hashed = reference_hash(ABUSE_INCIDENTS, interaction_key(change.document_id))
         return set(self._index_of(change.user_id).hours_of(hashed))
 
+    def _hours_of_interactions(
+        self, user_id: str, document_ids: Iterable[str]
+    ) -> Iterator[tuple[str, EventHour]]:
+        for document_id in document_ids:
+            hashed = document_hash(USER_INTERACTIONS, document_id)
+            for hour in self._index_of(user_id).hours_of(hashed):
+                yield USER_INTERACTIONS, hour
+
     def _interaction(self, user_id: str, target: str) -> Fact | Uncounted | None:
-        for document_id in _possible_ids(target):
+        """Return the interaction that a reference means: the exact id first."""
+        for document_id in possible_ids(target):
             found = self._pages.find(USER_INTERACTIONS, user_id, document_id)
             if found is not None:
                 return found.entry.fact
         return None
 
 
-def _possible_ids(target: str) -> tuple[str, str]:
-    """Return the possible ids of the document that an incident refers to."""
-    return f"{INTERACTION_ID_PREFIX}{target}", target
+def _rivals(interaction_id: str) -> set[str]:
+    """Return the other interactions that may be meant by references that may mean this one."""
+    references = {interaction_id, f"{INTERACTION_ID_PREFIX}{interaction_id}", possible_ids(interaction_id)[1]}
+    meant = {each for reference in references for each in possible_ids(reference)}
+    return meant - {interaction_id}

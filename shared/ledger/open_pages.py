@@ -59,7 +59,7 @@ class OpenPages:
         self._pages_of: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
         """Page ids by source, user and document id. Two, if a stale cached page has the entry as well."""
         self._referring: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
-        """Ids of the referring documents, by source, user and referenced document of another source."""
+        """Ids of the referring documents, by source, user and key of the document of another source."""
         self.index_changes: list[IndexChange] = []
 
     def add(self, pages: Iterable[Page]) -> None:
@@ -94,7 +94,7 @@ class OpenPages:
         return None
 
     def referring_to(self, source: str, user_id: str, reference: str) -> list[str]:
-        """Return the documents of a source that refer to a document of another source, in order."""
+        """Return the documents of a source whose facts have a reference, in order."""
         return sorted(self._referring.get((source, user_id, reference), ()))
 
     def parts(self, source: str, hour: EventHour) -> list[str]:
@@ -167,8 +167,6 @@ class OpenPages:
 
     def _index(self, page: Page, on: str, user_id: str, document_id: str) -> None:
         self._pages_of[page.source, user_id, document_id].add(on)
-        reference_key = FACTS[page.source].REFERENCE_KEY
-        if reference_key is not None:
-            reference = page.stored_fact(user_id, document_id).get(reference_key)
-            if reference is not None:
-                self._referring[page.source, user_id, reference].add(document_id)
+        reference = FACTS[page.source].stored_reference(page.stored_fact(user_id, document_id))
+        if reference is not None:
+            self._referring[page.source, user_id, reference].add(document_id)

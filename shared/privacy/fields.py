@@ -154,11 +154,14 @@ _USER: Mapping[str, _Groups] = {
         "pii": "auth_id email name",
         "names": "auth_provider account_status subscription_tier account_flags preferred_language"
         " preferred_personalities timezone locale",
-        "flags": "email_verified analytics_consent",
-        "times": "subscription_expires last_login",
+        "flags": "email_verified analytics_consent data_collection_consent data_retention_consent"
+        " marketing_consent",
+        "times": "subscription_expires last_login last_consent_update",
     },
     "content_preferences": {"names": "foundational_texts complexity_level citation_style"},
-    "privacy_settings": {"flags": "data_collection_consent analytics_consent marketing_consent"},
+    "privacy_settings": {
+        "flags": "data_collection_consent analytics_consent data_retention_consent marketing_consent"
+    },
 }
 
 

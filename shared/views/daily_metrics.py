@@ -36,7 +36,7 @@ class DailyMetrics(ClocklessView):
     name = NAME
     container = NAME
     sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
-    facts: Mapping[str, int] = {"user_interactions": 2}
+    facts: Mapping[str, int] = {"user_interactions": 3, "user_sessions": 3, "abuse_incidents": 2}
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
@@ -77,6 +77,7 @@ def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> di
         "quality_metrics": _quality_metrics(state),
         "safety_metrics": _safety_metrics(state),
         "business_metrics": _business_metrics(state),
+        "input_quality": _input_quality(state),
         "data_completeness": _completeness(state),
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
@@ -181,6 +182,13 @@ def _business_metrics(state: Tally) -> dict[str, Any]:
         "user_retention_rate": ratio(active_users - state.total("new_users"), active_users),
         "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
         **not_measured(NAME, "business_metrics"),
+    }
+
+
+def _input_quality(state: Tally) -> dict[str, Any]:
+    return {
+        "dropped_scores": state.total("dropped_scores"),
+        "newer_versions": state.total("newer_versions"),
     }
 
 

@@ -91,6 +91,8 @@ DAILY_METRICS = {
     "safety_metrics.safety_violations": "of these, decided as confirmed: review_decision, or else resolution.final_decision, begins with it",
     "safety_metrics.content_moderation_accuracy": "of the incidents that were detected automatically and decided, the share that were no false_positive",
     "safety_metrics.filtered_answers": "interactions with response_metadata.safety_filtered true",
+    "input_quality.dropped_scores": "scores of the day's interactions and sessions that are no number from 0 to 1: they count as not given",
+    "input_quality.newer_versions": "interactions, sessions and incidents of the day with a newer schema version than the release that counted them",
     "business_metrics.user_retention_rate": "share of the active users who were here on an earlier day",
     "business_metrics.session_completion_rate": "completed / (completed + abandoned + expired) sessions that started on the day",
     "business_metrics.feature_adoption_rate": NOT_MEASURED,

@@ -47,12 +47,15 @@ BAD: dict[str, tuple[Document, str, str]] = {
     "time a number": ({"timestamp": 1754404755}, "timestamp", "1754404755"),
     "time long ago": ({"timestamp": "1850-01-01T00:00:00Z"}, "timestamp", "1850-01-01"),
     "time to come": ({"timestamp": "2099-01-01T00:00:00Z"}, "timestamp", "2099-01-01"),
+    "time of a week": ({"timestamp": "2025-W32"}, "timestamp", "a text of 8 characters"),
+    "time with another letter": ({"timestamp": "2025-08-05X14:39:15"}, "timestamp", "must be a time"),
     "time missing": ({"timestamp": ABSENT}, "timestamp", "missing"),
     "rating zero": ({"user_rating": 0}, "user_rating", "0"),
     "rating six": ({"user_rating": 6}, "user_rating", "6"),
     "rating between": ({"user_rating": 4.5}, "user_rating", "4.5"),
     "rating in words": ({"user_rating": "five"}, "user_rating", "a text of 4 characters"),
-    "version newer": ({"schema_version": "1.2"}, "schema_version", "'1.2'"),
+    "version newer": ({"schema_version": "2.0"}, "schema_version", "'2.0'"),
+    "version newer and odd": ({"schema_version": "1.2", "cost_data": [1]}, "cost_data", "version 1.2"),
     "version none": ({"schema_version": "latest"}, "schema_version", "a text of 6 characters"),
     "citations no list": (
         {"foundational_texts_used": "2.47"},
@@ -91,6 +94,13 @@ ODD: dict[str, Document] = {
     "no answer": {"response_text": ""},
     "no telling whether there was an answer": {"response_text": ABSENT},
     "fields from elsewhere": {"experiment": {"arm": ["b"]}, "schema_version": "1.1"},
+    "version with a newer minor number": {"schema_version": "1.2", "mood": {"before": 2}},
+    "score just above its range": {"quality_metrics": {"safety_score": 1.0000001}},
+    "scores that are none": {
+        "quality_metrics": {"safety_score": 1.2, "citation_accuracy": "high"},
+        "foundational_texts_used": [{"source": "gita", "chapter": 2.0, "relevance_score": -0.02}],
+    },
+    "lower-case zone": {"timestamp": "2025-08-05T14:39:15z"},
     "long but bearable": {"user_query": WORDS * 10_000},
     "nested, before versions": NOT_YET
     | {

@@ -17,6 +17,7 @@ from tests.independent.arithmetic import (
     part_of,
     rounded,
 )
+from tests.independent.input import is_of_newer_version
 from tests.independent.interactions import (
     Document,
     all_citations_of,
@@ -130,6 +131,12 @@ def expected_day(day: str, sources: Sources) -> Document:
             "safety_violations": sum((decision_of(i) or "").startswith("confirmed") for i in incidents),
             "content_moderation_accuracy": moderation_accuracy(incidents),
             "filtered_answers": sum(map(is_filtered, documents)),
+        },
+        "input_quality": {
+            "dropped_scores": sum(d.get("dropped_scores", 0) for d in documents + sessions_begun),
+            "newer_versions": sum(is_of_newer_version(d, "user_interactions") for d in documents)
+            + sum(is_of_newer_version(s, "user_sessions") for s in sessions_begun)
+            + sum(is_of_newer_version(i, "abuse_incidents") for i in incidents),
         },
         "business_metrics": {
             "user_retention_rate": part_of(len(active) - len(new), len(active)),

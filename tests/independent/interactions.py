@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.independent.input import is_of_unreadable_version, time_of
 from tests.independent.names import chapter_and_verse
 
 Document = dict[str, Any]
@@ -79,7 +80,7 @@ def is_malformed(document: object) -> bool:
         or not (citations is None or isinstance(citations, list))
         or any(not isinstance(citation, dict) for citation in (citations or [])[:50])
         or any(len(text) > 262_144 for text in texts)
-        or document.get("schema_version") not in (None, "1.0", "1.1")
+        or is_of_unreadable_version(document, "user_interactions")
         or has_impossible_time(document)
     )
 
@@ -99,11 +100,7 @@ def has_impossible_time(document: Document) -> bool:
 
 def moment_of(document: Document) -> datetime | None:
     text = document["timestamp"] if document.get("timestamp") is not None else document.get("created_at")
-    try:
-        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return time_of(text)
 
 
 def at(document: Document) -> datetime:

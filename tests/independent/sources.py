@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.independent.input import SKEW, is_of_unreadable_version, owner_of, refuses, with_scores
 from tests.independent.interactions import (
     Document,
     citations_of,
     in_todays_shape,
     is_malformed,
     moment_of,
+    relevance_of,
     source_of,
 )
 from tests.independent.names import plain_name
@@ -35,7 +37,7 @@ class Sources:
         """Return what a person's accounts say, of several the first by id that says it."""
         said: Document = {}
         for account in sorted(self.accounts, key=lambda a: str(a["id"]), reverse=True):
-            if account["user_id"] == user:
+            if owner_of(account) == user:
                 style = (account.get("content_preferences") or {}).get("citation_style")
                 own = {name: account.get(name) for name in ("timezone", "subscription_tier")}
                 said |= {n: v for n, v in (own | {"citation_style": style}).items() if v is not None}
@@ -43,18 +45,17 @@ class Sources:
 
     def passage_of_incident(self, incident: Document) -> Document | None:
         """Return the citation that an incident is about."""
-        target = incident.get("interaction_id")
-        for interaction in self.interactions:
-            same_person = interaction["user_id"] == incident["user_id"]
-            if target and same_person and plain(interaction["id"]) == plain(target):
-                citations = citations_of([interaction])
-                best = max((c.get("relevance_score") or -1 for c in citations), default=None)
-                return next((c for c in citations if (c.get("relevance_score") or -1) == best), None)
-        return None
-
-
-def plain(interaction_id: str) -> str:
-    return interaction_id.removeprefix("interaction_")
+        target = incident.get("interaction_id") or ""
+        own = {i["id"]: i for i in self.interactions if i["user_id"] == incident["user_id"]}
+        other = (
+            target.removeprefix("interaction_")
+            if target.startswith("interaction_")
+            else f"interaction_{target}"
+        )
+        interaction = own.get(target) or own.get(other)
+        if not target or interaction is None:
+            return None
+        return max(citations_of([interaction]), key=relevance_of, default=None)
 
 
 NAMES = {
@@ -76,29 +77,26 @@ def with_plain_names(value: Any, *, is_name: bool = False) -> Any:
 
 def good(documents: Mapping[str, list[Document]]) -> Sources:
     """Keep what is not malformed, with plain names."""
-    users = [d for d in documents.get("users", []) if _has_ids(d)]
+    users = [d for d in documents.get("users", []) if owner_of(d) is not None]
     return Sources(
         [
-            with_plain_names(in_todays_shape(d))
+            with_plain_names(with_scores(in_todays_shape(d), "user_interactions"))
             for d in documents.get("user_interactions", [])
             if not is_malformed(d)
         ],
-        [with_plain_names(d) for d in documents.get("user_sessions", []) if not is_malformed_session(d)],
+        [
+            with_plain_names(with_scores(d, "user_sessions"))
+            for d in documents.get("user_sessions", [])
+            if not is_malformed_session(d)
+        ],
         [with_plain_names(d) for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
-        {d["user_id"] for d in users if _refuses(d)},
+        {str(owner_of(d)) for d in users if refuses(d)},
         users,
     )
 
 
 def _has_ids(document: Document) -> bool:
     return all(isinstance(document.get(name), str) and document[name] for name in ("id", "user_id"))
-
-
-def _refuses(document: Document) -> bool:
-    """Whether an account says no, or nothing that could be read."""
-    privacy = document.get("privacy_settings") or {}
-    consents = [privacy.get(name) for name in ("analytics_consent", "data_collection_consent")]
-    return any(consent is False or not isinstance(consent, bool | None) for consent in consents)
 
 
 def _time(document: Document, name: str) -> datetime | None:
@@ -118,8 +116,9 @@ def is_malformed_session(document: Document) -> bool:
     duration, count = document.get("duration_seconds"), document.get("interaction_count")
     ends = [_time(document, name) for name in ("end_time", "last_activity")]
     return (
-        any(end is not None and end < start_of(document) for end in ends)
-        or (duration is not None and duration < 0)
+        any(end is not None and end < start_of(document) - SKEW for end in ends)
+        or (duration is not None and duration < -SKEW.total_seconds())
+        or is_of_unreadable_version(document, "user_sessions")
         or not (count is None or 0 <= count <= 10_000)
     )
 
@@ -127,10 +126,12 @@ def is_malformed_session(document: Document) -> bool:
 def seconds_of(session: Document) -> float | None:
     """How long an ended session lasted, if it tells and that was a day at most."""
     seconds, end = session.get("duration_seconds"), _time(session, "end_time")
+    if seconds is not None:
+        seconds = max(0, seconds)
     if session.get("status") not in ENDED:
         return None
     if seconds is None and end is not None:
-        seconds = (end - start_of(session)).total_seconds()
+        seconds = max(0, (end - start_of(session)).total_seconds())
     return None if seconds is None or seconds > DAY.total_seconds() else round(seconds)
 
 
@@ -139,7 +140,7 @@ def until_of(session: Document) -> datetime | None:
     end = _time(session, "end_time") or _time(session, "last_activity")
     if end is None and session.get("duration_seconds") is not None:
         end = start_of(session) + timedelta(seconds=session["duration_seconds"])
-    return None if end is None or end - start_of(session) > DAY else end
+    return None if end is None or end - start_of(session) > DAY else max(end, start_of(session))
 
 
 def session_id_of(session: Document) -> str:
@@ -160,7 +161,12 @@ def is_malformed_incident(document: Document) -> bool:
         _time(document, "created_at"),
         _time(document.get("detection_metadata") or {}, "detection_timestamp"),
     )
-    return not _has_ids(document) or not any(times) or not isinstance(decision, str | None)
+    return (
+        not _has_ids(document)
+        or not any(times)
+        or not isinstance(decision, str | None)
+        or is_of_unreadable_version(document, "abuse_incidents")
+    )
 
 
 def decision_of(incident: Document) -> str | None:

@@ -64,8 +64,8 @@ WEIGHTS = {
     Kind.REPAIR: 1,
 }
 
-DAMAGES = [name for name in DEFECTS if not name.startswith("user_id")]
-"""Defects that leave a document under its partition key."""
+DAMAGES = [name for name in DEFECTS if not name.startswith(("user_id", "schema_version"))]
+"""Defects that leave a document under its partition key, and take back what was counted of it."""
 
 ENORMOUS_SHARE = 0.05
 """Share of damages that make a document enormous: each is 1.9 MB."""

@@ -92,8 +92,8 @@ class Instance:
 def change_of(source: Source, raw: Document, *, live: bool) -> Change:
     try:
         return source.to_change(raw, PRICES, live)
-    except DocumentError:
-        taken_back = source.to_uncounted(raw, live)
+    except DocumentError as error:
+        taken_back = source.to_uncounted(raw, error, live)
         assert taken_back is not None
         return taken_back
 

@@ -1,4 +1,4 @@
-"""Sessions, incidents and accounts that cannot be true, and merely odd ones, as ``docs/fields.md`` says."""
+"""Sessions, incidents and accounts that cannot be true, and merely odd ones, as ``docs/input.md`` says."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ INCIDENT = {"id": "n", "user_id": "ann", "created_at": START, "incident_type": "
     [
         (parse_session, SESSION, {"user_id": None}, "user_id"),
         (parse_session, SESSION, {"start_time": None}, "start_time"),
-        (parse_session, SESSION, {"end_time": "2025-09-01T09:59:59Z"}, "end_time"),
+        (parse_session, SESSION, {"end_time": "2025-09-01T09:58:59Z"}, "end_time"),
         (parse_session, SESSION, {"end_time": "2025-09-01T10:00:01+01:00"}, "end_time"),
         (parse_session, SESSION, {"last_activity": "2025-08-31T23:00:00Z"}, "last_activity"),
         (parse_session, SESSION, {"end_time": "9999-12-31T23:59:59Z"}, "end_time"),
-        (parse_session, SESSION, {"duration_seconds": -1}, "duration_seconds"),
+        (parse_session, SESSION, {"duration_seconds": -61}, "duration_seconds"),
         (parse_session, SESSION, {"duration_seconds": 1e308}, "duration_seconds"),
         (parse_session, SESSION, {"duration_seconds": float("nan")}, "duration_seconds"),
         (parse_session, SESSION, {"duration_seconds": True}, "duration_seconds"),

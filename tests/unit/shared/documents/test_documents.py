@@ -41,7 +41,7 @@ MINIMAL = {"id": "i1", "user_id": "u1", "timestamp": "2025-08-05T14:39:15.127Z"}
         ({"response_text": "x" * 300_000}, "response_text", "300,000"),
         ({"response_metadata": {"response_length": 0.5}}, "response_metadata.response_length", "0.5"),
         ({"response_time_ms": -3}, "response_time_ms", "-3"),
-        ({"quality_metrics": {"safety_score": 1.2}}, "quality_metrics.safety_score", "1.2"),
+        ({"quality_metrics": [1.2]}, "quality_metrics", "a list"),
         ({"foundational_texts_used": "gita"}, "foundational_texts_used", "a text of 4 characters"),
         ({"document_type": "user_session"}, "document_type", "'user_session'"),
     ],

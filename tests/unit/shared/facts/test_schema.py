@@ -11,11 +11,15 @@ from shared.views import VIEWS
 HASHES = {
     ("user_interactions", 1): "sJuua8JK07w",
     ("user_interactions", 2): "Fjm7TpJjOQk",
+    ("user_interactions", 3): "TYVOouT7sKA",
     ("user_sessions", 1): "SST0fkK9WiI",
     ("user_sessions", 2): "P_FY9W5o32U",
+    ("user_sessions", 3): "fvH55ZgKZjc",
     ("abuse_incidents", 1): "rWj7he4og8Y",
+    ("abuse_incidents", 2): "xtJSKHDX_Mc",
     ("users", 1): "DhKBySeqvyQ",
     ("users", 2): "bFQE9kJun0I",
+    ("users", 3): "bFQE9kJun0I",
 }
 """A hash of the names of the stored fields of each schema, of each source. Add a line; never change one."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.aggregates.document_index import DocumentIndex, document_hash, reference_hash
 from shared.facts import (
@@ -25,9 +27,9 @@ from shared.ledger.incident_passages import IncidentPassages, cited_passage
 from shared.ledger.open_pages import OpenPages
 from shared.ledger.pages import Entry, Page
 from shared.ledger.shards import ShardId
-from shared.units import EventHour, Micro
+from shared.units import MILLIS_PER_HOUR, EventHour, Micro, Millis
 from tests.unit.shared.aggregates.fact_strategies import millis
-from tests.unit.shared.ledger.memory_shard import change
+from tests.unit.shared.ledger.memory_shard import MemoryShard, change
 
 SHARD, HOUR = ShardId("1:0000"), EventHour("2025-08-05T10")
 OTHER_HOUR = EventHour("2025-07-01T00")
@@ -137,9 +139,10 @@ class TestWithPassage:
     def test_is_what_the_interaction_cites(self, document_id: str) -> None:
         assert self.passage(passages(interactions={document_id: interaction(GITA)})) == GITA
 
-    def test_of_two_documents_the_one_with_the_beginning_is_meant(self) -> None:
+    def test_of_two_documents_the_one_with_exactly_its_id_is_meant(self) -> None:
         both: dict[str, Any] = {"1": interaction(UDANA), "interaction_1": interaction(GITA)}
-        assert self.passage(passages(interactions=both)) == GITA
+        assert self.passage(passages(interactions=both), "1") == UDANA
+        assert self.passage(passages(interactions=both), "interaction_1") == GITA
 
     @pytest.mark.parametrize("fact", [interaction(), UNCOUNTED])
     def test_is_none_where_the_interaction_cites_nothing(self, fact: Fact | Uncounted) -> None:
@@ -242,3 +245,38 @@ class TestMovedBy:
     def test_are_each_returned_once_for_two_changes_of_the_interaction(self) -> None:
         found = passages(interactions=COUNTED, incidents={"a": incident("1")}, flagged=("1",))
         assert self.moved(found, CHANGED, CHANGED) == [("a", GITA)]
+
+
+IDS = ("7", "interaction_7", "interaction_interaction_7", "interaction_", "interaction_interaction_")
+
+
+def meant(reference: str, written: set[str]) -> Passage | None:
+    """Return the passage of the interaction that a reference means, of those that were written."""
+    prefix = "interaction_"
+    other = reference[len(prefix) :] if reference.startswith(prefix) else prefix + reference
+    return next((Passage(each, None, None) for each in (reference, other) if each in written), None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(IDS), st.integers(0, 2)), min_size=2, max_size=10))
+def test_an_incident_is_about_the_interaction_that_it_names_whatever_comes_first(
+    writes: list[tuple[bool, str, int]],
+) -> None:
+    shard, pointing, written = MemoryShard(), dict[str, str](), set[str]()
+    for number, (is_incident, name, hour) in enumerate(writes, 1):
+        at = Millis(AT + hour * MILLIS_PER_HOUR)
+        if is_incident:
+            pointing[f"incident {name}"] = name
+            fact: Fact = IncidentFact(user_id="ana", at=at, interaction=name)
+            shard.fold(change(fact, f"incident {name}", number), source=ABUSE_INCIDENTS)
+        else:
+            written.add(name)
+            cited = (Citation(name, None, None, Micro(500_000)),)
+            shard.fold(change(InteractionFact(user_id="ana", at=at, citations=cited), name, number))
+    found = {
+        document_id: entry.fact.passage
+        for page in shard.pages().values()
+        for _, document_id, entry in page
+        if isinstance(entry.fact, IncidentFact)
+    }
+    assert found == {document_id: meant(name, written) for document_id, name in pointing.items()}

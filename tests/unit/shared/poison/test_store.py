@@ -209,6 +209,7 @@ async def test_a_row_that_was_replayed_meanwhile_is_not_decided_again() -> None:
 
 
 def test_half_a_surrogate_pair_is_nobody_s_name() -> None:
-    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": "i1", "user_id": HALF}, False) is None
-    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": HALF, "user_id": "ann"}, False) is None
-    assert SOURCES[USER_INTERACTIONS].to_uncounted({"id": "i1", "user_id": "ann🙏"}, False) is not None
+    source, error = SOURCES[USER_INTERACTIONS], DocumentError("id", "is missing")
+    assert source.to_uncounted({"id": "i1", "user_id": HALF}, error, False) is None
+    assert source.to_uncounted({"id": HALF, "user_id": "ann"}, error, False) is None
+    assert source.to_uncounted({"id": "i1", "user_id": "ann🙏"}, error, False) is not None
