@@ -77,8 +77,13 @@ def _interaction(fact: InteractionFact, day: Tally) -> None:
     day.sample_by("persona_cost", fact.persona, fact.cost)
     day.count("model_requests", fact.model)
     day.count("model_unmeasured", fact.model, int(not fact.measured))
+    day.count("model_inexact", fact.model, int(not fact.exact))
+    day.add("totals_differ", int(fact.total_differs))
     day.sample_by("model_tokens_in", fact.model, fact.tokens_in)
     day.sample_by("model_tokens_out", fact.model, fact.tokens_out)
+    if fact.kinds is not None:
+        day.count("model_tokens_cached", fact.model, fact.kinds.cached)
+        day.count("model_tokens_thinking", fact.model, fact.kinds.thinking)
     day.sample_by("model_cost", fact.model, fact.cost)
     day.sample_by("model_relevance", fact.model, fact.relevance)
     day.add("citations", len(fact.citations) + fact.more_citations)

@@ -80,6 +80,7 @@ def _interaction(fact: InteractionFact, month: Tally) -> None:
     day.sample("rating", fact.rating)
     day.sample("cost", fact.cost)
     day.add("unmeasured", int(not fact.measured))
+    day.add("inexact", int(not fact.exact))
     for citation in fact.citations:
         day.count("texts", citation.text)
         day.count("passages", hash_key(citation.passage.key))

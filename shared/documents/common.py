@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from shared.documents.times import LATEST, canonical_text, parse_time
+from shared.documents.token_kinds import MAX_TOKENS
 from shared.errors import DocumentError
-from shared.privacy.forms import Form, label, quote
+from shared.privacy.forms import Form, label, model_spelling, quote
 
 MAX_TEXT_CHARACTERS = 262_144
 """65,536 output tokens, the maximum of all priced models, at four characters per token."""
@@ -54,6 +55,10 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 def _label(value: object) -> object:
     return label(canonical_text(value)) if isinstance(value, str) else value
+
+
+def _model_name(value: object) -> object:
+    return model_spelling(canonical_text(value)) if isinstance(value, str) else value
 
 
 def _numeral(value: object) -> object:
@@ -101,8 +106,7 @@ def _score(value: object, info: ValidationInfo) -> object:
 
 Whole = Annotated[int, BeforeValidator(_integral)]
 Number = Annotated[float, BeforeValidator(_number)]
-TokenCount = Annotated[Whole, Field(ge=0, le=10_000_000)]
-"""Tokens of one call. The largest context window of any model is 2 million."""
+TokenCount = Annotated[Whole, Field(ge=0, le=MAX_TOKENS)]
 Milliseconds = Annotated[Number, Field(ge=0, le=86_400_000)]
 """A duration within one day."""
 Score = Annotated[float | None, BeforeValidator(_score)]
@@ -110,6 +114,8 @@ Score = Annotated[float | None, BeforeValidator(_score)]
 Rating = Annotated[Whole, Field(ge=1, le=5)]
 Count = Annotated[Whole, Field(ge=0, le=10_000)]
 Label = Annotated[str, BeforeValidator(_label)]
+ModelName = Annotated[str, BeforeValidator(_model_name)]
+"""The name of a model, in its one spelling."""
 Numeral = Annotated[str, BeforeValidator(_numeral)]
 """A chapter or verse as the document writes it: ``"2"``, ``2``, ``2.0``, ``"2:47"``. Not yet a name."""
 Moment = Annotated[datetime, BeforeValidator(parse_time)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from shared.documents.common import (
     Count,
     Identifier,
     Label,
     Milliseconds,
+    ModelName,
     Moment,
     Numeral,
     Rating,
@@ -25,6 +26,7 @@ from shared.documents.common import (
     truncate_to,
 )
 from shared.documents.reading import SourceDocument, read_document
+from shared.documents.token_kinds import ReportedKinds, read_kinds
 from shared.documents.versions import USER_INTERACTION
 from shared.errors import DocumentError
 
@@ -49,7 +51,7 @@ class ResponseMetadata(SourceModel):
     """The persona and the model of the answer."""
 
     personality_used: Label | None = None
-    model_used: Label | None = None
+    model_used: ModelName | None = None
     response_length: Annotated[Whole, Field(ge=0)] | None = None
     safety_filtered: bool | None = None
 
@@ -83,12 +85,29 @@ class Feedback(SourceModel):
     well_cited: bool | None = None
 
 
+NO_KINDS = ReportedKinds({}, False)
+
+
 class CostData(SourceModel):
     """Token counts that the model's provider reported."""
 
     input_tokens: TokenCount | None = None
     output_tokens: TokenCount | None = None
-    model_used: Label | None = None
+    model_used: ModelName | None = None
+    _kinds: ReportedKinds = PrivateAttr(default=NO_KINDS)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_kinds(cls, usage: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        cost_data = validate(usage)
+        if isinstance(usage, Mapping):
+            cost_data._kinds = read_kinds(usage)
+        return cost_data
+
+    @property
+    def kinds(self) -> ReportedKinds:
+        """The kinds of tokens, read from all fields: providers have many names for them."""
+        return self._kinds
 
 
 class QualityMetrics(SourceModel):

@@ -8,7 +8,13 @@ from typing import Any
 from shared.facts.base import STORED_UNCOUNTED, UNKNOWN, Fact, Passage, Uncounted
 from shared.facts.consent import USERS, ConsentFact, consent_fact
 from shared.facts.incidents import ABUSE_INCIDENTS, IncidentFact, incident_fact
-from shared.facts.interactions import USER_INTERACTIONS, Citation, InteractionFact, interaction_fact
+from shared.facts.interactions import (
+    USER_INTERACTIONS,
+    Citation,
+    InteractionFact,
+    interaction_fact,
+    priced,
+)
 from shared.facts.sessions import USER_SESSIONS, SessionFact, session_fact
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "decode_fact",
     "incident_fact",
     "interaction_fact",
+    "priced",
     "session_fact",
 ]
 
@@ -42,7 +49,7 @@ FACTS: dict[str, type[Fact]] = {
 """The fact class of each source."""
 
 FACT_SCHEMA: dict[str, int] = {
-    USER_INTERACTIONS: 3,
+    USER_INTERACTIONS: 4,
     USER_SESSIONS: 3,
     ABUSE_INCIDENTS: 2,
     USERS: 3,

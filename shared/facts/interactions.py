@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from shared.documents.interactions import Citation as CitedPassage
@@ -18,7 +18,10 @@ from shared.documents.interactions import (
     Stages,
 )
 from shared.facts.base import UNKNOWN, Fact, Passage, micro_or_none, passage_of, rounded
+from shared.facts.token_usage import token_usage
 from shared.pricing.table import PriceTable
+from shared.pricing.tokens import Tokens
+from shared.privacy.forms import model_spelling
 from shared.units import Micro, NanoUSD, to_millis
 
 USER_INTERACTIONS = "user_interactions"
@@ -46,11 +49,28 @@ class InteractionFact(Fact):
     """One interaction, reduced to numbers and labels.
 
     Scores are :data:`~shared.units.Micro`, durations are milliseconds, and ``at`` is milliseconds since the
-    epoch. None means that the document has no value. ``cost`` is in nano-dollars; it is None if the document
-    has no token counts or the price table has no price. ``citations`` are the :data:`KEPT_CITATIONS` of
+    epoch. None means that the document has no value. ``citations`` are the :data:`KEPT_CITATIONS` of
     highest relevance, in the document's order, and ``more_citations`` is the number of the others.
-    ``dropped_scores`` is the number of scores that are no number from 0 to 1, and ``newer_version`` says that
-    the document has a newer schema version than the release that read it.
+
+    Attributes
+    ----------
+    tokens_in, tokens_out
+        As the document reports them.
+    kinds
+        The tokens by kind; None if there are no other kinds than these two.
+    total_differs, unread_tokens
+        Whether the reported total is not the sum of the tokens; whether there are tokens of unknown kinds.
+    model
+        The model by which the interaction is counted and priced: see :func:`priced`.
+    spelling
+        The document's name of the model, None if that is the model.
+    cost
+        Nano-dollars; None if there are no token counts, or the price table has no price.
+    exact
+        Whether every token was charged at the price of its kind.
+    dropped_scores, newer_version
+        The number of scores that are no number from 0 to 1; whether the document has a newer schema version
+        than the release that read it.
     """
 
     answered: bool | None = None
@@ -58,8 +78,13 @@ class InteractionFact(Fact):
     tokens_out: int | None = None
     persona: str = UNKNOWN
     model: str = UNKNOWN
+    spelling: str | None = None
+    kinds: Tokens | None = None
+    total_differs: bool = False
+    unread_tokens: bool = False
     session_id: str | None = None
     cost: NanoUSD | None = None
+    exact: bool = True
     response_ms: int | None = None
     retrieval_ms: int | None = None
     chunks: int | None = None
@@ -87,8 +112,13 @@ class InteractionFact(Fact):
         "tokens_out": "out",
         "persona": "p",
         "model": "m",
+        "spelling": "mn",
+        "kinds": "k",
+        "total_differs": "td",
+        "unread_tokens": "ut",
         "session_id": "s",
         "cost": "$",
+        "exact": "$x",
         "response_ms": "ms",
         "retrieval_ms": "rms",
         "chunks": "ch",
@@ -113,14 +143,23 @@ class InteractionFact(Fact):
     @classmethod
     def decode(cls, user_id: str, stored: Mapping[str, Any]) -> Self:
         """Read what :meth:`encode` wrote on the page of ``user_id``."""
-        citations = tuple(Citation(*citation) for citation in stored.get("c", ()))
+        tuples: dict[str, Any] = {"c": tuple(Citation(*citation) for citation in stored.get("c", ()))}
+        if "k" in stored:
+            tuples["k"] = Tokens(*stored["k"])
         # The decorator replaces a class that has slots; super() without arguments would use the old class.
-        return super(InteractionFact, cls).decode(user_id, {**stored, "c": citations})
+        return super(InteractionFact, cls).decode(user_id, {**stored, **tuples})
 
     @property
     def measured(self) -> bool:
         """Whether both token counts are known. Without both there is no price."""
         return self.tokens_in is not None and self.tokens_out is not None
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The tokens by the kind they are charged as, None if they are not known."""
+        if self.kinds is not None or self.tokens_in is None or self.tokens_out is None:
+            return self.kinds
+        return Tokens(self.tokens_in, 0, 0, self.tokens_out, 0)
 
     @property
     def main_passage(self) -> Passage | None:
@@ -139,27 +178,28 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
     """Reduce a checked document to its fact, priced by the table as of the interaction's own time."""
     moment = document.asked
     assert moment is not None  # noqa: S101  parse_interaction refuses a document without a time
-    at = to_millis(moment)
     response = document.response_metadata or ResponseMetadata()
-    token_usage = document.cost_data or CostData()
+    cost_data = document.cost_data or CostData()
+    used = token_usage(cost_data)
     rag = document.rag_metadata or RagMetadata()
     query = document.query_metadata or QueryMetadata()
     quality = document.quality_metrics or QualityMetrics()
     stages = document.processing_stages or Stages()
     feedback = document.user_feedback or Feedback()
-    model = token_usage.model_used or response.model_used
     citations = tuple(map(_citation, document.foundational_texts_used or ()))
     answer = len(document.response_text) if document.response_text is not None else response.response_length
-    return InteractionFact(
+    fact = InteractionFact(
         user_id=document.user_id,
-        at=at,
+        at=to_millis(moment),
         answered=None if answer is None else answer > 0,
-        tokens_in=token_usage.input_tokens,
-        tokens_out=token_usage.output_tokens,
+        tokens_in=cost_data.input_tokens,
+        tokens_out=cost_data.output_tokens,
+        kinds=used.tokens if cost_data.kinds.counts else None,
+        total_differs=used.total_differs,
+        unread_tokens=used.unread,
         persona=response.personality_used or UNKNOWN,
-        model=model or UNKNOWN,
+        model=cost_data.model_used or response.model_used or UNKNOWN,
         session_id=document.session_id,
-        cost=prices.cost(model, at, token_usage.input_tokens, token_usage.output_tokens),
         response_ms=rounded(document.response_time_ms),
         retrieval_ms=rounded(stages.content_retrieval_ms),
         chunks=rag.chunks_retrieved,
@@ -179,6 +219,25 @@ def interaction_fact(document: InteractionDocument, prices: PriceTable) -> Inter
         safety=micro_or_none(quality.safety_score),
         dropped_scores=document.dropped_scores,
         newer_version=document.newer_version is not None,
+    )
+    return priced(fact, prices)
+
+
+def priced(fact: InteractionFact, prices: PriceTable) -> InteractionFact:
+    """Return the fact as a price table has it: its model, its cost, and whether the cost is exact.
+
+    Folding and repricing both call it, and nothing else prices a fact. The result depends on the document and
+    the table alone, not on a table that priced the fact before.
+    """
+    spelling = model_spelling(fact.spelling or fact.model)
+    model = prices.model(spelling)
+    cost = prices.cost(model, fact.at, fact.tokens)
+    return replace(
+        fact,
+        model=model,
+        spelling=None if model == spelling else spelling,
+        cost=None if cost is None else cost.amount,
+        exact=cost is None or (cost.exact and not fact.total_differs and not fact.unread_tokens),
     )
 
 

@@ -21,14 +21,14 @@ from shared.concurrency import for_each
 from shared.containers import FLEET_STATE, VIEW_STATE
 from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
-from shared.facts import USER_INTERACTIONS, InteractionFact
+from shared.facts import USER_INTERACTIONS, InteractionFact, priced
 from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Page, page_id
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, all_shards
 from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
-from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
+from shared.pricing.table import PriceTable
 from shared.settings import Settings
 from shared.units import EventHour, Millis, event_hour
 
@@ -119,8 +119,8 @@ class _Progress:
 
     Attributes
     ----------
-    prices
-        The prices of all counted interactions at the end of the last walk.
+    table
+        The price table of all counted interactions at the end of the last walk.
     walk
         The current walk, None if there is none.
     grace_since
@@ -128,20 +128,20 @@ class _Progress:
         since then. None after the check.
     """
 
-    prices: Sequence[Mapping[str, Any]] | None = None
+    table: Mapping[str, Any] | None = None
     walk: _Walk | None = None
     grace_since: int | None = None
 
     def encode(self) -> dict[str, Any]:
         walk = None if self.walk is None else self.walk.encode()
-        return {"prices": self.prices, "walk": walk, "settling": self.grace_since}
+        return {"table": self.table, "walk": walk, "settling": self.grace_since}
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any] | None) -> _Progress:
         if stored is None:
             return cls()
         walk = None if stored["walk"] is None else _Walk.decode(stored["walk"])
-        return cls(stored["prices"], walk, stored["settling"])
+        return cls(stored.get("table"), walk, stored["settling"])
 
 
 class Repricer:
@@ -180,7 +180,7 @@ class Repricer:
             The service did not answer, through all retries. Corrections stay; the next run continues.
         """
         deadline = self._clock.monotonic() + self._budget
-        table = PriceTable((*list_prices(), *await self._prices.overrides()))
+        table = (await self._prices.overrides()).table()
         progress = await self._update(lambda known: _with_walk(known, table, self._clock.timestamp()))
         report = RepriceReport()
         if progress.walk is not None:
@@ -264,11 +264,11 @@ def _with_walk(progress: _Progress, table: PriceTable, now: float) -> _Progress:
     """Return the progress with the walk to begin or to continue, if there is one to do."""
     if progress.walk is not None and progress.walk.table == table.fingerprint:
         return progress
-    applied = None if progress.prices is None else PriceTable(map(parse_price, progress.prices))
+    applied = None if progress.table is None else PriceTable.load(progress.table)
     if progress.walk is not None or applied is None or applied.fingerprint != table.fingerprint:
         # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
-        known = () if applied is None or progress.walk is not None else applied.entries()
-        hour = event_hour(_first_difference(known, table))
+        is_known = applied is not None and progress.walk is None
+        hour = event_hour(applied.first_difference(table) if applied and is_known else Millis(0))
         return replace(progress, walk=_Walk(table.fingerprint, int(now), hour, 0))
     if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
         since = progress.grace_since - OVERLAP_SECONDS
@@ -281,21 +281,13 @@ def _finished(progress: _Progress, walk: _Walk, shards: Sequence[ShardId], table
     current = progress.walk
     if current is None or current.name != walk.name or not current.done.issuperset(shards):
         return progress
-    prices = [price.model_dump(mode="json") for price in table.entries()]
-    return _Progress(prices, None, None if walk.since else walk.began)
+    return _Progress(table.dump(), None, None if walk.since else walk.began)
 
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:
     for user_id, document_id, (version, fact) in page:
         if not isinstance(fact, InteractionFact):
             continue
-        cost = table.cost(fact.model, fact.at, fact.tokens_in, fact.tokens_out)
-        if cost != fact.cost:
-            yield Change(user_id, document_id, version, replace(fact, cost=cost), reprices=True)
-
-
-def _first_difference(applied: Sequence[ModelPrice], table: PriceTable) -> Millis:
-    """Return the earliest moment from which the two tables may give different costs."""
-    before: set[Any] = set(PriceTable(applied).entries())
-    after: set[Any] = set(table.entries())
-    return Millis(max(0, min((price.since for price in before ^ after), default=0)))
+        current = priced(fact, table)
+        if current != fact:
+            yield Change(user_id, document_id, version, current, reprices=True)

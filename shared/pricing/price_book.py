@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import structlog
 from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import record_charge
@@ -13,7 +16,16 @@ from shared.cosmos.control import Scope
 from shared.cosmos.queries import Query, run_query
 from shared.cosmos.retries import is_transient
 from shared.errors import PriceError
-from shared.pricing.table import ModelPrice, PriceTable, list_prices, parse_price
+from shared.pricing.table import (
+    ModelPrice,
+    PriceTable,
+    list_names,
+    list_prices,
+    parse_price,
+    require_name,
+)
+from shared.privacy.forms import model_spelling
+from shared.units import Millis, hash_key
 
 LIFETIME_SECONDS = 60.0
 """Seconds for which an instance uses a table before it queries the overrides again: one query a minute."""
@@ -21,6 +33,35 @@ LIFETIME_SECONDS = 60.0
 OVERRIDES = Query("price_overrides", "SELECT * FROM c ORDER BY c.id")
 
 _log = structlog.get_logger(__name__)
+
+
+class Overrides(NamedTuple):
+    """What operators added to the price list: prices, and aliases with the models that they mean."""
+
+    prices: list[ModelPrice]
+    aliases: dict[str, str]
+
+    def table(self) -> PriceTable:
+        """Return the price table in force. The list prices of a model end with its first override."""
+        starts: dict[str, Millis] = {}
+        for price in self.prices:
+            starts[price.key] = min(price.since, starts.get(price.key, price.since))
+        listed = [
+            price for price in list_prices() if price.key not in starts or price.since < starts[price.key]
+        ]
+        return PriceTable((*listed, *self.prices), list_names().with_aliases(self.aliases))
+
+    def replaced_by(self, price: ModelPrice) -> list[ModelPrice]:
+        """Return the prices in whose place an override would be in force."""
+        table = self.table()
+        model = table.model(price.key)
+        before = table.price_of(model, price.since)
+        listed = [
+            later
+            for later in table.entries()
+            if later.key == model and later.since > price.since and later not in self.prices
+        ]
+        return listed if before is None else [before, *listed]
 
 
 class PriceBook:
@@ -54,32 +95,121 @@ class PriceBook:
                 raise
             _log.warning("prices_not_refreshed", error_type=type(error).__name__)
         else:
-            self._table = PriceTable((*list_prices(), *overrides))
+            self._table = overrides.table()
         self._expires = self._clock.monotonic() + self._lifetime
         return self._table
 
-    async def overrides(self) -> list[ModelPrice]:
+    async def overrides(self) -> Overrides:
         """Return the overrides. An invalid override is logged and omitted."""
-        items = run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES)
-        prices: list[ModelPrice] = []
-        async for item in items:
+        found = Overrides([], {})
+        async for item in run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES):
+            if "alias" in item:
+                found.aliases[item["alias"]] = item["model"]
+                continue
             try:
-                prices.append(parse_price(item))
+                found.prices.append(parse_price(item))
             except PriceError as error:
                 _log.error("price_override_unusable", override=item["id"], problem=str(error))
-        return prices
+        return found
 
-    async def put(self, price: ModelPrice) -> str:
-        """Store an override; return its id. It replaces an override of the same model and date."""
-        item = {
-            "id": f"{price.model}|{_utc(price.effective_from):%Y-%m-%dT%H:%M:%S}",
-            "scope": str(Scope.PRICES),
-            **price.model_dump(mode="json"),
-        }
+    async def put(self, *prices: ModelPrice) -> list[str]:
+        """Store overrides; return their ids. Each replaces an override of the same model and date.
+
+        All of them are checked first: if one is refused, none is stored.
+
+        Raises
+        ------
+        PriceError
+            A price that one of them replaces has more tiers, or prices of more kinds of tokens; or a name is
+            an alias.
+        """
+        overrides = await self.overrides()
+        aliases = overrides.table().names.aliases
+        for price in prices:
+            if price.key in aliases:
+                meant = aliases[price.key]
+                raise PriceError(f"{price.model} is an alias of {meant}: put the price of that model")
+            for replaced in overrides.replaced_by(price):
+                price.require_to_cover(replaced)
+        return [await self._put(price) for price in prices]
+
+    async def _put(self, price: ModelPrice) -> str:
+        item_id = await self._store(_price_id(price.key, price.since), price.dump())
+        await self._delete_prices(price.key, price.since, but=item_id)
+        return item_id
+
+    async def remove(self, model: str, since: Millis) -> bool:
+        """Delete the override of a model and date. Return False if there is none."""
+        return await self._delete_prices(model_spelling(model), since)
+
+    async def put_alias(self, name: str, model: str) -> str:
+        """Let a name mean another model; return the id of the override.
+
+        Raises
+        ------
+        PriceError
+            The name is the model, or has a price of its own; or the model is an alias or has no price.
+        """
+        alias, meant = _spelling(name), _spelling(model)
+        table = (await self.overrides()).table()
+        if meant in table.names.aliases:
+            raise PriceError(f"{model} is an alias itself, of {table.names.aliases[meant]}: name that model")
+        if alias in table.models():
+            raise PriceError(f"{name} has a price of its own: an alias would hide it")
+        if table.model(meant) not in table.models():
+            raise PriceError(f"{model} has no price: put one first")
+        if table.model(meant) == alias:
+            raise PriceError(f"{name} and {model} are one model")
+        return await self._store(_alias_id(alias), {"alias": alias, "model": table.model(meant)})
+
+    async def remove_alias(self, name: str) -> bool:
+        """Delete the alias of a name. Return False if no operator made one."""
+        return await self._delete(_alias_id(model_spelling(name)))
+
+    async def _store(self, item_id: str, body: Mapping[str, Any]) -> str:
+        item = {"id": item_id, "scope": str(Scope.PRICES), **body}
         await self._container.upsert_item(item, response_hook=record_charge)
         self._expires = 0.0
-        return str(item["id"])
+        return item_id
+
+    async def _delete_prices(self, key: str, since: Millis, *, but: str = "") -> bool:
+        """Delete the overrides of a model and date, however they spell the model."""
+        found = False
+        async for item in run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES):
+            if "alias" in item or item["id"] == but:
+                continue
+            try:
+                price = parse_price(item)
+            except PriceError:
+                continue  # overrides() logs it; it has no effect that could be removed
+            if (price.key, price.since) == (key, since):
+                found = await self._delete(item["id"]) or found
+        return found
+
+    async def _delete(self, item_id: str) -> bool:
+        try:
+            await self._container.delete_item(item_id, Scope.PRICES, response_hook=record_charge)
+        except CosmosResourceNotFoundError:
+            return False
+        self._expires = 0.0
+        return True
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _spelling(name: str) -> str:
+    try:
+        return require_name(name)
+    except ValueError as error:
+        raise PriceError(f"{name!r} {error}") from None
+
+
+def _price_id(key: str, since: Millis) -> str:
+    return f"{_in_id(key)}|{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _alias_id(alias: str) -> str:
+    return f"alias|{_in_id(alias)}"
+
+
+def _in_id(key: str) -> str:
+    """Return a spelling as a part of an id, which cannot have a slash."""
+    return key if "/" not in key else f"{key.replace('/', '_')}~{hash_key(key)}"

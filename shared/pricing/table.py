@@ -11,15 +11,17 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.errors import PriceError
-from shared.privacy.forms import UNKNOWN, label
+from shared.pricing.names import NameRules
+from shared.pricing.tokens import Tokens
+from shared.privacy.forms import UNKNOWN, model_spelling
 from shared.units import Millis, NanoUSD
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
@@ -28,18 +30,11 @@ MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
 
 
-def _counted_name(model: str) -> str:
-    """Return the name under which facts have a model.
+class Cost(NamedTuple):
+    """The cost of a call. It is not exact if a kind of its tokens has no price of its own."""
 
-    Raises
-    ------
-    ValueError
-        It is no name of a model.
-    """
-    name = label(model)
-    if name == UNKNOWN != model:
-        raise ValueError("is no name: interactions with it count as unknown")
-    return name
+    amount: NanoUSD
+    exact: bool
 
 
 class PriceTier(BaseModel):
@@ -51,6 +46,50 @@ class PriceTier(BaseModel):
     """Longest prompt of this tier, in tokens; None for any length."""
     input_nano_usd_per_token: Price
     output_nano_usd_per_token: Price
+    """Of answers, and of thinking."""
+    cached_nano_usd_per_token: Price | None = None
+    """Of input that came from a cache. None if it is not known: such input is charged as any other."""
+    cache_write_nano_usd_per_token: Price | None = None
+    """Of input that was written into a cache. None if it is not known, likewise."""
+    thinking_output_nano_usd_per_token: Price | None = None
+    """Of all output of a call that thought. None if it costs as much as any other output."""
+
+    def cost(self, tokens: Tokens) -> Cost:
+        """Return the cost of a call, every token at the price of its kind."""
+        fresh, output = self.input_nano_usd_per_token, self.output_nano_usd_per_token
+        cached, written = self.cached_nano_usd_per_token, self.cache_write_nano_usd_per_token
+        if tokens.thinking and self.thinking_output_nano_usd_per_token is not None:
+            output = self.thinking_output_nano_usd_per_token
+        amount = (
+            tokens.input * fresh
+            + tokens.cached * (fresh if cached is None else cached)
+            + tokens.cache_written * (fresh if written is None else written)
+            + (tokens.output + tokens.thinking) * output
+        )
+        unknown = (tokens.cached and cached is None) or (tokens.cache_written and written is None)
+        return Cost(NanoUSD(amount), not unknown)
+
+
+OPTIONAL_PRICES = {
+    "cached_nano_usd_per_token": "cached input",
+    "cache_write_nano_usd_per_token": "input written into a cache",
+    "thinking_output_nano_usd_per_token": "output of calls that think",
+}
+"""Prices that a tier may lack, with their names for messages."""
+
+
+def require_name(model: str) -> str:
+    """Return the spelling of a model's name.
+
+    Raises
+    ------
+    ValueError
+        It is no name, so that interactions with it count as :data:`~shared.privacy.forms.UNKNOWN`.
+    """
+    spelling = model_spelling(model)
+    if not spelling or (spelling == UNKNOWN and model.strip().lower() != UNKNOWN):
+        raise ValueError("is no name of a model: interactions with it count as unknown")
+    return spelling
 
 
 class ModelPrice(BaseModel):
@@ -58,11 +97,17 @@ class ModelPrice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    model: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_counted_name)]
-    """The model's name in facts: cut and cleaned like every label of a document."""
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    """The model's name, in any spelling."""
     effective_from: datetime
     """Start of the price. A date or time without a zone is UTC."""
     tiers: Annotated[tuple[PriceTier, ...], Field(min_length=1)]
+
+    @field_validator("model")
+    @classmethod
+    def _names_a_model(cls, model: str) -> str:
+        require_name(model)
+        return model
 
     @model_validator(mode="after")
     def _tiers_are_ordered(self) -> Self:
@@ -73,53 +118,116 @@ class ModelPrice(BaseModel):
         return self
 
     @property
+    def key(self) -> str:
+        """The spelling of the model's name, by which the table finds the price."""
+        return model_spelling(self.model)
+
+    @property
     def since(self) -> Millis:
         """Start of the price, in milliseconds since the epoch."""
         moment = self.effective_from
         return Millis(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
-    def cost(self, tokens_in: int, tokens_out: int) -> NanoUSD:
+    def cost(self, tokens: Tokens) -> Cost:
         """Return the cost of one call: every token at the price of the prompt's tier."""
         for tier in self.tiers:
-            if tier.up_to_input_tokens is None or tokens_in <= tier.up_to_input_tokens:
-                return NanoUSD(
-                    tokens_in * tier.input_nano_usd_per_token + tokens_out * tier.output_nano_usd_per_token
-                )
+            if tier.up_to_input_tokens is None or tokens.prompt <= tier.up_to_input_tokens:
+                return tier.cost(tokens)
         raise AssertionError("the last tier has no limit")  # held by _tiers_are_ordered
+
+    def require_to_cover(self, replaced: ModelPrice) -> None:
+        """Refuse to replace a price that says more: lengths of the prompt, or kinds of tokens.
+
+        Raises
+        ------
+        PriceError
+            A tier of the replaced price, or a kind of tokens with a price, is missing.
+        """
+        limits = {tier.up_to_input_tokens for tier in self.tiers}
+        needed = [limit for tier in replaced.tiers if (limit := tier.up_to_input_tokens) is not None]
+        if not limits.issuperset(needed):
+            lengths = " and ".join(f"{limit:,} tokens" for limit in needed)
+            raise PriceError(
+                f"{replaced.model} has prices by length of the prompt, up to {lengths} and above: "
+                "give a price for each of these lengths"
+            )
+        for name, kind in OPTIONAL_PRICES.items():
+            has_price = any(getattr(tier, name) is not None for tier in replaced.tiers)
+            if has_price and any(getattr(tier, name) is None for tier in self.tiers):
+                raise PriceError(f"{replaced.model} has a price for {kind}: give one as well")
+
+    def dump(self) -> dict[str, Any]:
+        """Return the form in which it is stored and shipped."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 class PriceTable:
-    """Prices by model and date. The last entry for a model and date wins, so callers pass overrides last."""
+    """Prices by model and date. The last entry for a model and date wins, so callers pass overrides last.
 
-    def __init__(self, prices: Iterable[ModelPrice]) -> None:
-        chosen = {(price.model, price.since): price for price in prices}
+    Parameters
+    ----------
+    names
+        Which names mean one model; by default as the price list says.
+    """
+
+    def __init__(self, prices: Iterable[ModelPrice], names: NameRules | None = None) -> None:
+        chosen = {(price.key, price.since): price for price in prices}
+        self.names = list_names() if names is None else names
         self._by_model: dict[str, list[ModelPrice]] = defaultdict(list)
-        for _, price in sorted(chosen.items()):
-            self._by_model[price.model].append(price)
+        for (model, _), price in sorted(chosen.items()):
+            self._by_model[model].append(price)
         self._starts = {model: [p.since for p in entries] for model, entries in self._by_model.items()}
-        canonical = [price.model_dump(mode="json") for _, price in sorted(chosen.items())]
-        self.fingerprint = sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
-        """Equal for equal prices. Repricing compares it to detect a change."""
+        stored = {"prices": [price.dump() for _, price in sorted(chosen.items())], **self.names.dump()}
+        self.fingerprint = sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
+        """Equal for equal prices and names. Repricing compares it to detect a change."""
+        self.model = lru_cache(maxsize=4_096)(self._model)
+        """Return the model that a spelling means."""
 
-    def cost(
-        self, model: str | None, at: Millis, tokens_in: int | None, tokens_out: int | None
-    ) -> NanoUSD | None:
-        """Return the cost of a call of ``model`` at a moment, None without a price or a token count."""
-        starts = self._starts.get(model or "")
-        if not starts or tokens_in is None or tokens_out is None:
-            return None
-        index = bisect_right(starts, at) - 1
-        if index < 0:
-            return None
-        return self._by_model[model or ""][index].cost(tokens_in, tokens_out)
+    def _model(self, spelling: str) -> str:
+        return self.names.model(spelling, self._starts.keys())
+
+    def price_of(self, model: str, at: Millis) -> ModelPrice | None:
+        """Return the price of a model at a moment, None without one.
+
+        Before the first price of a pinned version, the price of the model is in force.
+        """
+        index = bisect_right(self._starts.get(model, ()), at) - 1
+        if index >= 0:
+            return self._by_model[model][index]
+        base = self.names.unversioned(model)
+        return None if base is None else self.price_of(base, at)
+
+    def cost(self, model: str, at: Millis, tokens: Tokens | None) -> Cost | None:
+        """Return the cost of a call of ``model`` at a moment, None without a price or without tokens."""
+        price = None if tokens is None else self.price_of(model, at)
+        return None if price is None or tokens is None else price.cost(tokens)
 
     def models(self) -> list[str]:
-        """Return the models that have a price, in order."""
+        """Return the spellings of the models that have a price, in order."""
         return sorted(self._by_model)
 
     def entries(self) -> list[ModelPrice]:
         """Return every price, in order of model and date."""
         return [price for model in self.models() for price in self._by_model[model]]
+
+    def first_difference(self, other: PriceTable) -> Millis:
+        """Return the earliest moment from which the two tables may give a call different costs.
+
+        If a name may mean another model, that is the beginning of time.
+        """
+        if self.names.dump() != other.names.dump() or self.models() != other.models():
+            return Millis(0)
+        different = set(self.entries()) ^ set(other.entries())
+        return Millis(max(0, min((price.since for price in different), default=0)))
+
+    def dump(self) -> dict[str, Any]:
+        """Return the form in which it is stored."""
+        return {"prices": [price.dump() for price in self.entries()], **self.names.dump()}
+
+    @classmethod
+    def load(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what :meth:`dump` returned."""
+        return cls(map(parse_price, stored["prices"]), NameRules.load(stored))
 
 
 def parse_price(entry: Mapping[str, Any]) -> ModelPrice:
@@ -139,7 +247,20 @@ def parse_price(entry: Mapping[str, Any]) -> ModelPrice:
 
 
 @cache
+def _price_list() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(
+        files("shared.pricing").joinpath("prices.json").read_text(encoding="utf-8")
+    )
+    return document
+
+
+@cache
 def list_prices() -> tuple[ModelPrice, ...]:
     """Return the list prices that ship with the fleet (``shared/pricing/prices.json``)."""
-    document = json.loads(files("shared.pricing").joinpath("prices.json").read_text(encoding="utf-8"))
-    return tuple(parse_price(entry) for entry in document["prices"])
+    return tuple(map(parse_price, _price_list()["prices"]))
+
+
+@cache
+def list_names() -> NameRules:
+    """Return the prefixes, versions and aliases that ship with the fleet."""
+    return NameRules.load(_price_list())

@@ -38,6 +38,7 @@ _GROUPS = {
     "versions": Field(FieldClass.ANALYTICS_ONLY, Form.VERSION),
     "numerals": Field(FieldClass.ANALYTICS_ONLY, Form.NUMERAL),
     "names": Field(FieldClass.ANALYTICS_ONLY, Form.NAME),
+    "models": Field(FieldClass.ANALYTICS_ONLY, Form.MODEL),
     "types": Field(FieldClass.ANALYTICS_ONLY, Form.DOCUMENT_TYPE),
 }
 
@@ -52,7 +53,16 @@ _EVERY_DOCUMENT: _Groups = {
     "numbers": "_ts _lsn _ttl ttl",
 }
 
-_USAGE: _Groups = {"numbers": "input_tokens output_tokens cost_usd", "names": "model_used model"}
+_USAGE: _Groups = {"numbers": "input_tokens output_tokens cost_usd", "models": "model_used model"}
+
+_KINDS_OF_TOKENS = (
+    "total_tokens total_token_count thoughts_token_count thoughts_tokens thought_tokens thinking_token_count"
+    " thinking_tokens reasoning_tokens reasoning_token_count cached_tokens cached_token_count"
+    " cached_input_tokens cached_content_token_count cache_read_input_tokens cache_creation_input_tokens"
+    " tool_use_prompt_token_count tool_use_tokens totalTokenCount thoughtsTokenCount cachedContentTokenCount"
+    " toolUsePromptTokenCount"
+)
+"""Names of counts that providers report. A field of another name is not in the copy of a document."""
 
 _OLD_NAMES: _Groups = {
     "identifiers": "session_id",
@@ -78,7 +88,8 @@ _INTERACTION: Mapping[str, _Groups] = {
     },
     "response_metadata": {
         "numbers": "response_length generation_temperature",
-        "names": "personality_used model_used",
+        "names": "personality_used",
+        "models": "model_used",
         "flags": "safety_filtered",
     },
     "foundational_texts_used": {
@@ -92,7 +103,18 @@ _INTERACTION: Mapping[str, _Groups] = {
         "names": "retrieval_strategy embedding_model",
     },
     "user_feedback": {"flags": "helpful accurate relevant well_cited"},
-    "cost_data": {**_USAGE, "times": "timestamp"},
+    "cost_data": {
+        "numbers": f"{_USAGE['numbers']} {_KINDS_OF_TOKENS}",
+        "models": _USAGE["models"],
+        "times": "timestamp",
+    },
+    "cost_data.usage_metadata": {"numbers": _KINDS_OF_TOKENS},
+    "cost_data.output_tokens_details": {"numbers": "reasoning_tokens"},
+    "cost_data.completion_tokens_details": {"numbers": "reasoning_tokens"},
+    "cost_data.output_token_details": {"numbers": "reasoning"},
+    "cost_data.input_tokens_details": {"numbers": "cached_tokens"},
+    "cost_data.prompt_tokens_details": {"numbers": "cached_tokens"},
+    "cost_data.input_token_details": {"numbers": "cache_read"},
     "quality_metrics": {"numbers": "response_relevance citation_accuracy user_satisfaction safety_score"},
 }
 
@@ -179,7 +201,7 @@ def _within(envelope: str, fields: Mapping[str, Field]) -> dict[str, Field]:
 
 
 def _interactions() -> dict[str, Field]:
-    old = _table({"": _OLD_NAMES, "context_data": {**_USAGE, "names": "model_used model content_themes"}})
+    old = _table({"": _OLD_NAMES, "context_data": {**_USAGE, "names": "content_themes"}})
     own = _table({"": _EVERY_DOCUMENT}) | old | _table(_INTERACTION)
     return own | _within("interaction_data", own | _table({"": _USAGE}))
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 UNKNOWN = "unknown"
 """Replaces a persona, model, text, category, type or severity that the document does not name, or that is no
@@ -32,6 +33,16 @@ _IN_NAMES = frozenset("._~-:/+ ")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """An unpaired surrogate is not a character. No text encoding can represent it."""
 
+RESOURCE = "models"
+"""Segment of a resource name after which the name of the model follows: ``models/gemini-2.5-flash``,
+``projects/p/locations/l/publishers/google/models/gemini-2.5-flash``."""
+
+_PINNED = re.compile(r"@(?=(?:\d{1,8}|latest)\Z)")
+"""Separates a model from its version: ``gemini-2.0-flash@001``."""
+
+_NOT_IN_A_MODEL = re.compile(r"[^a-z0-9]+")
+_HYPHENS = re.compile("-+")
+
 _AT = re.compile("[@\uff20\ufe6b]")
 """In every mail address, and in no name."""
 
@@ -55,6 +66,8 @@ class Form(StrEnum):
     """A name, one of :data:`DOCUMENT_TYPES` unless something is wrong."""
     NAME = "name"
     """A name of at most :data:`MOST_WORDS` words and :data:`LONGEST_NAME` bytes."""
+    MODEL = "model"
+    """A name with a spelling as a model (:func:`model_spelling`)."""
     IDENTIFIER = "identifier"
     TEXT = "text"
     """Words of any kind."""
@@ -83,6 +96,8 @@ def fits(form: Form, value: object) -> bool:
             return _NUMERAL.fullmatch(value) is not None or is_name(value)
         case Form.NAME | Form.DOCUMENT_TYPE:
             return is_name(value)
+        case Form.MODEL:
+            return is_name(value) and model_spelling(value) != UNKNOWN
         case Form.IDENTIFIER:
             return not _HALF_PAIR.search(value) and len(value.encode()) <= MOST_BYTES_OF_AN_IDENTIFIER
         case _:
@@ -115,6 +130,39 @@ def label(text: str) -> str:
         text = unicodedata.normalize("NFC", text)
         safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in text))
     return UNKNOWN if _AT.search(text) or not is_name(safe) else safe
+
+
+@lru_cache(maxsize=4_096)
+def model_spelling(text: str) -> str:
+    """Return the one spelling of a model's name: ``Models/Gemini_2.5 Flash`` is ``gemini-2-5-flash``.
+
+    1. Upper and lower case are the same.
+    2. ``/`` separates the segments of a path. Of a resource name only what follows ``models/`` counts.
+    3. Within a segment, everything that is not a letter, a mark or a digit is one hyphen.
+
+    A sentence or an address counts as :data:`UNKNOWN`. A text without letters and digits has no spelling: the
+    result is empty. A spelling is its own spelling.
+    """
+    lower = _PINNED.sub("-", unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).strip())
+    segments = [(part, cleaned) for part in lower.split("/") if (cleaned := _model_segment(part))]
+    places = [place for place, (_, cleaned) in enumerate(segments[:-1]) if cleaned == RESOURCE]
+    segments = segments[places[-1] + 1 :] if places else segments
+    words = 1 + sum(len(part.split()) - 1 for part, _ in segments)
+    spelling = "/".join(cleaned for _, cleaned in segments)
+    is_address = any(_AT.search(part) for part, _ in segments)
+    if is_address or words > MOST_WORDS or len(spelling.encode()) > LONGEST_NAME:
+        return UNKNOWN
+    return spelling
+
+
+def _model_segment(text: str) -> str:
+    if text.isascii():
+        return _NOT_IN_A_MODEL.sub("-", text).strip("-")
+    return _HYPHENS.sub("-", "".join(c if _is_of_a_word(c) else "-" for c in text)).strip("-")
+
+
+def _is_of_a_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN"
 
 
 def _is_safe(character: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.privacy.classes import FieldClass, Place, may_go
 from shared.privacy.fields import BLOCKS, FIELDS
-from shared.privacy.forms import UNKNOWN, Form, describe, fits, label
+from shared.privacy.forms import UNKNOWN, Form, describe, fits, label, model_spelling
 
 REDACTION = 1
 """Number of the rules. A stored copy says by which rules it was made; older copies are made again."""
@@ -18,6 +18,9 @@ REST = "*"
 NOT_KEPT = "not kept"
 """Ends the description of a value. No name has as many words, so that a copy that is counted counts a
 description as it counts a sentence."""
+
+_AS_SHOWN: dict[Form, Callable[[str], str]] = {Form.NAME: label, Form.MODEL: model_spelling}
+"""How views have a value of a form: without what is not a part of the name."""
 
 _DROPPED = frozenset({FieldClass.SECRET, FieldClass.USER_PII})
 """Classes of which not even the length is told."""
@@ -89,7 +92,8 @@ def _value(source: str, path: str, value: object, place: Place, into: Redacted) 
     if may_go(known.field_class, place):
         if fits(known.form, value):
             return value
-        if known.form is Form.NAME and isinstance(value, str) and (name := label(value)) != UNKNOWN:
+        as_shown = _AS_SHOWN.get(known.form)
+        if as_shown and isinstance(value, str) and (name := as_shown(value)) != UNKNOWN:
             into.paths.add(path)
             return name
     return _described(path, value, into)

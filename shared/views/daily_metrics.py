@@ -36,7 +36,7 @@ class DailyMetrics(ClocklessView):
     name = NAME
     container = NAME
     sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
-    facts: Mapping[str, int] = {"user_interactions": 3, "user_sessions": 3, "abuse_incidents": 2}
+    facts: Mapping[str, int] = {"user_interactions": 4, "user_sessions": 3, "abuse_incidents": 2}
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
@@ -135,6 +135,7 @@ def _ai_performance(state: Tally) -> dict[str, Any]:
             "avg_relevance_score": state.mean("rag_relevance", MICROS),
             "citation_accuracy": state.mean("citation_accuracy", MICROS),
         },
+        "token_totals_differ": state.total("totals_differ"),
         "total_cost_usd": _dollars(
             sum(cost.total for cost in state.means_by("model_cost").values()), _priced(state)
         ),
@@ -228,7 +229,7 @@ def _completeness(state: Tally) -> float | None:
 
 def field_key(model: str) -> str:
     """Return the name of a model's field in the specification's form: ``gemini_2_5_flash``."""
-    return re.sub(r"[._\- ]+", "_", model)
+    return re.sub(r"[/\-]", "_", model)
 
 
 def _milliseconds(state: Tally, q: float) -> float | None:
@@ -248,7 +249,6 @@ def _personas(state: Tally) -> dict[str, dict[str, Any]]:
 
 
 def _models(state: Tally) -> dict[str, dict[str, Any]]:
-    # Two spellings of one model share a field: "gemini-2.5-flash" and "gemini_2_5_flash".
     groups = group_by_display_name(state.counts("model_requests"), MOST_NAMED, field_key)
     return {name: _model(state, models) for name, models in groups.items()}
 
@@ -265,8 +265,11 @@ def _model(state: Tally, models: list[str]) -> dict[str, Any]:
         "avg_tokens_output": state.mean_over("model_tokens_out", models, digits=2),
         "total_tokens_input": _measured(state, "model_tokens_in", models),
         "total_tokens_output": _measured(state, "model_tokens_out", models),
+        "total_tokens_cached": state.sum_over("model_tokens_cached", models),
+        "total_tokens_thinking": state.sum_over("model_tokens_thinking", models),
         "cost_usd": _dollars(cost, priced),
         "cost_nano_usd": cost if priced else None,
+        "inexact_requests": state.sum_over("model_inexact", models),
         "unpriced_requests": requests - priced - unmeasured,
         "unmeasured_requests": unmeasured,
         "quality_score": state.mean_over("model_relevance", models, MICROS),

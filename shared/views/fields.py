@@ -47,15 +47,18 @@ DAILY_METRICS = {
     "ai_performance.personalities_used.*.requests": "interactions answered by the persona; beyond the 100 asked most, other",
     "ai_performance.personalities_used.*.satisfaction": "mean user_rating of the persona's interactions",
     "ai_performance.personalities_used.*.response_time": "mean response_time_ms of the persona's interactions",
-    "ai_performance.model_performance.*.requests": "interactions, by cost_data.model_used or else "
-    "response_metadata.model_used, with one underscore for what stands between the words of the name; beyond the 100 used "
-    "most, other",
+    "ai_performance.model_performance.*.requests": "interactions, by the model that cost_data.model_used or else "
+    "response_metadata.model_used means (pricing.md), with underscores in its name; beyond the 100 used most, other",
     "ai_performance.model_performance.*.avg_tokens_input": "mean of cost_data.input_tokens where given",
     "ai_performance.model_performance.*.avg_tokens_output": "mean of cost_data.output_tokens where given",
     "ai_performance.model_performance.*.total_tokens_input": "sum of cost_data.input_tokens where given",
     "ai_performance.model_performance.*.total_tokens_output": "sum of cost_data.output_tokens where given",
+    "ai_performance.model_performance.*.total_tokens_cached": "tokens of the input that came from a cache",
+    "ai_performance.model_performance.*.total_tokens_thinking": "tokens of thinking",
     "ai_performance.model_performance.*.cost_usd": "US dollars, from the price table; null if nothing was priced",
     "ai_performance.model_performance.*.cost_nano_usd": "the same in whole nano-dollars",
+    "ai_performance.model_performance.*.inexact_requests": "interactions whose cost is not exact: a kind of tokens "
+    "has no price or is not known, or the reported total is not the sum of the tokens",
     "ai_performance.model_performance.*.unpriced_requests": "interactions with tokens for which no price was known",
     "ai_performance.model_performance.*.unmeasured_requests": "interactions without both token counts: no cost",
     "ai_performance.model_performance.*.quality_score": "mean of quality_metrics.response_relevance",
@@ -63,6 +66,7 @@ DAILY_METRICS = {
     "ai_performance.rag_performance.avg_chunks_retrieved": "mean of rag_metadata.chunks_retrieved",
     "ai_performance.rag_performance.avg_relevance_score": "mean of rag_metadata.avg_relevance_score",
     "ai_performance.rag_performance.citation_accuracy": "mean of quality_metrics.citation_accuracy",
+    "ai_performance.token_totals_differ": "interactions whose reported total is not the sum of their tokens",
     "ai_performance.total_cost_usd": "US dollars over all models; null if nothing was priced",
     "ai_performance.unpriced_models.*": "interactions with tokens for which no price was known, by "
     "model; beyond the 100 with most, other",

@@ -50,6 +50,7 @@ USER_ANALYTICS = {
     "predictions.upgrade_propensity": "score upgrade_propensity; null for people whose subscription_tier is premium or enterprise",
     "predictions.content_recommendation_confidence": "score recommendation_confidence, of the five primary_interests",
     "cost.nano_usd": "whole nano-dollars of the priced interactions; null if none was priced",
+    "cost.inexact_interactions": "interactions whose cost is not exact, as in daily_metrics",
     "cost.unpriced_interactions": "interactions with tokens for which no price was known",
     "cost.unmeasured_interactions": "interactions without both token counts: no cost",
     "quality_indicators.data_completeness": "of both token counts, query_category, query_complexity and "

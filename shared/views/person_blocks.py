@@ -164,6 +164,7 @@ def cost(state: Tally) -> dict[str, Any]:
     priced, unmeasured = state.samples("cost"), state.total("unmeasured")
     return {
         "nano_usd": state.total("cost") if priced else None,
+        "inexact_interactions": state.total("inexact"),
         "unpriced_interactions": state.total("interactions") - priced - unmeasured,
         "unmeasured_interactions": unmeasured,
     }

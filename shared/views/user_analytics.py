@@ -64,7 +64,7 @@ class UserAnalytics(ViewDefaults):
 
     container = CONTAINER
     sources = frozenset({"user_interactions", "user_sessions"})
-    facts: Mapping[str, int] = {"user_sessions": 2}
+    facts: Mapping[str, int] = {"user_interactions": 4, "user_sessions": 2}
     periods = 1
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:

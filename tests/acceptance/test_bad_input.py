@@ -18,7 +18,7 @@ from tests.acceptance.commands import local
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.cosmos_server import ServerProcess, running_server
 from tests.independent import Document, is_malformed
-from tests.independent import interactions as independent
+from tests.independent import pricing as independent
 
 pytestmark = pytest.mark.acceptance
 
@@ -236,7 +236,7 @@ async def test_an_unknown_model_is_counted_unpriced_until_it_has_a_price(
             applied = await operator.repricer.apply()
             repeated = await operator.repricer.apply()
         await fleet.drain()
-        monkeypatch.setitem(independent.PER_MILLION_USD, "oracle-1", (7.0, 30.0))
+        monkeypatch.setitem(independent.PRICES, "oracle-1", [(independent.ALWAYS, {None: (7.0, None, 30.0)})])
         await fleet.assert_views_are_right()
         (day,) = await fleet.all_of("daily_metrics")
     assert (applied.changed, applied.repriced) == (True, 20)

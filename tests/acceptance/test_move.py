@@ -21,8 +21,9 @@ from tests.differences import Near, differences
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day, expected_days
 from tests.independent.incidents import expected_incidents
-from tests.independent.interactions import PER_MILLION_USD, Document, day_of
+from tests.independent.interactions import Document, day_of
 from tests.independent.people import expected_people, expected_tiers
+from tests.independent.pricing import ALWAYS, PRICES
 from tests.independent.sources import Sources, good
 from tests.moved_clock import moved_clock
 
@@ -54,7 +55,8 @@ async def test_an_installation_moves_from_the_first_layout(
 ) -> None:
     monkeypatch.setenv("FLEET_GENERATION", "2")
     monkeypatch.setenv("FLEET_STATE_MARGIN_DAYS", "35")
-    monkeypatch.setitem(PER_MILLION_USD, "gemini-2.5-flash", (0.4, 3.0))  # the operator's price
+    the_operators = [(ALWAYS, {None: (0.4, None, 3.0)})]
+    monkeypatch.setitem(PRICES, "gemini-2-5-flash", the_operators)
     with moved_clock(release_1.AS_OF):
         async with running_fleet(tmp_path, instances=0) as fleet, AsyncExitStack() as hosts:
             await release_1.load(fleet.database)

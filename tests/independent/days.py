@@ -22,10 +22,12 @@ from tests.independent.interactions import (
     Document,
     all_citations_of,
     at,
+    bill,
     citations_of,
     costs_of,
     day_of,
     has_tokens,
+    inexact,
     is_answered,
     measured,
     model_of,
@@ -234,6 +236,7 @@ def expected_ai(documents: list[Document]) -> Document:
             "avg_relevance_score": mean(measured(documents, "rag_metadata", "avg_relevance_score"), 4),
             "citation_accuracy": mean(measured(documents, "quality_metrics", "citation_accuracy"), 4),
         },
+        "token_totals_differ": sum(bill(d).total_differs for d in documents),
         "total_cost_usd": dollars(costs_of(documents)),
         "unpriced_models": {model: len(own) for model, own in named(unpriced(documents), model_of).items()},
     }
@@ -241,7 +244,7 @@ def expected_ai(documents: list[Document]) -> Document:
 
 def as_field(model: str) -> str:
     """Put one underscore for what stands between the words of a name."""
-    return re.sub("[ ._-]+", "_", model)
+    return re.sub("[/-]", "_", model)
 
 
 def expected_model(documents: list[Document]) -> Document:
@@ -254,8 +257,11 @@ def expected_model(documents: list[Document]) -> Document:
         "avg_tokens_output": mean(tokens_out, 2),
         "total_tokens_input": sum(tokens_in) if tokens_in else None,
         "total_tokens_output": sum(tokens_out) if tokens_out else None,
+        "total_tokens_cached": sum(bill(d).cached for d in documents),
+        "total_tokens_thinking": sum(bill(d).thinking for d in documents),
         "cost_usd": dollars(costs),
         "cost_nano_usd": sum(costs) if costs else None,
+        "inexact_requests": inexact(documents),
         "unpriced_requests": len(unpriced(documents)),
         "unmeasured_requests": unmeasured(documents),
         "quality_score": mean(measured(documents, "quality_metrics", "response_relevance"), 4),

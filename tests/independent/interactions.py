@@ -8,16 +8,9 @@ from typing import Any
 
 from tests.independent.input import is_of_unreadable_version, time_of
 from tests.independent.names import chapter_and_verse
+from tests.independent.pricing import Bill, bill_of, model_meant
 
 Document = dict[str, Any]
-
-PER_MILLION_USD = {
-    "gemini-2.5-flash": (0.30, 2.50),
-    "gemini-2.5-flash-lite": (0.10, 0.40),
-    "gemini-2.0-flash": (0.10, 0.40),
-    "gemini-2.5-pro": (1.25, 10.0),
-}
-"""Google's list prices, input and output; gemini-2.5-pro up to 200,000 input tokens."""
 
 BLOCKS = ("cost_data", "response_metadata", "query_metadata", "quality_metrics", "rag_metadata")
 OLD_BLOCKS = ("interaction_data", "context_data")
@@ -124,7 +117,11 @@ def is_answered(document: Document) -> bool | None:
 
 def model_of(document: Document) -> str:
     usage, response = document.get("cost_data") or {}, document.get("response_metadata") or {}
-    return usage.get("model_used") or response.get("model_used") or "unknown"
+    return (
+        model_meant(usage.get("model_used") or "")
+        or model_meant(response.get("model_used") or "")
+        or "unknown"
+    )
 
 
 def persona_of(document: Document) -> str:
@@ -140,16 +137,19 @@ def has_tokens(document: Document) -> bool:
     return tokens(document, "input_tokens") is not None and tokens(document, "output_tokens") is not None
 
 
+def bill(document: Document) -> Bill:
+    """The tokens of an interaction and their cost."""
+    return bill_of(model_of(document), at(document), document.get("cost_data") or {})
+
+
 def cost_of(document: Document) -> int | None:
-    """Nano-dollars: dollars per million tokens are thousands of nano-dollars per token."""
-    price = PER_MILLION_USD.get(model_of(document))
-    tokens_in, tokens_out = tokens(document, "input_tokens"), tokens(document, "output_tokens")
-    if price is None or tokens_in is None or tokens_out is None:
-        return None
-    if model_of(document) == "gemini-2.5-pro" and tokens_in > 200_000:
-        price = (2.50, 15.0)
-    per_in, per_out = (round(dollars * 1000) for dollars in price)
-    return tokens_in * per_in + tokens_out * per_out
+    """Nano-dollars, None without a price or without counts."""
+    return bill(document).cost
+
+
+def inexact(documents: Iterable[Document]) -> int:
+    """How many interactions have a cost that is not exact."""
+    return sum(not bill(document).exact for document in documents)
 
 
 def unpriced(documents: Iterable[Document]) -> list[Document]:

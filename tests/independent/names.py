@@ -12,6 +12,8 @@ LONGEST = 64
 MOST_WORDS = 5
 """Words of a name, between blanks."""
 
+AT_SIGNS = {"@", "\N{FULLWIDTH COMMERCIAL AT}", "\N{SMALL COMMERCIAL AT}"}
+
 
 def plain_name(name: str) -> str | None:
     """Put one underscore for whatever stands between plain characters; a blank name is none.
@@ -21,7 +23,7 @@ def plain_name(name: str) -> str | None:
     shown = ""
     for is_plain, characters in groupby(normalize("NFC", name.strip()), _is_plain):
         shown += "".join(characters) if is_plain else "_"
-    is_address = bool({"@", "\N{FULLWIDTH COMMERCIAL AT}", "\N{SMALL COMMERCIAL AT}"} & set(name))
+    is_address = bool(AT_SIGNS & set(name))
     if is_address or len(shown.encode()) > LONGEST or len(shown.split()) > MOST_WORDS:
         return "unknown"
     return shown or None

@@ -24,6 +24,7 @@ from tests.independent.interactions import (
     citations_of,
     costs_of,
     has_tokens,
+    inexact,
     measured,
     passage_of,
     persona_of,
@@ -170,6 +171,7 @@ def expected_period(
         },
         "cost": {
             "nano_usd": sum(costs) if costs else None,
+            "inexact_interactions": inexact(documents),
             "unpriced_interactions": len(unpriced(documents)),
             "unmeasured_interactions": unmeasured(documents),
         },

@@ -59,7 +59,7 @@ class Sources:
 
 
 NAMES = {
-    "source", "personality_used", "model_used", "query_category", "query_complexity",
+    "source", "personality_used", "query_category", "query_complexity",
     "status", "incident_type", "severity", "review_status", "review_decision", "final_decision",
     "action_type", "violation_categories",
 }  # fmt: skip

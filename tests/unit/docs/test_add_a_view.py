@@ -85,7 +85,7 @@ def test_a_fact_with_a_new_field_needs_a_new_number(copy: Path, tmp_path: Path) 
     shutil.copytree(copy, root, ignore=shutil.ignore_patterns("__pycache__"))
     schema = root / "shared/facts/__init__.py"
     schema.write_text(
-        schema.read_text(encoding="utf-8").replace("USER_INTERACTIONS: 4", "USER_INTERACTIONS: 3"),
+        schema.read_text(encoding="utf-8").replace("USER_INTERACTIONS: 5", "USER_INTERACTIONS: 4"),
         encoding="utf-8",
     )
     with pytest.raises(AssertionError, match="raise FACT_SCHEMA"):

@@ -84,6 +84,7 @@ READINGS: dict[str, Callable[[Any], str]] = {
     "Times": lambda value: f"`{iso(value)}`",
     "Ids": lambda value: f"`{fact(session_id=value).session_id}`",
     "Names": lambda value: f"`{fact(response_metadata={'personality_used': value}).persona}`",
+    "Models": lambda value: f"`{fact(cost_data={'model_used': value}).model}`",
     "Chapters and verses": lambda value: f"`{chapter(value)}`",
     "Numbers": lambda value: f"`{fact(cost_data={'input_tokens': value}).tokens_in}`",
     "Scores": lambda value: score(value) if score(value) == "left out" else f"`{score(value)}`",

@@ -97,6 +97,8 @@ ARGUMENTS = {
     "documents get": ["user_interactions", "i1", "ann"],
     "documents put": ["user_interactions", "{file}"],
     "prices put": ["gemini", "--in", "1", "--out", "1", "--from", "2025-08-05"],
+    "prices remove": ["gemini", "--from", "2025-08-05"],
+    "prices alias": ["our-proxy/fast", "gemini"],
     "generations remove": ["1"],
 }
 """What a command needs to be understood."""

@@ -20,6 +20,7 @@ from shared.maintenance.audit import AuditReport
 from shared.maintenance.decide import Action, DecisionReport, Refusal
 from shared.poison.rows import Status
 from shared.poison.selection import LISTED, Cause, PoisonGroup
+from shared.pricing.price_book import Overrides
 from shared.pricing.table import list_prices
 from terminal import output
 from tests.unit.terminal.hostile import ids, texts, unsafe
@@ -73,7 +74,7 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
 """Commands that print texts of documents: the module that prints, and what the fleet answers."""
 
 PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
-    ("prices", "list"): ("prices", list_prices()),
+    ("prices", "list"): ("prices", Overrides(list(list_prices()), {"our-proxy/fast": "gemini-2-5-flash"})),
     ("views", "list"): ("views", (frozenset({"daily_metrics"}), frozenset())),
     ("generations", "list"): ("generations", (2, {1: Generation(64, 1_760_000_000, True)})),
     ("audit", "run"): (

@@ -55,6 +55,7 @@ class Instance:
         store = ShardStore(container, cache_bytes=80_000)  # type: ignore[arg-type]
         # The tests' documents are of 2025, and so is their time.
         clock = FakeClock(lambda: datetime(2025, 10, 9, 9, tzinfo=UTC))
+        self.prices = PRICES
         self.writer = ShardWriter(store, self.read_records, clock=clock)
         self.live = live or {}
         self.generation = generation
@@ -75,7 +76,7 @@ class Instance:
         verdicts: Counter[Verdict] = Counter()
         by_shard = defaultdict(list)
         for raw in batch:
-            change = change_of(source, raw, live=False)
+            change = change_of(source, raw, self.prices, live=False)
             by_shard[shard_of(change.user_id, shards=2, generation=self.generation)].append(change)
         for shard, changes in by_shard.items():
             result = await self.writer.apply(shard, source.name, changes)
@@ -85,13 +86,15 @@ class Instance:
                 current = {
                     k: v for k, v in self.live[unknown.user_id, unknown.document_id].items() if k != "_lsn"
                 }
-                await self.writer.apply(shard, source.name, [change_of(source, current, live=True)])
+                await self.writer.apply(
+                    shard, source.name, [change_of(source, current, self.prices, live=True)]
+                )
         return verdicts
 
 
-def change_of(source: Source, raw: Document, *, live: bool) -> Change:
+def change_of(source: Source, raw: Document, prices: PriceTable = PRICES, *, live: bool) -> Change:
     try:
-        return source.to_change(raw, PRICES, live)
+        return source.to_change(raw, prices, live)
     except DocumentError as error:
         taken_back = source.to_uncounted(raw, error, live)
         assert taken_back is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared.aggregates.base import Aggregate, Contributions
 from shared.aggregates.tally import Tally
 from shared.facts import Citation, ConsentFact, Fact, IncidentFact, InteractionFact, Passage, SessionFact
+from shared.pricing.tokens import Tokens
 from shared.units import MILLIS_PER_DAY, Micro, Millis, NanoUSD
 
 
@@ -38,7 +39,10 @@ interactions = st.builds(
     tokens_out=st.none() | st.integers(0, 1000),
     persona=labels,
     model=labels,
+    kinds=st.none() | st.builds(Tokens, *[st.integers(0, 100)] * 5),
+    total_differs=st.booleans(),
     session_id=st.none() | st.sampled_from("st"),
+    exact=st.booleans(),
     cost=st.none() | st.integers(0, 10**6).map(NanoUSD),
     response_ms=st.none() | st.integers(0, 10_000),
     retrieval_ms=st.none() | st.integers(0, 1000),

@@ -20,6 +20,7 @@ from shared.documents.versions import HISTORIES, History, Upcaster, newer_versio
 from shared.errors import DocumentError, NewerVersionError
 from shared.facts import InteractionFact, consent_fact, interaction_fact, session_fact
 from shared.pricing.table import PriceTable, list_prices
+from shared.privacy.forms import model_spelling
 from tests.independent.interactions import cost_of, in_todays_shape, is_malformed
 
 Document = dict[str, Any]
@@ -223,7 +224,7 @@ def test_tokens_that_nobody_counted_cost_an_unknown_amount_and_not_nothing(
     uncounted = {"input_tokens": zero, "output_tokens": zero, "cost_usd": 0.4}
     fact = fact_of(old | {part: old[part] | uncounted})
     assert (fact.tokens_in, fact.tokens_out, fact.cost) == (None, None, None)
-    assert fact.model == "gemini-2.5-flash"
+    assert fact.model == "gemini-2-5-flash"
     half = fact_of(old | {part: old[part] | {"input_tokens": 0}})
     assert (half.tokens_in, half.tokens_out, half.cost) == (0, 150, 150 * 2500)
 
@@ -234,7 +235,7 @@ def test_a_response_time_of_zero_was_not_measured() -> None:
 
 
 def test_every_model_name_of_old_has_a_price() -> None:
-    assert set(MODEL_NAMES.values()) <= set(PRICES.models())
+    assert set(map(model_spelling, MODEL_NAMES.values())) <= set(PRICES.models())
 
 
 def test_a_model_that_is_not_renamed_keeps_its_name() -> None:

@@ -12,6 +12,7 @@ HASHES = {
     ("user_interactions", 1): "sJuua8JK07w",
     ("user_interactions", 2): "Fjm7TpJjOQk",
     ("user_interactions", 3): "TYVOouT7sKA",
+    ("user_interactions", 4): "I-Bbz1RYfEU",
     ("user_sessions", 1): "SST0fkK9WiI",
     ("user_sessions", 2): "P_FY9W5o32U",
     ("user_sessions", 3): "fvH55ZgKZjc",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -20,8 +21,8 @@ from shared.ledger.shards import shard_of
 from shared.maintenance import reprice
 from shared.maintenance.reprice import GRACE_SECONDS, Repricer
 from shared.pricing.price_book import PriceBook
-from shared.pricing.table import PriceTable, parse_price
-from shared.units import EventHour
+from shared.pricing.table import parse_price
+from shared.units import EventHour, Millis
 from tests.fake_clock import FakeClock
 from tests.fakes import Killed
 from tests.unit.shared.delivery import Instance
@@ -61,6 +62,16 @@ class Office(World):
         """Return what all questions to the model cost, None if none has a price."""
         costs = [cost.total for day in self.days() for cost in day.means_by("model_cost").values()]
         return sum(costs) if costs else None
+
+    def models(self) -> dict[str, tuple[int, int]]:
+        """Return cost and number of priced interactions by model."""
+        found: Counter[str] = Counter()
+        numbers: Counter[str] = Counter()
+        for day in self.days():
+            for model, cost in day.means_by("model_cost").items():
+                found[model] += cost.total
+                numbers[model] += cost.samples
+        return {model: (found[model], numbers[model]) for model in found}
 
     def days(self) -> list[Tally]:
         """Return the shards' shares of all days."""
@@ -228,7 +239,8 @@ async def test_two_runs_at_once_both_end_and_correct_everything_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "counted"), [("models/gemini-x", "models_gemini-x"), ("m" * 64, "m" * 64)]
+    ("written", "counted"),
+    [("models/gemini-x", "gemini-x"), ("m" * 64, "m" * 64), ("our/x", "our/x")],
 )
 async def test_every_name_that_interactions_give_can_be_priced(written: str, counted: str) -> None:
     office = Office()
@@ -239,10 +251,63 @@ async def test_every_name_that_interactions_give_can_be_priced(written: str, cou
     assert day.means_by("model_cost") == {counted: (700, 1)}
 
 
+async def test_interactions_without_a_model_are_priced_alike_by_folding_and_by_repricing() -> None:
+    office = Office()
+    await office.book.put(priced(7, "unknown"))
+    nameless = [question(n) for n in range(3)]
+    for document in nameless:
+        del document["cost_data"]["model_used"]
+    await office.ingest(nameless[0])
+    await office.repricer().apply()
+    assert office.cost() == 100 * 7
+    office.folding.prices = (await office.book.overrides()).table()
+    await office.ingest(nameless[0] | {"user_rating": 4}, *nameless[1:])
+    assert office.cost() == 3 * 100 * 7
+    office.now = datetime.fromtimestamp(office.now.timestamp() + GRACE_SECONDS + 1, UTC)
+    assert (await office.repricer().apply()).repriced == 0
+    assert office.cost() == 3 * 100 * 7
+
+
+async def test_what_was_counted_follows_an_alias_and_its_removal() -> None:
+    office = Office()
+    await office.ingest(question(1), question(2, "our-proxy/fast"), question(3, "OUR_PROXY/fast-001"))
+    await office.book.put(priced(7))
+    await office.repricer().apply()
+    assert office.models() == {"oracle-1": (700, 1)}
+    await office.book.put_alias("our-proxy/fast", "Oracle 1")
+    assert (await office.repricer().apply()).repriced == 2
+    assert office.models() == {"oracle-1": (2100, 3)}
+    assert await office.book.remove_alias("Our Proxy/Fast")
+    assert (await office.repricer().apply()).repriced == 2
+    assert office.models() == {"oracle-1": (700, 1)}
+
+
+async def test_the_first_price_of_a_model_reaches_its_versions_of_any_time() -> None:
+    office = Office()
+    await office.ingest(question(1, "oracle-1-001"), question(2, "models/oracle-1"))
+    await office.repricer().apply()
+    await office.book.put(priced(7, since="2026-01-01"))  # later than both interactions
+    assert (await office.repricer().apply()).repriced == 1
+    requests = [day.counts("model_requests") for day in office.days()]
+    assert sum(counts["oracle-1"] for counts in requests) == 2
+    assert {model for counts in requests for model in counts} == {"oracle-1"}
+
+
+async def test_an_override_that_is_removed_leaves_the_list_price() -> None:
+    office = Office()
+    await office.ingest(question(1, "gemini-2.0-flash-lite"))
+    await office.book.put(priced(7, "gemini-2.0-flash-lite", "1970-01-01"))
+    await office.repricer().apply()
+    assert office.cost() == 700
+    assert await office.book.remove("Gemini 2.0 Flash Lite", Millis(0))
+    assert (await office.repricer().apply()).repriced == 1
+    assert office.cost() == 100 * 75 + 300
+
+
 async def test_an_override_is_known_by_its_moment_whatever_the_zone() -> None:
     office = Office()
     ids = {
-        await office.book.put(priced(7, since=since))
+        (await office.book.put(priced(7, since=since)))[0]
         for since in ("2026-01-01T00:00:00Z", "2026-01-01T05:00:00+05:00", "2026-01-01T00:00:00+05:00")
     }
     assert ids == {"oracle-1|2026-01-01T00:00:00", "oracle-1|2025-12-31T19:00:00"}
@@ -257,4 +322,3 @@ def test_a_price_of_what_is_no_name_is_refused(model: str) -> None:
 def test_a_price_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(PriceError, match=r"price of 'oracle-1': tiers.0.input_nano_usd_per_token"):
         priced(-1)
-    assert PriceTable([priced(3)]).cost("oracle-1", 1_800_000_000_000, 10, 1) == 30  # type: ignore[arg-type]

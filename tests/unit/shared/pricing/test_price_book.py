@@ -10,13 +10,16 @@ import structlog.testing
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.cosmos.control import Scope
+from shared.errors import PriceError
 from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
-from shared.pricing.table import parse_price
-from shared.units import to_millis
+from shared.pricing.table import PriceTable, list_prices, parse_price
+from shared.pricing.tokens import Tokens
+from shared.privacy.forms import model_spelling
+from shared.units import Millis, to_millis
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-2-0-flash-lite"
 AUGUST = to_millis(datetime(2025, 8, 5, tzinfo=UTC))
 
 
@@ -46,7 +49,8 @@ class Book:
 
     async def cost(self) -> int | None:
         """Return the price of one input token."""
-        return (await self.book.table()).cost(MODEL, AUGUST, 1, 0)
+        cost = (await self.book.table()).cost(MODEL, AUGUST, Tokens(1, 0, 0, 0, 0))
+        return None if cost is None else cost.amount
 
 
 @pytest.fixture
@@ -55,13 +59,13 @@ def book() -> Book:
 
 
 async def test_without_overrides_the_list_prices_are_in_force(book: Book) -> None:
-    assert await book.cost() == 300
-    assert await book.book.overrides() == []
+    assert await book.cost() == 75
+    assert await book.book.overrides() == ([], {})
 
 
 async def test_an_override_is_in_force_at_once_for_the_instance_that_stored_it(book: Book) -> None:
-    assert await book.cost() == 300
-    assert await book.book.put(parse_price(price(5))) == f"{MODEL}|2025-07-01T00:00:00"
+    assert await book.cost() == 75
+    assert await book.book.put(parse_price(price(5))) == [f"{MODEL}|2025-07-01T00:00:00"]
     assert await book.cost() == 5
 
 
@@ -78,14 +82,15 @@ async def test_an_override_of_the_same_model_and_date_is_replaced(book: Book) ->
 
 
 async def test_another_instance_reads_the_overrides_again_when_its_table_is_too_old(book: Book) -> None:
-    assert await book.cost() == 300
+    assert await book.cost() == 75
     await book.another().put(parse_price(price(5)))
+    book.container.requests.clear()
     book.seconds = LIFETIME_SECONDS - 1
-    assert await book.cost() == 300
-    assert book.container.requests.count("query") == 1
+    assert await book.cost() == 75
+    assert book.container.requests.count("query") == 0
     book.seconds = LIFETIME_SECONDS
     assert await book.cost() == 5
-    assert book.container.requests.count("query") == 2
+    assert book.container.requests.count("query") == 1
 
 
 async def test_an_outage_leaves_the_last_table_in_force(book: Book) -> None:
@@ -117,8 +122,121 @@ async def test_an_invalid_override_is_logged_and_left_out(book: Book) -> None:
     await book.book.put(parse_price(price(5)))
     await book.container.upsert_item({"id": "bad", "scope": str(Scope.PRICES), **price(-1)})
     with structlog.testing.capture_logs() as logged:
-        overrides = await book.book.overrides()
+        overrides = (await book.book.overrides()).prices
     assert [override.model for override in overrides] == [MODEL]
     (entry,) = logged
     assert (entry["event"], entry["override"]) == ("price_override_unusable", "bad")
     assert "input_nano_usd_per_token" in entry["problem"]
+
+
+JULY = to_millis(datetime(2025, 7, 1, tzinfo=UTC))
+
+
+async def test_a_price_that_leaves_out_a_length_of_the_prompt_is_refused(
+    book: Book,
+) -> None:
+    with pytest.raises(PriceError, match=r"gemini-2.5-pro has prices by length of the prompt, up to 200,000"):
+        await book.book.put(parse_price(price(5, "gemini-2.5-pro")))
+    with pytest.raises(PriceError, match="has a price for cached input"):
+        await book.book.put(parse_price(price(5, "gemini-2.5-flash", "2026-01-01")))
+    assert not book.container.items
+
+
+async def test_a_price_also_covers_the_list_prices_that_begin_after_it(book: Book) -> None:
+    """In August 2025 the list has no price for cached input of this model; in October it has one."""
+    with pytest.raises(PriceError, match="has a price for cached input"):
+        await book.book.put(parse_price(price(5, "gemini-2.5-flash", "2025-08-01")))
+    with pytest.raises(PriceError, match="prices by length"):
+        await book.book.put(parse_price(price(5, "gemini-1.5-pro", "1970-01-01")))
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-1.5-flash", "gemini-3.8-flash"])
+async def test_an_override_holds_until_the_next_one_though_list_prices_begin_after_it(
+    book: Book, model: str
+) -> None:
+    for tokens_in, since in ((5, "2024-01-01"), (6, "2027-06-01")):
+        item = {"id": since, "scope": str(Scope.PRICES), **price(tokens_in, model, since)}
+        await book.container.upsert_item(item)
+    table, key, token = await book.book.table(), model_spelling(model), Tokens(1, 0, 0, 0, 0)
+    moments = [datetime(year, month, 15, tzinfo=UTC) for year in range(2023, 2029) for month in range(1, 13)]
+    for moment in moments:
+        cost = table.cost(key, to_millis(moment), token)
+        assert cost is not None
+        if moment.year >= 2024:
+            assert cost.amount == (5 if moment < datetime(2027, 6, 1, tzinfo=UTC) else 6)
+        else:
+            assert cost == PriceTable(list_prices()).cost(key, to_millis(moment), token)
+
+
+async def test_of_several_prices_none_is_stored_if_one_is_refused(book: Book) -> None:
+    fine, refused = parse_price(price(5)), parse_price(price(5, "gemini-2.5-pro"))
+    with pytest.raises(PriceError, match="prices by length"):
+        await book.book.put(fine, refused)
+    assert not book.container.items
+    assert len(await book.book.put(fine, parse_price(price(6, "oracle-1")))) == 2
+    assert len(book.container.items) == 2
+
+
+@pytest.mark.parametrize("name", ["models/gemini-2.5-pro", "google/gemini-2.5-pro", "gemini-2.5-pro-001"])
+async def test_what_a_price_replaces_is_found_in_any_spelling(book: Book, name: str) -> None:
+    with pytest.raises(PriceError, match="prices by length"):
+        await book.book.put(parse_price(price(5, name)))
+
+
+async def test_a_price_replaces_the_override_of_the_same_model_and_date_in_any_spelling(
+    book: Book,
+) -> None:
+    """Also one whose id was made in another way."""
+    old = {"id": "gemini-2.0-flash-lite|2025-07-01T00:00:00", "scope": str(Scope.PRICES)}
+    await book.container.upsert_item(old | price(5, "gemini-2.0-flash-lite"))
+    assert await book.cost() == 5
+    await book.book.put(parse_price(price(6, "Gemini 2.0 Flash Lite")))
+    assert list(book.container.items) == [(Scope.PRICES, f"{MODEL}|2025-07-01T00:00:00")]
+    assert await book.cost() == 6
+
+
+async def test_an_override_is_removed_in_any_spelling(book: Book) -> None:
+    await book.book.put(parse_price(price(5)))
+    assert not await book.book.remove(MODEL, Millis(JULY + 1))
+    assert not await book.book.remove("gemini", JULY)
+    assert await book.book.remove("Gemini_2.0_Flash_Lite", JULY)
+    assert await book.cost() == 75
+    assert not await book.book.remove(MODEL, JULY)
+
+
+async def test_an_alias_is_stored_and_removed(book: Book) -> None:
+    assert await book.book.put_alias("Our/Fast", "models/gemini-2.0-flash-lite") == (await alias_id(book))
+    assert (await book.book.table()).model("our/fast") == MODEL
+    assert await book.book.remove_alias("our/FAST")
+    assert (await book.book.table()).model("our/fast") == "our/fast"
+    assert not await book.book.remove_alias("our/fast")
+
+
+async def alias_id(book: Book) -> str:
+    ((_, item_id),) = book.container.items
+    assert "/" not in item_id
+    return str(item_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "problem"),
+    [
+        ("gemini-2.5-pro", "gemini-2.5-flash", "has a price of its own"),
+        ("x", "y", "has no price"),
+        ("x", "fast", "is an alias itself"),
+        ("/", "gemini-2.5-pro", "is no name of a model"),
+        ("x", " ", "is no name of a model"),
+    ],
+)
+async def test_an_alias_that_would_hide_something_is_refused(
+    book: Book, name: str, model: str, problem: str
+) -> None:
+    await book.book.put_alias("fast", MODEL)
+    with pytest.raises(PriceError, match=problem):
+        await book.book.put_alias(name, model)
+
+
+async def test_an_alias_cannot_have_a_price(book: Book) -> None:
+    await book.book.put_alias("fast", MODEL)
+    with pytest.raises(PriceError, match="FAST is an alias of gemini-2-0-flash-lite"):
+        await book.book.put(parse_price(price(5, "FAST")))

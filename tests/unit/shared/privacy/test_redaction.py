@@ -16,6 +16,7 @@ from shared.privacy.classes import Place, may_go
 from shared.privacy.fields import field_of
 from shared.privacy.forms import Form, fits, label
 from shared.privacy.redaction import redact
+from tests.unit.docs.test_pricing import names_of_kinds
 from tests.unit.shared.privacy.samples import SAMPLES, blocks, changed, leaves, named
 
 CANARY = "Canary Erika has told us, 4711@example.org"
@@ -75,8 +76,19 @@ def test_what_is_no_object_is_described(document: object) -> None:
     assert "Canary" not in str(copy.document)
 
 
+RESOURCE = "projects/p/locations/europe-west4/publishers/google/models/gemini-2.0-flash@001"
 SPELLINGS = st.sampled_from(
-    ["", "a" * 300, CANARY, "leadership", "Self, and service", "models/gemini", "ann@example.org", None]
+    [
+        "",
+        "a" * 300,
+        CANARY,
+        "leadership",
+        "Self, and service",
+        "models/gemini",
+        RESOURCE,
+        "ann@example.org",
+        None,
+    ]
 )
 
 
@@ -89,6 +101,22 @@ def test_a_copy_counts_as_its_document(place: tuple[str, Any], value: str | None
     document = changed(SAMPLES[source], path, value)
     copy = redact(source, document, Place.POISON).document
     assert _fact(source, copy) == _fact(source, document)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        *({name: 20} for name in names_of_kinds() if "." not in name),
+        *({outer: {inner: 20}} for outer, _, inner in (n.partition(".") for n in names_of_kinds()) if inner),
+        {"usage_metadata": {"thoughtsTokenCount": 20, "totalTokenCount": 170}},
+    ],
+    ids=str,
+)
+def test_a_copy_has_the_kinds_of_tokens_of_its_document(usage: dict[str, Any]) -> None:
+    known = {"input_tokens": 100, "output_tokens": 50, "model_used": "gemini-2.5-flash"}
+    document = SAMPLES["user_interactions"] | {"cost_data": known | usage}
+    copy = redact("user_interactions", document, Place.POISON)
+    assert _fact("user_interactions", copy.document) == _fact("user_interactions", document)
 
 
 def _fact(source: str, document: object) -> object:

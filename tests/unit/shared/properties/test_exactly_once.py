@@ -77,8 +77,9 @@ def expected_state(final: list[dict[str, Any]]) -> dict[tuple[str, str], dict[st
         day, user = f"{moment:%Y-%m-%d}", document["user_id"]
         usage = document["cost_data"]
         daily, monthly = state["day", day], state["person_month", f"{moment:%Y%m}|{user}"]
-        daily["model_requests"][usage["model_used"]] += 1
-        daily["model_tokens_in"][usage["model_used"]] += usage["input_tokens"]
+        model = usage["model_used"].replace(".", "-")
+        daily["model_requests"][model] += 1
+        daily["model_tokens_in"][model] += usage["input_tokens"]
         daily["sums"]["interactions"] += 1
         daily["sums"]["response_ms"] += document["response_time_ms"]
         monthly["sums"]["interactions"] += 1
@@ -87,7 +88,7 @@ def expected_state(final: list[dict[str, Any]]) -> dict[tuple[str, str], dict[st
             if usage["model_used"] == "gemini-2.5-pro" and usage["input_tokens"] > 200_000:
                 price = (2500, 15000)
             cost = usage["input_tokens"] * price[0] + usage["output_tokens"] * price[1]
-            daily["model_cost"][usage["model_used"]] += cost
+            daily["model_cost"][model] += cost
             monthly["sums"]["cost"] += cost
         if document["user_rating"]:
             daily["sums"]["rating"] += document["user_rating"]

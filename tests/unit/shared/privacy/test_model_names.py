@@ -1,0 +1,57 @@
+"""A model has one spelling, however its name is written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.privacy.forms import LONGEST_NAME, model_spelling
+
+
+@pytest.mark.parametrize(
+    ("written", "spelling"),
+    [
+        ("gemini-2.5-flash", "gemini-2-5-flash"),
+        ("Gemini_2.5 Flash", "gemini-2-5-flash"),
+        ("models/gemini-2.5-flash", "gemini-2-5-flash"),
+        ("projects/p/locations/us/publishers/google/models/gemini-2.5-flash@001", "gemini-2-5-flash-001"),
+        ("google/gemini-2.5-flash", "google/gemini-2-5-flash"),
+        ("//google//x/", "google/x"),
+        ("models/models/x", "x"),
+        ("models", "models"),
+        ("x/models", "x/models"),
+        ("模型 2.0", "模型-2-0"),
+        (" --- ", ""),
+        ("a\ud800b", "a-b"),
+        ("gemini-2.0-flash@001", "gemini-2-0-flash-001"),
+        ("models/" + "m" * 64, "m" * 64),
+        ("m" * 65, "unknown"),
+        ("Erika has been diagnosed with cancer", "unknown"),
+        ("Erika has/been diagnosed with/one more thing", "unknown"),
+        ("ann@example.org", "unknown"),
+        ("ann@example.org/x", "unknown"),
+        ("ann＠example", "unknown"),
+    ],
+)
+def test_a_written_name_has_one_spelling(written: str, spelling: str) -> None:
+    assert model_spelling(written) == spelling
+
+
+NAMES = st.one_of(
+    st.text(max_size=90),
+    st.text("aB1./_-~ é\u0301İ", max_size=90),
+    st.lists(st.sampled_from(["models", "google", "Gemini-2.5", "~AAAAAAAAAAA", "x" * 70])).map("/".join),
+)
+
+
+@given(NAMES)
+def test_a_spelling_is_its_own_spelling_and_bounded(name: str) -> None:
+    spelling = model_spelling(name)
+    assert model_spelling(spelling) == spelling
+    assert len(spelling.encode()) <= LONGEST_NAME
+
+
+@given(st.text("abc123", min_size=1), st.text("abc123", min_size=1))
+def test_different_words_have_different_spellings(one: str, other: str) -> None:
+    assert (model_spelling(one) == model_spelling(other)) == (one == other)
