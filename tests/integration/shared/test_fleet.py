@@ -223,9 +223,13 @@ async def test_the_operator_s_command_line(feed: Feed) -> None:
     assert "is not a view" in (await ops("views", "publish", "weekly", "2025-08-05")).output
     audited = await ops("audit", "run", "--delay", "0", "--json")
     assert '"repaired": 0' in audited.output
-    put = await ops("prices", "put", "gemini-2.5-flash", "--in", "1", "--out", "1", "--from", "2025-01-01")
+    price = ("--in", "1", "--out", "1", "--cached", "1", "--from", "2025-01-01")
+    put = await ops("prices", "put", "gemini_2_5_flash", *price)
     assert "1 interactions priced again" in put.output
     assert "override" in (await ops("prices", "list", "--json")).output
+    removed = await ops("prices", "remove", "models/gemini-2.5-flash", "--from", "2025-01-01")
+    assert "1 interactions priced again" in removed.output
+    assert "override" not in (await ops("prices", "list", "--json")).output
 
 
 def test_missing_settings_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
