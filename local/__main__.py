@@ -48,7 +48,7 @@ ReadyFd = Annotated[int | None, typer.Option(hidden=True)]
 
 @contextmanager
 def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
-    """Turn the failures a user can act on into one sentence on standard error and exit code 1."""
+    """Turn the failures a user can act on into one sentence on standard error and an exit code."""
     try:
         yield
     except (StackError, HostStartError, AzureError, OSError, ValueError) as failure:
@@ -57,12 +57,13 @@ def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
             reporter.failed(sentence)
         if isinstance(failure, StackError) and failure.details:
             note(failure.details)
-        fail(f"error: {sentence}", Exit.REFUSED)
+        fail(f"error: {sentence}", Exit.UNREACHABLE if isinstance(failure, AzureError) else Exit.REFUSED)
 
 
 def _sentence(failure: Exception) -> str:
     if isinstance(failure, AzureError):
-        return f"The database did not answer as hoped: {str(failure.message).strip().splitlines()[0]}"
+        first = str(failure.message).strip().splitlines()[:1]
+        return f"The database did not do as asked: {first[0] if first else type(failure).__name__}"
     return failure.headline if isinstance(failure, StackError) else str(failure)
 
 

@@ -17,6 +17,7 @@ from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
 from shared.queries import DatabaseService, Document
 from shared.views import VIEWS
+from terminal.figures import figures_table
 from terminal.output import AsJson, Exit, commands, fail, print_json, print_table, progress, say
 from terminal.tables import Table, whole
 
@@ -54,8 +55,9 @@ def list_views(as_json: AsJson = False) -> None:
 def show_view(
     container: Annotated[str, typer.Argument(help="Container of the view, as the list shows.")],
     document_id: Annotated[str, typer.Argument(help="Id of the document: daily_metrics_20250805.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Print a published document as JSON. Documents about users are personal data."""
+    """Print the figures of a published document. Documents about users are personal data."""
 
     async def work(fleet: Fleet) -> list[Document]:
         return await DatabaseService(fleet.database).query_documents(
@@ -67,7 +69,13 @@ def show_view(
     documents = run(work)
     if not documents:
         fail(f"{container} has no document {document_id!r}.", Exit.REFUSED)
-    print_json(documents[0])
+    document = documents[0]
+    if as_json:
+        print_json(document)
+        return
+    # Names with an underscore are the service's own.
+    print_table(figures_table(document_id, document, [name for name in document if not name.startswith("_")]))
+    say("Figures that are null are left out; --json prints the whole document.")
 
 
 @views_cli.command("publish")

@@ -177,7 +177,7 @@ async def test_an_operator_repairs_a_document_at_its_source(feed: Feed, tmp_path
     await feed.deliver()
     day = json.loads(await fleet_command("metrics", "day", "2025-08-05", "--json"))
     assert day["usage_statistics"]["total_interactions"] == 1
-    shown = json.loads(await fleet_command("views", "show", "daily_metrics", day["id"]))
+    shown = json.loads(await fleet_command("views", "show", "daily_metrics", day["id"], "--json"))
     assert shown["usage_statistics"] == day["usage_statistics"]
 
 

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from typer.testing import CliRunner
 
+from local import __main__ as commands
 from local.__main__ import app
 from local.demo import run_demo
+from local.host.errors import HostStartError
 from local.processes import ROOT, StackError
 from local.seed.traffic import TrafficPlan
 
@@ -35,6 +38,26 @@ def test_wrong_options_are_named_and_end_with_code_2(arguments: list[str], word:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "sentence"),
+    [
+        (ServiceRequestError("refused\nmore"), 3, "error: The database did not do as asked: refused"),
+        (ServiceRequestError(""), 3, "error: The database did not do as asked: ServiceRequestError"),
+        (HostStartError("The setting X must be set."), 1, "error: The setting X must be set."),
+        (OSError("no \x1b[2J room"), 1, "error: no \\x1b[2J room"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_an_exit_code(
+    failure: Exception, code: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise failure
+
+    monkeypatch.setattr(commands, "find_connection", fail)
+    ended = CliRunner().invoke(app, ["settle"])
+    assert (ended.exit_code, ended.stderr, ended.stdout) == (code, f"{sentence}\n", "")
 
 
 def test_every_command_of_the_stack_exists_and_explains_itself() -> None:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from local.__main__ import app
 from ops.__main__ import cli
 
-WITHOUT_JSON = {"poison show", "views show", "documents get", "docs fields", "docs scores"}
-"""Commands whose output is JSON or a page anyway."""
+WITHOUT_JSON = {"poison show", "documents get", "docs fields", "docs scores"}
+"""Commands whose output is JSON or a page anyway; their help says so."""
 
 Path = tuple[str, ...]
 
@@ -44,6 +44,7 @@ LEAVES = [
 def test_every_command_prints_json_if_asked(path: Path, command: click.Command) -> None:
     options = {option for parameter in command.params for option in parameter.opts}
     assert ("--json" in options) is (" ".join(path) not in WITHOUT_JSON)
+    assert "--json" in options or re.search(r"as JSON|docs/\w+\.md", command.help or "")
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -59,6 +60,8 @@ def test_help_is_complete_and_as_wide_as_the_terminal(
     words = re.sub(r"[│╭╮╰╯─]", " ", shown.stdout).split()
     text = " ".join(words)
     for parameter in command.params:
+        if getattr(parameter, "hidden", False):
+            continue
         assert set((getattr(parameter, "help", None) or "").split()) <= set(words)
     for child in getattr(command, "commands", {}).values():
         summary = (child.help or "").split("\n\n")[0].split()

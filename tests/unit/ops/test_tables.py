@@ -9,20 +9,30 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from click.testing import Result
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
-from shared.cosmos.charges import Cost
+from shared.cosmos.provisioning import Drift, ProvisioningReport
 from shared.ledger.generations import Generation
 from shared.maintenance.audit import AuditReport
 from shared.maintenance.decide import Action, DecisionReport, Refusal
+from shared.maintenance.rebuild import RebuildReport
+from shared.maintenance.remove_generation import RemovalReport
+from shared.maintenance.repair import PutReport
+from shared.maintenance.reprice import RepriceReport
 from shared.poison.rows import Status
 from shared.poison.selection import LISTED, Cause, PoisonGroup
 from shared.pricing.price_book import Overrides
 from shared.pricing.table import list_prices
+from shared.publishing.report import PublishReport
+from shared.publishing.scheduled import ScheduledReport
+from shared.publishing.system_health import HealthReport
+from shared.units import Day
 from terminal import output
+from tests.unit.ops.test_conventions import LEAVES
 from tests.unit.terminal.hostile import ids, texts, unsafe
 
 WIDTHS = st.sampled_from([80, 120, None])
@@ -69,9 +79,33 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
     ("poison", "groups"): ("poison", lambda row_id, text: [group(row_id, text)]),
     ("poison", "replay", "--all"): ("poison", decision),
     ("poison", "replay", "--all", "--dry-run"): ("poison", decision),
+    ("poison", "resolve", "--all"): ("poison", decision),
+    ("poison", "discard", "--all"): ("poison", decision),
     ("metrics", "day", "2026-11-28"): ("metrics", day),
+    ("views", "show", "daily_metrics", "daily_metrics_20261128"): (
+        "views",
+        lambda row_id, text: [{**day(row_id, text), "top": [{"name": text, "ids": [row_id]}], "none": None}],
+    ),
+    ("views", "publish", "daily_metrics", "2026-11-28"): (
+        "views",
+        lambda row_id, text: PublishReport(1, published=1, poisoned=[f"{row_id}{text}"]),
+    ),
+    ("documents", "put", "users", "-"): (
+        "documents",
+        lambda row_id, text: PutReport("users", text, text, row_id),
+    ),
+    ("containers", "apply"): (
+        "containers",
+        lambda row_id, text: ProvisioningReport([row_id], [], [Drift(row_id, text, text, text)]),
+    ),
 }
 """Commands that print texts of documents: the module that prints, and what the fleet answers."""
+
+AS_JSON: dict[tuple[str, ...], tuple[str, Answer]] = {
+    ("poison", "show", "poison_1"): ("poison", row),
+    ("documents", "get", "users", "a", "b"): ("documents", lambda row_id, text: ("users", day(row_id, text))),
+}
+"""Commands that always print JSON."""
 
 PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
     ("prices", "list"): ("prices", Overrides(list(list_prices()), {"our-proxy/fast": "gemini-2-5-flash"})),
@@ -79,42 +113,68 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
     ("generations", "list"): ("generations", (2, {1: Generation(64, 1_760_000_000, True)})),
     ("audit", "run"): (
         "audit",
-        [AuditReport("user_interactions", 1_000, 0, False, Cost()), AuditReport("view_state", cost=Cost())],
+        [AuditReport("user_interactions", 1_000), AuditReport("view_state", caught_up=True)],
     ),
+    ("poison", "redact"): ("poison", 1_234_567),
+    ("views", "refresh"): ("views", (ScheduledReport(1, 2, 3, 1_234_567), HealthReport(1, 2))),
+    ("views", "rebuild"): ("views", RebuildReport(["daily_metrics"], outdated=[Day("2025-09-15")])),
+    ("prices", "put", "gemini", "--in", "1", "--out", "2", "--from", "2025-08-05"): (
+        "prices",
+        RepriceReport(True, 64, 1_234_567, 1_234_567, 1, False),
+    ),
+    ("prices", "remove", "gemini", "--from", "2025-08-05"): ("prices", RepriceReport(True, 64)),
+    ("prices", "alias", "fast", "gemini"): ("prices", RepriceReport(True, 64)),
+    ("prices", "apply"): ("prices", RepriceReport(settles_in=700)),
+    ("generations", "remove", "1"): ("generations", RemovalReport(1, 3, 1_234_567, 2)),
 }
 """Commands that print the fleet's own words only."""
 
 
-def printed(command: tuple[str, ...], module: str, answer: Any, width: int | None) -> tuple[str, int]:
-    """Return what a command prints on a terminal of this width, and its exit code."""
+def printed(command: tuple[str, ...], module: str, answer: Any, width: int | None) -> Result:
+    """Return what a command prints on a terminal of this width."""
+    printing = import_module(f"ops.{module}")
     with (
-        patch.object(import_module(f"ops.{module}"), "run", lambda _: answer),
+        patch.object(printing, "run" if hasattr(printing, "run") else "reported", lambda _: answer),
         patch.object(output, "width_of", lambda _: width),
     ):
-        ended = CliRunner().invoke(cli, list(command))
+        ended = CliRunner().invoke(cli, list(command), input="{}")
     assert ended.exception is None or isinstance(ended.exception, SystemExit), ended.exception
-    return ended.output, ended.exit_code
+    return ended
 
 
 @pytest.mark.parametrize("command", TABLES, ids=" ".join)
+@settings(max_examples=40)
 @given(row_id=ids, text=texts, width=WIDTHS)
 def test_only_printable_text_is_printed_and_ids_are_whole(
     command: tuple[str, ...], row_id: str, text: str, width: int | None
 ) -> None:
     module, answer = TABLES[command]
-    text_printed, _ = printed(command, module, answer(row_id, text), width)
+    text_printed = printed(command, module, answer(row_id, text), width).output
     assert unsafe(text_printed) == set()
     if module == "poison":
         assert any(row_id in line for line in text_printed.splitlines())
 
 
-@pytest.mark.parametrize("command", TABLES, ids=" ".join)
+@pytest.mark.parametrize("command", [*TABLES, *AS_JSON], ids=" ".join)
+@settings(max_examples=40)
 @given(row_id=ids, text=texts)
 def test_json_is_printable_and_complete(command: tuple[str, ...], row_id: str, text: str) -> None:
-    module, answer = TABLES[command]
-    text_printed, _ = printed((*command, "--json"), module, answer(row_id, text), None)
+    module, answer = (TABLES | AS_JSON)[command]
+    option = ["--json"] if command in TABLES else []
+    text_printed = printed((*command, *option), module, answer(row_id, text), None).stdout
     assert unsafe(text_printed) == set()
     assert row_id in json.dumps(json.loads(text_printed))
+
+
+@pytest.mark.parametrize("command", PLAIN, ids=" ".join)
+def test_json_of_the_fleets_own_words_is_json(command: tuple[str, ...]) -> None:
+    module, answer = PLAIN[command]
+    assert isinstance(json.loads(printed((*command, "--json"), module, answer, 80).stdout), dict | list)
+
+
+def test_every_command_is_tested_here() -> None:
+    tested = {command[:2] for command in (*TABLES, *PLAIN, *AS_JSON)}
+    assert {path for path, _ in LEAVES if path[0] != "docs"} == tested
 
 
 POISON_ID = "poison_0123456789abcdef0123456789abcdef"
@@ -128,8 +188,8 @@ def test_tables_of_usual_texts_fit_the_terminal(command: tuple[str, ...], width:
     else:
         module, make = TABLES[command]
         answer = make(POISON_ID, "cost_data.input_tokens")
-    lines = printed(command, module, answer, width)[0].splitlines()
-    assert len(lines) > 1
+    lines = printed(command, module, answer, width).output.splitlines()
+    assert lines
     if width is not None:
         assert [line for line in lines if len(line) > width] == []
     assert not any("…" in line for line in lines)
