@@ -16,7 +16,8 @@ Names (of personas, models, texts, chapters, verses, categories, actions and the
 Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
 marks and digits of any script, dots, hyphens, underscores, tildes and blanks. A blank name counts as none. A
 text of more than 64 UTF-8 bytes, of more than five words, or with an at sign is no name: it counts as
-`unknown`.
+`unknown`. A topic in `content_popularity` and `content_analytics`, and a persona or category in
+`engagement_summary`, is shown only if at least five people share it there: see [privacy](privacy.md).
 
 ## One passage, one spelling
 

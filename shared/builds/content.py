@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, Self
 from xxhash import xxh3_64_intdigest
 
 from shared.facts import Passage
+from shared.privacy.classes import MIN_PEOPLE
 
-CONTENT_VERSION = 1
+CONTENT_VERSION = 2
 """Changes with the meaning of any row. Documents of another version are built again."""
 
 PART_BYTES = 128 * 1024
@@ -43,12 +44,27 @@ class Kind(StrEnum):
     """``topic``"""
     TEXT_TOPICS = "text_topics"
     """``text|topic``"""
+    TOPIC_PEOPLE = "topic_people"
+    TEXT_TOPIC_PEOPLE = "text_topic_people"
+    PASSAGE_TOPIC_PEOPLE = "passage_topic_people"
+    """As the rows of topics: :data:`~shared.privacy.classes.MIN_PEOPLE` people who asked, or all of them
+    if they are fewer. A person is the number of :func:`person_number`."""
     PERSONAS = "personas"
     """``persona``"""
     READERS = "readers"
     """``text|person``, the person as a hash: the number of days on which the person read the text."""
     READER_COUNTS = "reader_counts"
     """``text``: what replaces the readers in the content of a month."""
+
+
+PEOPLE = {
+    Kind.TOPICS: Kind.TOPIC_PEOPLE,
+    Kind.TEXT_TOPICS: Kind.TEXT_TOPIC_PEOPLE,
+    Kind.PASSAGE_TOPICS: Kind.PASSAGE_TOPIC_PEOPLE,
+}
+"""The people of each kind of rows whose names are shown only if enough people share them."""
+
+_OF_PEOPLE = frozenset(PEOPLE.values())
 
 
 class AllRow(NamedTuple):
@@ -155,11 +171,18 @@ class Content:
         return f"Content({self._rows!r})"
 
     def add(self, kind: Kind, key: str, row: Iterable[int]) -> None:
-        """Add a row to the row of its key. Of days on which something was cited, the last one is kept."""
+        """Add a row to the row of its key.
+
+        Of days on which something was cited, the last one is kept. Of people, those with the lowest numbers
+        are kept: the same ones in whichever order they are added.
+        """
         rows = self._rows.setdefault(kind, {})
         known = rows.get(key)
         if known is None:
             rows[key] = list(row)
+            return
+        if kind in _OF_PEOPLE:
+            rows[key] = sorted({*known, *row})[:MIN_PEOPLE]
             return
         last = known[-1]
         for column, amount in enumerate(row):
@@ -185,6 +208,12 @@ class Content:
         """Drop the rows of a kind, except those of some keys."""
         rows = self.rows(kind)
         self._rows[kind] = {key: rows[key] for key in keys if key in rows}
+
+    def keep_shared(self, kind: Kind) -> None:
+        """Drop the rows of a kind that fewer than :data:`~shared.privacy.classes.MIN_PEOPLE` people share."""
+        people = self.rows(PEOPLE[kind])
+        self.keep(kind, [key for key in self.rows(kind) if len(people.get(key, ())) == MIN_PEOPLE])
+        self.drop(PEOPLE[kind])
 
     def drop(self, kind: Kind) -> None:
         """Drop the rows of a kind."""
@@ -311,9 +340,14 @@ def part_of(kind: Kind, key: str, parts: int) -> int:
     match kind:
         case Kind.PASSAGES:
             key = after_first(key)
-        case Kind.PASSAGE_TOPICS:
+        case Kind.PASSAGE_TOPICS | Kind.PASSAGE_TOPIC_PEOPLE:
             key = before_last(key)
     return xxh3_64_intdigest(key.encode()) % parts
+
+
+def person_number(user_id: str) -> int:
+    """Return a person as a number that the service stores exactly: it stores numbers as doubles."""
+    return xxh3_64_intdigest(user_id.encode()) >> 11
 
 
 def nested(parts: int) -> Iterator[int]:

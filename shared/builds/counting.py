@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.builds.content import (
+    PEOPLE,
     AllRow,
     CitedRow,
     Content,
@@ -13,6 +14,7 @@ from shared.builds.content import (
     TextRow,
     TopicRow,
     part_of,
+    person_number,
 )
 from shared.facts import InteractionFact
 from shared.units import hash_key
@@ -43,7 +45,7 @@ class ContentCounter:
             PersonaRow(1, *rating, *_sample(fact.response_ms), *_sample(fact.relevance), *_sample(fact.cost)),
         )
         if fact.category is not None:
-            self._add(Kind.TOPICS, fact.category, TopicRow(1, *rating))
+            self._add_topic(Kind.TOPICS, fact.category, TopicRow(1, *rating), fact)
         self._texts(fact)
         self._passages(fact)
 
@@ -59,7 +61,8 @@ class ContentCounter:
             if self._is_counted(Kind.READERS, reader):
                 self.content.put(Kind.READERS, reader, [1])
             if fact.category is not None:
-                self._add(Kind.TEXT_TOPICS, f"{text}|{fact.category}", TopicRow(1, *rating, *response))
+                row = TopicRow(1, *rating, *response)
+                self._add_topic(Kind.TEXT_TOPICS, f"{text}|{fact.category}", row, fact)
 
     def _passages(self, fact: InteractionFact) -> None:
         """Count citations of passages and chapters, and the rating once for each passage in the answer."""
@@ -71,13 +74,17 @@ class ContentCounter:
             rating, ratings = _sample(fact.rating)
             self._add_passage(fact, key, CitedRow(rating=rating, ratings=ratings, last=day))
             if fact.category is not None:
-                self._add(Kind.PASSAGE_TOPICS, f"{key}|{fact.category}", [1])
+                self._add_topic(Kind.PASSAGE_TOPICS, f"{key}|{fact.category}", [1], fact)
 
     def _add_passage(self, fact: InteractionFact, key: str, row: CitedRow) -> None:
         self._add(Kind.PASSAGES, f"{fact.persona}|{key}", row)
         text, chapter, _ = key.split("|")
         if chapter:
             self._add(Kind.CHAPTERS, f"{text}|{chapter}", row._replace(last=0))
+
+    def _add_topic(self, kind: Kind, key: str, row: Iterable[int], fact: InteractionFact) -> None:
+        self._add(kind, key, row)
+        self._add(PEOPLE[kind], key, [person_number(fact.user_id)])
 
     def _is_counted(self, kind: Kind, key: str) -> bool:
         return self._groups == 1 or part_of(kind, key, self._groups) == self._group

@@ -159,6 +159,7 @@ class Texts:
             self.chapters[text] = {chapter: rows[chapter] for chapter in cited_most(rows, CHAPTERS)}
 
     def _add_topics(self, now: Content, before: Content) -> None:
+        now.keep_shared(Kind.TEXT_TOPICS)
         earlier = before.rows(Kind.TEXT_TOPICS)
         for key, row in now.rows(Kind.TEXT_TOPICS).items():
             text, topic = key.split("|")

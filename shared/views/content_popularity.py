@@ -90,8 +90,10 @@ class Ranking:
         """Add one part of the period and of the period before."""
         now, before = parts
         now.count_readers()
-        for kind in (Kind.CHAPTERS, Kind.TEXT_TOPICS):
+        for kind in (Kind.CHAPTERS, Kind.TEXT_TOPICS, Kind.TEXT_TOPIC_PEOPLE):
             now.drop(kind)
+        for kind in (Kind.TOPICS, Kind.PASSAGE_TOPICS):
+            now.keep_shared(kind)
         for kind in set(Kind) - {Kind.TEXTS, Kind.TOPICS}:
             before.drop(kind)
         self.now.merge(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from shared.aggregates.engagement_tiers import CHURNED, CRITERIA, TIERS
@@ -9,6 +10,7 @@ from shared.aggregates.tally import Tally, ratio, top
 from shared.aggregates.tier_counts import TierKey
 from shared.containers import container
 from shared.periods import monthly
+from shared.privacy.classes import MIN_PEOPLE
 from shared.scores import growth_rate
 from shared.units import MICROS, Month
 from shared.views.base import Rendered, Stamp, stamp_fields
@@ -82,9 +84,9 @@ def _document(
             "satisfaction_rating": state.mean("rating", digits=2),
         },
         "common_patterns": {
-            "preferred_personalities": top(state.counts("personas"), PATTERNS),
+            "preferred_personalities": _shared(state.counts("personas")),
             "peak_usage_times": top(state.counts("daytimes"), PATTERNS),
-            "content_preferences": top(state.counts("categories"), PATTERNS),
+            "content_preferences": _shared(state.counts("categories")),
             "session_triggers": None,
         },
         "business_value": {
@@ -111,6 +113,11 @@ def _document(
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
+
+
+def _shared(people: Mapping[str, int]) -> list[str]:
+    """Return the names that most people prefer, of those that enough people share."""
+    return top({name: number for name, number in people.items() if number >= MIN_PEOPLE}, PATTERNS)
 
 
 def _growth(key: TierKey, tier: str, users: int, earlier: int) -> float | None:

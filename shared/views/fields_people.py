@@ -82,9 +82,10 @@ ENGAGEMENT_SUMMARY = {
     "avg_metrics.content_depth_score": "mean of the people's scores",
     "avg_metrics.satisfaction_rating": "mean user_rating of their interactions, 1 to 5",
     "common_patterns.preferred_personalities": "the three personas that most people asked most often in the "
-    "month; of more than 20,000 people, among the 250 of each tier that are ahead while they are counted",
+    "month, at least five people each; of more than 20,000 people, among the 250 of each tier that are ahead while they are counted",
     "common_patterns.peak_usage_times": "the three parts of the UTC day in which most people were most active; these people live in many time zones",
-    "common_patterns.content_preferences": "the three query_category that most people asked about most often; "
+    "common_patterns.content_preferences": "the three query_category that most people asked about most often, at least five "
+    "people each; "
     "of more than 20,000 people as for personas",
     "common_patterns.session_triggers": NOT_MEASURED,
     "business_value.avg_lifetime_value": NOT_MEASURED,

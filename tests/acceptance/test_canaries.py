@@ -50,6 +50,9 @@ UNTOLD = {Place.ERROR, Place.LOG}
 """Places of numbers and times. A canary is a text."""
 
 
+RARE = {"query_metadata.query_category"}
+"""Names that views about everybody show only if several people share them. A canary is one person's."""
+
 ARRIVE = {
     Place.STATE: {(USER_INTERACTIONS, "session_id"), (USER_SESSIONS, "foundational_texts_accessed")},
     Place.PERSON_VIEW: {(USER_INTERACTIONS, "user_id"), (USER_INTERACTIONS, "query_metadata.query_category")},
@@ -79,6 +82,8 @@ class Written:
     def may_be_in(self, place: Place) -> bool:
         """Return whether the class of the field, and the form of the value, let the canary go to a place."""
         known = field_of(self.source, self.path)
+        if place is Place.FLEET_VIEW and self.path in RARE:
+            return False
         return place not in UNTOLD and fits(known.form, self.value) and may_go(known.field_class, place)
 
 

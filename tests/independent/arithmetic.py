@@ -44,6 +44,15 @@ def most_frequent(counts: Mapping[Any, int], k: int) -> list[Any]:
     return sorted(counts, key=lambda key: (-counts[key], key))[:k]
 
 
+FEWEST = 5
+"""People who must share a name before it is shown."""
+
+
+def shared(people: Mapping[str, int]) -> dict[str, int]:
+    """The names, with their people, that enough people share."""
+    return {name: number for name, number in people.items() if number >= FEWEST}
+
+
 def most_frequent_one(values: Iterable[Any]) -> Any:
     return next(iter(most_frequent(Counter(values), 1)), None)
 

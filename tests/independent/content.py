@@ -11,10 +11,10 @@ from tests.independent.arithmetic import (
     average,
     mean,
     most_frequent,
-    most_frequent_one,
     nothing,
     part_of,
     rounded,
+    shared,
 )
 from tests.independent.interactions import (
     Document,
@@ -75,6 +75,12 @@ def citation_counts(documents: list[Document]) -> Counter[str]:
     return Counter(map(source_of, citations_of(documents)))
 
 
+def shared_topics(documents: list[Document]) -> Counter[str]:
+    people = Counter(topic for _, topic in {(d["user_id"], t) for d in documents for t in topics_of([d])})
+    enough = shared(people)
+    return Counter(topic for topic in topics_of(documents) if topic in enough)
+
+
 def topics_of(documents: list[Document]) -> list[str]:
     return measured_words(documents, "query_category")
 
@@ -88,7 +94,7 @@ def expected_ranking(
     earlier: list[Document],
 ) -> Document:
     texts, texts_before = citation_counts(documents), citation_counts(earlier)
-    topics = Counter(topics_of(documents))
+    topics = shared_topics(documents)
     topics_before = Counter(topics_of(earlier))
     longer = Fraction(*hours)  # what the period before would have in as many hours
     rising = {t: round(scores.trending(topics[t], float(topics_before[t] * longer)), 4) for t in topics}
@@ -144,7 +150,7 @@ def expected_passages(documents: list[Document]) -> list[Document]:
                 "citations": cited[key],
                 "relevance_score": mean(relevances, 4),
                 "user_engagement": scores.near(scores.satisfaction(measured(of, "user_rating"))),
-                "topic": most_frequent_one(topics_of(of)),
+                "topic": next(iter(most_frequent(shared_topics(of), 1)), None),
             }
         )
     return shown
@@ -311,7 +317,7 @@ def expected_chapters(text: str, own: list[Document], citations: list[Document])
 
 
 def expected_topics(own: list[Document], before: list[Document], longer: Fraction) -> Document:
-    topics, earlier = (Counter(topics_of(part)) for part in (own, before))
+    topics, earlier = shared_topics(own), Counter(topics_of(before))
     more = {topic: count - earlier[topic] * longer for topic, count in topics.items()}
     rising = {topic: by for topic, by in more.items() if by > 0}
     primary = []

@@ -17,6 +17,7 @@ from tests.independent.arithmetic import (
     nothing,
     part_of,
     rounded,
+    shared,
 )
 from tests.independent.interactions import (
     Document,
@@ -441,9 +442,9 @@ def expected_tier(name: str, label: str, now: TierMonth, before: TierMonth) -> D
             "satisfaction_rating": mean(measured(own, "user_rating"), 2),
         },
         "common_patterns": {
-            "preferred_personalities": most_frequent(now.favourites[name]["personas"], 3),
+            "preferred_personalities": most_frequent(shared(now.favourites[name]["personas"]), 3),
             "peak_usage_times": most_frequent(now.favourites[name]["daytimes"], 3),
-            "content_preferences": most_frequent(now.favourites[name]["categories"], 3),
+            "content_preferences": most_frequent(shared(now.favourites[name]["categories"]), 3),
             "session_triggers": None,
         },
         "business_value": {

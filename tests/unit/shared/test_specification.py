@@ -87,6 +87,6 @@ async def test_the_samples_say_what_they_say() -> None:
     assert text["chapter_analytics"][0]["popular_verses"] == ["2.47"]
     popular = world.documents("content_popularity")[IDS["content_popularity"]]
     assert popular["trending_content"][0]["content_id"] == "bhagavad_gita_2_47"
-    assert popular["trending_content"][0]["topic"] == "leadership_guidance"
+    assert popular["trending_content"][0]["topic"] is None  # one person asked
     health = world.documents("system_health")[IDS["system_health"]]
     assert health["health_status"] == "excellent"

@@ -282,14 +282,14 @@ async def test_a_passage_with_many_topics_fills_small_documents(monkeypatch: pyt
     monkeypatch.setattr(content_module, "PART_BYTES", 1_000)
     world = World()
     written = [
-        interaction(number, "2025-09-01T10:00:00Z", query_metadata={"query_category": f"topic {number:060d}"})
+        interaction(number, "2025-09-01T10:00:00Z", query_metadata={"query_category": f"topic {number:050d}"})
         for number in range(60)
     ]
     await world.ingest(*written)
     await builder(world).build_day(MONDAY)
     assert await content_of(world, MONDAY) == counted(written)
     stored = [item for item in world.state.items.values() if item["kind"] == DERIVED and "rows" in item]
-    assert any(item["sheets"] > 1 for item in stored)
+    assert any(item.get("sheets", 1) > 1 for item in stored)
     assert max(len(json.dumps(item["rows"])) for item in stored) < 4_000
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from shared.builds.builder import ContentBuilder, Outcome
 from shared.ledger.reader import Selected, Selection, StateReader
+from shared.privacy.classes import MIN_PEOPLE
 from shared.publishing.content_builds import Work
 from shared.units import Day, Month, day_after
 from tests.fakes import Killed
@@ -122,11 +123,43 @@ async def test_at_an_unchanged_rate_nothing_rises_or_falls(hour: int) -> None:
     number = count()
     for day, hours in ((YESTERDAY, 24), (TODAY, hour)):
         for each in range(hours):
-            await world.ingest(*(interaction(next(number), f"{day}T{each:02d}:{n}0:00Z") for n in range(6)))
+            await world.ingest(
+                *(interaction(next(number), f"{day}T{each:02d}:{n}0:00Z", f"p{n}") for n in range(6))
+            )
     await (await world.scheduled()).publish_due()
     shown = world.documents("content_popularity")["content_popularity_daily_20250915"]
     assert shown["top_foundational_texts"][0]["trending_score"] == 0.5
     assert shown["trending_topics"][0]["growth_rate"] == 0.0
+
+
+@pytest.mark.parametrize("people", [MIN_PEOPLE - 1, MIN_PEOPLE])
+async def test_a_topic_is_shown_if_enough_people_share_it_however_often_they_ask(people: int) -> None:
+    world, number = World(), count()
+    for day in ("2025-08-04", "2025-08-05"):
+        for name in range(people):
+            for _ in range(3):
+                await world.ingest(interaction(next(number), f"{day}T09:00:00Z", f"p{name}"))
+    await (await world.scheduled()).publish_due()
+    week = world.documents("content_popularity")["content_popularity_weekly_2025W32"]
+    text = world.documents("content_analytics")["content_analytics_gita_202508"]["topic_analytics"]
+    shown = (
+        [topic["topic"] for topic in week["trending_topics"]],
+        week["trending_content"][0]["topic"],
+        [topic["topic"] for topic in text["primary_topics"]],
+        text["trending_topics"],
+    )
+    assert shown == ((["duty"], "duty", ["duty"], ["duty"]) if people >= MIN_PEOPLE else ([], None, [], []))
+
+
+async def test_people_of_different_days_and_parts_are_counted_together() -> None:
+    world = World()
+    for name in range(MIN_PEOPLE):
+        await world.ingest(interaction(name, f"2025-08-{4 + name:02d}T09:00:00Z", f"p{name}"))
+    await (await world.scheduled()).publish_due()
+    documents = world.documents("content_popularity")
+    topics = documents["content_popularity_weekly_2025W32"]["trending_topics"]
+    assert [topic["topic"] for topic in topics] == ["duty"]
+    assert documents["content_popularity_daily_20250804"]["trending_topics"] == []
 
 
 async def test_weekly_readers_are_people() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.aggregates.engagement_tiers import CHURNED, TIERS
+from shared.aggregates.engagement_tiers import CHURNED, NEW, TIERS
+from shared.privacy.classes import MIN_PEOPLE
 from shared.units import Day, day_after
 from tests.unit.shared.delivery import Document
 from tests.unit.shared.world import World, interaction
@@ -104,8 +105,18 @@ async def test_churned_people_show_the_month_in_which_they_were_here_last() -> N
     churned = summary(world, CHURNED, "202509")
     assert churned["avg_metrics"]["satisfaction_rating"] == 2
     assert churned["avg_metrics"]["sessions_per_month"] == 3
-    assert churned["common_patterns"]["content_preferences"] == ["duty"]
     assert churned["business_value"]["churn_risk"] > 0.5
+
+
+@pytest.mark.parametrize("people", [MIN_PEOPLE - 1, MIN_PEOPLE])
+async def test_names_are_shown_that_are_the_favourites_of_enough_people(people: int) -> None:
+    world = World(now=NOW)
+    for number in range(people):
+        await world.ingest(interaction(number, "2025-08-30T10:00:00Z", f"person {number}"))
+    await publish(world)
+    patterns = summary(world, NEW, "202508")["common_patterns"]
+    assert patterns["content_preferences"] == (["duty"] if people >= MIN_PEOPLE else [])
+    assert patterns["preferred_personalities"] == (["krishna"] if people >= MIN_PEOPLE else [])
 
 
 PEOPLE = ("ann", "bob", "cid", "dan")

@@ -39,6 +39,7 @@ from shared.facts import (
 )
 from shared.ledger.counted_entries import CountedEntries
 from shared.pricing.table import PriceTable, list_prices
+from shared.privacy.classes import MIN_PEOPLE
 from shared.scores import churn_risk
 from shared.units import Day, Month, month_of
 from shared.views import VIEWS
@@ -292,6 +293,7 @@ EVERYTHING = (
     fact(cost_data={"input_tokens": 1, "output_tokens": 1, "model_used": "other"}, response_time_ms=9000),
     session(),
     incident(),
+    *(fact(id=f"i{number}", user_id=f"p{number}", response_time_ms=9000) for number in range(MIN_PEOPLE)),
 )
 
 
