@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -49,7 +48,11 @@ class FakeContainer:
         self.fault = fault
         self.requests: list[str] = []
         self._key = key
-        self._clock = itertools.count(began + 1)
+        self._written = began
+
+    def write_from(self, seconds: int) -> None:
+        """Give the next write this time. Each write after it is a second later."""
+        self._written = seconds - 1
 
     async def _begin(self, operation: str) -> None:
         await asyncio.sleep(0)  # as on a network, others come between
@@ -57,7 +60,8 @@ class FakeContainer:
         self.fault(operation, "before")
 
     def _store(self, item: dict[str, Any]) -> dict[str, Any]:
-        now = next(self._clock)
+        self._written += 1
+        now = self._written
         stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
         self.items[item[self._key], item["id"]] = stored
         return Stored(copy.deepcopy(stored))

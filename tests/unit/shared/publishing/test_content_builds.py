@@ -25,7 +25,7 @@ TODAY, YESTERDAY, OLDER = "2025-09-15", "2025-09-14", "2025-08-20"
 def at(world: World, now: datetime) -> None:
     """Set the time, of the fleet and of what is written to its state."""
     world.now = now
-    world.state._clock = count(int(now.timestamp()))
+    world.state.write_from(int(now.timestamp()))
 
 
 def counted(world: World, label: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
@@ -64,7 +63,7 @@ async def test_what_a_replica_that_lagged_had_not_seen_is_read_the_next_time(lag
     merger = StateMerger(container, Settings())
     await _count(container, DAYS[0], 1)
     key, unseen = container.items.popitem()
-    container._clock = count(unseen["_ts"] + lag)
+    container.write_from(unseen["_ts"] + lag)
     await container.upsert_item(Partial(ShardId("1:0000"), DAYS[1], 1, Tally()).encode())
     for target, revision in ((DAYS[1], 1), (DAYS[0], 3)):  # the newest known write is that of the first
         assert (await merger.read_merged([target]))[target].revision == revision

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -27,7 +26,7 @@ from tests.unit.shared.world import SHARDS, World, interaction
 def at(world: World, now: datetime) -> None:
     """Set the time, of the fleet and of what is written to its state."""
     world.now = now
-    world.state._clock = count(int(now.timestamp()))
+    world.state.write_from(int(now.timestamp()))
 
 
 def an_hour_later(world: World) -> None:
@@ -215,7 +214,7 @@ async def test_who_turns_out_to_have_been_silent_is_shown_in_the_month_that_is_o
     await world.ingest(interaction(1, "2025-09-14T10:00:00Z"), interaction(2, "2025-08-30T10:00:00Z", "bob"))
     await scheduled.publish_due()
     world.now += timedelta(hours=1)
-    world.state._clock = count(int(world.now.timestamp()))
+    world.state.write_from(int(world.now.timestamp()))
     await scheduled.publish_due()
     await world.ingest(interaction(1, "2025-06-30T10:00:00Z"))
     world.now += timedelta(hours=12)
