@@ -10,6 +10,7 @@ import typer
 
 from ops.fields import fields_page
 from ops.scores import scores_page
+from ops.source_fields import source_fields_page
 from terminal.output import Exit, commands, fail
 
 docs_cli = commands("Reference pages, written from the code.")
@@ -27,6 +28,12 @@ def fields(check: Check = None) -> None:
 def scores(check: Check = None) -> None:
     """Print the reference of all scores, docs/scores.md."""
     _reference(scores_page(), "scores", check)
+
+
+@docs_cli.command("sources")
+def sources(check: Check = None) -> None:
+    """Print the reference of the sources' fields by class, docs/sources.md."""
+    _reference(source_fields_page(), "sources", check)
 
 
 def _reference(page: str, command: str, check: Path | None) -> None:

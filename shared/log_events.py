@@ -55,6 +55,7 @@ LOG_WORDS = {
     "period": "a day or month",
     "poison_id": "id of a poison row",
     "problem": "what is wrong with what an operator wrote",
+    "schema_version": "version that a source document states: digits and points",
     "shard": "name of a shard",
     "source": "name of a source container",
     "timestamp": "time of the event",
@@ -62,4 +63,4 @@ LOG_WORDS = {
     "views": "names of views",
     "where": "module and line",
 }
-"""Fields of events whose values may be texts. None is from a source document."""
+"""Fields of events whose values may be texts. Of source documents there are only versions."""

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from local.__main__ import app
 from ops.__main__ import cli
 
-WITHOUT_JSON = {"poison show", "documents get", "docs fields", "docs scores"}
+WITHOUT_JSON = {"poison show", "documents get", "docs fields", "docs scores", "docs sources"}
 """Commands whose output is JSON or a page anyway; their help says so."""
 
 Path = tuple[str, ...]
