@@ -1,4 +1,4 @@
-"""HTTP: a health probe, and the poison container for operators."""
+"""HTTP: probes of health and readiness, and the poison container for operators."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import azure.functions as func
 import structlog
 from azure.core.exceptions import AzureError
 
-from functions.runtime import fleet
+from functions.runtime import check_ready, fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import HTTP_SECONDS, UnavailableError, is_service_fault
 from shared.errors import (
     BadRequestError,
     DeadlineError,
     FleetError,
+    NotReadyError,
     PoisonNotFoundError,
     RefusedError,
     SettingsError,
@@ -48,6 +49,22 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 
     async def answer() -> Any:
         return {"status": "alive"}
+
+    return await _answered(req, answer)
+
+
+@blueprint.function_name("ready")
+@blueprint.route(route="ready", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def ready(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer whether this process can do its work: 503 with what to do if it cannot.
+
+    The answer names settings and containers, and neither values nor the account, because the endpoint is
+    anonymous. It is kept for some seconds, so that requests cost nothing.
+    """
+
+    async def answer() -> Any:
+        await check_ready()
+        return {"status": "ready"}
 
     return await _answered(req, answer)
 
@@ -121,7 +138,7 @@ async def _answered(
         return _json({"error": str(error)}, 404)
     except RefusedError as error:
         return _json({"error": str(error)}, 409)
-    except (SettingsError, DeadlineError, AzureError) as error:
+    except (SettingsError, NotReadyError, DeadlineError, AzureError) as error:
         if isinstance(error, AzureError) and not is_service_fault(error):
             raise
         return _unavailable(error)

@@ -3,13 +3,120 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
+import structlog
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from shared.cosmos.access import reason_of
+from shared.errors import NotReadyError, SettingsError
 from shared.fleet import Fleet, connected_fleet
 from shared.settings import current_settings
 
-_opening: dict[asyncio.AbstractEventLoop, asyncio.Task[Fleet]] = {}
-_lifetimes: dict[asyncio.AbstractEventLoop, AbstractAsyncContextManager[Fleet]] = {}
+STATE_CHECK_SECONDS = 60.0
+"""Seconds after which an invocation checks again that ``view_state`` is the state that was counted."""
+
+READY_SECONDS, NOT_READY_SECONDS = 30.0, 5.0
+"""Seconds for which an answer about readiness is kept: anyone may ask, and each answer costs requests."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Periodic:
+    """Work that is done again some seconds after it ended. Whoever asks meanwhile shares its outcome.
+
+    Parameters
+    ----------
+    seconds, after_failure
+        How long an outcome is kept.
+    """
+
+    def __init__(self, seconds: float, after_failure: float) -> None:
+        self._seconds = seconds
+        self._after_failure = after_failure
+        self._task: asyncio.Task[None] | None = None
+        self._ended = 0.0
+
+    async def done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, unless its last outcome is still good; raise what it raised."""
+        loop = asyncio.get_running_loop()
+        task = self._task
+        if task is None or (task.done() and self._is_over(task, loop.time())):
+            task = self._task = loop.create_task(self._run(work))
+        await asyncio.shield(task)
+
+    def _is_over(self, task: asyncio.Task[None], now: float) -> bool:
+        failed = task.cancelled() or task.exception() is not None
+        return now - self._ended >= (self._after_failure if failed else self._seconds)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            self._ended = asyncio.get_running_loop().time()
+
+
+class _Runtime:
+    """The fleet of one event loop."""
+
+    def __init__(self) -> None:
+        self.opening: asyncio.Task[Fleet] | None = None
+        self.lifetime: AbstractAsyncContextManager[Fleet] | None = None
+        self.state_check = _Periodic(STATE_CHECK_SECONDS, after_failure=0.0)
+        self.ready_check = _Periodic(READY_SECONDS, NOT_READY_SECONDS)
+        self.refusal = ""
+        """Why the fleet refuses to work; empty if it does not."""
+
+    async def opened(self) -> Fleet:
+        """Return the fleet. A failed connection is tried again."""
+        opening = self.opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
+            opening = self.opening = asyncio.get_running_loop().create_task(self._open())
+        return await asyncio.shield(opening)
+
+    async def _open(self) -> Fleet:
+        # Functions have no hook for the end of the process. An event loop that is shut down closes its
+        # asynchronous generators: that of ``connected_fleet``, which closes the connections. It must be the
+        # only one, since the loop closes all of them concurrently.
+        lifetime = connected_fleet(current_settings())
+        fleet = await lifetime.__aenter__()
+        self.lifetime = lifetime
+        return fleet
+
+    async def working(self) -> Fleet:
+        """Return the fleet if it may work. Log why not, once."""
+        try:
+            fleet = await self.opened()
+            await self.state_check.done(fleet.mark.check)
+        except Exception as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            if reason != self.refusal:
+                _log.error("fleet_refuses_work", reason=reason)
+            self.refusal = reason
+            if isinstance(error, CosmosHttpResponseError):
+                raise NotReadyError(reason) from error
+            raise
+        if self.refusal:
+            _log.warning("fleet_works_again")
+            self.refusal = ""
+        return fleet
+
+
+def _reason(error: Exception) -> str | None:
+    """Return the sentence about an error that stays until a person does something, None for any other."""
+    if isinstance(error, SettingsError | NotReadyError):
+        return str(error)
+    return reason_of(error) if isinstance(error, CosmosHttpResponseError) else None
+
+
+_runtimes: dict[asyncio.AbstractEventLoop, _Runtime] = {}
+
+
+def _runtime() -> _Runtime:
+    return _runtimes.setdefault(asyncio.get_running_loop(), _Runtime())
 
 
 async def fleet() -> Fleet:
@@ -20,21 +127,26 @@ async def fleet() -> Fleet:
     Raises
     ------
     SettingsError
-        The settings do not name an account, or contradict the stored state. The invocation fails and the
-        platform retries it, so nothing is lost until the settings are correct.
+        The settings do not name an account, or contradict the stored state, or ``view_state`` was deleted or
+        restored. The invocation fails and the platform retries it, so nothing is lost until it is corrected.
+    NotReadyError
+        The database, a container or a right is missing.
     """
-    loop = asyncio.get_running_loop()
-    opening = _opening.get(loop)
-    if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
-        opening = _opening[loop] = loop.create_task(_open(loop))
-    return await asyncio.shield(opening)
+    return await _runtime().working()
 
 
-async def _open(loop: asyncio.AbstractEventLoop) -> Fleet:
-    # Functions have no hook for the end of the process. An event loop that is shut down closes its
-    # asynchronous generators: that of ``connected_fleet``, which closes the connections. It must be the only
-    # one, since the loop closes all of them concurrently.
-    lifetime = connected_fleet(current_settings())
-    fleet = await lifetime.__aenter__()
-    _lifetimes[loop] = lifetime
-    return fleet
+async def check_ready() -> None:
+    """Check that this process can do its work. The outcome is kept for some seconds.
+
+    Raises
+    ------
+    SettingsError, NotReadyError
+        It refuses to work, until a person does what the message says.
+    CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+        The service did not answer.
+    """
+
+    async def check() -> None:
+        await (await fleet()).check_ready()
+
+    await _runtime().ready_check.done(check)

@@ -148,7 +148,7 @@ def host(
     http_port: Annotated[int, typer.Option(min=0, max=65_535, help="Its HTTP port; 0: any free.")] = 0,
     lose: Annotated[
         list[str] | None,
-        typer.Option(hidden=True, help="Function that loses its first batch; named again: one more."),
+        typer.Option(help="Function that loses its first batch, for tests; named again: one more."),
     ] = None,
     ready_fd: ReadyFd = None,
 ) -> None:

@@ -124,6 +124,9 @@ def print_lag(result: DrainResult, *, as_json: bool) -> None:
     if result.drained:
         say(f"Every feed is drained and every view published ({result.seconds:.1f} s).")
         return
+    if not result.feeds:
+        say(f"Nothing was waited for: {result.error}")
+        return
     table = Table(
         whole("function"),
         number("pending"),

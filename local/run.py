@@ -10,10 +10,11 @@ from time import time
 from typing import NoReturn
 
 from local.connection import DEFAULT_DATA, stack_file
+from local.ready import watch_ready
 from local.seed.live_database import LiveDatabase
 from local.seed.writer import SeedSummary, apply_write
 from local.stack import Stack, StackConfig, running_stack
-from terminal.output import print_table, say
+from terminal.output import note, print_table, say
 from terminal.tables import Table, detail, whole
 
 PURPOSE = "live"
@@ -26,9 +27,25 @@ async def run_live(config: StackConfig, *, users: int, per_minute: float) -> NoR
     async with running_stack(config) as stack:
         print_where_to_look(stack)
         try:
-            await stack.alongside(_trickle(stack, users, per_minute))
+            await stack.alongside(_live(stack, users, per_minute))
         finally:
             say("Stopping: hosts first, so that they can finish what they are doing …")
+
+
+async def _live(stack: Stack, users: int, per_minute: float) -> NoReturn:
+    """Write traffic, and tell when a host cannot work."""
+    work = (watch_ready(stack.hosts, _warn), _trickle(stack, users, per_minute))
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+    raise AssertionError("both run until they are cancelled")
+
+
+def _warn(sentence: str) -> None:
+    note(f"warning: {sentence}")
 
 
 def print_where_to_look(stack: Stack) -> None:

@@ -45,6 +45,10 @@ async def settle(connection: Connection, *, timeout: float) -> DrainResult:
         The function app or its settings are not usable.
     """
     started = monotonic()
+    try:
+        await check_settings(connection)
+    except (AzureError, FleetError) as error:
+        return DrainResult(False, (), monotonic() - started, str(error))
     drained = await drain_feeds(connection, timeout=timeout)
     if not drained.drained:
         return drained
@@ -59,19 +63,36 @@ async def settle(connection: Connection, *, timeout: float) -> DrainResult:
     return replace(await drain_feeds(connection, timeout=left), seconds=monotonic() - started)
 
 
+async def check_settings(connection: Connection) -> None:
+    """See that the hosts do not refuse all work: nothing would be drained.
+
+    Raises
+    ------
+    FleetError
+        The settings contradict the stored state, or the state was deleted or restored.
+    azure.core.exceptions.AzureError
+        The database did not answer.
+    """
+    os.environ.update(connection.settings)  # where the fleet's settings are read from
+    async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False):
+        return
+
+
 async def publish_due(connection: Connection) -> None:
     """Publish everything that a timer would publish within a day, and the health of the last minutes.
 
     Raises
     ------
     FleetError
-        The settings contradict the generation, or other instances kept publishing the same documents.
+        The settings contradict the generation, it has not counted everything yet, or other instances kept
+        publishing the same documents.
     azure.core.exceptions.AzureError
         The database did not answer.
     """
     configure_logging("WARNING")
     os.environ.update(connection.settings)  # where the fleet's settings are read from
     async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
+        await fleet.readiness.require_complete()
         while (await fleet.scheduled.publish_everything()).waiting:  # noqa: ASYNC110  asks again
             await asyncio.sleep(PAUSE)
         await fleet.health.publish_windows()

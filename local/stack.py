@@ -25,8 +25,14 @@ from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
 from shared.cosmos.provisioning import ProvisioningReport, apply_catalogue
+from shared.errors import SettingsError
+from shared.fleet import connected_fleet
+from shared.settings import Settings
 
 T = TypeVar("T")
+
+STARTING = "start"
+"""What the server books the check of the settings under."""
 
 START_TIMEOUT = 60.0
 HOST_GRACE = 30.0
@@ -180,8 +186,18 @@ async def _start_fleet(stack: Stack) -> None:
     }
     async with stack.connection.client("provisioning") as client:
         stack.catalogue = await apply_catalogue(client, database)
+    await _check_settings(stack)
     await _all_of(*(_start_host(stack, number) for number in range(stack.config.instances)))
     stack.hosts.sort(key=lambda host: int(host["instance"].rpartition("-")[2]))
+
+
+async def _check_settings(stack: Stack) -> None:
+    """See that the settings fit the stored state: hosts would start, and refuse all work."""
+    try:
+        async with connected_fleet(Settings(**stack.settings), user_agent=STARTING, start_generation=False):  # type: ignore[arg-type]
+            return
+    except SettingsError as error:
+        raise StackError(str(error)) from None
 
 
 async def _start_cosmos(stack: Stack) -> None:

@@ -26,18 +26,22 @@ views_cli = commands("Documents that show what was counted.")
 
 @views_cli.command("list")
 def list_views(as_json: AsJson = False) -> None:
-    """List the views: their container, their pace, and whether they are complete."""
+    """List the views: their container, their pace, and whether they are complete or held back, and why."""
 
-    async def work(fleet: Fleet) -> tuple[frozenset[str], frozenset[str]]:
-        return await fleet.readiness.ready(), await fleet.readiness.unpublished()
+    async def work(fleet: Fleet) -> tuple[frozenset[str], frozenset[str], str | None]:
+        ready, unpublished = await fleet.readiness.ready(), await fleet.readiness.unpublished()
+        generation = fleet.settings.generation
+        counting = None if await fleet.generations.is_complete() else f"generation {generation} still counts"
+        return ready, unpublished, counting
 
-    ready, unpublished = run(work)
+    ready, unpublished, counting = run(work)
     rows: list[dict[str, Any]] = [
         {
             "view": name,
             "container": view.container,
             "published": view.schedule.value,
-            "complete": name in ready - unpublished,
+            "complete": counting is None and name in ready - unpublished,
+            "held_back": counting or _held_back(name, ready, unpublished),
         }
         for name, view in VIEWS.items()
     ]
@@ -46,9 +50,16 @@ def list_views(as_json: AsJson = False) -> None:
         return
     table = Table(whole("view"), whole("container"), whole("published"), "complete")
     for row in rows:
-        complete = "yes" if row["complete"] else "no: rebuild it"
+        complete = "yes" if row["complete"] else f"no: {row['held_back']}"
         table.add(row["view"], row["container"], row["published"], complete)
     print_table(table)
+
+
+def _held_back(view: str, ready: frozenset[str], unpublished: frozenset[str]) -> str | None:
+    """Return why a view of a complete generation does not show everything, None if it does."""
+    if view not in ready:
+        return "not counted yet, rebuild it"
+    return "not all published, rebuild it" if view in unpublished else None
 
 
 @views_cli.command("show")

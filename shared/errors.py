@@ -4,6 +4,7 @@
 
     FleetError
     ├── SettingsError               a setting is missing, wrong, or contradicts the stored state
+    ├── NotReadyError               a container is missing, or a right; the message says what to do
     ├── DeadlineError               an invocation or an HTTP request took too long
     ├── DocumentError               a source document is invalid; names the field
     │   └── NewerVersionError       its schema version is newer than this release can read
@@ -37,6 +38,10 @@ class FleetError(Exception):
 
 class SettingsError(FleetError):
     """A setting is missing or wrong. The message is one sentence that names the setting."""
+
+
+class NotReadyError(FleetError):
+    """The fleet cannot work: containers are missing, or a right. The message says what to do."""
 
 
 class DeadlineError(FleetError):

@@ -10,6 +10,7 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.builds.builder import ContentBuilder
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
+from shared.cosmos.access import check_access
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
 from shared.ingest.new_people import NewPeople
@@ -17,6 +18,7 @@ from shared.ledger.apply import ShardWriter
 from shared.ledger.first_visits import FirstVisits
 from shared.ledger.generations import Generations
 from shared.ledger.retention import Retention
+from shared.ledger.state_mark import StateMark
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
 from shared.maintenance.decide import Decider
@@ -67,6 +69,7 @@ class Fleet:
         self.settings = settings
         self.database = database
         self.generations = Generations(fleet_state, settings, clock=clock)
+        self.mark = StateMark(state, fleet_state, settings, generations=self.generations, clock=clock)
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         self.retention = Retention(settings.state_margin_days)
@@ -107,9 +110,26 @@ class Fleet:
             ingest=self.ingest,
             publisher=self.publisher,
             generations=self.generations,
+            mark=self.mark,
             settings=settings,
             clock=clock,
         )
+
+    async def check_ready(self) -> None:
+        """Check everything without which no invocation succeeds.
+
+        Raises
+        ------
+        SettingsError
+            The settings contradict the stored state, or ``view_state`` was deleted or restored.
+        NotReadyError
+            Containers are missing, or a right.
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer.
+        """
+        await check_access(self.database)
+        await self.generations.check()
+        await self.mark.check()
 
     def _wire_poison(self) -> None:
         self.replayer = Replayer(
@@ -194,7 +214,8 @@ async def connected_fleet(
     Raises
     ------
     SettingsError
-        The settings contradict what ``fleet_state`` records of the generation.
+        The settings contradict what ``fleet_state`` records of the generation, or ``view_state`` was deleted
+        or restored.
     """
     async with AsyncExitStack() as connections:
         client = await connections.enter_async_context(connect(settings, user_agent=user_agent))
@@ -210,4 +231,5 @@ async def connected_fleet(
         generation = await begun()
         if generation is not None:
             fleet.retention.margin_days = generation.margin_days
+        await (fleet.mark.advance() if start_generation else fleet.mark.check())
         yield fleet

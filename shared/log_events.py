@@ -16,6 +16,8 @@ LOG_EVENTS = {
     "document_poisoned": "a source document could not be counted and went to poison",
     "document_still_in_poison": "an audit found a document in the version that is in poison (level debug)",
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
+    "fleet_refuses_work": "no invocation can succeed until a person does what the reason says",
+    "fleet_works_again": "what made the fleet refuse to work is corrected",
     "generation_complete": "a generation has counted everything; its figures are published from now on",
     "generation_recorded": "fleet_state recorded a generation: that it began, or that it is complete",
     "generation_removed": "the state of an earlier generation was deleted; with counts and cost",

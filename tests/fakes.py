@@ -47,6 +47,7 @@ class FakeContainer:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
         self.fault = fault
         self.requests: list[str] = []
+        self.resource_id = "rid"
         self._key = key
         self._written = began
 
@@ -65,6 +66,10 @@ class FakeContainer:
         stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
         self.items[item[self._key], item["id"]] = stored
         return Stored(copy.deepcopy(stored))
+
+    async def read(self, **_: Any) -> dict[str, Any]:
+        """Return the properties of the container."""
+        return {"_rid": self.resource_id}
 
     async def delete_item(
         self, item_id: str, partition_key: str, *, etag: str | None = None, **_: Any

@@ -34,17 +34,30 @@ class Scope(StrEnum):
     """One document per generation and feed: the cursors of the audit."""
     PRICING = "pricing"
     """One document per generation: the prices of all counted interactions, and a walk in progress."""
+    STATE = "state"
+    """One document per generation: a copy of the mark in ``view_state``."""
     PRICES = "prices"
     """One document per model and date: operator overrides of prices."""
 
 
 class ControlDocument:
-    """One document of ``fleet_state``. :meth:`update` loses no change under concurrent updates."""
+    """One document of ``fleet_state``. :meth:`update` loses no change under concurrent updates.
 
-    def __init__(self, container: ContainerProxy, scope: Scope, document_id: str) -> None:
+    Parameters
+    ----------
+    scope
+        Its logical partition.
+    partition_field
+        The field with the partition, in another container than ``fleet_state``.
+    """
+
+    def __init__(
+        self, container: ContainerProxy, scope: str, document_id: str, *, partition_field: str = "scope"
+    ) -> None:
         self._container = container
         self._scope = scope
         self._id = document_id
+        self._partition_field = partition_field
 
     async def read(self) -> Body | None:
         """Return the document, None if there is none.
@@ -112,4 +125,4 @@ class ControlDocument:
             ) from error
 
     def _body(self, content: Mapping[str, Any]) -> Body:
-        return {**content, "id": self._id, "scope": str(self._scope)}
+        return {**content, "id": self._id, self._partition_field: str(self._scope)}

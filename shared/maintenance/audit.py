@@ -36,6 +36,7 @@ from shared.cosmos.control import ControlDocument, Scope
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
+from shared.ledger.state_mark import StateMark
 from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
@@ -107,10 +108,12 @@ class Auditor:
         ingest: Ingest,
         publisher: Publisher,
         generations: Generations,
+        mark: StateMark,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._reader = reader
+        self._mark = mark
         self._cursors = cursors
         self._ingest = ingest
         self._publisher = publisher
@@ -137,11 +140,12 @@ class Auditor:
         Raises
         ------
         SettingsError
-            The settings contradict the recorded generation.
+            The settings contradict the recorded generation, or ``view_state`` was deleted or restored.
         Exception
             The first error that made the audit of a feed fail. The other feeds were audited.
         """
         generation = await self._generations.begin()
+        await self._mark.advance()
         delay = self._delay if delay_seconds is None else delay_seconds
         began = int(self._clock.timestamp())
         deadline = self._clock.monotonic() + BUDGET_SECONDS

@@ -8,13 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from typer.testing import CliRunner
 
 from functions import runtime
 from ops.__main__ import cli
 from shared.clock import SYSTEM_CLOCK
-from shared.errors import SettingsError
+from shared.cosmos.provisioning import apply_catalogue
+from shared.errors import NotReadyError, SettingsError
 from shared.fleet import Fleet, connected_fleet
 from shared.ledger.generations import LAYOUT
 from shared.settings import Settings
@@ -51,9 +53,58 @@ async def test_an_invocation_fails_until_the_settings_are_right(
     monkeypatch.setattr(runtime, "current_settings", lambda: settings)
     opened = await runtime.fleet()
     assert (await opened.generations.begin()).shards == settings.shards
-    loop = asyncio.get_running_loop()
-    del runtime._opening[loop]
-    await runtime._lifetimes.pop(loop).__aexit__(None, None, None)
+    await close_runtime()
+
+
+async def close_runtime() -> None:
+    """Close the fleet of this event loop, which lives on after the test."""
+    lifetime = runtime._runtimes.pop(asyncio.get_running_loop()).lifetime
+    assert lifetime is not None
+    await lifetime.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "restored"])
+async def test_a_state_that_is_gone_stops_a_running_fleet_instead_of_a_count_from_nothing(
+    feed: Feed, settings: Settings, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(runtime, "current_settings", lambda: settings)
+    monkeypatch.setattr(runtime, "STATE_CHECK_SECONDS", 0.0)
+    await feed.write(*(interaction(id=f"i{n}") for n in range(5)))
+    running = await runtime.fleet()
+    await runtime.check_ready()
+    database, before = running.database, list[Any]()
+    state = database.get_container_client("view_state")
+    if how == "restored":
+        before = [item async for item in state.query_items("SELECT * FROM c")]
+        await running.mark.advance()
+    await feed.deliver()
+    assert await day(feed.fleet) == (1, 5)
+    await database.delete_container("view_state")
+    if how == "deleted":
+        with pytest.raises(NotReadyError, match=r"missing.*fleet containers apply"):
+            await runtime.fleet()
+    async with CosmosClient.from_connection_string(settings.cosmos_connection_string or "") as client:
+        await apply_catalogue(client, settings.cosmos_database)
+    for item in before:
+        await state.upsert_item(item)
+    await feed.write(interaction(id="later"))
+    started = connected_fleet(settings)
+    for attempt in (runtime.fleet, running.auditor.audit_all, running.check_ready, started.__aenter__):
+        with pytest.raises(SettingsError, match=r"generation 1 has counted.*Set FLEET_GENERATION to 2 "):
+            await attempt()
+    assert await day(feed.fleet) == (1, 5)
+    async with connected_fleet(changed(settings, generation=2)) as second:
+        await second.auditor.audit_all(delay_seconds=0)
+        assert await day(second) == (2, 6)
+    await close_runtime()
+
+
+async def test_readiness_names_a_container_that_is_missing(fleet: Fleet) -> None:
+    await fleet.check_ready()
+    await fleet.database.delete_container("poison_messages")
+    await fleet.database.delete_container("abuse_incidents")
+    with pytest.raises(NotReadyError, match=r"missing: .*(abuse_incidents, p|poison_messages, a)"):
+        await fleet.check_ready()
 
 
 async def test_a_new_generation_takes_the_place_of_the_old_one_when_it_has_counted_all(

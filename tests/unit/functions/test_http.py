@@ -17,6 +17,7 @@ from functions import http
 from shared.cosmos.retries import HTTP_SECONDS, UnavailableError
 from shared.errors import (
     GenerationIncompleteError,
+    NotReadyError,
     PoisonChangedError,
     PoisonNotFoundError,
     ReplayError,
@@ -27,7 +28,7 @@ from tests.virtual_time import run
 
 ROW = "poison_" + "0" * 32
 DECIDED = {"id": ROW, "status": "resolved", "status_changed_at": "now", "status_changed_by": "ana"}
-ROUTES = ("health", "list_poison", "get_poison", "settle_poison")
+ROUTES = ("health", "ready", "list_poison", "get_poison", "settle_poison")
 KNOWN = {"list_poison": {"status": "pending", "limit": "5"}}
 
 
@@ -57,6 +58,9 @@ class Fleet:
 
     async def replay(self, _: str, *, by: str) -> dict[str, Any]:
         return await self._do()
+
+    async def check_ready(self) -> None:
+        await self._do()
 
     async def set_status(self, *_: Any, by: str) -> dict[str, Any]:
         return await self._do()
@@ -89,6 +93,7 @@ def ask(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(http, "fleet", connected)
+        patch.setattr(http, "check_ready", (fleet or Fleet()).check_ready)
         return run(work())
 
 
@@ -101,6 +106,23 @@ def told(answer: func.HttpResponse) -> str:
 def test_no_answer_is_stored_on_the_way(route: str) -> None:
     answer, _ = ask(route)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+
+
+@pytest.mark.parametrize(
+    "error", [SettingsError("Set FLEET_GENERATION to 2."), NotReadyError("Create them with `fleet …`.")]
+)
+def test_a_fleet_that_refuses_all_work_is_alive_and_not_ready_and_says_what_to_do(error: Exception) -> None:
+    assert ask("health", fleet=Fleet(error))[0].status_code == 200
+    answer, _ = ask("ready", fleet=Fleet(error))
+    assert (answer.status_code, told(answer)) == (503, str(error))
+    assert answer.headers["Retry-After"]
+
+
+def test_readiness_does_not_quote_the_service() -> None:
+    refused = CosmosHttpResponseError(status_code=503, message="of account secret-account")
+    answer, _ = ask("ready", fleet=Fleet(refused))
+    assert answer.status_code == 503
+    assert "secret" not in answer.get_body().decode()
 
 
 @pytest.mark.parametrize("route", ROUTES)

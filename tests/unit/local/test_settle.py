@@ -10,7 +10,7 @@ from azure.core.exceptions import ServiceRequestError
 
 from local import settle as module
 from local.connection import Connection
-from local.drain import DrainResult
+from local.drain import DrainResult, print_lag
 from local.settle import settle
 from shared.errors import SettingsError
 
@@ -23,7 +23,11 @@ Script = Callable[..., list[str]]
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """Return a function that scripts the waits and the publication, and returns the list of what was done."""
 
-    def prepare(*drained: bool, publish: Callable[[], Awaitable[None]] | None = None) -> list[str]:
+    def prepare(
+        *drained: bool,
+        publish: Callable[[], Awaitable[None]] | None = None,
+        refusal: Exception | None = None,
+    ) -> list[str]:
         done: list[str] = []
         waits = iter(drained)
 
@@ -36,6 +40,11 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
             if publish is not None:
                 await publish()
 
+        async def check(connection: Connection) -> None:
+            if refusal is not None:
+                raise refusal
+
+        monkeypatch.setattr(module, "check_settings", check)
         monkeypatch.setattr(module, "drain_feeds", drain)
         monkeypatch.setattr(module, "publish_due", published)
         return done
@@ -47,6 +56,16 @@ async def test_what_waits_for_a_timer_is_published_between_two_waits(script: Scr
     done = script(True, True)
     assert (await settle(CONNECTION, timeout=60)).drained
     assert done == ["drain", "publish", "drain"]
+
+
+async def test_hosts_that_refuse_all_work_are_not_waited_for(
+    script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = script(refusal=SettingsError("Set FLEET_GENERATION to 2."))
+    settled = await settle(CONNECTION, timeout=60)
+    assert (settled.drained, settled.error, done) == (False, "Set FLEET_GENERATION to 2.", [])
+    print_lag(settled, as_json=False)
+    assert capsys.readouterr().out.strip() == "Nothing was waited for: Set FLEET_GENERATION to 2."
 
 
 async def test_nothing_is_published_before_everything_is_counted(script: Script) -> None:

@@ -109,7 +109,7 @@ AS_JSON: dict[tuple[str, ...], tuple[str, Answer]] = {
 
 PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
     ("prices", "list"): ("prices", Overrides(list(list_prices()), {"our-proxy/fast": "gemini-2-5-flash"})),
-    ("views", "list"): ("views", (frozenset({"daily_metrics"}), frozenset())),
+    ("views", "list"): ("views", (frozenset({"daily_metrics"}), frozenset(), None)),
     ("generations", "list"): ("generations", (2, {1: Generation(64, 1_760_000_000, True)})),
     ("audit", "run"): (
         "audit",

@@ -10,6 +10,7 @@ from shared import fleet
 from shared.cosmos.client import Connection
 from shared.errors import SettingsError
 from shared.fleet import connected_fleet
+from shared.ledger import state_mark
 from shared.settings import Settings
 from tests.unit.shared.world import SHARDS, World
 
@@ -94,7 +95,8 @@ async def test_an_operator_s_command_records_no_generation(account: Account) -> 
     async with connected_fleet(account.world.settings, start_generation=False) as connected:
         assert connected.settings is account.world.settings
     assert account.generations == {}
-    assert account.world.containers["fleet_state"].requests == ["read"]
+    assert account.world.containers["fleet_state"].requests == ["read", "read"]
+    assert account.world.containers["view_state"].items == {}
 
 
 @pytest.mark.parametrize("start_generation", [True, False])
@@ -108,6 +110,20 @@ async def test_settings_that_contradict_the_recorded_generation_are_refused(
         await connected_fleet(other, start_generation=start_generation).__aenter__()
     assert account.generations["1"]["shards"] == SHARDS
     assert [client.closed for client in account.clients] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("start_generation", [True, False])
+async def test_a_state_that_was_deleted_is_refused(
+    account: Account, start_generation: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_mark, "PAUSE_SECONDS", 0.0)
+    async with connected_fleet(account.world.settings) as running:
+        await running.check_ready()
+        account.world.containers["view_state"].items.clear()
+        with pytest.raises(SettingsError, match="Set FLEET_GENERATION to 2"):
+            await running.check_ready()
+    with pytest.raises(SettingsError, match="Set FLEET_GENERATION to 2"):
+        await connected_fleet(account.world.settings, start_generation=start_generation).__aenter__()
 
 
 async def test_both_clients_are_closed_at_the_end_and_not_before(account: Account) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -117,12 +118,14 @@ class World:
     def auditor(self, generation: int = 1, timer: Timer | None = None) -> Auditor:
         settings = Settings(FLEET_GENERATION=generation, FLEET_AUDIT_DELAY_SECONDS=DELAY)
         ingest: Any = self.ledger
+        mark: Any = AsyncMock()
         return Auditor(
             reader=self,  # type: ignore[arg-type]
             cursors=self.fleet_state,  # type: ignore[arg-type]
             ingest=ingest,
             publisher=self.publisher(generation),
             generations=self.generations(settings),
+            mark=mark,
             settings=settings,
             clock=FakeClock(lambda: NOW, timer or Timer()),
         )

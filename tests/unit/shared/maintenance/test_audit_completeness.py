@@ -125,6 +125,7 @@ class Completeness(RuleBasedStateMachine):
             ingest=fold,
             publisher=nothing,
             generations=nothing,
+            mark=nothing,
             settings=Settings(),
             clock=FakeClock(lambda: self.now, lambda: 1.0),
         )

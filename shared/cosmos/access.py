@@ -1,0 +1,84 @@
+"""Whether the containers of the catalogue exist, and whether this identity may read and write them."""
+
+from __future__ import annotations
+
+from azure.cosmos.aio import DatabaseProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
+
+from shared.concurrency import for_each
+from shared.containers import CATALOGUE, FLEET, Container
+from shared.cosmos.items import is_absent
+from shared.errors import NotReadyError
+
+PROBE = "vimarsh-readiness-probe"
+"""Id and partition of a document that no container has."""
+
+MAX_CONCURRENT_PROBES = 8
+
+NOT_ALLOWED = (401, 403)
+"""The service's answers to a wrong key, and to an identity without the right."""
+
+NOT_FOUND = 404
+
+
+async def check_access(database: DatabaseProxy) -> None:
+    """Ask every container of the catalogue for a document that does not exist. Nothing is changed.
+
+    The fleet's own containers are asked to delete it, which needs the right to write.
+
+    Raises
+    ------
+    NotReadyError
+        Containers are missing, or the identity lacks a right. The message names them and the remedy.
+    CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+        The service did not answer.
+    """
+    answers = await for_each(
+        CATALOGUE, lambda container: _status(database, container), max_concurrency=MAX_CONCURRENT_PROBES
+    )
+    by_name = dict(zip((container.name for container in CATALOGUE), answers, strict=True))
+    refused = [name for name, status in by_name.items() if status in NOT_ALLOWED]
+    missing = [name for name, status in by_name.items() if status == NOT_FOUND]
+    if refused:
+        raise NotReadyError(not_allowed(refused))
+    if missing:
+        raise NotReadyError(not_found(missing))
+
+
+def reason_of(error: CosmosHttpResponseError) -> str | None:
+    """Return what to do about an error of the first requests, None if it is to pass by itself."""
+    if error.status_code in NOT_ALLOWED:
+        return not_allowed([])
+    return not_found([]) if error.status_code == NOT_FOUND else None
+
+
+def not_allowed(names: list[str]) -> str:
+    """Return the sentence about containers that refuse the identity; about the account if none is named."""
+    where = f" in {', '.join(names)}" if names else ""
+    return (
+        f"The key or identity of the settings may not do the fleet's work{where}: set the read-write key, or "
+        "give the identity the role Cosmos DB Built-in Data Contributor, see docs/how-to/deploy.md."
+    )
+
+
+def not_found(names: list[str]) -> str:
+    """Return the sentence about containers that do not exist."""
+    which = (
+        f"containers are missing: {', '.join(names)}" if names else "the database or containers are missing"
+    )
+    return f"In the database of COSMOS_DATABASE, {which}. Create them with `fleet containers apply`."
+
+
+async def _status(database: DatabaseProxy, container: Container) -> int | None:
+    """Return the status by which a container refuses; None if it does as asked."""
+    client = database.get_container_client(container.name)
+    ask = client.delete_item if container.written_by == FLEET else client.read_item
+    try:
+        await ask(PROBE, PROBE)
+    except CosmosResourceNotFoundError as error:
+        return None if is_absent(error) else NOT_FOUND
+    except CosmosHttpResponseError as error:
+        if error.status_code not in NOT_ALLOWED:
+            raise
+        return error.status_code
+    return None
