@@ -27,7 +27,7 @@ from local.processes import Child, StackError, start_command
 from shared.cosmos.provisioning import ProvisioningReport, apply_catalogue
 from shared.errors import SettingsError
 from shared.fleet import connected_fleet
-from shared.settings import Settings
+from shared.settings import load_settings
 
 T = TypeVar("T")
 
@@ -194,7 +194,8 @@ async def _start_fleet(stack: Stack) -> None:
 async def _check_settings(stack: Stack) -> None:
     """See that the settings fit the stored state: hosts would start, and refuse all work."""
     try:
-        async with connected_fleet(Settings(**stack.settings), user_agent=STARTING, start_generation=False):  # type: ignore[arg-type]
+        settings = load_settings(stack.settings)
+        async with connected_fleet(settings, user_agent=STARTING, start_generation=False):
             return
     except SettingsError as error:
         raise StackError(str(error)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated
 
@@ -93,8 +94,13 @@ class Settings(BaseSettings):
     """Lowest level that is logged."""
 
 
-def load_settings() -> Settings:
+def load_settings(values: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
+
+    Parameters
+    ----------
+    values
+        Settings by the names of their variables, which win over the environment.
 
     Raises
     ------
@@ -102,7 +108,7 @@ def load_settings() -> Settings:
         A value is out of its range, or neither ``CosmosDb`` nor ``CosmosDb__accountEndpoint`` is set.
     """
     try:
-        settings = Settings()
+        settings = Settings(**(values or {}))  # type: ignore[arg-type]  # texts, as in the environment
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
