@@ -35,7 +35,9 @@ def require_identifier(field: str, value: object) -> str:
     if found is None:
         # A number may be a person's id, like a text.
         given = (
-            describe(value) if value is None or isinstance(value, str) else f"a value of type {_type(value)}"
+            quote(value, Form.IDENTIFIER)
+            if value is None or isinstance(value, str)
+            else f"a value of type {_type(value)}"
         )
         raise QueryError(
             field, f"{given} is not an identifier of 1 to {MAX_IDENTIFIER_CHARACTERS} characters"

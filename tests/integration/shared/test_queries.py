@@ -404,7 +404,7 @@ REFUSED: dict[str, tuple[str, Callable[[DatabaseService], Awaitable[Any]]]] = {
         lambda s: s.optimized.get_user_interaction_history(ANN, True),
     ),
     "a text for days": (
-        "days: '7' is not a whole number",
+        "days: a text of 1 characters is not a whole number",
         lambda s: s.get_user_sessions(ANN, "7"),  # type: ignore[arg-type]
     ),
     "no limit": (
@@ -420,7 +420,7 @@ REFUSED: dict[str, tuple[str, Callable[[DatabaseService], Awaitable[Any]]]] = {
         lambda s: s.optimized.get_incidents_by_content_for_admin("x", limit=2.5),  # type: ignore[arg-type]
     ),
     "unknown container": (
-        "container_name: 'user' is not one of users, user_sessions",
+        "container_name: a text of 4 characters is not one of users, user_sessions",
         lambda s: s.query_documents("user", "SELECT * FROM c"),
     ),
     "no query": ("query: is not the text of a query", lambda s: s.query_documents("users", "  ")),
@@ -429,7 +429,7 @@ REFUSED: dict[str, tuple[str, Callable[[DatabaseService], Awaitable[Any]]]] = {
         lambda s: s.query_documents("users", "SELECT * FROM c", partition_key=""),
     ),
     "parameters as text": (
-        "parameters: 'x' is not a list",
+        "parameters: a text of 1 characters is not a list",
         lambda s: s.query_documents("users", "SELECT * FROM c", "x"),  # type: ignore[arg-type]
     ),
     "parameter of another shape": (
@@ -437,7 +437,7 @@ REFUSED: dict[str, tuple[str, Callable[[DatabaseService], Awaitable[Any]]]] = {
         lambda s: s.query_documents("users", "SELECT * FROM c", [{"@id": LONG}]),
     ),
     "name without sign": (
-        "parameters[0].name: 'id' is not a name such as '@user_id'",
+        "parameters[0].name: a text of 2 characters is not a name such as '@user_id'",
         lambda s: s.query_documents("users", "SELECT * FROM c", [{"name": "id", "value": 1}]),
     ),
     "name twice": (
