@@ -94,13 +94,15 @@ class Settings(BaseSettings):
     """Lowest level that is logged."""
 
 
-def load_settings(values: Mapping[str, str] | None = None) -> Settings:
+def load_settings(values: Mapping[str, str] | None = None, *, need_account: bool = True) -> Settings:
     """Read the settings from the environment.
 
     Parameters
     ----------
     values
         Settings by the names of their variables, which win over the environment.
+    need_account
+        Whether the caller connects to the account that the settings name.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def load_settings(values: Mapping[str, str] | None = None) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"The setting {name} is not usable: {first['msg']}.") from None
-    if not settings.cosmos_connection_string and not settings.cosmos_account_endpoint:
+    if need_account and not settings.cosmos_connection_string and not settings.cosmos_account_endpoint:
         raise SettingsError(
             "The setting CosmosDb (connection string) or CosmosDb__accountEndpoint (identity) must be set; "
             "both are empty."

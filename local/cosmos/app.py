@@ -210,7 +210,8 @@ class App:
             case "GET", True:
                 return self._read_container(self._resources.container(database, name), request)
             case "PUT", True:
-                replaced = self._resources.replace_container(database, name, request.json())
+                condition = request.headers.get("if-match")
+                replaced = self._resources.replace_container(database, name, request.json(), condition)
                 return Reply.json(200, public(replaced))
             case "DELETE", True:
                 self._resources.delete_container(database, name)

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cosmos import offers
-from local.cosmos.errors import OWNER_NOT_FOUND, ServiceError, bad_request, conflict, not_found, unsupported
+from local.cosmos.errors import (
+    OWNER_NOT_FOUND,
+    ServiceError,
+    bad_request,
+    conflict,
+    not_found,
+    precondition_failed,
+    unsupported,
+)
 from local.cosmos.indexing import SYSTEM_PROPERTIES, checked_policy
 from local.cosmos.model import Container, Database, resource_id
 from local.cosmos.partitioning import even_partitions, steps
@@ -163,9 +171,13 @@ class Resources:
             offer = {}  # it shares the database's
         return self._storage.add_container(database, name, document, offer, partitions)
 
-    def replace_container(self, database: str, name: str, body: Mapping[str, Any]) -> Container:
+    def replace_container(
+        self, database: str, name: str, body: Mapping[str, Any], if_match: str | None = None
+    ) -> Container:
         """Change a container's policies; its id and partition key cannot change."""
         container = self.container(database, name)
+        if if_match not in (None, "*", container.body["_etag"]):
+            raise precondition_failed()
         key = body.get("partitionKey")
         if body.get("id") != name or (key and _checked_key(key) != container.body["partitionKey"]):
             raise bad_request("The id and the partition key of a container cannot be changed.")

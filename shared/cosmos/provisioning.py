@@ -1,115 +1,240 @@
-"""Apply the catalogue to a database: create missing containers, report differences."""
+"""Bring a database to the catalogue: create missing containers, change what differs, report the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from azure.core.exceptions import HttpResponseError
 from azure.cosmos import PartitionKey, ThroughputProperties
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 
 from shared.containers import CATALOGUE, Container
+from shared.cosmos.container_plan import (
+    AUTOSCALE,
+    DEFAULT_TTL,
+    Drift,
+    Found,
+    Plan,
+    changed_properties,
+    plan_of,
+)
+
+REFUSALS = frozenset({400, 409, 412, 413})
+"""Answers to a change that this service will not make: a throughput that is too low, a policy that it does
+not allow, a container that changed meanwhile."""
+
+NO_THROUGHPUT = frozenset({400, 404})
+"""Answers about the throughput of a container without its own: serverless, or shared by the database."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One property of a container that differs from the catalogue."""
+SERVERLESS = "serverless"
+"""In the service's answer to a request for throughput in a serverless account, whose status is 400."""
 
-    container: str
-    prop: str
-    expected: Any
-    found: Any
 
-    def __str__(self) -> str:
-        return f"{self.container}: {self.prop} is {self.found!r}, the catalogue says {self.expected!r}"
+class ControlPlane(Protocol):
+    """Creates and changes containers of one database, with a key or through Azure Resource Manager."""
+
+    can_migrate: bool
+    """Whether :meth:`set_autoscale` can change manual throughput."""
+
+    async def database_exists(self) -> bool:
+        """Return whether the database exists."""
+
+    async def create_database(self) -> None:
+        """Create the database, if it does not exist."""
+
+    async def read(self, name: str) -> Found | None:
+        """Return a container of an existing database, None if it does not exist."""
+
+    async def create(self, wanted: Container, *, with_throughput: bool = True) -> None:
+        """Create a container as the catalogue says, with its throughput or without."""
+
+    async def replace(self, found: Found, properties: dict[str, Any]) -> None:
+        """Replace the properties of a container, unless it is not as it was found any more."""
+
+    async def set_autoscale(self, name: str, maximum: int, *, from_manual: bool) -> None:
+        """Set the autoscale maximum of a container in RU/s."""
 
 
 @dataclass(slots=True)
 class ProvisioningReport:
-    """The result of one call of :func:`apply_catalogue`."""
+    """The result of one call of :func:`apply_catalogue` or :func:`apply_plan`.
+
+    Attributes
+    ----------
+    drifted
+        Differences that remain.
+    refused
+        What the service said to changes that it did not make.
+    """
 
     created: list[str] = field(default_factory=list)
+    changed: list[Drift] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     drifted: list[Drift] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+async def plan_containers(plane: ControlPlane, containers: Sequence[Container] = CATALOGUE) -> Plan:
+    """Return what has to be done. Nothing is changed."""
+    exists = await plane.database_exists()
+    found = {each.name: await plane.read(each.name) for each in containers} if exists else {}
+    return plan_of(containers, found, database_exists=exists, can_migrate=plane.can_migrate)
+
+
+async def apply_plan(
+    plane: ControlPlane,
+    plan: Plan,
+    containers: Sequence[Container] = CATALOGUE,
+    *,
+    allow_expiry: bool = False,
+) -> ProvisioningReport:
+    """Do what a plan says. A change that the service refuses is reported, and the others are made.
+
+    Parameters
+    ----------
+    allow_expiry
+        Make changes too by which documents expire at once.
+
+    Raises
+    ------
+    HttpResponseError, ServiceRequestError, UnavailableError
+        The service does not answer, or refuses the caller. What was done stays; a new plan has the rest.
+    """
+    report = ProvisioningReport(unchanged=list(plan.unchanged), drifted=list(plan.impossible))
+    await plane.create_database()
+    wanted = {each.name: each for each in containers}
+    for name in plan.create:
+        await _create(plane, wanted[name])
+        report.created.append(name)
+    steps: dict[str, list[Drift]] = defaultdict(list)
+    for drift in (*plan.change, *(plan.expire if allow_expiry else ())):
+        steps[drift.container].append(drift)
+    report.drifted += [] if allow_expiry else plan.expire
+    for name, drifts in steps.items():
+        await _change(plane, wanted[name], drifts, report)
+    return report
+
+
+async def _create(plane: ControlPlane, wanted: Container) -> None:
+    """Create a container; without throughput in a serverless account, which refuses any."""
+    try:
+        await plane.create(wanted)
+    except HttpResponseError as error:
+        if error.status_code != 400 or SERVERLESS not in str(error.message).lower():
+            raise
+        await plane.create(wanted, with_throughput=False)
+
+
+async def _change(
+    plane: ControlPlane, wanted: Container, drifts: list[Drift], report: ProvisioningReport
+) -> None:
+    """Make the changes of one container: its throughput, and its policies in one step."""
+    policies = [drift for drift in drifts if drift.prop != AUTOSCALE]
+    for group in (policies, [drift for drift in drifts if drift.prop == AUTOSCALE]):
+        if not group:
+            continue
+        try:
+            found = await plane.read(wanted.name)
+            if found is None:
+                report.refused.append(f"{wanted.name}: it was deleted meanwhile")
+                report.drifted += group
+                continue
+            if group is policies:
+                with_ttl = any(drift.prop == DEFAULT_TTL for drift in group)
+                await plane.replace(found, changed_properties(wanted, found.properties, with_ttl=with_ttl))
+            else:
+                from_manual = found.autoscale_max is None
+                await plane.set_autoscale(wanted.name, wanted.autoscale_max, from_manual=from_manual)
+        except HttpResponseError as error:
+            if error.status_code not in REFUSALS:
+                raise
+            reason = str(error.message).partition("\n")[0]
+            report.refused.append(f"{wanted.name}: {reason}")
+            report.drifted += group
+        else:
+            report.changed += group
 
 
 async def apply_catalogue(client: CosmosClient, database: str) -> ProvisioningReport:
     """Create the database and every missing container. Existing containers are not changed.
 
-    Differences of existing containers are reported, not repaired: a partition key cannot be changed, and an
-    operator may have tuned a policy by hand. The call can be repeated safely.
+    The call can be repeated safely. Differences of existing containers are reported.
     """
     return await apply_containers(await client.create_database_if_not_exists(database), CATALOGUE)
 
 
 async def apply_containers(database: DatabaseProxy, containers: Iterable[Container]) -> ProvisioningReport:
     """Do the same for the given containers of an existing database."""
-    report = ProvisioningReport()
+    plane, report = KeyPlane(database), ProvisioningReport()
     for wanted in containers:
-        try:
-            found = await database.get_container_client(wanted.name).read()
-        except CosmosResourceNotFoundError:
-            await _create(database, wanted)
+        found = await plane.read(wanted.name)
+        plan = plan_of([wanted], {wanted.name: found})
+        if found is None:
+            await _create(plane, wanted)
             report.created.append(wanted.name)
-            continue
-        drift = container_drift(wanted, found) + await _throughput_drift(database, wanted)
-        if drift:
-            report.drifted.extend(drift)
-        else:
-            report.unchanged.append(wanted.name)
+        report.unchanged += plan.unchanged
+        report.drifted += [*plan.impossible, *plan.expire, *plan.change]
     return report
 
 
-async def _create(database: DatabaseProxy, wanted: Container) -> None:
-    await database.create_container_if_not_exists(
-        id=wanted.name,
-        partition_key=PartitionKey(path=wanted.partition_key),
-        indexing_policy=wanted.indexing.policy(),
-        default_ttl=wanted.default_ttl,
-        offer_throughput=ThroughputProperties(auto_scale_max_throughput=wanted.autoscale_max),
-    )
+class KeyPlane:
+    """The control plane that an account's key opens. An identity's data plane roles do not."""
 
+    can_migrate = False
 
-def container_drift(wanted: Container, found: Mapping[str, Any]) -> list[Drift]:
-    """Compare a container's properties, in the form that the service returns, with the catalogue."""
-    pairs: list[tuple[str, Any, Any]] = [
-        ("partition key", [wanted.partition_key], found.get("partitionKey", {}).get("paths")),
-        ("default TTL", wanted.default_ttl, found.get("defaultTtl")),
-    ]
-    policy = found.get("indexingPolicy", {})
-    expected = wanted.indexing.policy()
-    pairs.extend(
-        (prop, _paths(expected[prop]), _paths(policy.get(prop, [])))
-        for prop in ("includedPaths", "excludedPaths")
-    )
-    pairs.append(
-        (
-            "compositeIndexes",
-            _composites(expected.get("compositeIndexes", [])),
-            _composites(policy.get("compositeIndexes", [])),
+    def __init__(self, database: DatabaseProxy, client: CosmosClient | None = None) -> None:
+        self._database = database
+        self._client = client
+
+    async def database_exists(self) -> bool:
+        try:
+            await self._database.read()
+        except CosmosResourceNotFoundError:
+            return False
+        return True
+
+    async def create_database(self) -> None:
+        if self._client is not None:
+            await self._client.create_database_if_not_exists(self._database.id)
+
+    async def read(self, name: str) -> Found | None:
+        container = self._database.get_container_client(name)
+        try:
+            properties = await container.read()
+        except CosmosResourceNotFoundError:
+            return None
+        try:
+            offer = await container.get_throughput()
+        except CosmosHttpResponseError as error:
+            if error.status_code not in NO_THROUGHPUT:
+                raise
+            return Found(properties)
+        if offer.auto_scale_max_throughput:
+            return Found(properties, autoscale_max=offer.auto_scale_max_throughput)
+        return Found(properties, manual=offer.offer_throughput)
+
+    async def create(self, wanted: Container, *, with_throughput: bool = True) -> None:
+        throughput = ThroughputProperties(auto_scale_max_throughput=wanted.autoscale_max)
+        await self._database.create_container_if_not_exists(
+            id=wanted.name,
+            partition_key=PartitionKey(path=wanted.partition_key),
+            indexing_policy=wanted.indexing.policy(),
+            default_ttl=wanted.default_ttl,
+            offer_throughput=throughput if with_throughput else None,
         )
-    )
-    return [Drift(wanted.name, prop, want, got) for prop, want, got in pairs if want != got]
 
+    async def replace(self, found: Found, properties: dict[str, Any]) -> None:
+        # DatabaseProxy.replace_container sends only the properties that it has parameters for: a container
+        # would lose the others, such as its unique keys.
+        link = self._database.get_container_client(properties["id"]).container_link
+        options = {"accessCondition": {"type": "IfMatch", "condition": found.properties["_etag"]}}
+        await self._database.client_connection.ReplaceContainer(link, properties, options)
 
-def _paths(entries: list[dict[str, Any]]) -> list[str]:
-    return sorted(str(entry["path"]) for entry in entries)
-
-
-def _composites(indexes: list[list[dict[str, Any]]]) -> list[list[tuple[str, str]]]:
-    return sorted([(part["path"], part.get("order", "ascending")) for part in index] for index in indexes)
-
-
-async def _throughput_drift(database: DatabaseProxy, wanted: Container) -> list[Drift]:
-    try:
-        offer = await database.get_container_client(wanted.name).get_throughput()
-    except CosmosHttpResponseError as error:
-        if error.status_code in (400, 404):  # serverless, or throughput shared at the database
-            return []
-        raise
-    if offer.auto_scale_max_throughput == wanted.autoscale_max:
-        return []
-    found = offer.auto_scale_max_throughput or offer.offer_throughput
-    return [Drift(wanted.name, "autoscale maximum (RU/s)", wanted.autoscale_max, found)]
+    async def set_autoscale(self, name: str, maximum: int, *, from_manual: bool) -> None:
+        throughput = ThroughputProperties(auto_scale_max_throughput=maximum)
+        await self._database.get_container_client(name).replace_throughput(throughput)

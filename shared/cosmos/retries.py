@@ -119,9 +119,14 @@ def is_service_fault(error: BaseException) -> bool:
 
 
 def retry_after_seconds(headers: Mapping[str, str] | None) -> float:
-    """Return the pause that an answer of the service requests (``x-ms-retry-after-ms``), in seconds."""
+    """Return the pause that an answer requests, in seconds.
+
+    The database says it in ``x-ms-retry-after-ms``, Azure Resource Manager in ``Retry-After``.
+    """
+    known = headers or {}
     try:
-        return max(0.0, float((headers or {}).get("x-ms-retry-after-ms", 0)) / 1000)
+        millis = known.get("x-ms-retry-after-ms")
+        return max(0.0, float(known.get("Retry-After", 0)) if millis is None else float(millis) / 1000)
     except ValueError:
         return 0.0
 
@@ -141,6 +146,13 @@ class RetryPolicy:
         """Return whether there may be an attempt with this number; the first is 1."""
         return self.attempts is None or attempt <= self.attempts
 
+
+MANAGEMENT_SECONDS = 900.0
+"""Longest wait for one operation of Azure Resource Manager, such as the creation of a container."""
+
+MANAGEMENT_POLL = RetryPolicy(attempts=None, first_pause=1.0, longest_pause=15.0)
+"""Questions whether an operation of Azure Resource Manager has ended. Its pauses come on top of the requested
+ones."""
 
 REQUEST = RetryPolicy(attempts=7, first_pause=0.1, longest_pause=5.0)
 """One request, of whatever operation. Its pauses come on top of the pause that the service requests."""

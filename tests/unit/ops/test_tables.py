@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
-from shared.cosmos.provisioning import Drift, ProvisioningReport
+from shared.cosmos.container_plan import Drift, Plan
+from shared.cosmos.provisioning import ProvisioningReport
 from shared.ledger.generations import Generation
 from shared.maintenance.audit import AuditReport
 from shared.maintenance.decide import Action, DecisionReport, Refusal
@@ -96,7 +97,17 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
     ),
     ("containers", "apply"): (
         "containers",
-        lambda row_id, text: ProvisioningReport([row_id], [], [Drift(row_id, text, text, text)]),
+        lambda row_id, text: ProvisioningReport(
+            [row_id], drifted=[Drift(row_id, text, text, text)], refused=[f"{row_id}: {text}"]
+        ),
+    ),
+    ("containers", "plan"): (
+        "containers",
+        lambda row_id, text: Plan(
+            create=[row_id],
+            change=[Drift(row_id, text, text, [text, None])],
+            impossible=[Drift(row_id, text, text, text, remedy=text or "none")],
+        ),
     ),
 }
 """Commands that print texts of documents: the module that prints, and what the fleet answers."""
