@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.documents.incidents import parse_incident
 from shared.documents.sessions import parse_session
 from shared.errors import DocumentError
 from shared.facts import ABUSE_INCIDENTS, USERS
-from shared.facts.incidents import incident_fact
+from shared.facts.incidents import ACTIONS, REVIEWS, SEVERITIES, TYPES, incident_fact
 from shared.facts.sessions import session_fact
 from tests.unit.shared.world import World, interaction
 
@@ -121,3 +123,18 @@ async def test_a_refusal_in_its_old_place_counts_whatever_version_the_account_sa
     await world.ingest({"id": "u", "user_id": "ann", "analytics_consent": False} | version, source=USERS)
     await world.publish()
     assert world.documents("user_analytics") == {}
+
+
+@given(st.text(max_size=60))
+def test_no_word_of_an_incident_but_the_known_ones_is_counted(word: str) -> None:
+    odd = INCIDENT | {
+        "incident_type": word,
+        "severity": word,
+        "review_status": word,
+        "actions_taken": [{"action_type": word}],
+    }
+    fact = incident_fact(parse_incident(odd))
+    assert fact.kind in {*TYPES, "unknown"}
+    assert fact.severity in {*SEVERITIES, "unknown"}
+    assert fact.review in {*REVIEWS, "unknown", None}
+    assert set(fact.actions) <= {*ACTIONS, "unknown"}
