@@ -38,6 +38,7 @@ from shared.publishing.passage_usage import PassageUsageWriter
 from shared.publishing.people_rounds import PeopleRounds
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
+from shared.publishing.reference import ReferenceReader
 from shared.publishing.scheduled import ScheduledPublisher
 from shared.publishing.system_health import HealthPublisher
 from shared.publishing.tiers import TierPublisher
@@ -154,6 +155,9 @@ class Fleet:
         self.publisher = Publisher(
             merger=merger,
             contents=ContentReader(builder.store),
+            reference=ReferenceReader(
+                container("personality_vectors"), container("personalities"), clock=clock
+            ),
             existing=existing,
             writer=writer,
             poison=self.poison,

@@ -330,6 +330,15 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         )
     ),
     "vectors": _when(lambda *_: True),
+    "known_passages": lambda item, _: (
+        item
+        | {
+            name: len(item[text])
+            for name, text in (("translated", "english_translation"), ("explained", "detailed_explanation"))
+            if isinstance(item.get(text), str)
+        }
+    ),
+    "known_personas": _when(lambda *_: True),
     "ids_of_partition": _when(lambda *_: True, "id"),
     "other_partitions": _when(
         lambda item, values: (

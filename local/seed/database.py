@@ -52,17 +52,18 @@ CONTENT = frozenset({PERSONALITIES, VECTORS})
 CONTENT_MOMENT = 1_751_328_000_000
 """When all content was created: 1 July 2025."""
 
-AHEAD = 1_000
-"""Writes that are looked at ahead for passages that nobody cited before: some 3 MB."""
-
 LONGEST_MEMBERSHIP_DAYS = 400
 
 
 def database_writes(plan: TrafficPlan) -> Iterator[Write]:
-    """Yield all writes of a period in the order of their moments, content before whatever cites it."""
+    """Yield all writes of a period in the order of their moments, after all content.
+
+    The traffic is drawn twice: content names the passages that the traffic cites.
+    """
     for lane, document in enumerate(configurations()):
         yield Write("create", CONTENT_MOMENT, document, lane, container=PERSONALITIES)
-    yield from _with_passages(_web_application(plan))
+    yield from new_passages(interaction_writes(plan, plan_turns(plan)), set())
+    yield from _web_application(plan)
 
 
 def count_database_writes(plan: TrafficPlan) -> int:
@@ -92,19 +93,6 @@ def observe(write: Write, sessions: dict[str, Session]) -> None:
         session.asked(write.moment, write.document)
     else:
         session.rated(write.document)
-
-
-def _with_passages(writes: Iterable[Write]) -> Iterator[Write]:
-    seen: set[CitedPassage] = set()
-    ahead: list[Write] = []
-    for write in writes:
-        ahead.append(write)
-        if len(ahead) == AHEAD:
-            yield from new_passages(ahead, seen)
-            yield from ahead
-            ahead = []
-    yield from new_passages(ahead, seen)
-    yield from ahead
 
 
 def new_passages(writes: Iterable[Write], seen: set[CitedPassage]) -> Iterator[Write]:

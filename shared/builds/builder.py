@@ -23,7 +23,7 @@ from shared.builds.store import ContentWriter, DerivedStore, Manifest
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.cosmos.items import is_absent
-from shared.facts import USER_INTERACTIONS, InteractionFact
+from shared.facts import USER_INTERACTIONS, USER_SESSIONS, InteractionFact, SessionFact
 from shared.ledger.pages import Page
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
@@ -152,13 +152,26 @@ class ContentBuilder:
 
         return sorted(day for day, revisions in listed.items() if is_day_stale(day, revisions))
 
+    def _sources(self, day: Day) -> list[str]:
+        """Return the sources whose pages of a day are counted. Pages of sessions end before the others.
+
+        Limit: a day that is built again after that has no figures of sessions.
+        """
+        now = to_millis(self._clock.now())
+        return [
+            source
+            for source in (USER_INTERACTIONS, USER_SESSIONS)
+            if not self._retention.is_closed(source, month_of(day), now)
+        ]
+
     def _slices(self, day: Day) -> dict[str, list[ShardId]]:
         return slices_of(day, shards=self._shards, generation=self._generation)
 
     async def _build_from_pages(self, label: str, day: Day, shards: Sequence[ShardId]) -> Outcome:
         for _ in range(READS):
             stored = await self.store.find(label)
-            listings = {s: each for s, each in (await self._reader.listings(day)).items() if s in shards}
+            listed = await self._reader.listings(day, self._sources(day))
+            listings = {shard: each for shard, each in listed.items() if shard in shards}
             inputs: dict[str, int] = {shard: listing.revision for shard, listing in listings.items()}
             outcome = _outcome_without_build(stored, inputs)
             if outcome is not None:
@@ -218,6 +231,8 @@ class ContentBuilder:
                 for _, _, entry in page:
                     if isinstance(entry.fact, InteractionFact):
                         counter.count(entry.fact)
+                    elif isinstance(entry.fact, SessionFact):
+                        counter.count_session(entry.fact)
                 await asyncio.sleep(0)
 
         await for_each(listings, one, max_concurrency=MAX_CONCURRENT_SHARDS)
@@ -237,10 +252,10 @@ class ContentBuilder:
             They never corresponded.
         """
         for _ in range(READS):
-            pages = await self._reader.pages(shard, day) if listing.pages else {}
+            pages = await self._reader.pages(shard, day, listing.sources)
             if {page_id: page.revision for page_id, page in pages.items()} == listing.pages:
                 return listing, pages.values()
-            newer = (await self._reader.listings(day, shard)).get(shard)
+            newer = (await self._reader.listings(day, self._sources(day), shard)).get(shard)
             if newer is not None and newer.revision >= listing.revision:
                 listing = newer
         raise _Unsettled

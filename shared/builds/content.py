@@ -8,7 +8,7 @@ All rows of one passage are in one part. A ranking can therefore be computed par
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 from shared.facts import Passage
 from shared.privacy.classes import MIN_PEOPLE
 
-CONTENT_VERSION = 2
+CONTENT_VERSION = 3
 """Changes with the meaning of any row. Documents of another version are built again."""
 
 PART_BYTES = 128 * 1024
@@ -87,6 +87,20 @@ class TextRow(NamedTuple):
     accuracies: int = 0
     response: int = 0
     responses: int = 0
+    place: int = 0
+    places: int = 0
+    """The text's place among the texts of an answer, by their highest relevance."""
+    relevant: int = 0
+    relevants: int = 0
+    """People's verdicts: whether the answer was relevant, and whether it was well cited."""
+    well_cited: int = 0
+    well_citeds: int = 0
+    attention: int = 0
+    attentions: int = 0
+    """Seconds spent on guidance, of the sessions that accessed the text."""
+    bounced: int = 0
+    sessions: int = 0
+    """Of these sessions, those that ended with one interaction, and those that ended and say how many."""
 
 
 class CitedRow(NamedTuple):
@@ -127,6 +141,8 @@ class PersonaRow(NamedTuple):
     relevances: int = 0
     cost: int = 0
     costs: int = 0
+    accuracy: int = 0
+    accuracies: int = 0
 
 
 class ReadersRow(NamedTuple):
@@ -170,7 +186,7 @@ class Content:
     def __repr__(self) -> str:
         return f"Content({self._rows!r})"
 
-    def add(self, kind: Kind, key: str, row: Iterable[int]) -> None:
+    def add(self, kind: Kind, key: str, row: Sequence[int]) -> None:
         """Add a row to the row of its key.
 
         Of days on which something was cited, the last one is kept. Of people, those with the lowest numbers
@@ -185,6 +201,8 @@ class Content:
             rows[key] = sorted({*known, *row})[:MIN_PEOPLE]
             return
         last = known[-1]
+        if len(row) > len(known):  # it is of an earlier version
+            known += [0] * (len(row) - len(known))
         for column, amount in enumerate(row):
             known[column] += amount
         if kind is Kind.PASSAGES:

@@ -1,8 +1,8 @@
-"""What an interaction adds to the content of its day. Pure."""
+"""What interactions and sessions add to the content of their day. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from shared.builds.content import (
     PEOPLE,
@@ -16,7 +16,7 @@ from shared.builds.content import (
     part_of,
     person_number,
 )
-from shared.facts import InteractionFact
+from shared.facts import InteractionFact, SessionFact
 from shared.units import hash_key
 
 
@@ -42,12 +42,33 @@ class ContentCounter:
         self._add(
             Kind.PERSONAS,
             fact.persona,
-            PersonaRow(1, *rating, *_sample(fact.response_ms), *_sample(fact.relevance), *_sample(fact.cost)),
+            PersonaRow(
+                1,
+                *rating,
+                *_sample(fact.response_ms),
+                *_sample(fact.relevance),
+                *_sample(fact.cost),
+                *_sample(fact.citation_accuracy),
+            ),
         )
         if fact.category is not None:
             self._add_topic(Kind.TOPICS, fact.category, TopicRow(1, *rating), fact)
         self._texts(fact)
         self._passages(fact)
+
+    def count_session(self, fact: SessionFact) -> None:
+        """Add one session to the texts that the person accessed in it."""
+        attention, attentions = _sample(fact.attention)
+        counted = fact.outcome is not None and fact.interactions is not None
+        row = TextRow(
+            attention=attention,
+            attentions=attentions,
+            bounced=int(counted and (fact.interactions or 0) <= 1),
+            sessions=int(counted),
+        )
+        if any(row):
+            for text in fact.texts:
+                self._add(Kind.TEXTS, text, row)
 
     def _texts(self, fact: InteractionFact) -> None:
         """Count citations, and the answer once for each text in it, however often it cites the text."""
@@ -55,8 +76,13 @@ class ContentCounter:
         for citation in fact.citations:
             self._add(Kind.TEXTS, citation.text, TextRow(1, *_sample(citation.relevance)))
         answer = TextRow(0, 0, 0, 1, *rating, *_sample(fact.citation_accuracy), *response)
+        answer = answer._replace(
+            **_verdict("relevant", fact.relevant), **_verdict("well_cited", fact.well_cited)
+        )
+        places = _places(fact)
         for text in sorted(fact.texts):
-            self._add(Kind.TEXTS, text, answer)
+            place = places.get(text)
+            self._add(Kind.TEXTS, text, answer._replace(place=place or 0, places=int(place is not None)))
             reader = f"{text}|{hash_key(fact.user_id)}"
             if self._is_counted(Kind.READERS, reader):
                 self.content.put(Kind.READERS, reader, [1])
@@ -82,16 +108,29 @@ class ContentCounter:
         if chapter:
             self._add(Kind.CHAPTERS, f"{text}|{chapter}", row._replace(last=0))
 
-    def _add_topic(self, kind: Kind, key: str, row: Iterable[int], fact: InteractionFact) -> None:
+    def _add_topic(self, kind: Kind, key: str, row: Sequence[int], fact: InteractionFact) -> None:
         self._add(kind, key, row)
         self._add(PEOPLE[kind], key, [person_number(fact.user_id)])
 
     def _is_counted(self, kind: Kind, key: str) -> bool:
         return self._groups == 1 or part_of(kind, key, self._groups) == self._group
 
-    def _add(self, kind: Kind, key: str, row: Iterable[int]) -> None:
+    def _add(self, kind: Kind, key: str, row: Sequence[int]) -> None:
         if self._is_counted(kind, key):
             self.content.add(kind, key, row)
+
+
+def _places(fact: InteractionFact) -> dict[str, int]:
+    """Return the place of each text that has a relevance among those of an answer; equals share the best."""
+    best: dict[str, int] = {}
+    for citation in fact.citations:
+        if citation.relevance is not None:
+            best[citation.text] = max(citation.relevance, best.get(citation.text, 0))
+    return {text: 1 + sum(other > own for other in best.values()) for text, own in best.items()}
+
+
+def _verdict(name: str, verdict: bool | None) -> dict[str, int]:
+    return {} if verdict is None else {name: int(verdict), f"{name}s": 1}
 
 
 def _sample(value: int | None) -> tuple[int, int]:

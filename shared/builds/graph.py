@@ -3,7 +3,7 @@
 ======================  =======================================================  ======================
 document                built from                                               pace
 ======================  =======================================================  ======================
-content of a day        the pages of interactions of the day, of all shards      :func:`pace_of`
+content of a day        the pages of interactions and sessions of the day        :func:`pace_of`
 content of a slice      the same of :data:`SLICE_SHARDS` shards, if there are    as its day
                         more shards: the day is then built from its slices
 content of a month      the contents of its days                                 once a day

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from azure.cosmos.aio import ContainerProxy
 from shared.aggregates import day as day_aggregate
 from shared.aggregates.base import PartialKey
 from shared.cosmos.queries import Query, after_prefix, in_list, numbered, run_query, with_prefix
-from shared.facts import USER_INTERACTIONS
 from shared.ledger.pages import LEDGER, Page
 from shared.ledger.partials import partial_id
 from shared.ledger.shards import ShardId
@@ -52,7 +51,12 @@ class Listing:
     revision: int
     """Revision of the partial. Every transaction that writes one of the pages increases it."""
     pages: Mapping[str, int]
-    """Revisions of the pages of interactions, by page id."""
+    """Revisions of the pages of the sources that are built from, by page id."""
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources that have pages."""
+        return sorted({page.partition("|")[0] for page in self.pages})
 
 
 class BuildReader:
@@ -62,8 +66,15 @@ class BuildReader:
         self._state = state
         self._generation = f"{generation}:"
 
-    async def listings(self, day: Day, shard: ShardId | None = None) -> dict[ShardId, Listing]:
+    async def listings(
+        self, day: Day, sources: Collection[str], shard: ShardId | None = None
+    ) -> dict[ShardId, Listing]:
         """Return the listings of a day, of all shards that have one or of one shard.
+
+        Parameters
+        ----------
+        sources
+            Those whose pages are listed.
 
         Raises
         ------
@@ -72,7 +83,7 @@ class BuildReader:
         """
         values = {"id": partial_id(PartialKey(day_aggregate.NAME, day)), "generation": self._generation}
         rows = run_query(self._state, DAY_LISTINGS, values, partition_key=shard)
-        own = f"{USER_INTERACTIONS}|"
+        own = tuple(f"{source}|" for source in sources)
         return {
             ShardId(row["shard"]): Listing(
                 row["revision"],
@@ -96,12 +107,14 @@ class BuildReader:
             found[Day(row["key"])][ShardId(row["shard"])] = row["revision"]
         return dict(found)
 
-    async def pages(self, shard: ShardId, day: Day) -> dict[str, Page]:
-        """Return a shard's pages of the interactions of a day, by the id that its listing gives them."""
-        start = f"{LEDGER}|"
-        prefix = f"{start}{USER_INTERACTIONS}|{day}T"
-        rows = run_query(self._state, DOCUMENTS_WITH_PREFIX, with_prefix(prefix), partition_key=shard)
-        return {str(row["id"]).removeprefix(start): Page.decode(row) async for row in rows}
+    async def pages(self, shard: ShardId, day: Day, sources: Iterable[str]) -> dict[str, Page]:
+        """Return a shard's pages of a day, by the id that its listing gives them."""
+        start, found = f"{LEDGER}|", dict[str, Page]()
+        for source in sources:
+            prefix = f"{start}{source}|{day}T"
+            rows = run_query(self._state, DOCUMENTS_WITH_PREFIX, with_prefix(prefix), partition_key=shard)
+            found |= {str(row["id"]).removeprefix(start): Page.decode(row) async for row in rows}
+        return found
 
     def manifests(self, ids: Sequence[str], partition: str | None = None) -> AsyncIterator[dict[str, Any]]:
         """Yield the manifests with these ids, without their rows, of all partitions or of one."""

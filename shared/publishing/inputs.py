@@ -15,6 +15,7 @@ from shared.publishing.merge import StateMerger
 from shared.publishing.merged_state import MergedState, StoredPartial, owner_of
 from shared.publishing.plan import Delivered, DocumentKey, inputs_of
 from shared.views.base import Collector, Stamp, States
+from shared.views.reference import NOTHING_KNOWN, Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class ViewInput:
         records = (state.record() for state in self.merged.values())
         return sum(record.changes for record in records if record is not None)
 
-    def states(self, collected: Collector | None = None) -> States:
+    def states(self, collected: Collector | None = None, reference: Reference = NOTHING_KNOWN) -> States:
         """Return what the view renders, with what it collected of the built contents."""
         records = {target.key: state.record() for target, state in self.merged.items()}
         return States(
@@ -75,6 +76,7 @@ class ViewInput:
             {user_id: record for user_id, record in records.items() if record is not None},
             collected=collected,
             figures=self.built.figures,
+            reference=reference,
         )
 
 

@@ -25,10 +25,9 @@ from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
 from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
-from shared.facts.base import UNKNOWN, passage_of
-from shared.privacy.forms import label
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Month
+from shared.views.reference import Named
 
 MAX_VECTORS = 100_000
 """Vectors that are held in memory, of about 500 bytes each. More are written in several passes."""
@@ -56,19 +55,8 @@ class Vector(NamedTuple):
 
     @classmethod
     def decode(cls, item: Mapping[str, Any]) -> Self:
-        """Read some fields of a document.
-
-        ``source_metadata`` has chapter and verse; if it has neither, the document's own fields are read.
-        ``partition_key``, ``krishna::gita``, has persona and text where their fields are missing.
-        """
-        persona, _, source = item["partition_key"].partition("::")
-        text = label(_text(item.get("source")) or source) or UNKNOWN
-        metadata = item.get("source_metadata")
-        places = [metadata, item] if isinstance(metadata, Mapping) else [item]
-        named = [(_text(place.get("chapter")), _text(place.get("verse"))) for place in places]
-        chapter, verse = next((place for place in named if any(place)), (None, None))
-        passage = passage_of(text, chapter, verse)
-        persona = label(_text(item.get("personality_id")) or persona) or UNKNOWN
+        """Read some fields of a document."""
+        persona, passage = Named.of(item)
         usage = item.get("usage_metrics")
         return cls(
             item["id"],
@@ -221,10 +209,3 @@ def usage_metrics(row: CitedRow) -> dict[str, Any]:
             citation_accuracy=None,
         ),
     }
-
-
-def _text(value: object) -> str | None:
-    """Return a name or number of a document as text, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

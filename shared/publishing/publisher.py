@@ -58,11 +58,13 @@ from shared.publishing.plan import (
     person_of,
 )
 from shared.publishing.readiness import ViewReadiness
+from shared.publishing.reference import ReferenceReader
 from shared.publishing.report import Outcome, PublishReport
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter, WriteResult
 from shared.settings import Settings
 from shared.views import VIEWS
 from shared.views.base import Rendered, Schedule
+from shared.views.reference import NOTHING_KNOWN
 
 MAX_CONCURRENT_DOCUMENTS = 16
 """Documents that one instance publishes concurrently."""
@@ -109,6 +111,7 @@ class Publisher:
         *,
         merger: StateMerger,
         contents: ContentReader,
+        reference: ReferenceReader,
         existing: ExistingDocuments,
         writer: ViewWriter,
         poison: PoisonStore,
@@ -120,6 +123,7 @@ class Publisher:
         self._consent = consent
         self._inputs = InputReader(merger)
         self._contents = contents
+        self._reference = reference
         self._existing = existing
         self._writer = writer
         self._poison = poison
@@ -303,12 +307,13 @@ class Publisher:
             tick = view.tick(document.key, self._clock.now())
             if not batch.always and self._last_published.get(document) == (view_input.digest(), tick):
                 return Outcome.CURRENT
-            collector = view.collector(document.key, tick)
+            reference = await self._reference.read() if view.uses_reference else NOTHING_KNOWN
+            collector = view.collector(document.key, tick, reference)
             if collector is not None:
                 await self._contents.collect(collector, built)
             # 3. Render. Reads for other documents may add to these states, so rendering must not await.
             stamp, digest = view_input.stamp(self._generation, tick), view_input.digest()
-            rendered = list(view.render(document.key, view_input.states(collector), stamp))
+            rendered = list(view.render(document.key, view_input.states(collector, reference), stamp))
             delivery = view_input.delivery(self._generation)
             in_set = await self._read_set(work)
             results, carries_state = list[WriteResult](), True

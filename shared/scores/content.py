@@ -12,9 +12,11 @@ STEADY_CITATIONS = 5
 EFFECTIVENESS_WEIGHTS = {"satisfaction": 0.4, "relevance": 0.35, "citation_accuracy": 0.25}
 """The person's own verdict weighs most, then whether the answer met the question, then its sources."""
 
-HALF_RESPONSE_MS = 4_800
-"""Response time that halves the part: four times the specification's target of 1,200 ms. Apdex calls users
-frustrated from there on."""
+TARGET_RESPONSE_MS = 1_200
+"""The target for response times in the specification's sample, for personas without one."""
+
+HALF_TARGETS = 4
+"""Multiple of the target that halves the part. Apdex calls users frustrated from there on."""
 
 HALF_COST_USD = 0.01
 """Cost that halves the part: one cent per answer. The specification's sample day spends 12.45 USD on 1,690
@@ -96,15 +98,15 @@ def response_effectiveness(
     return None if mean is None else rounded(mean)
 
 
-def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number) -> float | None:
+def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number, target_ms: Number = None) -> float | None:
     """Return how quickly and cheaply a persona answers.
 
     A weighted mean of hyperbolic decays. For ``content_popularity``:
     ``personality_rankings[].efficiency_score``.
 
     Formula: the mean, weighted by EFFICIENCY_WEIGHTS, of speed = h / (h + avg_response_ms) with
-    h = HALF_RESPONSE_MS, and cost = c / (c + avg_cost_usd) with c = HALF_COST_USD. Without a cost, the first
-    alone.
+    h = HALF_TARGETS × target_ms, and cost = c / (c + avg_cost_usd) with c = HALF_COST_USD. Without a cost,
+    the first alone.
 
     Parameters
     ----------
@@ -112,6 +114,8 @@ def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number) -> float | None
         Mean response time; None gives None.
     avg_cost_usd
         Mean cost of an answer; None where nothing was priced.
+    target_ms
+        The persona's target; TARGET_RESPONSE_MS without one.
 
     Returns
     -------
@@ -121,10 +125,8 @@ def efficiency(*, avg_response_ms: Number, avg_cost_usd: Number) -> float | None
     if avg_response_ms is None:
         return None
     cost = None if avg_cost_usd is None else 1 - saturating(avg_cost_usd, HALF_COST_USD)
-    weights = EFFICIENCY_WEIGHTS
-    mean = weighted_mean(
-        (weights["speed"], 1 - saturating(avg_response_ms, HALF_RESPONSE_MS)), (weights["cost"], cost)
-    )
+    weights, half = EFFICIENCY_WEIGHTS, HALF_TARGETS * (target_ms or TARGET_RESPONSE_MS)
+    mean = weighted_mean((weights["speed"], 1 - saturating(avg_response_ms, half)), (weights["cost"], cost))
     return None if mean is None else rounded(mean)
 
 

@@ -7,18 +7,7 @@ NOT_SCORED = {
     "engagement_summary.business_value.avg_lifetime_value": "as lifetime_value_estimate",
     "engagement_summary.business_value.upgrade_conversion_rate": "a profile has only the current tier",
     "engagement_summary.business_value.referral_rate": "nothing says who brought whom",
-    "content_analytics.content_overview.content_completeness": "no list of what a text should hold",
-    "content_analytics.content_overview.translation_quality": "an expert's judgement",
-    "content_analytics.usage_metrics.avg_time_spent_seconds": "the time spent on a passage is not recorded",
-    "content_analytics.usage_metrics.bounce_rate": "opening and leaving a passage is not recorded",
-    "content_analytics.performance_metrics.search_ranking_position": "the place of a hit is not recorded",
-    "content_analytics.quality_metrics.translation_accuracy": "an expert's judgement",
-    "content_analytics.quality_metrics.cultural_sensitivity": "an expert's judgement",
-    "content_analytics.quality_metrics.contextual_appropriateness": "an expert's judgement",
-    "content_analytics.quality_metrics.citation_completeness": "which citations are missing is not recorded",
-    "content_analytics.quality_metrics.expert_validation_score": "an expert's judgement",
     "daily_metrics.system_performance.availability_percent": "who could not ask left no interaction",
-    "daily_metrics.content_performance.foundational_texts_coverage": "no list of all passages",
     "daily_metrics.business_metrics.nps_score": "people are not asked whether they would recommend the "
     "product; a rating of an answer is another question",
     "daily_metrics.business_metrics.churn_rate": "a person is known to have left after thirty days, not on "

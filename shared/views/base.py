@@ -13,6 +13,7 @@ from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally
 from shared.builds.content import Content, Figures
 from shared.units import iso
+from shared.views.reference import NOTHING_KNOWN, Reference
 
 CALCULATION_VERSION = "1.0"
 """Changes when a formula changes, so that readers can distinguish figures of different formulas."""
@@ -50,6 +51,8 @@ class States:
         The collector of the view after all parts of its contents; None if the view has no collector.
     figures
         The figures of the first group of contents, None if none of them was built.
+    reference
+        What is known of texts, passages and personas, for a view that :attr:`~View.uses_reference`.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class States:
         *,
         collected: Collector | None = None,
         figures: Figures | None = None,
+        reference: Reference = NOTHING_KNOWN,
     ) -> None:
         self._states = states
         self._records = records or {}
         self.collected = collected
         self.figures = figures
+        self.reference = reference
 
     def of(self, aggregate: str, key: str) -> Tally:
         """Return the state of one key of an aggregate. It is empty if nothing was counted for the key."""
@@ -136,6 +141,8 @@ class View(Protocol):
     facts: Mapping[str, int]
     """The lowest :data:`~shared.facts.FACT_SCHEMA` whose facts have all that its figures need, by source. The
     first one for sources that are left out."""
+    uses_reference: bool
+    """Whether it shows what is known of texts, passages or personas."""
     periods: int
     """Number of consecutive periods that it is computed from: 2 if it compares with the period before."""
 
@@ -154,7 +161,7 @@ class View(Protocol):
     def contents(self, key: str) -> Sequence[Sequence[str]]:
         """Return the labels of the built contents that the documents of a key show, in groups."""
 
-    def collector(self, key: str, tick: str) -> Collector | None:
+    def collector(self, key: str, tick: str, reference: Reference) -> Collector | None:
         """Return what collects the rows of the contents; None if the view shows only their figures."""
 
     def render(self, key: str, states: States, stamp: Stamp) -> Iterable[Rendered]:
@@ -179,12 +186,13 @@ class ViewDefaults:
     sources: frozenset[str]
     facts: Mapping[str, int] = {}
     periods = 1
+    uses_reference = False
     skip_unchanged = False
 
     def contents(self, key: str) -> Sequence[Sequence[str]]:
         return ()
 
-    def collector(self, key: str, tick: str) -> Collector | None:
+    def collector(self, key: str, tick: str, reference: Reference) -> Collector | None:
         return None
 
     def document_set(self, key: str) -> DocumentSet | None:

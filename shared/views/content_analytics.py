@@ -12,6 +12,7 @@ from shared.aggregates.tally import ratio, top
 from shared.builds.content import CitedRow, Content, Kind, TextRow, TopicRow
 from shared.builds.graph import CONTENT, is_day
 from shared.containers import container
+from shared.facts import Passage
 from shared.periods import parse_period
 from shared.scores import (
     data_completeness,
@@ -40,11 +41,15 @@ from shared.views.content import (
     trend_word,
 )
 from shared.views.fields import not_measured
+from shared.views.reference import Reference
 
 NAME = "content_analytics"
 
 CHAPTERS, VERSES, TOPICS = 20, 3, 10
 """Numbers of chapters of a text, verses of a chapter and topics of a text in a document: those used most."""
+
+AREAS = 5
+"""Chapters without citations that a document names."""
 
 MOST_TEXTS = 200
 """Texts of a month that have a document: those cited most. Sources can contain any number of names."""
@@ -56,6 +61,8 @@ class ContentAnalytics(BuiltView):
     name = NAME
     container = NAME
     sources = frozenset({"user_interactions"})
+    facts: Mapping[str, int] = {"user_interactions": 2}
+    uses_reference = True
     periods = 2
     schedule = Schedule.DAILY
     skip_unchanged = True
@@ -73,8 +80,8 @@ class ContentAnalytics(BuiltView):
     def tick(self, key: str, now: datetime) -> str:
         return tick_of(parse_period(key), now)
 
-    def collector(self, key: str, tick: str) -> Collector:
-        return Texts(elapsed_of(parse_period(key), tick))
+    def collector(self, key: str, tick: str, reference: Reference) -> Collector:
+        return Texts(elapsed_of(parse_period(key), tick), reference)
 
     def document_set(self, key: str) -> DocumentSet:
         """Return the documents of all texts in the month, because a text may have lost all its citations."""
@@ -107,8 +114,9 @@ class Texts:
 
     passes = 2
 
-    def __init__(self, elapsed: Elapsed) -> None:
+    def __init__(self, elapsed: Elapsed, reference: Reference) -> None:
         self.elapsed = elapsed
+        self.reference = reference
         self.now = Content()
         """Texts and numbers of readers of the month."""
         self.before = Content()
@@ -119,11 +127,16 @@ class Texts:
         """By text, the topics that are shown, as primary or as rising ones."""
         self.verses: dict[str, dict[str, CitedRow]] = defaultdict(dict)
         """By ``text|chapter``, the verses that are shown."""
+        self.subjects: dict[str, dict[str, CitedRow]] = defaultdict(dict)
+        """By text, what its passages are about: the topics that the reference names, at most."""
+        self.cited_chapters: dict[str, set[str]] = defaultdict(set)
+        """By text, the chapters that are cited and that the reference names."""
 
     @property
     def first(self) -> list[str]:
         """The texts that have a document, those cited most first."""
-        return top({text: row[0] for text, row in self.now.rows(Kind.TEXTS).items()}, MOST_TEXTS)
+        # A text that people accessed in sessions, and that no answer cites, has a row as well.
+        return top({text: row[0] for text, row in self.now.rows(Kind.TEXTS).items() if row[0]}, MOST_TEXTS)
 
     def add(self, number: int, parts: Sequence[Content]) -> None:
         """Add one part of the month and of the month before."""
@@ -132,6 +145,7 @@ class Texts:
             self._add_verses(now)
             return
         self._add_chapters(now)
+        self._add_subjects(now)
         self._add_topics(now, before)
         for content, part in ((self.now, now), (self.before, before)):
             for kind in (Kind.TEXTS, Kind.READER_COUNTS):
@@ -155,8 +169,16 @@ class Texts:
         for key, row in now.rows(Kind.CHAPTERS).items():
             text, chapter = key.split("|")
             self.chapters[text][chapter] = CitedRow(*row)
+            if chapter in self.reference.text(text).chapters:
+                self.cited_chapters[text].add(chapter)
         for text, rows in self.chapters.items():
             self.chapters[text] = {chapter: rows[chapter] for chapter in cited_most(rows, CHAPTERS)}
+
+    def _add_subjects(self, now: Content) -> None:
+        for passage, row in by_passage(now).items():
+            for topic in self.reference.passage(passage).topics:
+                subjects = self.subjects[passage.partition("|")[0]]
+                subjects[topic] = subjects.get(topic, CitedRow()).plus(row)
 
     def _add_topics(self, now: Content, before: Content) -> None:
         now.keep_shared(Kind.TEXT_TOPICS)
@@ -183,28 +205,26 @@ def document_id(text: str, key: str) -> str:
 
 
 def _document(text: str, month: Month, texts: Texts, stamp: Stamp) -> dict[str, Any]:
-    row, readers = texts.now.text(text), texts.now.readers(text)
+    row, readers, known = texts.now.text(text), texts.now.readers(text), texts.reference.text(text)
     return {
         "id": document_id(text, month),
         "partition_key": text,
         "source": text,
         "document_type": NAME,
         **parse_period(month).fields(),
-        "content_overview": dict.fromkeys(
-            (
-                "total_verses",
-                "total_chapters",
-                "content_completeness",
-                "translation_quality",
-                "expert_validation_status",
-            )
-        ),
+        "content_overview": {
+            "total_verses": known.verses or None,
+            "total_chapters": len(known.chapters) or None,
+            "content_completeness": known.completeness,
+            "translation_quality": known.reviewed_accuracy.value(MICROS),
+            "expert_validation_status": known.validation_status,
+        },
         "usage_metrics": {
             "total_citations": row.citations,
             "unique_users_accessed": readers.people,
             "total_views": row.answers,
-            "avg_time_spent_seconds": None,
-            "bounce_rate": None,
+            "avg_time_spent_seconds": ratio(row.attention, row.attentions, 1),
+            "bounce_rate": ratio(row.bounced, row.sessions),
             "return_access_rate": ratio(readers.again, readers.people),
         },
         "performance_metrics": {
@@ -212,22 +232,22 @@ def _document(text: str, month: Month, texts: Texts, stamp: Stamp) -> dict[str, 
             "citation_accuracy_rate": _accuracy(row),
             "user_satisfaction_avg": _rating(row),
             "response_effectiveness": _effectiveness(row),
-            "search_ranking_position": None,
+            "search_ranking_position": ratio(row.place, row.places, 2),
         },
-        "quality_metrics": dict.fromkeys(
-            (
-                "translation_accuracy",
-                "cultural_sensitivity",
-                "contextual_appropriateness",
-                "citation_completeness",
-                "expert_validation_score",
-            )
-        ),
+        "quality_metrics": {
+            "translation_accuracy": known.accuracy.value(MICROS),
+            "cultural_sensitivity": known.sensitivity.value(MICROS),
+            "contextual_appropriateness": ratio(row.relevant, row.relevants),
+            "citation_completeness": ratio(row.well_cited, row.well_citeds),
+            "expert_validation_score": known.share_reviewed,
+        },
         "chapter_analytics": _chapters(text, texts),
         "topic_analytics": _topics(text, texts),
         "comparative_metrics": _comparison(text, texts),
         "content_recommendations": {
             **not_measured(NAME, "content_recommendations"),
+            "enhancement_areas": _uncited_chapters(text, texts),
+            "translation_improvements": [_improvement(passage) for passage in known.weakest],
             "priority_score": enhancement_priority(
                 citations=row.citations, effectiveness=_effectiveness(row)
             ),
@@ -275,11 +295,40 @@ def _chapters(text: str, texts: Texts) -> list[dict[str, Any]]:
     ]
 
 
+def _uncited_chapters(text: str, texts: Texts) -> list[str]:
+    """Return the chapters that have passages and are not cited, in order: ``chapter_16_coverage``."""
+    chapters = texts.reference.text(text).chapters - texts.cited_chapters[text]
+    in_order = sorted(chapters, key=lambda chapter: (len(chapter), chapter))
+    return [f"chapter_{chapter}_coverage" for chapter in in_order[:AREAS]]
+
+
+def _improvement(passage: Passage) -> str:
+    """Return the name of a passage whose translation needs work: ``verse_3_42_accuracy``."""
+    _, chapter, verse = passage
+    kind = "verse" if verse else "chapter" if chapter else "text"
+    return "_".join([kind, *(part for part in (chapter, verse) if part), "accuracy"])
+
+
+def _subjects(text: str, texts: Texts) -> list[dict[str, Any]]:
+    """Return what the cited passages of a text are about."""
+    citations, rows = texts.now.text(text).citations, texts.subjects[text]
+    return [
+        {
+            "topic": topic,
+            "frequency": ratio(rows[topic].citations, citations),
+            "relevance_score": ratio(rows[topic].relevance, rows[topic].relevances * MICROS),
+            "user_engagement": satisfaction(rating_sum=rows[topic].rating, ratings=rows[topic].ratings),
+        }
+        for topic in cited_most(rows, TOPICS)
+    ]
+
+
 def _topics(text: str, texts: Texts) -> dict[str, Any]:
     answers = texts.now.text(text).answers
     rows = {topic: texts.topics[text][topic].row for topic in texts.primary_topics(text)}
     return {
-        "primary_topics": [
+        "primary_topics": _subjects(text, texts)
+        or [
             {
                 "topic": topic,
                 "frequency": ratio(row.answers, answers),

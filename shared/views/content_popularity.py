@@ -25,6 +25,7 @@ from shared.scores import (
 from shared.units import MICROS, NANOS_PER_USD, Day
 from shared.views.base import BuiltView, Collector, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.content import Elapsed, by_passage, cited_most, elapsed_of, tick_of
+from shared.views.reference import Reference, Targets
 
 NAME = "content_popularity"
 
@@ -37,6 +38,7 @@ class ContentPopularity(BuiltView):
 
     container = NAME
     sources = frozenset({"user_interactions"})
+    uses_reference = True
     periods = 2
     skip_unchanged = True
 
@@ -60,7 +62,7 @@ class ContentPopularity(BuiltView):
     def tick(self, key: str, now: datetime) -> str:
         return tick_of(parse_period(key), now)
 
-    def collector(self, key: str, tick: str) -> Collector:
+    def collector(self, key: str, tick: str, reference: Reference) -> Collector:
         return Ranking(elapsed_of(parse_period(key), tick))
 
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
@@ -68,7 +70,11 @@ class ContentPopularity(BuiltView):
         period, ranking = parse_period(key), states.collected
         assert isinstance(ranking, Ranking)  # noqa: S101  the publisher collects what the view asks for
         document_id = f"{NAME}_{self.kind}_{key}"
-        body = _document(document_id, period, ranking, stamp) if ranking.now.all.interactions else None
+        body = (
+            _document(document_id, period, ranking, states.reference, stamp)
+            if ranking.now.all.interactions
+            else None
+        )
         return [Rendered(document_id, self.kind, body)]
 
 
@@ -126,7 +132,9 @@ class Ranking:
         return growth_rate(recent=elapsed.scaled(recent), earlier=elapsed.scaled_before(earlier))
 
 
-def _document(document_id: str, period: Period, ranking: Ranking, stamp: Stamp) -> dict[str, Any]:
+def _document(
+    document_id: str, period: Period, ranking: Ranking, reference: Reference, stamp: Stamp
+) -> dict[str, Any]:
     return {
         "id": document_id,
         "partition_key": period.kind,
@@ -134,9 +142,9 @@ def _document(document_id: str, period: Period, ranking: Ranking, stamp: Stamp) 
         "date": period.first,
         "document_type": NAME,
         "top_foundational_texts": _texts(ranking),
-        "trending_content": _passages(ranking.now),
+        "trending_content": _passages(ranking.now, reference),
         "trending_topics": _topics(ranking),
-        "personality_rankings": _personas(ranking.now),
+        "personality_rankings": _personas(ranking.now, reference),
         "generated_at": stamp_fields(stamp)["calculated_at"],
         "data_points": ranking.now.all.interactions,
         "confidence_level": CONFIDENCE_LEVEL,
@@ -147,7 +155,8 @@ def _document(document_id: str, period: Period, ranking: Ranking, stamp: Stamp) 
 
 def _texts(ranking: Ranking) -> list[dict[str, Any]]:
     now = ranking.now
-    rows = {text: TextRow(*row) for text, row in now.rows(Kind.TEXTS).items()}
+    # A text that people accessed in sessions, and that no answer cites, has a row as well.
+    rows = {text: TextRow(*row) for text, row in now.rows(Kind.TEXTS).items() if row[0]}
     return [
         {
             "rank": rank,
@@ -161,7 +170,7 @@ def _texts(ranking: Ranking) -> list[dict[str, Any]]:
     ]
 
 
-def _passages(now: Content) -> list[dict[str, Any]]:
+def _passages(now: Content, reference: Reference) -> list[dict[str, Any]]:
     rows = by_passage(now)
     return [
         {
@@ -170,7 +179,7 @@ def _passages(now: Content) -> list[dict[str, Any]]:
             "citations": rows[key].citations,
             "relevance_score": ratio(rows[key].relevance, rows[key].relevances * MICROS),
             "user_engagement": satisfaction(rating_sum=rows[key].rating, ratings=rows[key].ratings),
-            "topic": _topic_of(key, now),
+            "topic": next(iter(reference.passage(key).topics), None) or _topic_of(key, now),
         }
         for rank, key in enumerate(cited_most(rows, RANKED), 1)
     ]
@@ -198,24 +207,49 @@ def _topics(ranking: Ranking) -> list[dict[str, Any]]:
     ]
 
 
-def _personas(now: Content) -> list[dict[str, Any]]:
+def _personas(now: Content, reference: Reference) -> list[dict[str, Any]]:
     rows = {persona: PersonaRow(*row) for persona, row in now.rows(Kind.PERSONAS).items()}
     return [
-        {
-            "personality": persona,
-            "interactions": rows[persona].answers,
-            "satisfaction": ratio(rows[persona].rating, rows[persona].ratings, 2),
-            "response_quality": response_effectiveness(
-                satisfaction_score=satisfaction(
-                    rating_sum=rows[persona].rating, ratings=rows[persona].ratings
-                ),
-                relevance=ratio(rows[persona].relevance, rows[persona].relevances * MICROS),
-                citation_accuracy=None,
-            ),
-            "efficiency_score": efficiency(
-                avg_response_ms=ratio(rows[persona].time, rows[persona].times, 1),
-                avg_cost_usd=ratio(rows[persona].cost, rows[persona].costs * NANOS_PER_USD, 9),
-            ),
-        }
+        _persona(persona, rows[persona], reference.targets_of(persona))
         for persona in top({persona: row.answers for persona, row in rows.items()}, RANKED)
     ]
+
+
+def _persona(persona: str, row: PersonaRow, targets: Targets) -> dict[str, Any]:
+    rating, response_ms = ratio(row.rating, row.ratings, 2), ratio(row.time, row.times, 1)
+    return {
+        "personality": persona,
+        "interactions": row.answers,
+        "satisfaction": rating,
+        "response_quality": response_effectiveness(
+            satisfaction_score=satisfaction(rating_sum=row.rating, ratings=row.ratings),
+            relevance=ratio(row.relevance, row.relevances * MICROS),
+            citation_accuracy=None,
+        ),
+        "efficiency_score": efficiency(
+            avg_response_ms=response_ms,
+            avg_cost_usd=ratio(row.cost, row.costs * NANOS_PER_USD, 9),
+            target_ms=targets.response_ms,
+        ),
+        "targets_met": _share_met(
+            (rating, targets.satisfaction, True),
+            (ratio(row.accuracy, row.accuracies * MICROS), targets.citation_accuracy, True),
+            (response_ms, targets.response_ms, False),
+        ),
+    }
+
+
+def _share_met(*figures: tuple[float | None, float | None, bool]) -> float | None:
+    """Return the share of targets that are met, of those with a figure.
+
+    Parameters
+    ----------
+    figures
+        Each with its target, and whether it is to be at least that, rather than at most.
+    """
+    met = [
+        value >= target if at_least else value <= target
+        for value, target, at_least in figures
+        if value is not None and target is not None
+    ]
+    return ratio(sum(met), len(met))

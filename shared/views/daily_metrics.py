@@ -18,6 +18,7 @@ from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
 from shared.views.alerts import alerts
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.fields import not_measured
+from shared.views.reference import Reference
 
 NAME = "daily_metrics"
 
@@ -37,6 +38,7 @@ class DailyMetrics(ClocklessView):
     container = NAME
     sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
     facts: Mapping[str, int] = {"user_interactions": 4, "user_sessions": 3, "abuse_incidents": 2}
+    uses_reference = True
     schedule = Schedule.LIVE
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ class DailyMetrics(ClocklessView):
     def render(self, key: str, states: States, stamp: Stamp) -> list[Rendered]:
         """Return the document of the day. A day on which nothing happened has none."""
         state = states.of(day.NAME, key)
-        body = _document(key, state, states.figures, stamp) if state else None
+        body = _document(key, state, states, stamp) if state else None
         return [Rendered(document_id(key), key, body)]
 
 
@@ -63,7 +65,7 @@ def document_id(key: str) -> str:
     return f"{NAME}_{key.replace('-', '')}"
 
 
-def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> dict[str, Any]:
+def _document(key: str, state: Tally, states: States, stamp: Stamp) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": document_id(key),
         "partition_key": key,
@@ -71,7 +73,7 @@ def _document(key: str, state: Tally, built: Figures | None, stamp: Stamp) -> di
         "document_type": NAME,
         "system_performance": _system_performance(state),
         "usage_statistics": _usage_statistics(state),
-        "content_performance": _content_performance(state, built),
+        "content_performance": _content_performance(state, states.figures, states.reference),
         "ai_performance": _ai_performance(state),
         "resource_utilization": _resource_utilization(),
         "quality_metrics": _quality_metrics(state),
@@ -115,13 +117,14 @@ def _usage_statistics(state: Tally) -> dict[str, Any]:
     }
 
 
-def _content_performance(state: Tally, built: Figures | None) -> dict[str, Any]:
+def _content_performance(state: Tally, built: Figures | None, reference: Reference) -> dict[str, Any]:
+    known = reference.texts.keys()
     return {
         "total_citations": state.total("citations"),
         "unique_texts_accessed": len(state.counts("texts")),
         "avg_citation_relevance": state.mean("citation_relevance", MICROS),
         "content_discovery_rate": None if built is None else ratio(built.passages, built.citations),
-        **not_measured(NAME, "content_performance"),
+        "foundational_texts_coverage": ratio(len(known & state.counts("texts").keys()), len(known)),
     }
 
 

@@ -43,7 +43,7 @@ DAILY_METRICS = {
     "content_performance.avg_citation_relevance": "mean of relevance_score over citations that have one",
     "content_performance.content_discovery_rate": "distinct passages / citations of them, both as of the last build of the day; "
     "null before the first one",
-    "content_performance.foundational_texts_coverage": NOT_MEASURED,
+    "content_performance.foundational_texts_coverage": "share of the texts in personality_vectors that were cited on the day; as of the calculation",
     "ai_performance.personalities_used.*.requests": "interactions answered by the persona; beyond the 100 asked most, other",
     "ai_performance.personalities_used.*.satisfaction": "mean user_rating of the persona's interactions",
     "ai_performance.personalities_used.*.response_time": "mean response_time_ms of the persona's interactions",

@@ -37,7 +37,7 @@ USER_ANALYTICS = {
     "content_metrics.content_discovery_rate": "of the passages cited on each day: the share that was cited on no earlier day since the first of the month in which the period begins",
     "content_metrics.content_retention_rate": "1 − content_discovery_rate",
     "content_metrics.content_depth_score": "mean content_depth_score of the sessions that started in the period; if none gives it, score content_depth",
-    "content_metrics.favorite_content_types": NOT_MEASURED,
+    "content_metrics.favorite_content_types": "the three content_category of the cited passages in personality_vectors, most cited first; null if none has one. As of the calculation",
     "behavioral_insights.peak_engagement_time": "part of the day with most interactions, by the clock of users.timezone: morning 5–11, "
     "afternoon 12–16, evening 17–21, else night",
     "behavioral_insights.usage_pattern": "by share of the days passed on which the person was here: occasional to 0.1, consistent_seeker to 0.5, else intensive_learner",

@@ -21,9 +21,13 @@ from shared.scores import (
 from shared.units import MICROS, Day, days_between
 from shared.views.content import trend_word
 from shared.views.fields import not_measured
+from shared.views.reference import Reference
 
 INTERESTS = 5
 """Number of categories, and of personas, in a profile."""
+
+TYPES = 3
+"""Number of content types in a document: those cited most."""
 
 TEXTS = 100
 """Maximum number of texts in a document: those cited most."""
@@ -85,12 +89,14 @@ def interactions(state: Tally) -> dict[str, Any]:
     }
 
 
-def content(state: Tally, days: Mapping[Day, Tally], met: Collection[str]) -> dict[str, Any]:
+def content(
+    state: Tally, days: Mapping[Day, Tally], met: Collection[str], reference: Reference
+) -> dict[str, Any]:
     discovery = _discovery(days, met)
     return {
         "foundational_texts_accessed": sorted(top(state.counts("texts"), TEXTS)),
         "content_depth_score": depth_of(state),
-        "favorite_content_types": None,
+        "favorite_content_types": _favorite_types(state.counts("passages"), reference),
         "content_discovery_rate": discovery,
         "content_retention_rate": None if discovery is None else round(1 - discovery, 4),
     }
@@ -118,6 +124,16 @@ def behavior(
         "learning_progression": _progression(days),
         **not_measured("user_analytics", "behavioral_insights"),
     }
+
+
+def _favorite_types(passages: Mapping[str, int], reference: Reference) -> list[str] | None:
+    """Return the categories of the cited passages, most cited first; None if none has a category."""
+    found: Counter[str] = Counter()
+    for hashed, citations in passages.items():
+        category = reference.hashed_passage(hashed).category
+        if category is not None:
+            found[category] += citations
+    return top(found, TYPES) or None
 
 
 def _response_preferences(prefers: Preferences) -> str | None:

@@ -41,6 +41,7 @@ from shared.views.base import (
     ViewDefaults,
     stamp_fields,
 )
+from shared.views.reference import Reference
 
 CONTAINER = "user_analytics"
 
@@ -65,6 +66,7 @@ class UserAnalytics(ViewDefaults):
     container = CONTAINER
     sources = frozenset({"user_interactions", "user_sessions"})
     facts: Mapping[str, int] = {"user_interactions": 4, "user_sessions": 2}
+    uses_reference = True
     periods = 1
 
     def __init__(self, kind: Kind, schedule: Schedule) -> None:
@@ -142,7 +144,9 @@ class UserAnalytics(ViewDefaults):
             if days or self.kind != "daily":
                 exists = not record.refused and bool(days)
                 body = (
-                    _document(user_id, period, days, met, tier, record.preferences, stamp) if exists else None
+                    _document(user_id, period, days, met, tier, record.preferences, states.reference, stamp)
+                    if exists
+                    else None
                 )
                 rendered.append(Rendered(document_id(user_id, period), user_id, body))
                 met.update(*(part.counts("passages") for part in days.values()))
@@ -173,6 +177,7 @@ def _document(
     met: Collection[str],
     tier: str | None,
     prefers: Preferences,
+    reference: Reference,
     stamp: Stamp,
 ) -> dict[str, Any]:
     """Return the document of a period.
@@ -208,7 +213,7 @@ def _document(
         "user_profile": blocks.profile(state, CHURNED if _is_churned(activity) else tier, score),
         "session_metrics": blocks.sessions(state, active, hours),
         "interaction_metrics": blocks.interactions(state),
-        "content_metrics": blocks.content(state, days, met),
+        "content_metrics": blocks.content(state, days, met, reference),
         "behavioral_insights": blocks.behavior(
             [days[day] for day in active], hours, ratio(len(active), period.days_passed(today)), prefers
         ),

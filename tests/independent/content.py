@@ -11,7 +11,6 @@ from tests.independent.arithmetic import (
     average,
     mean,
     most_frequent,
-    nothing,
     part_of,
     rounded,
     shared,
@@ -27,11 +26,17 @@ from tests.independent.interactions import (
     persona_of,
     source_of,
 )
+from tests.independent.names import plain_name
 from tests.independent.people import growth, measured_words, month_before, period_of, trend
-from tests.independent.sources import (
-    Sources,
-    sources_of,
+from tests.independent.reference import (
+    expert_quality,
+    overview,
+    targets_of,
+    to_improve,
+    topics_of_passage,
+    uncited_chapters,
 )
+from tests.independent.sources import ENDED, Sources, sources_of, start_of
 
 # --- rankings -----------------------------------------------------------------------------------------------
 
@@ -49,7 +54,7 @@ def expected_popularity(sources: Sources, ticks: dict[str, str]) -> dict[str, Do
             document = expected_ranking(
                 kind, label, first, hours,
                 between(sources.interactions, first, last),
-                between(sources.interactions, first_before, last_before),
+                between(sources.interactions, first_before, last_before), sources,
             )  # fmt: skip
             expected[document["id"]] = document
     return expected
@@ -92,6 +97,7 @@ def expected_ranking(
     hours: tuple[int, int],
     documents: list[Document],
     earlier: list[Document],
+    sources: Sources,
 ) -> Document:
     texts, texts_before = citation_counts(documents), citation_counts(earlier)
     topics = shared_topics(documents)
@@ -117,13 +123,13 @@ def expected_ranking(
             }
             for rank, text in enumerate(most_frequent(texts, 10), 1)
         ],
-        "trending_content": expected_passages(documents),
+        "trending_content": expected_passages(documents, sources.vectors),
         "trending_topics": [
             expected_topic(topic, documents, topics[topic], topics_before[topic] * longer)
             for topic in sorted(rising, key=lambda t: (-rising[t], -topics[t], t))[:10]
         ],
         "personality_rankings": [
-            expected_persona(persona, [d for d in documents if persona_of(d) == persona])
+            expected_persona(persona, [d for d in documents if persona_of(d) == persona], sources.personas)
             for persona in most_frequent(Counter(map(persona_of, documents)), 10)
         ],
         "data_points": len(documents),
@@ -131,7 +137,7 @@ def expected_ranking(
     }
 
 
-def expected_passages(documents: list[Document]) -> list[Document]:
+def expected_passages(documents: list[Document], vectors: list[Document]) -> list[Document]:
     cited = Counter(map(passage_of, citations_of(documents)))
     ranked = sorted(cited, key=lambda key: (-cited[key], "|".join(key)))[:10]
     shown = []
@@ -150,7 +156,9 @@ def expected_passages(documents: list[Document]) -> list[Document]:
                 "citations": cited[key],
                 "relevance_score": mean(relevances, 4),
                 "user_engagement": scores.near(scores.satisfaction(measured(of, "user_rating"))),
-                "topic": next(iter(most_frequent(shared_topics(of), 1)), None),
+                "topic": next(
+                    iter(topics_of_passage(key, vectors) or most_frequent(shared_topics(of), 1)), None
+                ),
             }
         )
     return shown
@@ -166,7 +174,9 @@ def expected_topic(topic: str, documents: list[Document], now: int, before: Frac
     }
 
 
-def expected_persona(persona: str, own: list[Document]) -> Document:
+def expected_persona(persona: str, own: list[Document], personas: list[Document]) -> Document:
+    targets = targets_of(persona, personas)
+    accuracies = measured(own, "quality_metrics", "citation_accuracy")
     ratings, times = measured(own, "user_rating"), measured(own, "response_time_ms")
     relevances = measured(own, "quality_metrics", "response_relevance")
     costs = [cost for d in own if (cost := cost_of(d)) is not None]
@@ -178,9 +188,28 @@ def expected_persona(persona: str, own: list[Document]) -> Document:
             scores.effectiveness(scores.satisfaction(ratings), average(relevances), None)
         ),
         "efficiency_score": scores.near(
-            scores.efficiency(average(times), None if not costs else sum(costs) / len(costs) / 1e9)
+            scores.efficiency(
+                average(times),
+                None if not costs else sum(costs) / len(costs) / 1e9,
+                targets.get("target_response_time_ms", 1200),
+            )
+        ),
+        "targets_met": targets_met(
+            (average(ratings), 2, targets.get("target_satisfaction_score"), 1),
+            (average(accuracies), 4, targets.get("target_citation_accuracy"), 1),
+            (average(times), 1, targets.get("target_response_time_ms"), -1),
         ),
     }
+
+
+def targets_met(*figures: tuple[float | None, int, float | None, int]) -> object:
+    """Of figures as they are shown, each with its digits, its target and a sign: the share that meets it."""
+    met = [
+        sign * round(value, digits) >= sign * target
+        for value, digits, target, sign in figures
+        if value is not None and target is not None
+    ]
+    return part_of(sum(met), len(met))
 
 
 # --- texts --------------------------------------------------------------------------------------------------
@@ -197,7 +226,10 @@ def expected_texts(sources: Sources, ticks: dict[str, str]) -> dict[str, Documen
             tick = ticks.get(f"content_analytics_{text}_{label}")
             hours = hours_of(first, last, month_before(first), tick)
             over = tick is None or tick >= f"{last + timedelta(days=1):%Y-%m-%d}T00"
-            document = expected_text(text, label, Fraction(*hours), over, documents, earlier)
+            document = expected_text(
+                text, label, Fraction(*hours), over, documents, earlier, sources,
+                [s for s in sources.sessions if first <= start_of(s).date() <= last],
+            )  # fmt: skip
             document |= {
                 "period_start": f"{first:%Y-%m-%d}T00:00:00Z",
                 "period_end": f"{last:%Y-%m-%d}T23:59:59Z",
@@ -213,6 +245,8 @@ def expected_text(
     over: bool,
     documents: list[Document],
     earlier: list[Document],
+    sources: Sources,
+    sessions: list[Document],
 ) -> Document:
     own, before = citing(documents, text), citing(earlier, text)
     citations = [c for c in citations_of(own) if source_of(c) == text]
@@ -234,15 +268,12 @@ def expected_text(
         "source": text,
         "document_type": "content_analytics",
         "analysis_period": "monthly",
-        "content_overview": nothing(
-            "total_verses", "total_chapters", "content_completeness", "translation_quality",
-            "expert_validation_status",
-        ),
+        "content_overview": overview(text, sources.vectors),
         "usage_metrics": {
             "total_citations": len(citations),
             "unique_users_accessed": len(days_by_user),
             "total_views": len(own),
-            **nothing("avg_time_spent_seconds", "bounce_rate"),
+            **expected_attention(text, sessions),
             "return_access_rate": part_of(again, len(days_by_user)),
         },
         "performance_metrics": {
@@ -250,14 +281,16 @@ def expected_text(
             "citation_accuracy_rate": mean(accuracies, 4),
             "user_satisfaction_avg": mean(ratings, 2),
             "response_effectiveness": scores.near(effective),
-            "search_ranking_position": None,
+            "search_ranking_position": mean(places_of(text, own), 2),
         },
-        "quality_metrics": nothing(
-            "translation_accuracy", "cultural_sensitivity", "contextual_appropriateness",
-            "citation_completeness", "expert_validation_score",
-        ),
+        "quality_metrics": {
+            **expert_quality(text, sources.vectors),
+            "contextual_appropriateness": mean(measured(own, "user_feedback", "relevant"), 4),
+            "citation_completeness": mean(measured(own, "user_feedback", "well_cited"), 4),
+        },
         "chapter_analytics": expected_chapters(text, own, citations),
-        "topic_analytics": expected_topics(own, before, longer),
+        "topic_analytics": expected_topics(own, before, longer)
+        | expected_subjects(text, own, citations, sources.vectors),
         "comparative_metrics": {
             "vs_other_texts": expected_ranks(text, documents),
             "growth_trends": {
@@ -277,12 +310,69 @@ def expected_text(
             },
         },
         "content_recommendations": {
-            **nothing("enhancement_areas", "translation_improvements", "new_content_suggestions"),
+            "enhancement_areas": uncited_chapters(
+                text, {passage_of(c)[1] for c in citations}, sources.vectors
+            ),
+            "translation_improvements": to_improve(text, sources.vectors),
+            "new_content_suggestions": None,
             "priority_score": scores.near(scores.priority(len(citations), effective)),
         },
         "data_quality_score": part_of(given, len(citations) + 2 * len(own)),
         "sample_size": len(citations),
     }  # fmt: skip
+
+
+def expected_attention(text: str, sessions: list[Document]) -> Document:
+    accessed = [
+        s for s in sessions if text in map(plain_name, (s.get("foundational_texts_accessed") or [])[:20])
+    ]
+    seconds = measured(accessed, "engagement_indicators", "time_on_guidance")
+    ended = [s for s in accessed if s.get("status") in ENDED and s.get("interaction_count") is not None]
+    return {
+        "avg_time_spent_seconds": mean(list(map(round, seconds)), 1),
+        "bounce_rate": part_of(sum(s["interaction_count"] <= 1 for s in ended), len(ended)),
+    }
+
+
+def places_of(text: str, own: list[Document]) -> list[float]:
+    """The text's place in each answer that says how relevant it is."""
+    places: list[float] = []
+    for document in own:
+        best: dict[str, float] = {}
+        for citation in citations_of([document]):
+            if citation.get("relevance_score") is not None:
+                source = source_of(citation)
+                best[source] = max(citation["relevance_score"], best.get(source, 0))
+        if text in best:
+            places.append(1 + sum(other > best[text] for other in best.values()))
+    return places
+
+
+def expected_subjects(
+    text: str, own: list[Document], citations: list[Document], vectors: list[Document]
+) -> Document:
+    """What the cited passages are about, where that is known of any."""
+    topics = {place: topics_of_passage(place, vectors) for place in set(map(passage_of, citations))}
+    cited = Counter(topic for c in citations for topic in topics[passage_of(c)])
+    shown = []
+    for topic in most_frequent(cited, 10):
+        of = [c for c in citations if topic in topics[passage_of(c)]]
+        ratings = [
+            d["user_rating"]
+            for d in own
+            if d.get("user_rating") is not None
+            for place in set(map(passage_of, citations_of([d])))
+            if place[0] == text and topic in topics[place]
+        ]
+        shown.append(
+            {
+                "topic": topic,
+                "frequency": part_of(len(of), len(citations)),
+                "relevance_score": mean(measured(of, "relevance_score"), 4),
+                "user_engagement": scores.near(scores.satisfaction(ratings)),
+            }
+        )
+    return {"primary_topics": shown} if shown else {}
 
 
 def percent(now: float, before: float) -> object:

@@ -38,6 +38,7 @@ from tests.independent.interactions import (
     unmeasured,
     unpriced,
 )
+from tests.independent.reference import known_texts
 from tests.independent.sources import (
     ENDED,
     Sources,
@@ -103,7 +104,7 @@ def expected_day(day: str, sources: Sources) -> Document:
             ),
             "peak_concurrent_users": most_open(day, sources.sessions),
         },
-        "content_performance": expected_content(documents),
+        "content_performance": expected_content(documents, known_texts(sources.vectors)),
         "ai_performance": expected_ai(documents),
         "resource_utilization": {
             "cosmos_db": nothing("total_ru_consumed", "avg_ru_per_request", "storage_used_gb", "cost_usd"),
@@ -203,14 +204,14 @@ def expected_alerts(errors: Near | None, slowness: Near | None, rating: Near | N
     ]
 
 
-def expected_content(documents: list[Document]) -> Document:
+def expected_content(documents: list[Document], known: set[str]) -> Document:
     citations = citations_of(documents)
     return {
         "total_citations": len(all_citations_of(documents)),
         "unique_texts_accessed": len(set(map(source_of, citations))),
         "avg_citation_relevance": mean(measured(citations, "relevance_score"), 4),
         "content_discovery_rate": part_of(len(set(map(passage_of, citations))), len(citations)),
-        "foundational_texts_coverage": None,
+        "foundational_texts_coverage": part_of(len(known & set(map(source_of, citations))), len(known)),
     }
 
 

@@ -33,6 +33,7 @@ from tests.independent.interactions import (
     unmeasured,
     unpriced,
 )
+from tests.independent.reference import category_of
 from tests.independent.sources import ENDED, Sources, seconds_of, session_id_of, start_of
 
 LEVELS = {"low": 0.0, "medium": 0.5, "high": 1.0}
@@ -147,7 +148,7 @@ def expected_period(
         "content_metrics": {
             "foundational_texts_accessed": sorted(most_frequent(Counter(map(source_of, citations)), 100)),
             "content_depth_score": scores.near(depth),
-            "favorite_content_types": None,
+            "favorite_content_types": favorites(citations, sources.vectors),
             "content_discovery_rate": part_of(found[0], found[1]),
             # Shown as 1 minus the rounded rate, so rounded like it.
             "content_retention_rate": part_of(found[1] - found[0], found[1]),
@@ -215,6 +216,11 @@ def discovery(every: list[Document], first: date, last: date) -> tuple[int, int]
             new, passages = new + len(of_day - seen), passages + len(of_day)
         seen |= of_day
     return new, passages
+
+
+def favorites(citations: list[Document], vectors: list[Document]) -> list[str] | None:
+    found = Counter(c for cited in citations if (c := category_of(passage_of(cited), vectors)) is not None)
+    return most_frequent(found, 3) or None
 
 
 def preferred(account: Document) -> str | None:

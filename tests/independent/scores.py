@@ -92,11 +92,11 @@ def effectiveness(satisfied: float | None, relevance: float | None, accuracy: fl
     return weighted((0.4, satisfied), (0.35, relevance), (0.25, accuracy))
 
 
-def efficiency(milliseconds: float | None, dollars: float | None) -> float | None:
+def efficiency(milliseconds: float | None, dollars: float | None, target: float) -> float | None:
     if milliseconds is None:
         return None
     cost = None if dollars is None else 1 - half_at(dollars, 0.01)
-    return weighted((0.7, 1 - half_at(milliseconds, 4800)), (0.3, cost))
+    return weighted((0.7, 1 - half_at(milliseconds, 4 * target)), (0.3, cost))
 
 
 def priority(citations: int, effective: float | None) -> float | None:

@@ -32,6 +32,8 @@ class Sources:
     incidents: list[Document] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     accounts: list[Document] = field(default_factory=list)
+    vectors: list[Document] = field(default_factory=list)
+    personas: list[Document] = field(default_factory=list)
 
     def account_of(self, user: str) -> Document:
         """Return what a person's accounts say, of several the first by id that says it."""

@@ -34,7 +34,11 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
     texts = {"गीता": "कृष्ण", "論語": "孔子"}
     for number, (text, persona) in enumerate(texts.items()):
         partition = f"{persona}::{text}"
-        said = {"personality_id": persona, "source": text, "chapter": "१"}
+        said = {
+            "personality_id": persona, "source": text, "chapter": "१", "content_category": "chapter",
+            "english_translation": "…", "detailed_explanation": "…" if number else "",
+            "topic_tags": ["duty"], "validation": {"expert_reviewed": True, "accuracy_score": 0.98},
+        }  # fmt: skip
         await vectors.create_item({"id": f"{persona}_{text}_१", "partition_key": partition, **said})
         await feed.write(
             interaction(
@@ -59,6 +63,12 @@ async def test_texts_and_people_of_any_script_have_documents_of_their_own(feed: 
             items = fleet.database.get_container_client(container)
             shown = await items.read_item(f"{name}_{text}_{month}", text)
             assert shown["source"] == text
+        shown = await fleet.database.get_container_client("content_analytics").read_item(
+            f"content_analytics_{text}_{month}", text
+        )
+        assert shown["content_overview"]["content_completeness"] == (text == "論語")
+        assert shown["content_overview"]["translation_quality"] == 0.98
+        assert shown["topic_analytics"]["primary_topics"][0]["topic"] == "duty"
         passage = await vectors.read_item(f"{persona}_{text}_१", f"{persona}::{text}")
         assert passage["usage_metrics"]["citation_count"] == 1
         found = await OptimizedQueries(fleet.database).get_incidents_by_content_for_admin(text)

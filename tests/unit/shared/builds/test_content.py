@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.builds import content as content_module
@@ -28,7 +29,8 @@ from shared.builds.content import (
     size_of,
 )
 from shared.builds.counting import ContentCounter
-from shared.facts import Passage
+from shared.facts import Passage, SessionFact
+from shared.units import Millis
 from tests.unit.shared.builds.interactions import counted, documents, fact_of
 from tests.unit.shared.world import interaction
 
@@ -48,6 +50,7 @@ def test_the_grouping_of_documents_changes_only_how_often_a_person_reads(
     assert halves.rows(Kind.READERS).keys() == whole.rows(Kind.READERS).keys()
 
 
+@settings(deadline=None)
 @given(st.lists(documents, max_size=8), st.sampled_from([1, 2, 8, 64]))
 def test_parts_add_up_to_the_whole(one_day: list[dict[str, object]], parts: int) -> None:
     whole = counted(one_day)
@@ -73,7 +76,7 @@ def test_rows_by_hand() -> None:
     ]
     content = counted([interaction(1, "2025-09-01T10:00:00Z", foundational_texts_used=cited)])
     assert content.all == AllRow(1, 3)
-    assert content.text("gita") == TextRow(3, 1_400_000, 2, 1, 5, 1)
+    assert content.text("gita") == TextRow(3, 1_400_000, 2, 1, 5, 1, place=1, places=1)
     assert content.topic("duty") == TopicRow(1, 5, 1)
     assert {key: CitedRow(*row) for key, row in content.rows(Kind.PASSAGES).items()} == {
         "krishna|gita|2|47": CitedRow(2, 1_400_000, 2, 5, 1, 20250901),
@@ -86,6 +89,38 @@ def test_rows_by_hand() -> None:
     }
     assert content.figures() == Figures(1, 3, 2)
     assert passage_from("gita|3|") == Passage("gita", "3", None)
+
+
+def test_a_session_counts_for_the_texts_that_the_person_accessed() -> None:
+    counter = ContentCounter()
+    session = SessionFact(
+        user_id="ann", at=Millis(0), session_id="s", texts=("gita", "upanishads"), attention=420,
+        outcome="completed", interactions=1,
+    )  # fmt: skip
+    counter.count_session(session)
+    counter.count_session(replace(session, texts=("gita",), attention=None, interactions=5))
+    counter.count_session(replace(session, texts=("gita",), attention=60, outcome=None))
+    counter.count_session(replace(session, texts=("dhammapada",), attention=None, interactions=None))
+    texts = {text: counter.content.text(text) for text in counter.content.rows(Kind.TEXTS)}
+    assert texts == {
+        "gita": TextRow(attention=480, attentions=2, bounced=1, sessions=2),
+        "upanishads": TextRow(attention=420, attentions=1, bounced=1, sessions=1),
+    }
+
+
+def test_texts_of_equal_relevance_share_the_best_place() -> None:
+    cited = [
+        {"source": source, "relevance_score": relevance}
+        for source, relevance in (("a", 0.5), ("b", 0.9), ("c", 0.9), ("b", 0.1), ("d", None))
+    ]
+    content = counted([interaction(1, "2025-09-01T10:00:00Z", foundational_texts_used=cited)])
+    places = {text: (content.text(text).place, content.text(text).places) for text in "abcd"}
+    assert places == {"a": (3, 1), "b": (1, 1), "c": (1, 1), "d": (0, 0)}
+
+
+def test_a_row_of_an_earlier_version_is_shorter() -> None:
+    earlier, later = Content({Kind.TEXTS: {"gita": [3, 7]}}), Content({Kind.TEXTS: {"gita": [1, 1, 5]}})
+    assert merged([earlier, later]) == merged([later, earlier]) == Content({Kind.TEXTS: {"gita": [4, 8, 5]}})
 
 
 def test_the_last_day_of_a_passage_is_kept() -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 START = datetime(2025, 7, 30, tzinfo=UTC)
 PUBLISHED = (
     "daily_metrics", "user_analytics", "engagement_summary", "content_popularity", "content_analytics",
-    "incidents_by_content", "personality_vectors",
+    "incidents_by_content", "personality_vectors", "personalities",
 )  # fmt: skip
 
 NOW = START + timedelta(days=40, hours=14, minutes=47)
@@ -37,12 +37,42 @@ CONSENTS = ("analytics_consent", "data_collection_consent")
 
 VECTORS = [
     {
-        "id": f"krishna_{text}_{chapter}_{verse}", "partition_key": f"krishna::{text}",
-        "personality_id": "krishna", "source": text,
+        "id": f"krishna_{text}_{chapter}_{verse}",
+        "partition_key": f"krishna::{text}",
+        "personality_id": "krishna",
+        "source": text,
         "source_metadata": {"chapter": chapter, "verse": verse, "book": None},
+        "content_category": "verse" if verse else "chapter" if chapter else None,
+        "english_translation": verse,
+        "detailed_explanation": "…",
+        "topic_tags": ["karma_yoga", "duty", "action"][: len(text) - int(chapter or 2)],
+        "validation": {
+            "expert_reviewed": chapter == "2",
+            "accuracy_score": 0.98 if verse else 0.9,
+            "cultural_sensitivity_score": 0.96,
+        },
     }
     for text in ("gita", "गीता")
-    for chapter, verse in (("2", "47"), ("3", "1"), ("2", None), (None, None))
+    for chapter, verse in (("2", "47"), ("3", "1"), ("2", None), (None, None), ("18", "66"))
+]
+VECTORS += [
+    VECTORS[0]
+    | {
+        "id": "buddha_gita_2_47", "partition_key": "buddha::gita", "personality_id": "buddha",
+        "content_category": "story", "topic_tags": ["action", "action", "love"], "validation": None,
+    },
+    {"id": "a_trait", "partition_key": "krishna::gita", "content_type": "personality_trait"},
+]  # fmt: skip
+PERSONAS = [
+    {
+        "id": f"krishna_{version}", "personality_id": "krishna", "partition_key": "krishna",
+        "is_active": active,
+        "performance_baseline": {
+            "target_satisfaction_score": 4.5 - version, "target_citation_accuracy": 0.8,
+            "target_response_time_ms": 900 * version,
+        },
+    }
+    for version, active in ((1, True), (2, True), (3, False))
 ]  # fmt: skip
 
 
@@ -201,6 +231,8 @@ async def deliver(
     world = World(now=NOW)
     for vector in VECTORS:
         world.containers["personality_vectors"]._store(dict(vector))
+    for persona in PERSONAS:
+        world.containers["personalities"]._store(dict(persona))
     history = [
         (source, document | {"_ts": 1_790_000_000 + number, "_lsn": number, "_etag": f'"{number}"'})
         for number, (source, document) in enumerate(specs, 1)

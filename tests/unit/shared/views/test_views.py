@@ -48,6 +48,7 @@ from shared.views.daily_metrics import MOST_NAMED
 from shared.views.engagement_summary import render_tiers
 from shared.views.fields import FIELDS
 from shared.views.person_blocks import TEXTS
+from shared.views.reference import NOTHING_KNOWN
 
 PRICES = PriceTable(list_prices())
 STAMP = Stamp(generation=1, revision=7, as_of=datetime(2025, 8, 5, 14, 45, tzinfo=UTC))
@@ -124,7 +125,7 @@ def contents_of_facts(*facts: Fact) -> dict[str, Content]:
 
 def documents(view: str, key: str, *facts: Fact, now: datetime = STAMP.as_of) -> list[dict[str, Any]]:
     tick = VIEWS[view].tick(key, now)
-    collector, groups = VIEWS[view].collector(key, tick), VIEWS[view].contents(key)
+    collector, groups = VIEWS[view].collector(key, tick, NOTHING_KNOWN), VIEWS[view].contents(key)
     built = contents_of_facts(*facts)
     figures = built[groups[0][0]].figures() if groups and groups[0][0] in built else None
     for number in range(collector.passes if collector else 0):
