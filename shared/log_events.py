@@ -34,6 +34,8 @@ LOG_EVENTS = {
     "price_override_unusable": "an operator's price override was left out; the problem is named",
     "prices_applied": "costs were corrected to changed prices",
     "prices_not_refreshed": "price overrides could not be read; the table in use stays in use",
+    "reference_not_refreshed": "personality_vectors or personalities could not be read again; what was "
+    "read before stays in use",
     "reference_too_large": "there are too many personality_vectors to join: figures about texts are null",
     "refresh_held_back": "scheduled views are not published: the generation is not complete",
     "tiers_published": "people were counted by engagement tier, and the documents were published",

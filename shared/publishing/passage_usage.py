@@ -27,7 +27,7 @@ from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Month
-from shared.views.reference import Named
+from shared.views.reference import Named, is_passage
 
 MAX_VECTORS = 100_000
 """Vectors that are held in memory, of about 500 bytes each. More are written in several passes."""
@@ -37,7 +37,7 @@ MAX_CONCURRENT_WRITES = 8
 VECTORS = Query(
     "vectors",
     "SELECT c.id, c.partition_key, c.personality_id, c.source, c.source_metadata, c.chapter, c.verse,"
-    " c.usage_metrics, c._etag FROM c",
+    " c.content_type, c.usage_metrics, c._etag FROM c",
 )
 
 _log = structlog.get_logger(__name__)
@@ -120,8 +120,8 @@ class PassageUsageWriter:
         found: dict[str, list[Vector]] = defaultdict(list)
         number = 0
         async for item in run_query(self._vectors, VECTORS, {}):
-            if not isinstance(item.get("partition_key"), str):
-                continue  # the content pipeline writes texts: whatever this is, it is no vector
+            if not isinstance(item.get("partition_key"), str) or not is_passage(item):
+                continue  # the content pipeline writes texts: without a key it is no vector
             vector = Vector.decode(item)
             if part_of(Kind.PASSAGES, vector.key, groups) == group:
                 found[vector.key].append(vector)

@@ -12,6 +12,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import Clock
 from shared.cosmos.queries import Query, run_query
+from shared.cosmos.retries import is_service_fault
 from shared.views.reference import NOTHING_KNOWN, Reference, ReferenceCounter
 
 MAX_PASSAGES = 100_000
@@ -24,7 +25,8 @@ LIFETIME_PER_PASSAGE = 0.25
 hours. Reading them costs about one RU for each."""
 
 EMPTY_LIFETIME_SECONDS = 15.0
-"""Where there are no documents yet, they may come at any time, and reading none costs 3 RU."""
+"""Where there are no documents yet, they may come at any time, and reading none costs 3 RU. A service that
+did not answer may answer at any time too."""
 
 KNOWN_PASSAGES = Query(
     "known_passages",
@@ -48,24 +50,38 @@ class ReferenceReader:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._known = NOTHING_KNOWN
+        self._has_read = False
         self._until = 0.0
 
     async def read(self) -> Reference:
         """Return what is known. It is read again after its lifetime.
 
+        If the service does not answer then, what was read before remains in use.
+
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
-            The service did not answer.
+            The service did not answer, and nothing was read before.
         """
         if self._clock.monotonic() < self._until:
             return self._known
         async with self._lock:  # so that concurrent publications read it once
             if self._clock.monotonic() >= self._until:
-                documents, self._known = await self._read()
-                lifetime = max(LIFETIME_SECONDS, documents * LIFETIME_PER_PASSAGE)
-                self._until = self._clock.monotonic() + (lifetime if documents else EMPTY_LIFETIME_SECONDS)
+                await self._refresh()
         return self._known
+
+    async def _refresh(self) -> None:
+        try:
+            documents, self._known = await self._read()
+        except Exception as error:
+            if not self._has_read or not is_service_fault(error):
+                raise
+            _log.warning("reference_not_refreshed", error_type=type(error).__name__)
+            self._until = self._clock.monotonic() + EMPTY_LIFETIME_SECONDS
+            return
+        self._has_read = True
+        lifetime = max(LIFETIME_SECONDS, documents * LIFETIME_PER_PASSAGE)
+        self._until = self._clock.monotonic() + (lifetime if documents else EMPTY_LIFETIME_SECONDS)
 
     def forget(self) -> None:
         """Read the documents again when they are needed next."""

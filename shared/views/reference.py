@@ -113,6 +113,11 @@ _NO_TEXT, _NO_PASSAGE, _NO_TARGETS = KnownText(), KnownPassage(), Targets()
 NOTHING_KNOWN = Reference()
 
 
+def is_passage(item: Mapping[str, Any]) -> bool:
+    """Return whether a document of ``personality_vectors`` is about a text, and not about its persona."""
+    return item.get("content_type") in (None, FOUNDATIONAL_TEXT)
+
+
 class Named(NamedTuple):
     """The persona and the passage that a document of ``personality_vectors`` is about."""
 
@@ -153,7 +158,7 @@ class ReferenceCounter:
         item
             Its fields, with ``translated`` and ``explained``, the lengths of two of its texts.
         """
-        if item.get("content_type") not in (None, FOUNDATIONAL_TEXT):
+        if not is_passage(item):
             return
         passage, order = Named.of(item).passage, (str(item["id"]), item["partition_key"])
         hashed = hash_key(passage.key)

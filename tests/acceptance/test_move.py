@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.acceptance.fleet import RunningFleet, extra_host, running_fleet
 from tests.data import release_1
 from tests.differences import Near, differences
+from tests.independent.comparison import CONTENT
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day, expected_days
 from tests.independent.incidents import expected_incidents
@@ -98,8 +100,9 @@ async def assert_moved(fleet: RunningFleet, before: Views, after: Views) -> None
     """See that earlier periods are as they were, and all others as computed from the whole history."""
     held = {name: await fleet.all_of(name) for name in SOURCES}
     history = {name: found + release_1.expired().get(name, []) for name, found in held.items()}
-    sources = good(history)
-    expected = expected_views(sources, good(held), after)
+    content = {name: await fleet.all_of(name) for name in CONTENT}
+    sources = good(history | content)
+    expected = expected_views(sources, good(held | content), after)
     found: list[str] = []
     whole = earlier = 0
     for container in DAYS_KEPT:
@@ -168,7 +171,10 @@ def expected_views(sources: Sources, held: Sources, after: Views) -> Views:
         "daily_metrics": days | expected_days(sources),
         "engagement_summary": expected_summaries(sources, held, tiers),
         "content_popularity": expected_popularity(sources, ticks["content_popularity"]),
-        "content_analytics": expected_texts(sources, ticks["content_analytics"]),
+        # Of sessions: those that were kept at the move.
+        "content_analytics": expected_texts(
+            replace(sources, sessions=held.sessions), ticks["content_analytics"]
+        ),
         "incidents_by_content": expected_incidents(sources, written),
     }
     return {name: {(key,): d for key, d in found.items()} for name, found in by_id.items()} | {

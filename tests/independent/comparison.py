@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -19,6 +20,17 @@ from tests.independent.usage import usage_differences
 
 MOST_SHOWN = 40
 """Differences that one failure lists."""
+
+CONTENT = ("personality_vectors", "personalities")
+"""What the content pipeline writes; views show it as of when they are calculated."""
+
+AS_OF_THE_CALCULATION = re.compile(
+    r": (content_overview|content_performance\.foundational_texts_coverage"
+    r"|content_metrics\.favorite_content_types"
+    r"|quality_metrics\.(translation_accuracy|cultural_sensitivity|expert_validation_score)"
+    r"|topic_analytics\.primary_topics|trending_content\.\d+\.topic"
+    r"|content_recommendations\.(enhancement_areas|translation_improvements))\b"
+)
 
 PERIODS = ("daily", "weekly", "monthly", "quarterly")
 
@@ -39,17 +51,21 @@ def assert_views_equal(
     _assert_none(found, sources)
 
 
-def assert_all_views_equal(published: Published, documents: Mapping[str, list[Document]]) -> None:
-    """Compare everything that is published and up to date with all documents, as they stand."""
-    sources = replace(
-        good(documents),
-        vectors=list(published.get("personality_vectors", [])),
-        personas=list(published.get("personalities", [])),
-    )
+def assert_all_views_equal(
+    published: Published, documents: Mapping[str, list[Document]], *, passages_grew: bool = False
+) -> None:
+    """Compare everything that is published and up to date with all documents, as they stand.
+
+    If passages became known in the meantime, what is said of them is left out: it is of when a document was
+    calculated.
+    """
+    sources = good({**documents, **{name: list(published.get(name, [])) for name in CONTENT}})
     found = [
         *shared_differences(published, sources),
         *people_differences(list(published["user_analytics"]), sources),
     ]
+    if passages_grew:
+        found = [line for line in found if not AS_OF_THE_CALCULATION.search(line)]
     _assert_none(found, sources)
 
 

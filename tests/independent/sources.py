@@ -94,6 +94,8 @@ def good(documents: Mapping[str, list[Document]]) -> Sources:
         [with_plain_names(d) for d in documents.get("abuse_incidents", []) if not is_malformed_incident(d)],
         {str(owner_of(d)) for d in users if refuses(d)},
         users,
+        list(documents.get("personality_vectors", [])),
+        list(documents.get("personalities", [])),
     )
 
 

@@ -17,6 +17,7 @@ from tests.independent.interactions import (
     persona_of,
 )
 from tests.independent.names import plain_name
+from tests.independent.reference import passages_in, place_of
 from tests.independent.sources import Sources
 
 Cited = tuple[str, str, str, str]
@@ -29,7 +30,7 @@ def usage_differences(vectors: Iterable[Document], sources: Sources) -> Iterator
     for interaction in sources.interactions:
         for passage in {passage_of(citation) for citation in citations_of([interaction])}:
             citing[persona_of(interaction), *passage].append(interaction)
-    for vector in vectors:
+    for vector in passages_in(list(vectors)):
         about = passage_of_vector(vector)
         usage = expected_usage(about, citing[about]) if about in citing else {"citation_count": 0}
         shown = {name: (vector.get("usage_metrics") or {}).get(name) for name in usage}
@@ -38,9 +39,8 @@ def usage_differences(vectors: Iterable[Document], sources: Sources) -> Iterator
 
 
 def passage_of_vector(vector: Document) -> Cited:
-    place = vector.get("source_metadata") or vector
-    named = {"source": plain_name(vector["source"]), "chapter": place["chapter"], "verse": place["verse"]}
-    return plain_name(vector["personality_id"]) or "unknown", *passage_of(named)
+    persona = vector.get("personality_id") or vector["partition_key"].partition("::")[0]
+    return plain_name(persona) or "unknown", *place_of(vector)
 
 
 def expected_usage(about: Cited, interactions: list[Document]) -> Document:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from tests.independent.comparison import people_differences, shared_differences
+from tests.independent.comparison import CONTENT, people_differences, shared_differences
 from tests.independent.sources import Sources, good
 
 Document = dict[str, Any]
 
-TEXTS = ("user_query", "response_text")
+TEXTS = ("user_query", "response_text", "english_translation", "detailed_explanation")
 """Of these the views count at most whether they are empty."""
 
-UNREAD = ("embeddings", "english_translation", "detailed_explanation")
+UNREAD = ("embeddings",)
 """Most of a document about a passage; no figure depends on them."""
 
 
@@ -46,7 +46,7 @@ def compare(
     seed: int,
 ) -> Comparison:
     """Compare every shared document, and all documents of ``sample`` people drawn by ``seed``."""
-    sources = good(documents)
+    sources = good({**documents, **{name: published.get(name, []) for name in CONTENT}})
     everybody = sorted(users_of(sources) | {d["user_id"] for d in published["user_analytics"]})
     drawn = set(everybody if sample >= len(everybody) else Random(seed).sample(everybody, sample))
     own = replace(

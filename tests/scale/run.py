@@ -40,7 +40,7 @@ PROGRESS_EVERY = 15.0
 COMPARED = (
     "user_interactions", "user_sessions", "abuse_incidents", "users", "daily_metrics", "user_analytics",
     "engagement_summary", "content_popularity", "content_analytics", "incidents_by_content",
-    "personality_vectors",
+    "personality_vectors", "personalities",
 )  # fmt: skip
 """Containers whose documents are held in memory: sources and views with an independent computation."""
 

@@ -33,8 +33,10 @@ COMPARED = (
     "incidents_by_content",
     "content_analytics",
     "personality_vectors",
+    "personalities",
 )
-"""Containers that the independent computation knows. The health of five minutes has tests of its own."""
+"""Containers that the independent computation knows. Passages become known during the run: what views say of
+them is not compared. The health of five minutes has tests of its own."""
 
 AUDIT_SECONDS = 30.0
 """Seconds of one run of the auditor over one feed; it runs until it has seen everything."""
@@ -89,7 +91,7 @@ async def check_data(fleet: RunningFleet, book: Book) -> list[Check]:
 def _views(published: dict[str, list[Document]], documents: dict[str, list[Document]]) -> Check:
     what = "every field of every view equals an independent computation"
     try:
-        assert_all_views_equal(published, documents)
+        assert_all_views_equal(published, documents, passages_grew=True)
     except AssertionError as difference:
         return Check(what, False, str(difference))
     return Check(what, True, ", ".join(f"{len(found):,} of {name}" for name, found in published.items()))

@@ -15,6 +15,7 @@ from shared.maintenance.rebuild import Rebuilder
 from shared.publishing.contents import ContentReader
 from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import ViewReadiness
+from shared.publishing.reference import ReferenceReader
 from shared.publishing.scheduled import ScheduledPublisher
 from shared.publishing.system_health import HealthPublisher
 from shared.settings import Settings
@@ -31,6 +32,12 @@ BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 def contents(state: Any, settings: Settings) -> ContentReader:
     """Return the reader of the contents in a container."""
     return ContentReader(DerivedStore(state, settings.generation, FakeClock(lambda: datetime.now(UTC))))
+
+
+def no_reference() -> ReferenceReader:
+    """Return a reader of what is known of texts and personas, where nothing is known."""
+    vectors, personalities = FakeContainer("partition_key"), FakeContainer("partition_key")
+    return ReferenceReader(vectors, personalities, clock=FakeClock(lambda: BEGAN))  # type: ignore[arg-type]
 
 
 class World:

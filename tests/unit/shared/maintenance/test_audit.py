@@ -31,7 +31,7 @@ from tests.fake_clock import FakeClock
 from tests.fake_feed import FakeFeed
 from tests.fakes import FakeContainer
 from tests.unit.shared.ledger.memory_shard import counted
-from tests.unit.shared.world import contents
+from tests.unit.shared.world import contents, no_reference
 
 INTERACTIONS, SESSIONS = "user_interactions", "user_sessions"
 NOW = 1_000
@@ -102,6 +102,7 @@ class World:
         return Publisher(
             merger=StateMerger(self.containers["view_state"], settings),
             contents=contents(self.containers["view_state"], settings),
+            reference=no_reference(),
             existing=existing,
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.containers["poison_messages"]),

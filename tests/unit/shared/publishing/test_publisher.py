@@ -38,7 +38,7 @@ from shared.views.user_analytics import UserAnalytics
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
 from tests.unit.shared.delivery import Faults
-from tests.unit.shared.world import World, contents, interaction
+from tests.unit.shared.world import World, contents, interaction, no_reference
 
 DAY = PartialKey("day", "2025-08-05")
 ANN, MONTH_OF_ANN = PartialKey("person", "ann"), PartialKey("person_month", "202508|ann")
@@ -85,6 +85,7 @@ class Database:
         return kind(
             merger=StateMerger(self.containers["view_state"], settings),  # type: ignore[arg-type]
             contents=contents(self.containers["view_state"], settings),
+            reference=no_reference(),
             existing=existing,
             writer=ViewWriter(self, existing),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),

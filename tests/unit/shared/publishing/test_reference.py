@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.publishing import reference
 from shared.publishing.reference import EMPTY_LIFETIME_SECONDS, LIFETIME_SECONDS, ReferenceReader
 from shared.views.reference import NOTHING_KNOWN
+from tests.fakes import no_fault
 from tests.unit.shared.world import World
 
 VECTOR = {
@@ -53,6 +55,28 @@ async def test_where_there_is_nothing_it_is_looked_for_again_soon() -> None:
     put(world)
     world.now += timedelta(seconds=EMPTY_LIFETIME_SECONDS)
     assert (await reads.read()).text("gita").verses == 1
+
+
+async def test_what_was_read_stays_in_use_while_the_service_does_not_answer() -> None:
+    world = World()
+    put(world)
+    reads, vectors = reader(world), world.containers["personality_vectors"]
+
+    def busy(operation: str, when: str) -> None:
+        raise CosmosHttpResponseError(status_code=429, message="try later")
+
+    vectors.fault = busy
+    with pytest.raises(CosmosHttpResponseError):
+        await reads.read()
+    vectors.fault = no_fault
+    known = await reads.read()
+    vectors.fault = busy
+    world.now += timedelta(seconds=LIFETIME_SECONDS)
+    assert await reads.read() is known
+    vectors.fault = no_fault
+    put(world, id="krishna_gita_3_1", source_metadata={"chapter": "3", "verse": "1"})
+    world.now += timedelta(seconds=EMPTY_LIFETIME_SECONDS)
+    assert (await reads.read()).text("gita").verses == 2
 
 
 async def test_too_many_documents_are_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
