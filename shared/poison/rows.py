@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.containers import CATALOGUE, DAY, NO_EXPIRY_UNLESS_ITEM_SAYS_SO, VIEW_STATE
+from shared.documents.times import canonical_text
 from shared.errors import DocumentError
 from shared.privacy.classes import Place
 from shared.privacy.errors import message_of, trace_of
@@ -85,11 +86,15 @@ def poison_id(source: str, handler: str, document: object) -> str:
     """Return the id of the row. A document has one row per handler that it fails in."""
     identity: list[object] = [source, handler]
     if isinstance(document, Mapping) and document.get("id") is not None:
-        identity += [document.get("user_id"), document["id"]]
+        identity += [_as_delivered(document.get("user_id")), _as_delivered(document["id"])]
     else:
         identity.append(document)
     digest = sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:32]
     return f"{ID_PREFIX}{digest}"
+
+
+def _as_delivered(name: object) -> object:
+    return canonical_text(name) if isinstance(name, str) else name
 
 
 def etag_of(document: object) -> object:

