@@ -12,6 +12,7 @@
     ├── TooLargeError               more than one transactional batch may hold
     ├── FullError                   a state accepts no more documents; names the state
     ├── MassFailureError            most of a batch failed: the cause is unlikely to be in its documents
+    ├── DamagedStateError           documents of view_state are missing, or older than others; names the state
     ├── StaleReadError              the state that was read is older than the published document
     │   └── TransientStaleReadError other instances publish it too, or a replica lags: a later try may succeed
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
@@ -99,6 +100,28 @@ class MassFailureError(FleetError):
 
     It is not chained to that error, whose message may quote the document: the host logs what is raised.
     """
+
+
+class DamagedStateError(FleetError):
+    """Documents of ``view_state`` are missing, or older than others. Counting on would count a part.
+
+    Parameters
+    ----------
+    what
+        The state, ``the day 2025-08-05``.
+    is_in_ledger
+        Whether the ledger's pages, and the sources, have all that makes it again.
+    """
+
+    def __init__(self, what: str, *, is_in_ledger: bool = True) -> None:
+        remedy = (
+            "Run `fleet views rebuild`, then `fleet audit run --from-beginning --delay 0`."
+            if is_in_ledger
+            else "Set a new FLEET_GENERATION: docs/how-to/start-a-new-generation.md."
+        )
+        super().__init__(
+            f"the state of {what} is damaged: documents of view_state were deleted or restored. {remedy}"
+        )
 
 
 class StaleReadError(FleetError):

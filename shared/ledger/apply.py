@@ -10,8 +10,8 @@ import structlog
 
 from shared.aggregates.person_record import PersonRecord
 from shared.clock import SYSTEM_CLOCK, Clock
-from shared.cosmos.retries import FOLD, retrying
-from shared.errors import ConflictError, TooLargeError
+from shared.cosmos.retries import FOLD, LAG, retrying
+from shared.errors import ConflictError, DamagedStateError, TooLargeError
 from shared.facts import USERS
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
@@ -135,6 +135,8 @@ class ShardWriter:
         ------
         TooLargeError
             A single change does not fit into one transaction.
+        DamagedStateError
+            Documents of the shard are missing, or older than others.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError, ConflictError
             The service failed, or other instances committed first, in all attempts. Committed parts stay
             counted. Applying the same changes again counts nothing twice.
@@ -144,9 +146,9 @@ class ShardWriter:
         async with self._store.lock(shard):
             while parts:
                 part = parts.pop()
-                attempt = retrying(ConflictError, policy=FOLD)
+                attempt, again = retrying(ConflictError, policy=FOLD), retrying(DamagedStateError, policy=LAG)
                 try:
-                    folded: Folded = await attempt(self._fold_and_commit, shard, source, part, result)
+                    folded: Folded = await again(attempt, self._fold_and_commit, shard, source, part, result)
                 except TooLargeError:
                     if part.is_divisible:
                         parts += part.divided()

@@ -27,6 +27,7 @@ from shared.facts import ABUSE_INCIDENTS, Fact, InteractionFact, SessionFact, Un
 from shared.ledger.changed_records import changed_records, drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.counted_entries import CountedEntries
+from shared.ledger.damage import require_whole
 from shared.ledger.document_version import VersionOrder
 from shared.ledger.incident_passages import IncidentPassages, MovedIncident, cited_passage
 from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf
@@ -64,13 +65,13 @@ def fold_changes(
 ) -> Fold:
     """Fold changes of one source into a shard. Yields what it needs, and receives it by id or by user.
 
-    The driver sends stored documents, or cached ones with their etags. It then commits all writes in one
-    transaction. If the commit fails because an etag differs, the driver starts again with a new generator.
+    The driver sends stored documents, or cached ones with their etags, and commits all writes in one
+    transaction. If an etag differs, it starts again with a new generator.
 
     Parameters
     ----------
     now
-        The current time. New documents take their first revision from it, so that revisions never repeat.
+        The current time, and the first revision of new documents: revisions never repeat.
     moves
         Incidents that may follow their interactions to another text in this transaction.
     retention
@@ -81,6 +82,8 @@ def fold_changes(
     TooLargeError
         Several changes together outgrow a state, or a change with the incidents that follow it. A single
         change has a verdict instead.
+    DamagedStateError
+        Documents of the state are missing, or older than others.
     """
     fold = ShardFold(shard, source, changes, now, retention)
     yield from fold.need_documents(fold.ids_of_new_facts())
@@ -149,7 +152,7 @@ class ShardFold:
         return self._retention.is_partial_closed(target, self._now)
 
     def need_documents(self, ids: Iterable[str], *, stored: bool = False) -> Generator[Need, Answer, None]:
-        """Request the documents that are not loaded yet, if any."""
+        """Request the documents that are not loaded yet."""
         missing = frozenset(ids) - (self._stored if stored else self._loaded.keys())
         if missing:
             documents = yield DocumentsById(missing, stored)
@@ -165,10 +168,7 @@ class ShardFold:
         self._new_records.update(records)
 
     def ids_of_new_facts(self) -> set[str]:
-        """Return the ids of the changes' pages and people, and of partials that most probably change.
-
-        The latter are requested now only to save a request later: see :meth:`ids_of_changed_partials`.
-        """
+        """Return the ids of the changes' pages and people, and of partials that probably change."""
         ids: set[str] = set()
         for change in self._changes:
             fact, user_id = change.fact, change.user_id
@@ -347,6 +347,7 @@ class ShardFold:
     def writes(self) -> list[Write]:
         """Return the documents to write, each with its next revision and its guarding etag."""
         pages = self._changed_pages()
+        require_whole(pages, self._loaded, {change.user_id for change in self._changes})
         records = changed_records(
             self._people, self._pages.index_changes, self._count, self._record, self._state
         )

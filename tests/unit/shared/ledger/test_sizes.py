@@ -181,9 +181,21 @@ HOURS = [0, 1, 23, 24, 48]
 @cache
 def full_shard(room: int) -> dict[tuple[str, str], dict[str, Any]]:
     """Return a shard whose states and pages have room for some bytes more, and its pages for one entry."""
-    documents: list[Partial | Page] = []
+    pages: list[Page] = []
+    for source in DOCUMENTS:
+        for hour in HOURS:
+            page = Page(SHARD, source, EventHour(f"{START + timedelta(hours=hour):%Y-%m-%dT%H}"), revision=1)
+            for number in count():
+                if page.full:
+                    break
+                change = change_of(source, number, hour, random.Random(number), f"x{number}")
+                page.put("neighbour", change.document_id, Entry(change.version, change.fact))
+            page.remove("neighbour", "x0")
+            pages.append(page)
+    documents: list[Partial | Page] = [*pages]
     for day in ("2025-08-30", "2025-08-31", *(f"2025-09-0{number}" for number in (1, 2, 3))):
-        partial = Partial(SHARD, PartialKey("day", day), 1)
+        listed = {page.name: page.revision for page in pages if page.hour.startswith(day)}
+        partial = Partial(SHARD, PartialKey("day", day), 1, pages=listed)
         fill(partial, partial.state, "persona_requests", room)
         documents.append(partial)
     for month in ("202508", "202509"):
@@ -195,16 +207,6 @@ def full_shard(room: int) -> dict[tuple[str, str], dict[str, Any]]:
     tokens = (LIMITS["person"] - room - partial._measure() - 100) // 6
     record.index = DocumentIndex.decode({f"{USER_SESSIONS}|202507": "zzzz--" * tokens})
     documents.append(partial)
-    for source in DOCUMENTS:
-        for hour in HOURS:
-            page = Page(SHARD, source, EventHour(f"{START + timedelta(hours=hour):%Y-%m-%dT%H}"), revision=1)
-            for number in count():
-                if page.full:
-                    break
-                change = change_of(source, number, hour, random.Random(number), f"x{number}")
-                page.put("neighbour", change.document_id, Entry(change.version, change.fact))
-            page.remove("neighbour", "x0")
-            documents.append(page)
     container = FakeContainer()
     for document in documents:
         container._store(document.encode())
