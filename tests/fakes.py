@@ -258,6 +258,7 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     "poison_pending_before": _when(
         lambda item, values: item["status"] == values["pending"] and item["id"] < values["start"]
     ),
+    "item": _when(lambda item, values: item["id"] == values["id"]),
     "documents_by_id": _when(lambda item, values: item["id"] in values.values()),
     "partials_by_key": _when(
         lambda item, values: item["id"] in _numbered("id", values) and item["_ts"] >= values["since"]

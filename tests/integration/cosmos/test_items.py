@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
+from shared.cosmos.items import find_item
 from tests.cosmos_server import ServerProcess
 
 
@@ -57,7 +59,23 @@ async def test_every_kind_of_partition_key(container: ContainerProxy, key: Any) 
     assert (await container.read_item("a", key))["pk"] == key
 
 
-@pytest.mark.parametrize("bad", ["", "a/b", "a\\b", "a?b", "a#b", "x" * 1024])
+UNUSUAL = "/\\?#%.:;+&=@~'\"<>[]{}|^ \t\nü€😀aB0"
+
+
+async def test_a_document_with_any_id_that_the_service_stores_is_found(container: ContainerProxy) -> None:
+    random = Random(3)
+    ids = {"a/b", "a\\b", "a?b", "a#b", ".", "..", "../..", "%2F", "a ", "\n", "x" * 1_023, "ü" * 511}
+    ids |= {"".join(random.choices(UNUSUAL, k=random.randrange(1, 9))) for _ in range(80)}
+    for unusual in sorted(ids):  # the SDK writes some of them in batches only
+        await container.execute_item_batch([("upsert", ({"id": unusual, "pk": "p"},))], partition_key="p")
+    for unusual in sorted(ids):
+        found = await find_item(container, unusual, "p")
+        assert found is not None, unusual
+        assert found["id"] == unusual
+        assert await find_item(container, unusual, "q") is None
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 1024])
 async def test_ids_that_the_service_refuses(container: ContainerProxy, bad: str) -> None:
     with pytest.raises((CosmosHttpResponseError, ValueError)):
         await container.create_item({"id": bad, "pk": "p"})
