@@ -91,20 +91,33 @@ citations = st.lists(
     ),
     max_size=14,
 )
+models = st.sampled_from(
+    [
+        None, "", "gemini-2.5-flash", "models/Gemini_2.5 Flash", "google/gemini-2.5-pro-001",
+        "gemini-2.5-flash-preview-05-20", "our-proxy/fast", "unknown", "ann@example.org",
+    ]
+)  # fmt: skip
+kinds_of_tokens = st.fixed_dictionaries(
+    {"total_tokens": st.sampled_from([None, 2000, 2400])},
+    optional=dict.fromkeys(
+        ["thoughts_token_count", "cached_tokens", "cache_creation_input_tokens", "audio_tokens"],
+        st.sampled_from([None, 0, 400, "many"]),
+    ),
+)
 interactions = st.builds(
-    lambda number, hours, document, persona, category, complexity, quality, tokens, feedback: (
+    lambda number, hours, document, persona, category, complexity, quality, tokens, feedback, model, kinds: (
         USER_INTERACTIONS,
         document
         | {
             "id": f"interaction_{number}", "timestamp": at(hours, 9 * number),
             "response_metadata": {
-                "personality_used": persona, "model_used": "gemini-2.5-flash",
+                "personality_used": persona, "model_used": "gemini-2.5-flash" if number else model,
                 "safety_filtered": feedback.get("helpful"),
             },
             "user_feedback": feedback,
             "query_metadata": {"query_category": category, "query_complexity": complexity},
             "quality_metrics": {"response_relevance": quality, "citation_accuracy": quality},
-            "cost_data": {"input_tokens": tokens, "output_tokens": tokens},
+            "cost_data": kinds | {"input_tokens": tokens, "output_tokens": tokens, "model_used": model},
         },
     ),
     st.integers(0, 7),
@@ -128,6 +141,8 @@ interactions = st.builds(
         st.sampled_from(["helpful", "accurate", "relevant", "well_cited"]),
         st.sampled_from([True, False, None]),
     ),
+    models,
+    kinds_of_tokens,
 )  # fmt: skip
 sessions = st.builds(
     lambda number, person, hours, minutes, status, duration, document, attention: (
