@@ -91,7 +91,7 @@ def _rows_table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         table.add(
             row["id"],
-            row["last_failed_at"],
+            _minute(row["last_failed_at"]),
             row["attempts"],
             row["status"],
             row["source_container"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -39,8 +40,7 @@ def show_prices(as_json: AsJson = False) -> None:
         return await fleet.prices.overrides()
 
     overrides: Overrides = run(work)
-    origins = (("list", list_prices()), ("override", overrides.prices))
-    prices = [(origin, price) for origin, entries in origins for price in entries]
+    prices = {"list": list_prices(), "override": overrides.prices}
     aliases = {
         name: (origin, model)
         for origin, known in (("list", list_names().aliases), ("override", overrides.aliases))
@@ -49,7 +49,11 @@ def show_prices(as_json: AsJson = False) -> None:
     if as_json:
         print_json(
             {
-                "prices": [{"origin": origin, **price.dump()} for origin, price in prices],
+                "prices": [
+                    {"origin": origin, **price.dump()}
+                    for origin, entries in prices.items()
+                    for price in entries
+                ],
                 "aliases": [
                     {"origin": origin, "alias": name, "model": model}
                     for name, (origin, model) in aliases.items()
@@ -57,27 +61,31 @@ def show_prices(as_json: AsJson = False) -> None:
             }
         )
         return
-    print_table(_price_table(prices))
+    print_table(_price_table("List prices", prices["list"]))
+    if prices["override"]:
+        say()
+        print_table(_price_table("Overrides of this account", prices["override"]))
     if aliases:
         table = Table(whole("alias"), whole("means"), whole("origin"))
         for name, (origin, model) in aliases.items():
             table.add(name, model, origin)
         say()
         print_table(table)
+    say()
+    say("Prices are in nano-USD per token, for prompts up to a number of tokens. 1,000 is 1 USD per million.")
 
 
-def _price_table(prices: list[tuple[str, ModelPrice]]) -> Table:
+def _price_table(title: str, prices: Iterable[ModelPrice]) -> Table:
     table = Table(
         whole("model"),
         whole("from"),
-        number("up to tokens"),
+        number("up to"),
         number("in"),
         number("cached"),
         number("out"),
-        whole("origin"),
-        title="Prices in nano-USD per token; 1,000 is 1 USD per million tokens",
+        title=title,
     )
-    for origin, price in prices:
+    for price in prices:
         for tier in price.tiers:
             table.add(
                 price.model,
@@ -86,7 +94,6 @@ def _price_table(prices: list[tuple[str, ModelPrice]]) -> Table:
                 tier.input_nano_usd_per_token,
                 tier.cached_nano_usd_per_token,
                 tier.output_nano_usd_per_token,
-                origin,
             )
     return table
 

@@ -41,10 +41,15 @@ def _json_escape(character: str) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return a printable text in lines of at most ``width`` columns, broken between words where possible."""
+    """Return a printable text in lines of at most ``width`` columns, broken between words where possible.
+
+    Blanks at its beginning are an indent, if there is room for it.
+    """
     lines: list[str] = []
     line = ""
-    for word in text.split(" "):
+    first, *others = text.lstrip(" ").split(" ")
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    for word in (indent + first if len(indent) < width else first, *others):
         longer = f"{line} {word}" if line else word
         if cell_len(longer) <= width:
             line = longer

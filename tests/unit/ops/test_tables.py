@@ -204,3 +204,21 @@ def test_tables_of_usual_texts_fit_the_terminal(command: tuple[str, ...], width:
     if width is not None:
         assert [line for line in lines if len(line) > width] == []
     assert not any("…" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "heading"),
+    [
+        (("poison", "list"), "id  last failed  times  status"),
+        (("poison", "groups"), "rows  field  source  handler  error"),
+        (("prices", "list"), "model  from  up to  in  cached  out"),
+    ],
+)
+def test_a_row_stays_a_row_at_80_columns(command: tuple[str, ...], heading: str) -> None:
+    if command in PLAIN:
+        module, answer = PLAIN[command]
+    else:
+        module, make = TABLES[command]
+        answer = make(POISON_ID, "cost_data.input_tokens")
+    lines = printed(command, module, answer, 80).output.splitlines()
+    assert heading.split() in [line.split() for line in lines], lines
