@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import structlog
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -65,8 +65,8 @@ class _Runtime:
         self.lifetime: AbstractAsyncContextManager[Fleet] | None = None
         self.state_check = _Periodic(STATE_CHECK_SECONDS, after_failure=0.0)
         self.ready_check = _Periodic(READY_SECONDS, NOT_READY_SECONDS)
-        self.refusal = ""
-        """Why the fleet refuses to work; empty if it does not."""
+        self._refusals: dict[str, str] = {}
+        """Why the fleet refuses to work, by the check that found it."""
 
     async def opened(self) -> Fleet:
         """Return the fleet. A failed connection is tried again."""
@@ -85,24 +85,35 @@ class _Runtime:
         return fleet
 
     async def working(self) -> Fleet:
-        """Return the fleet if it may work. Log why not, once."""
-        try:
+        """Return the fleet if it may work."""
+        with self._told("invocations"):
             fleet = await self.opened()
             await self.state_check.done(fleet.mark.check)
+        return fleet
+
+    async def ready(self) -> None:
+        """Check everything without which no invocation succeeds."""
+        fleet = await self.working()
+        with self._told("readiness"):
+            await fleet.check_ready()
+
+    @contextmanager
+    def _told(self, check: str) -> Iterator[None]:
+        """Log a refusal once per reason, and its end. Errors of the service get a reason."""
+        try:
+            yield
         except Exception as error:
             reason = _reason(error)
             if reason is None:
                 raise
-            if reason != self.refusal:
-                _log.error("fleet_refuses_work", reason=reason)
-            self.refusal = reason
+            if reason != self._refusals.get(check):
+                _log.error("fleet_refuses_work", check=check, reason=reason)
+            self._refusals[check] = reason
             if isinstance(error, CosmosHttpResponseError):
                 raise NotReadyError(reason) from error
             raise
-        if self.refusal:
-            _log.warning("fleet_works_again")
-            self.refusal = ""
-        return fleet
+        if self._refusals.pop(check, None) is not None:
+            _log.warning("fleet_works_again", check=check)
 
 
 def _reason(error: Exception) -> str | None:
@@ -145,8 +156,5 @@ async def check_ready() -> None:
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
         The service did not answer.
     """
-
-    async def check() -> None:
-        await (await fleet()).check_ready()
-
-    await _runtime().ready_check.done(check)
+    runtime = _runtime()
+    await runtime.ready_check.done(runtime.ready)

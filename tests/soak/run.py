@@ -150,6 +150,9 @@ class _Soak:
         self._tell("comparing")
         self._report.checks += await checks.check_data(fleet, self._report.book)
         self._report.checks.append(await checks.check_audit(fleet))
+        self._report.checks.append(await checks.check_rebuild(fleet))
+        await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
+        self._report.checks.append(await checks.check_views(fleet, "after a rebuild"))
 
     async def _sample(self) -> NoReturn:
         while True:

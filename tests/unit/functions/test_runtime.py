@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from structlog.testing import capture_logs
 
 from functions import runtime
-from shared.errors import FleetError, SettingsError
+from shared.errors import FleetError, NotReadyError, SettingsError
 from tests.virtual_time import run
 
 
@@ -23,7 +23,9 @@ class Connections:
         self.opened = self.closed = self.checks = self.ready_checks = 0
         self.failures = failures
         self.refusal: Exception | None = None
-        """What the check of the state raises, and that of readiness."""
+        """What the check of the state raises."""
+        self.not_ready: Exception | None = None
+        """What the check of readiness raises."""
 
     @property
     def mark(self) -> Connections:
@@ -37,6 +39,8 @@ class Connections:
 
     async def check_ready(self) -> None:
         self.ready_checks += 1
+        if self.not_ready is not None:
+            raise self.not_ready
 
     @asynccontextmanager
     async def connect(self, _settings: Any) -> AsyncIterator[object]:
@@ -168,3 +172,27 @@ def test_readiness_is_looked_up_now_and_then_and_soon_again_after_a_refusal(
         await runtime.check_ready()
 
     run(work())
+
+
+def test_what_only_the_check_of_readiness_finds_is_logged_once_and_stops_no_invocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = connections(monkeypatch)
+    made.not_ready = NotReadyError("Create them with `fleet containers apply`.")
+
+    async def work() -> list[Any]:
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises(NotReadyError):
+                    await runtime.check_ready()
+                assert await refused() == ""
+                await asyncio.sleep(runtime.NOT_READY_SECONDS)
+            made.not_ready = None
+            await runtime.check_ready()
+        return logs
+
+    logs = run(work())
+    assert [(entry["event"], entry["check"]) for entry in logs] == [
+        ("fleet_refuses_work", "readiness"),
+        ("fleet_works_again", "readiness"),
+    ]
