@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.host.invoke import InjectedLossError
+from shared.errors import DocumentError, NewerVersionError
 
 SERVICE_ERRORS = frozenset(
     {
@@ -24,6 +25,9 @@ SERVICE_ERRORS = frozenset(
     }
 )
 """How an invocation fails when the database throttles, is away or breaks connections."""
+
+MALFORMED = frozenset({DocumentError.__name__, NewerVersionError.__name__})
+"""Why a malformed document goes to poison."""
 
 LOSS = InjectedLossError.__name__
 """How an invocation fails whose batch the host was told to lose."""
@@ -117,7 +121,7 @@ def is_expected(entry: dict[str, Any], *, killed: Collection[int], frozen: bool)
         case "invocation_failed":
             return entry.get("error_type") in SERVICE_ERRORS or entry.get("error_type") == LOSS
         case "document_poisoned":
-            return entry.get("error_type") == "DocumentError"
+            return entry.get("error_type") in MALFORMED
         case "host_died":
             return entry.get("pid") in killed
         case "event_loop_blocked" | "event_loop_free":
