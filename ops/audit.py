@@ -50,7 +50,7 @@ def run_audit(
         number("repaired"),
         number("still in poison"),
         "caught up",
-        number("request units"),
+        number("RU"),
     )
     for report in reports:
         table.add(

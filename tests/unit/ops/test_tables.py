@@ -124,7 +124,7 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
     ("generations", "list"): ("generations", (2, {1: Generation(64, 1_760_000_000, True)})),
     ("audit", "run"): (
         "audit",
-        [AuditReport("user_interactions", 1_000), AuditReport("view_state", caught_up=True)],
+        [AuditReport("user_interactions", 1_000), AuditReport("view_state", due_at=1_760_000_000)],
     ),
     ("poison", "redact"): ("poison", 1_234_567),
     ("views", "refresh"): ("views", (ScheduledReport(1, 2, 3, 1_234_567), HealthReport(1, 2))),
@@ -211,6 +211,7 @@ def test_tables_of_usual_texts_fit_the_terminal(command: tuple[str, ...], width:
     [
         (("poison", "list"), "id  last failed  times  status"),
         (("poison", "groups"), "rows  field  source  handler  error"),
+        (("audit", "run"), "feed  documents  repaired  still in poison  caught up  RU"),
         (("prices", "list"), "model  from  up to  in  cached  out"),
     ],
 )
