@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,6 +19,9 @@ MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
 MAX_PARAMETERS = 100
+
+_CONTINUATION = re.compile(r"[ -~]{1,16384}")
+"""Printable ASCII, up to the longest header that the service accepts."""
 
 
 def require_identifier(field: str, value: object) -> str:
@@ -92,6 +96,21 @@ def require_whole(field: str, value: object, *, most: int) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise QueryError(field, f"{quote(value, Form.NUMBER)} is not a whole number from 1 to {most}")
+    return value
+
+
+def require_continuation(value: object) -> str | None:
+    """Return a continuation as a query returned it, None for none. It is sent as a header.
+
+    Raises
+    ------
+    QueryError
+        The value cannot be one.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or _CONTINUATION.fullmatch(value) is None:
+        raise QueryError("continuation", f"{describe(value)} is none that a query returned")
     return value
 
 

@@ -20,6 +20,7 @@ from shared.queries.arguments import (
     MAX_LIMIT,
     days_kept,
     require_container,
+    require_continuation,
     require_identifier,
     require_parameters,
     require_whole,
@@ -27,7 +28,7 @@ from shared.queries.arguments import (
 )
 from shared.queries.optimized import OptimizedQueries
 from shared.queries.personas import LIFETIME_SECONDS, PersonaCache
-from shared.queries.reading import Document, read_bounded, read_partition
+from shared.queries.reading import Document, Rows, read_bounded, read_partition, read_rows
 
 ANALYTICS_CONTAINERS = (
     "personalities",
@@ -198,8 +199,8 @@ class DatabaseService:
         return found[0] if found else None
 
     async def get_user_sessions(
-        self, user_id: str, days: int = 30, *, limit: int = DEFAULT_LIMIT
-    ) -> list[Document]:
+        self, user_id: str, days: int = 30, *, limit: int = DEFAULT_LIMIT, continuation: str | None = None
+    ) -> Rows:
         """Return a person's sessions that began in the last days, newest first, without their tokens.
 
         Parameters
@@ -208,6 +209,8 @@ class DatabaseService:
             1 to 90: sessions expire after 90 days.
         limit
             1 to 1,000.
+        continuation
+            That of rows that this method returned, to go on after them.
 
         Raises
         ------
@@ -217,24 +220,24 @@ class DatabaseService:
         key = require_identifier("user_id", user_id)
         within = require_whole("days", days, most=days_kept("user_sessions"))
         fields = ", ".join(f"c.{field}" for field in _SESSION_FIELDS)
-        return await read_partition(
+        return await read_rows(
             self.database,
             "user_sessions",
-            f"SELECT TOP @limit {fields} FROM c WHERE c.user_id = @user_id "  # noqa: S608 - constants
+            f"SELECT {fields} FROM c WHERE c.user_id = @user_id "  # noqa: S608 - constants
             "AND c.start_time >= @start_date ORDER BY c.start_time DESC",
-            {
-                "limit": require_whole("limit", limit, most=MAX_LIMIT),
-                "user_id": key,
-                "start_date": since(self._clock.now(), within),
-            },
+            {"user_id": key, "start_date": since(self._clock.now(), within)},
             partition_key=key,
+            limit=require_whole("limit", limit, most=MAX_LIMIT),
+            continuation=require_continuation(continuation),
         )
 
     async def get_user_interactions(
-        self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT
-    ) -> list[Document]:
+        self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT, continuation: str | None = None
+    ) -> Rows:
         """Return the same as :meth:`OptimizedQueries.get_user_interaction_history`."""
-        return await self.optimized.get_user_interaction_history(user_id, days, limit=limit)
+        return await self.optimized.get_user_interaction_history(
+            user_id, days, limit=limit, continuation=continuation
+        )
 
     async def get_user_analytics(self, user_id: str, period: str = "monthly") -> Document | None:
         """Return a person's newest document of ``user_analytics`` for a kind of period, None without one."""

@@ -13,13 +13,14 @@ from shared.queries.arguments import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     days_kept,
+    require_continuation,
     require_day,
     require_identifier,
     require_one_of,
     require_whole,
     since,
 )
-from shared.queries.reading import Document, read_partition
+from shared.queries.reading import Document, Rows, read_partition, read_rows
 from shared.views import daily_metrics
 
 PERIODS: tuple[str, ...] = get_args(Kind)
@@ -114,8 +115,8 @@ class OptimizedQueries:
         )
 
     async def get_user_interaction_history(
-        self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT
-    ) -> list[Document]:
+        self, user_id: str, days: int = 7, *, limit: int = DEFAULT_LIMIT, continuation: str | None = None
+    ) -> Rows:
         """Return a person's interactions of the last days, newest first. Contains their words: do not log it.
 
         The specification's query has no bound. This one returns the newest ``limit`` rows. Times are compared
@@ -127,6 +128,8 @@ class OptimizedQueries:
             1 to 365: interactions expire after a year.
         limit
             1 to 1,000.
+        continuation
+            That of rows that this method returned, to go on after them.
 
         Raises
         ------
@@ -135,23 +138,26 @@ class OptimizedQueries:
         """
         key = require_identifier("user_id", user_id)
         within = require_whole("days", days, most=days_kept("user_interactions"))
-        return await read_partition(
+        return await read_rows(
             self.database,
             "user_interactions",
-            "SELECT TOP @limit c.interaction_id, c.timestamp, c.user_query, c.response_metadata, "
+            "SELECT c.interaction_id, c.timestamp, c.user_query, c.response_metadata, "
             "c.user_rating FROM c WHERE c.user_id = @user_id AND c.timestamp >= @start_date "
             "ORDER BY c.timestamp DESC",
-            {
-                "limit": require_whole("limit", limit, most=MAX_LIMIT),
-                "user_id": key,
-                "start_date": since(self._clock.now(), within),
-            },
+            {"user_id": key, "start_date": since(self._clock.now(), within)},
             partition_key=key,
+            limit=require_whole("limit", limit, most=MAX_LIMIT),
+            continuation=require_continuation(continuation),
         )
 
     async def get_incidents_by_content_for_admin(
-        self, source: str, time_period: str = "monthly", *, limit: int = DEFAULT_LIMIT
-    ) -> list[Document]:
+        self,
+        source: str,
+        time_period: str = "monthly",
+        *,
+        limit: int = DEFAULT_LIMIT,
+        continuation: str | None = None,
+    ) -> Rows:
         """Return a text's incidents by month, newest first.
 
         Parameters
@@ -162,6 +168,8 @@ class OptimizedQueries:
             ``monthly``. The fleet publishes no other period.
         limit
             Number of months. The specification's query has no bound.
+        continuation
+            That of rows that this method returned, to go on after them.
 
         Raises
         ------
@@ -169,15 +177,13 @@ class OptimizedQueries:
             An argument is out of its bounds.
         """
         key = require_identifier("source", source)
-        return await read_partition(
+        return await read_rows(
             self.database,
             "incidents_by_content",
-            "SELECT TOP @limit c.incident_summary, c.content_analysis, c.moderation_actions FROM c "
+            "SELECT c.incident_summary, c.content_analysis, c.moderation_actions FROM c "
             "WHERE c.source = @source AND c.time_period = @time_period ORDER BY c.period_start DESC",
-            {
-                "limit": require_whole("limit", limit, most=MAX_LIMIT),
-                "source": key,
-                "time_period": require_one_of("time_period", time_period, INCIDENT_PERIODS),
-            },
+            {"source": key, "time_period": require_one_of("time_period", time_period, INCIDENT_PERIODS)},
             partition_key=key,
+            limit=require_whole("limit", limit, most=MAX_LIMIT),
+            continuation=require_continuation(continuation),
         )

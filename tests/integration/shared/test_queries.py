@@ -19,6 +19,7 @@ from shared.cosmos.provisioning import apply_containers
 from shared.errors import QueryError, TooManyRowsError
 from shared.queries import ComprehensiveAdminService, DatabaseService, OptimizedQueries
 from shared.queries.database import ANALYTICS_CONTAINERS
+from shared.queries.reading import Rows
 from tests.cosmos_server import ServerProcess
 from tests.fake_clock import FakeClock
 from tests.integration.shared.query_data import (
@@ -179,6 +180,45 @@ async def test_history_is_bounded(optimized: OptimizedQueries, database: Databas
     rows = await optimized.get_user_interaction_history(busy, limit=5)
 
     assert [row["timestamp"] for row in rows] == sorted(moments, reverse=True)[:5]
+
+
+async def test_what_is_beyond_the_limit_is_read_with_continuations(
+    service: DatabaseService, database: DatabaseProxy
+) -> None:
+    people = {f"busy-{uuid4().hex}": size for size in (0, 1, 5, 10, 23)}
+    moments = [text(NOW.replace(second=n)) for n in range(23)]
+    for user, size in people.items():
+        asked = [interaction(f"{user}-{m}", user, m) for m in moments[:size]]
+        sessions = [{"id": f"{user}-{m}", "user_id": user, "session_id": m, "start_time": m} for m in moments]
+        await write(database, {"user_interactions": asked, "user_sessions": sessions[:size]})
+
+    async def all_pages(read: Callable[..., Awaitable[Rows]], user: str) -> list[str]:
+        found, continuation = list[str](), None
+        while True:
+            page = await read(user, limit=5, continuation=continuation)
+            found += [row.get("timestamp") or row["start_time"] for row in page]
+            assert len(page) == 5 or page.continuation is None
+            if (continuation := page.continuation) is None:
+                return found
+
+    for read in (service.get_user_interactions, service.get_user_sessions):
+        # At the same time: no query may go on where another one ended.
+        found = await asyncio.gather(*(all_pages(read, user) for user in people))
+        assert found == [moments[:size][::-1] for size in people.values()]
+
+
+@pytest.mark.parametrize("wrong", ["", "a\nb", "\u00fc", "x" * 20_000, 7])
+async def test_what_is_no_continuation_is_refused_before_it_is_sent(
+    wrong: Any, service: DatabaseService, wire: Wire
+) -> None:
+    with pytest.raises(QueryError, match=r"^continuation: .* is none that a query returned$"):
+        await service.get_user_sessions(ANN, continuation=wrong)
+    assert wire.queries == []
+
+
+async def test_a_continuation_of_nothing_is_refused(service: DatabaseService) -> None:
+    with pytest.raises(QueryError, match=r"^continuation: is not one of this query's"):
+        await service.get_user_interactions(ANN, continuation="made up")
 
 
 async def test_incidents_by_month_of_one_text(optimized: OptimizedQueries) -> None:
