@@ -54,10 +54,23 @@ def print_day(
 
 
 def _cost_table(day: str, performance: dict[str, Any]) -> Table:
-    table = Table(whole("model"), number("interactions"), number("cost in USD"), title=f"Cost of {day}")
+    table = Table(
+        whole("model"),
+        number("interactions"),
+        number("no price"),
+        number("not exact"),
+        number("cost in USD"),
+        title=f"Cost of {day}",
+    )
     for model, figures in performance["model_performance"].items():
-        table.add(model, figures["requests"], _usd(figures["cost_usd"]))
-    table.add("all", None, _usd(performance["total_cost_usd"]))
+        table.add(
+            model,
+            figures["requests"],
+            figures.get("unpriced_requests"),
+            figures.get("inexact_requests"),  # days that an earlier release published have none
+            _usd(figures["cost_usd"]),
+        )
+    table.add("all", None, None, None, _usd(performance["total_cost_usd"]))
     return table
 
 
