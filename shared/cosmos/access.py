@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azure.cosmos.aio import DatabaseProxy
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 
 from shared.concurrency import for_each
@@ -74,6 +74,9 @@ async def _status(database: DatabaseProxy, container: Container) -> int | None:
     client = database.get_container_client(container.name)
     ask = client.delete_item if container.written_by == FLEET else client.read_item
     try:
+        # A client that does not know the container yet answers for the container as for a document.
+        if not await _exists(client):
+            return NOT_FOUND
         await ask(PROBE, PROBE)
     except CosmosResourceNotFoundError as error:
         return None if is_absent(error) else NOT_FOUND
@@ -82,3 +85,11 @@ async def _status(database: DatabaseProxy, container: Container) -> int | None:
             raise
         return error.status_code
     return None
+
+
+async def _exists(container: ContainerProxy) -> bool:
+    try:
+        await container.read()
+    except CosmosResourceNotFoundError:
+        return False
+    return True

@@ -10,8 +10,11 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
+from azure.cosmos import CosmosClient
 
 from tests.acceptance.commands import (
     PATIENCE,
@@ -132,3 +135,40 @@ def test_a_wrong_setting_surfaces_as_one_sentence(tmp_path: Path) -> None:
     assert run.stdout == ""
     assert "The setting FLEET_SHARDS is not usable: " in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_fleet_that_may_not_work_says_so_over_http_in_its_commands_and_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    with up(tmp_path, instances=1) as stack:
+        port = stack.ready["hosts"][0]["http_port"]
+        assert answer_of(port) == (200, {"status": "ready"})
+        delete_container(stack.ready["settings"], "engagement_summary")
+        # The host keeps its first answer for half a minute; another host has none.
+        with serving("host", "--data", tmp_path, "--instance", "second") as second:
+            status, body = answer_of(second.ready["http_port"])
+            assert status == 503
+            assert "containers are missing: engagement_summary. Create them with" in body["error"]
+        delete_container(stack.ready["settings"], "view_state")
+        settled = local("settle", "--data", tmp_path, "--timeout", 60)
+        assert settled.returncode == 1
+    refused = local(
+        "up", "--data", tmp_path, "--cosmos-port", 0, "--blob-port", 0, "--http-port", 0, "--instances", 1
+    )
+    assert refused.returncode == 1
+    assert "view_state is not the state that generation 1 has counted" in refused.stderr
+    assert "Set FLEET_GENERATION to 2" in refused.stderr
+
+
+def answer_of(port: int) -> tuple[int, dict[str, str]]:
+    """Return what a host answers about its readiness."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/api/ready", timeout=PATIENCE) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def delete_container(settings: dict[str, str], name: str) -> None:
+    client = CosmosClient.from_connection_string(settings["CosmosDb"])
+    client.get_database_client(settings["COSMOS_DATABASE"]).delete_container(name)

@@ -33,6 +33,10 @@ class Probed:
         if self.status is not None:
             raise CosmosHttpResponseError(status_code=self.status, message="secret of the account")
 
+    async def read(self) -> None:
+        if self.status == 404 and self.sub_status is not None:
+            raise CosmosResourceNotFoundError(status_code=404, message="secret of the account")
+
     async def read_item(self, *_: Any) -> None:
         await self._refuse("read")
 
