@@ -103,11 +103,11 @@ class PriceBook:
         """Return the overrides. An invalid override is logged and omitted."""
         found = Overrides([], {})
         async for item in run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES):
-            if "alias" in item:
-                found.aliases[item["alias"]] = item["model"]
-                continue
             try:
-                found.prices.append(parse_price(item))
+                if "alias" in item:
+                    found.aliases[_spelling(item["alias"])] = _spelling(item.get("model"))
+                else:
+                    found.prices.append(parse_price(item))
             except PriceError as error:
                 _log.error("price_override_unusable", override=item["id"], problem=str(error))
         return found
@@ -164,7 +164,11 @@ class PriceBook:
 
     async def remove_alias(self, name: str) -> bool:
         """Delete the alias of a name. Return False if no operator made one."""
-        return await self._delete(_alias_id(model_spelling(name)))
+        key, found = model_spelling(name), False
+        async for item in run_query(self._container, OVERRIDES, {}, partition_key=Scope.PRICES):
+            if "alias" in item and model_spelling(str(item["alias"])) == key:
+                found = await self._delete(item["id"]) or found
+        return found
 
     async def _store(self, item_id: str, body: Mapping[str, Any]) -> str:
         item = {"id": item_id, "scope": str(Scope.PRICES), **body}
@@ -195,9 +199,9 @@ class PriceBook:
         return True
 
 
-def _spelling(name: str) -> str:
+def _spelling(name: object) -> str:
     try:
-        return require_name(name)
+        return require_name(name if isinstance(name, str) else "")
     except ValueError as error:
         raise PriceError(f"{name!r} {error}") from None
 

@@ -22,10 +22,13 @@ from shared.errors import PriceError
 from shared.pricing.names import NameRules
 from shared.pricing.tokens import Tokens
 from shared.privacy.forms import UNKNOWN, model_spelling
-from shared.units import Millis, NanoUSD
+from shared.units import Millis, NanoUSD, to_millis
 
 MAX_NANO_USD_PER_TOKEN = 1_000_000_000
 """One dollar per token. It is three orders of magnitude above any list price, to catch a wrong unit."""
+
+LATEST_START = to_millis(datetime(2100, 1, 1, tzinfo=UTC))
+"""Prices begin before this time, as documents do."""
 
 Price = Annotated[int, Field(ge=0, le=MAX_NANO_USD_PER_TOKEN)]
 
@@ -101,13 +104,19 @@ class ModelPrice(BaseModel):
     """The model's name, in any spelling."""
     effective_from: datetime
     """Start of the price. A date or time without a zone is UTC."""
-    tiers: Annotated[tuple[PriceTier, ...], Field(min_length=1)]
+    tiers: Annotated[tuple[PriceTier, ...], Field(min_length=1, max_length=20)]
 
     @field_validator("model")
     @classmethod
     def _names_a_model(cls, model: str) -> str:
         require_name(model)
         return model
+
+    @model_validator(mode="after")
+    def _begins_in_the_range(self) -> Self:
+        if not 0 <= self.since < LATEST_START:
+            raise ValueError("effective_from: must be in the years 1970 to 2099, in UTC")
+        return self
 
     @model_validator(mode="after")
     def _tiers_are_ordered(self) -> Self:

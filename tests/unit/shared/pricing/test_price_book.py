@@ -129,6 +129,26 @@ async def test_an_invalid_override_is_logged_and_left_out(book: Book) -> None:
     assert "input_nano_usd_per_token" in entry["problem"]
 
 
+@pytest.mark.parametrize(
+    "alias",
+    [{"alias": "x"}, {"alias": None, "model": "m"}, {"alias": "x", "model": 7}, {"alias": "/", "model": "m"}],
+)
+async def test_an_invalid_alias_is_logged_and_left_out(book: Book, alias: dict[str, Any]) -> None:
+    await book.container.upsert_item({"id": "bad", "scope": str(Scope.PRICES), **alias})
+    with structlog.testing.capture_logs() as logged:
+        assert (await book.book.overrides()).aliases == {}
+        assert await book.cost() == 75
+    assert {entry["event"] for entry in logged} == {"price_override_unusable"}
+
+
+async def test_an_alias_that_was_written_by_hand_is_read_in_any_spelling(book: Book) -> None:
+    alias = {"alias": "Our/Fast", "model": "models/gemini-2.0-flash-lite"}
+    await book.container.upsert_item({"id": "hand", "scope": str(Scope.PRICES), **alias})
+    assert (await book.book.table()).model("our/fast") == MODEL
+    assert await book.book.remove_alias("OUR/fast")
+    assert not book.container.items
+
+
 JULY = to_millis(datetime(2025, 7, 1, tzinfo=UTC))
 
 

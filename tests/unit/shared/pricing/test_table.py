@@ -129,6 +129,9 @@ def test_all_output_of_a_call_that_thinks_can_have_another_price() -> None:
         (price("m", "someday", 1, 0), "effective_from"),
         (price("m", "2025-01-01", 1, 0, up_to_input_tokens=5), "tiers"),
         (price("/", "2025-01-01", 1, 0), "model"),
+        (price("m", "0001-01-01", 1, 0), "effective_from"),
+        (price("m", "1970-01-01T00:00:00+01:00", 1, 0), "effective_from"),
+        (price("m", "9999-12-31T23:59:59-10:00", 1, 0), "effective_from"),
         ({"effective_from": "2025-01-01", "tiers": []}, "model"),
     ],
 )
