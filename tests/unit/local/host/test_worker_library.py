@@ -8,11 +8,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.functions.decorators.function_app import Function
+from azure.functions.http import HttpRequestConverter
+from azure.functions.meta import Datum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +24,7 @@ from local.host.errors import HostStartError
 from local.host.invoke import Invoker, Outcome
 from local.host.lease_runner import decode_documents
 from local.host.loading import load_functions
+from local.host.trigger_http import _request
 from local.host.worker_rules import WorkerRuleError
 from tests.unit.local.host.apps import write_app
 from tests.unit.local.host.worker_library import Answer, Worker, needs_worker
@@ -185,61 +189,125 @@ HANDLER = """
     {body}
 """
 CHANGES = '[{"id": "a", "n": 1.5, "at": "2025-08-05T10:00:00Z"}, {"id": "b", "list": [null, true]}]'
+FEED = ("d", COSMOS, "list(map(dict, d))")
+HTTP = ("req", ROUTE, "[req.method, req.url, *map(dict, (req.headers, req.params, req.route_params))]")
 
 
-def app_of(*bodies: str) -> str:
-    """Return an app with a feed's function, sync and async, for each body."""
-    decorator = COSMOS.strip().removeprefix("@app.")
+def app_of(body: str, kind: tuple[str, str, str] = FEED) -> str:
+    """Return an app with a function, ``sync0`` and ``async0``, of a trigger."""
+    argument, decorator, value = kind
     return APP + "".join(
         HANDLER.format(
-            decorator=decorator,
+            decorator=decorator.strip().removeprefix("@app.").replace("'x'", f"'x{is_async}'"),
             async_="async " * is_async,
-            name=f"{'async' if is_async else 'sync'}{number}",
-            argument="d",
+            name=f"{'async' if is_async else 'sync'}0",
+            argument=argument,
             returned="",
-            value="list(map(dict, d))",
+            value=value,
             body=body,
         )
-        for number, body in enumerate(bodies)
         for is_async in (False, True)
     )
 
 
-async def both(folder: Path, name: str) -> tuple[Outcome, dict[str, Any], Answer, dict[str, Any]]:
-    """Invoke a function here and in the worker; return what each answered, and what the function saw."""
-    with imported_from(folder):
-        spec = {spec.name: spec for spec in load_functions(folder, SETTINGS)}[name]
-        seen_here = sys.modules["function_app"].seen
-    invoker = Invoker(timeout=None, threads=1)
-    ours = await invoker.invoke(spec, lambda: decode_documents(json.loads(CHANGES)), fields={})
-    functions = index(folder)
-    worker = Worker(functions)
-    seen_there = functions[0].get_user_function().__globals__["seen"]
-    error = __import__("azure_functions_runtime.bindings.retrycontext").bindings.retrycontext.RpcException(
-        "", "", ""
+def request() -> Datum:
+    scope = {"query_string": b"a=1&b=", "path": "/api/x", "scheme": "http"}
+    return _request(scope, "POST", {"host": "here", "x-b": "c"}, {"a": "1"}, {"id": "7"}, b"body")
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """An invocation of a function here and in the worker: the answers, and what the function saw."""
+
+    ours: Outcome
+    here: dict[str, Any]
+    theirs: Answer
+    there: dict[str, Any]
+
+    @classmethod
+    async def of(cls, folder: Path, name: str, make_value: Callable[[], Any], told: tuple[str, Any]) -> Both:
+        """Invoke the function with what the local host makes of an input, and with what the host tells."""
+        from azure_functions_runtime.bindings.retrycontext import RpcException
+
+        with imported_from(folder):
+            spec = {spec.name: spec for spec in load_functions(folder, SETTINGS)}[name]
+            here = sys.modules["function_app"].seen
+        ours = await Invoker(timeout=None, threads=1).invoke(spec, make_value, fields={})
+        functions = index(folder)
+        there = functions[0].get_user_function().__globals__["seen"]
+        first = (0, 0, RpcException("", "", ""))
+        theirs = await Worker(functions).invoke(name, told, invocation_id="id", retry=first)
+        return cls(ours, here[-1], theirs, there[-1])
+
+
+async def delivered(folder: Path, name: str) -> Both:
+    return await Both.of(folder, name, lambda: decode_documents(json.loads(CHANGES)), ("json", CHANGES))
+
+
+async def requested(folder: Path, name: str) -> Both:
+    made = request()
+    return await Both.of(
+        folder,
+        name,
+        lambda: HttpRequestConverter.decode(made, trigger_metadata=None),
+        ("http", made.value),
     )
-    theirs = await worker.invoke(name, ("json", CHANGES), invocation_id="id", retry=(0, 0, error))
-    return ours, seen_here[-1], theirs, seen_there[-1]
 
 
-@pytest.mark.parametrize("name", ["sync0", "async0"])
+NAMES_OF = ["sync0", "async0"]
+
+
+@pytest.mark.parametrize("name", NAMES_OF)
 async def test_a_function_sees_the_same_context_and_the_same_documents(tmp_path: Path, name: str) -> None:
-    ours, here, theirs, there = await both(write_app(tmp_path, app_of("pass")), name)
-    assert ours.error is None
-    assert theirs.ok, theirs.error
-    assert here == there
-    assert here["own"] is True
+    both = await delivered(write_app(tmp_path, app_of("pass")), name)
+    assert both.ours.error is None
+    assert both.theirs.ok, both.theirs.error
+    assert both.here == both.there
+    assert both.here["own"] is True
 
 
-@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("name", NAMES_OF)
 @pytest.mark.parametrize(
     "body", ["return None", "return 1", "return ''", "return []", "raise ValueError('no')", "assert False"]
 )
-async def test_an_invocation_succeeds_with_both_or_with_neither(
-    tmp_path: Path, body: str, is_async: bool
-) -> None:
-    folder = write_app(tmp_path, app_of(body))
-    ours, _, theirs, _ = await both(folder, "async0" if is_async else "sync0")
-    assert (ours.error is None) is theirs.ok, (ours.error, theirs.error)
-    if ours.error is not None and theirs.error is not None:
-        assert (type(ours.error).__name__ in theirs.error) is ("return" not in body)
+async def test_an_invocation_succeeds_with_both_or_with_neither(tmp_path: Path, body: str, name: str) -> None:
+    both = await delivered(write_app(tmp_path, app_of(body)), name)
+    assert (both.ours.error is None) is both.theirs.ok, both
+    if both.ours.error is not None and both.theirs.error is not None:
+        assert (type(both.ours.error).__name__ in both.theirs.error) is ("return" not in body)
+
+
+@pytest.mark.parametrize("name", NAMES_OF)
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            "return 'text'",
+            "return ''",
+            "return b'x'",
+            "return 1",
+            "return None",
+            "return {}",
+            "return ['a']",
+        ),
+        "return func.HttpResponse('x', status_code=418, headers={'a': 'b'})",
+        "return func.HttpResponse(b'x', mimetype='application/json')",
+        "return func.HttpResponse()",
+        "raise ValueError('no')",
+    ],
+)
+async def test_an_answer_over_http_is_the_same(tmp_path: Path, body: str, name: str) -> None:
+    both = await requested(write_app(tmp_path, app_of(body, HTTP)), name)
+    assert both.here == both.there
+    assert (both.ours.error is None) is both.theirs.ok, both
+    if not both.theirs.ok:
+        return
+    told, value = both.theirs.returned, both.ours.value
+    if told.type == "string":
+        assert told.value == value
+        return
+    assert told.value["status_code"].value == str(value.status_code)
+    assert told.value["body"].value == value.get_body()
+    headers = {name: each.value for name, each in told.value["headers"].items()}
+    assert headers.items() >= dict(value.headers).items()
+    assert headers["content-type"].partition(";")[0] == value.mimetype

@@ -74,7 +74,7 @@ class Worker:
         return str(self._registry.get_function(self.metadata[function].function_id).directory)
 
     async def invoke(
-        self, function: str, argument: tuple[str, str], *, invocation_id: str, retry: Retry = (0, 0, None)
+        self, function: str, argument: tuple[str, Any], *, invocation_id: str, retry: Retry = (0, 0, None)
     ) -> Answer:
         """Invoke a function. The argument is the type and the value of the host's message."""
         from azure_functions_runtime import native_invocation
