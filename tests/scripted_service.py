@@ -29,6 +29,8 @@ class Planned:
     """A status, ``status.sub-status``, ``inside`` (a batch, throttled inside), ``refused``, ``lost`` or
     ``silent``."""
     retry_after_ms: int | None = None
+    body: bytes | None = None
+    """What the answer has in place of an explanation."""
 
 
 class Attempt(NamedTuple):
@@ -46,7 +48,7 @@ class Answer(AsyncHttpResponse):
         super().__init__(request, None)
         self.status_code, self.reason, self.content_type = status, "", "application/json"
         self.headers = CIMultiDict({"x-ms-request-charge": "1", "etag": '"e"', **headers})
-        self._body = b"" if body is None else json.dumps(body).encode()
+        self._body = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
 
     def body(self) -> bytes:
         return self._body
@@ -107,7 +109,8 @@ class ScriptedService(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
                 status, _, sub_status = kind.partition(".")
                 if sub_status:
                     headers["x-ms-substatus"] = sub_status
-                return Answer(request, int(status), {"message": "not now"}, headers)
+                body = {"message": "not now"} if planned.body is None else planned.body
+                return Answer(request, int(status), body, headers)
 
     def _healthy(self, name: str, request: HttpRequest) -> Answer:
         answer: Callable[[HttpRequest], Answer] | None = getattr(self, f"_{name}", None)

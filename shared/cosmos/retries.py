@@ -124,10 +124,15 @@ def retry_after_seconds(headers: Mapping[str, str] | None) -> float:
     The database says it in ``x-ms-retry-after-ms``, Azure Resource Manager in ``Retry-After``.
     """
     known = headers or {}
+    millis = known.get("x-ms-retry-after-ms")
+    return 1000 * milliseconds(known.get("Retry-After")) if millis is None else milliseconds(millis)
+
+
+def milliseconds(value: Any) -> float:
+    """Return a pause in milliseconds as the service says it, in seconds. 0 if it says none, or no number."""
     try:
-        millis = known.get("x-ms-retry-after-ms")
-        return max(0.0, float(known.get("Retry-After", 0)) if millis is None else float(millis) / 1000)
-    except ValueError:
+        return max(0.0, float(value or 0) / 1000)
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 

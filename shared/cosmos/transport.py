@@ -2,7 +2,8 @@
 
 All requests of a client pass its transport: reads and writes, pages of queries and feeds, and what the SDK
 asks for itself. The SDK's own retries are switched off where they can be. Where they cannot, they send the
-same request object through here again, and get neither more attempts nor more time by that.
+same request object through here again, or a new one for the same operation, and get neither more attempts nor
+more time by that.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -30,17 +32,23 @@ from shared.cosmos.retries import (
     TRANSIENT_STATUSES,
     UnavailableError,
     jittered_pause,
+    milliseconds,
     retry_after_seconds,
 )
 
 FAILED_DEPENDENCY = 424
 """Status of the operations of a transactional batch that another one of them made fail."""
 
-SPLIT_STATUSES = frozenset({"1002", "1007", "1008"})
-"""Sub-statuses of a 410 from a physical partition that was split, merged or moved."""
+GONE = {"query": frozenset({"1002"}), "change_feed": frozenset({"1002", "1007"})}
+"""Sub-statuses of a 410 after which the SDK asks which physical partitions there are now, by operation. The
+service routes other operations by their key."""
 
-PAGED = frozenset({"query", "change_feed", "read_feed"})
-"""Operations that the SDK sends to a physical partition. The service routes the others by their key."""
+MOST_HANDOVERS = 3
+"""How often the SDK is told that the partition of a page is gone. For a page of a query it gives up after the
+next time, and for one of the change feed it asks again without any limit."""
+
+OTHER_REGION = frozenset({"3", "1008"})
+"""Sub-statuses of a 403 after which the SDK asks which regions the account has."""
 
 
 class Fault(NamedTuple):
@@ -51,11 +59,13 @@ class Fault(NamedTuple):
     retry_after: float = 0.0
     """Seconds for which the service asked to wait."""
     error: BaseException | None = None
+    for_sdk: AsyncHttpResponse | None = None
+    """The answer, if the SDK is to have it: it asks where to send the request, and sends it again."""
 
 
 @dataclass(slots=True)
 class _Request:
-    """What has become of one request object, however often it is sent, and by whom."""
+    """What has become of one request, however often it is sent, and by whom."""
 
     began: float
     attempts: dict[str, int] = field(default_factory=dict)
@@ -63,6 +73,13 @@ class _Request:
     last: Fault | None = None
     lagged: bool = False
     """Whether a replica lagged once. The SDK then asks the region that accepts writes."""
+    gone: int = 0
+    """How often the SDK was told that the partition is gone."""
+
+
+_handed_over: ContextVar[tuple[Operation, _Request] | None] = ContextVar("handed_over", default=None)
+"""The page of a query or feed about which the SDK asks, in this task, where to send it. Its next request for
+the operation is for the same page, though a new object."""
 
 
 class PatientTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
@@ -112,9 +129,32 @@ class PatientTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         ServiceRequestError
             No connection to this region. The SDK goes on to the next one, if the account has several.
         """
-        clock = asyncio.get_running_loop().time
-        known = self._requests.setdefault(request, _Request(clock()))
-        operation, host = operation_of(request), urlsplit(request.url).netloc
+        operation = operation_of(request)
+        known = self._known(request, operation)
+        try:
+            answer = await self._patiently(request, operation, known, options)
+        except BaseException:
+            _handed_over.set(None)
+            raise
+        if known.last is not None and operation.name in GONE:
+            _handed_over.set((operation, known))
+        elif (before := _handed_over.get()) is not None and before[0] == operation:
+            _handed_over.set(None)
+        return answer
+
+    def _known(self, request: HttpRequest, operation: Operation) -> _Request:
+        """Return what is known of a request object, or of the one that it continues."""
+        if (known := self._requests.get(request)) is None:
+            before = _handed_over.get()
+            continues = before is not None and before[0] == operation
+            known = before[1] if before and continues else _Request(asyncio.get_running_loop().time())
+            self._requests[request] = known
+        return known
+
+    async def _patiently(
+        self, request: HttpRequest, operation: Operation, known: _Request, options: Mapping[str, Any]
+    ) -> AsyncHttpResponse:
+        clock, host = asyncio.get_running_loop().time, urlsplit(request.url).netloc
         while True:
             left = min(known.began + OPERATION_SECONDS - clock(), seconds_left())
             attempt = known.attempts.get(host, 0) + 1
@@ -125,6 +165,7 @@ class PatientTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
             if isinstance(answer, Fault):
                 fault = answer
             elif (found := _fault_of(operation, answer, known)) is None:
+                known.last = None
                 return answer
             else:
                 fault = found
@@ -135,6 +176,8 @@ class PatientTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
             if pause >= left or not REQUEST.allows(attempt + 1):
                 raise _unavailable(operation, known, clock())
             await asyncio.sleep(pause)
+            if fault.for_sdk is not None:
+                return fault.for_sdk
 
     async def _attempt(
         self, request: HttpRequest, seconds: float, options: Mapping[str, Any]
@@ -172,27 +215,37 @@ def operation_of(request: HttpRequest) -> Operation:
 
 
 def _fault_of(operation: Operation, answer: AsyncHttpResponse, known: _Request) -> Fault | None:
-    """Return the fault that an answer reports, None for an answer that the SDK is to have."""
-    status, headers = answer.status_code, answer.headers
-    retry_after = retry_after_seconds(headers)
+    """Return the fault that an answer reports, None for the answer to what was asked."""
+    status, sub_status = answer.status_code, answer.headers.get("x-ms-substatus", "")
+    retry_after = retry_after_seconds(answer.headers)
     if status == 207 and operation.name == "batch":
-        status, requested = _fault_in_batch(answer)
-        retry_after = max(retry_after, requested)
-    sub_status = headers.get("x-ms-substatus")
-    if status == 410 and sub_status in SPLIT_STATUSES and operation.name in PAGED:
-        return None  # the SDK asks which partitions there are now
+        return _fault_in_batch(answer, retry_after)
+    if status == 410 and sub_status in GONE.get(operation.name, ()):
+        known.gone += 1
+        moved = answer if known.gone <= MOST_HANDOVERS else None
+        return Fault(f"410.{sub_status}", retry_after, for_sdk=moved)
+    if status == 403 and sub_status in OTHER_REGION:
+        return Fault(f"403.{sub_status}", retry_after, for_sdk=answer)
     if status == 404 and sub_status == str(READ_SESSION_NOT_AVAILABLE):
         first, known.lagged = not known.lagged, True
-        return None if first else Fault("replica lags", retry_after)
+        return Fault("replica lags", retry_after, for_sdk=answer if first else None)
     return Fault(str(status), retry_after) if status in TRANSIENT_STATUSES else None
 
 
-def _fault_in_batch(answer: AsyncHttpResponse) -> tuple[int, float]:
-    """Return the status of the operation that made a transactional batch fail, and the pause it requests."""
-    for one in json.loads(answer.body()):
-        if one["statusCode"] >= 400 and one["statusCode"] != FAILED_DEPENDENCY:
-            return one["statusCode"], one.get("retryAfterMilliseconds", 0) / 1000
-    return answer.status_code, 0.0
+def _fault_in_batch(answer: AsyncHttpResponse, retry_after: float) -> Fault | None:
+    """Return the fault of the operation that made a transactional batch fail.
+
+    An answer without a status for each operation was cut off: it is not an answer.
+    """
+    try:
+        results = [(one["statusCode"], one) for one in json.loads(answer.body())]
+        failed = [one for status, one in results if int(status) >= 400 and status != FAILED_DEPENDENCY]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        return Fault("answer cut off", retry_after, error)
+    if not failed or failed[0]["statusCode"] not in TRANSIENT_STATUSES:
+        return None
+    requested = milliseconds(failed[0].get("retryAfterMilliseconds"))
+    return Fault(str(failed[0]["statusCode"]), max(retry_after, requested))
 
 
 def _unavailable(operation: Operation, known: _Request, now: float) -> AzureError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cosmos import retries
+from shared.cosmos import retries, transport
 from shared.cosmos.retries import RetryPolicy
 from shared.maintenance import rebuild
 from shared.settings import Settings
@@ -73,8 +73,9 @@ def test_the_other_numbers_of_the_table_are_those_of_the_code() -> None:
     assert numbers(document[3])[0] == settings.document_backoff_seconds
     assert numbers(rows["REBUILD_PASSES"][2]) == [retries.REBUILD_PASSES]
     assert numbers(rows["LAG_PASSES"][2]) == [rebuild.LAG_PASSES]
-    statuses = {int(number) for number in numbers(rows["REQUEST"][1])} - {207, 404, 1002}
+    statuses = {int(number) for number in numbers(rows["REQUEST"][1])} - {207, 403, 3, 404, 1002, 1008}
     assert statuses == retries.TRANSIENT_STATUSES
+    assert numbers(rows["MOST_HANDOVERS"][2]) == [transport.MOST_HANDOVERS]
 
 
 def test_the_page_names_the_version_of_the_sdk_whose_behaviour_it_describes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -231,6 +232,77 @@ def test_a_service_that_never_recovers_is_asked_for_one_request_and_then_no_more
     assert outcome.seconds <= OPERATION_SECONDS + 1 + EPSILON
 
 
+NOT_OF_A_DOCUMENT = [408, 410, 429, 449, 500, 502, 503, 504]
+SUB_STATUSES = ["", "0", "3", "1000", "1002", "1003", "1007", "1008", "1022", "5300"]
+TO_SDK = ["403.3", "403.1008", "404.1002", "410.1002", "410.1007"]
+
+refusals = st.builds(
+    lambda status, sub: Planned(f"{status}.{sub}" if sub else str(status), None),
+    st.sampled_from([400, 401, 403, 404, *NOT_OF_A_DOCUMENT]),
+    st.sampled_from(SUB_STATUSES),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=30, deadline=None)
+@example(cycle=[Planned("410.1002")])
+@example(cycle=[Planned("410.1007")])
+@example(cycle=[Planned("403.3")])
+@example(cycle=[Planned("410.1002"), Planned("404.1002")])
+@given(cycle=st.lists(refusals, min_size=1, max_size=3))
+def test_whatever_an_operation_is_always_answered_it_ends_and_says_so(
+    name: str, cycle: list[Planned]
+) -> None:
+    """The rest of the service is well: the SDK learns where to ask again, and the answer is the same."""
+    kind = KINDS[name]
+    service = ScriptedService({kind.on_wire: cycle * 2_000}, pages=PAGES)
+    recorded: Counter[str] = Counter()
+
+    async def work() -> Outcome:
+        async with connected(service) as container:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(FAULTS, "record", lambda operation, fault: recorded.update([operation.name]))
+                return await measured(kind.call(container))
+
+    outcome = run(work())
+    error, attempts = outcome.error, service.attempts[kind.on_wire]
+    assert isinstance(error, AzureError)
+    assert len(attempts) <= MOST
+    assert sum(map(len, service.attempts.values())) <= 4 * MOST
+    assert outcome.seconds <= OPERATION_SECONDS + EPSILON
+    planned = [each.planned.kind for each in attempts if each.planned is not None]
+    transient = [each for each in planned if int(each[:3]) in NOT_OF_A_DOCUMENT or each in TO_SDK[:3]]
+    assert recorded[kind.on_wire] == len(transient)
+    if len(transient) == len(planned):
+        assert isinstance(error, UnavailableError)
+        assert len(planned) == MOST
+        assert planned[-1][:3] in str(error) or "replica lags" in str(error)
+    for attempt, after in pairwise(attempts):
+        assert after.at > attempt.at or (attempt.planned and attempt.planned.kind not in transient)
+
+
+def test_a_page_that_follows_one_whose_partition_moved_has_attempts_of_its_own() -> None:
+    moved = [Planned("410.1002")] * 3
+    service = ScriptedService(pages=2)
+
+    async def work() -> Outcome:
+        async def pages_in_one_task(container: ContainerProxy) -> list[Any]:
+            pages = container.query_items_change_feed(start_time="Beginning", max_item_count=1).by_page()
+            listed = []
+            async for page in pages:
+                listed += [document async for document in page]
+                service.plan["change_feed"] = list(moved)
+            return listed
+
+        async with connected(service) as container:
+            service.plan["change_feed"] = list(moved)
+            return await measured(pages_in_one_task(container))
+
+    outcome = run(work())
+    assert outcome.result == DOCUMENTS[:2]
+    assert len(service.attempts["change_feed"]) == 3 * (3 + 1)
+
+
 @pytest.mark.parametrize("kind_of_fault", ["429", "503", "silent", "refused"])
 def test_connecting_to_a_service_that_never_answers_ends_in_time(kind_of_fault: str) -> None:
     service = ScriptedService()
@@ -296,6 +368,55 @@ def test_a_timeout_of_something_inside_is_no_deadline() -> None:
 
     with pytest.raises(TimeoutError, match="of a socket"):
         run(work())
+
+
+THROTTLED = {"statusCode": 429, "retryAfterMilliseconds": 5}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=3,
+)
+results_of_operations = st.lists(
+    st.fixed_dictionaries(
+        {"statusCode": st.sampled_from([424, 429, 503]) | json_values},
+        optional={"retryAfterMilliseconds": st.integers(-10, 100) | json_values},
+    )
+    | json_values,
+    min_size=1,
+    max_size=3,
+)
+cut_off = st.builds(
+    lambda body, at: body[: int(len(body) * at)],
+    st.just(json.dumps([{"statusCode": 424}, THROTTLED]).encode()),
+    st.floats(0, 0.999),
+)
+
+
+@example(body=json.dumps([THROTTLED | {"retryAfterMilliseconds": None}]).encode())
+@example(body=b'[{"statusCode":42')
+@example(body=b"\xff[]")
+@example(body=b'[{"statusCode": Infinity}]')
+@example(body=b"[" * 100_000)
+@given(
+    body=cut_off | st.binary(max_size=8) | results_of_operations.map(lambda value: json.dumps(value).encode())
+)
+@settings(max_examples=150, deadline=None)
+def test_a_batch_answer_of_whatever_shape_is_no_fault_of_a_document(body: bytes) -> None:
+    service = ScriptedService({"batch": [Planned("207", body=body)] * 100})
+
+    async def work() -> Outcome:
+        async with connected(service) as container:
+            return await measured(KINDS["batch"].call(container))
+
+    error = run(work()).error
+    assert error is None or is_service_fault(error) or _blames_the_document(error)
+    assert len(service.attempts["batch"]) <= MOST
+
+
+def _blames_the_document(error: Exception) -> bool:
+    return isinstance(error, CosmosBatchOperationError | CosmosHttpResponseError) and (
+        error.status_code in (400, 413)
+    )
 
 
 @example(Planned("400"))
@@ -366,5 +487,5 @@ def test_a_split_range_is_left_to_the_sdk_which_asks_what_has_taken_its_place() 
     assert outcome.error is None
     assert list(outcome.result) == DOCUMENTS
     times = [attempt.at for attempt in service.attempts["query"]]
-    assert times[0] == times[1], "no pause, and no attempt of ours"
-    assert outcome.cost.faults == 0
+    assert times[0] < times[1] <= REQUEST.first_pause
+    assert outcome.cost.faults == 1
