@@ -6,6 +6,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from shared.cosmos.charges import record_charge
 from shared.cosmos.queries import Query, run_query
@@ -15,6 +16,9 @@ ITEM = Query("item", "SELECT * FROM c WHERE c.id = @id")
 NOT_IN_A_URL = frozenset("/\\?#")
 """The service stores ids with these characters. The SDK writes none, other SDKs do. No URL can address such a
 document, so a query finds it."""
+
+NO_KEY = NonePartitionKeyValue
+"""The partition key of documents without the field of the partition key."""
 
 NO_URLS = frozenset({".", ".."})
 """Ids that are steps of a path: clients take them out of a URL."""

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from azure.cosmos.aio import DatabaseProxy
@@ -15,7 +15,7 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
-from shared.cosmos.items import find_item
+from shared.cosmos.items import NO_KEY, find_item
 from shared.cosmos.retries import document_pause, is_service_fault
 from shared.documents.versions import newer_version
 from shared.errors import ConflictError, DocumentError, FullError, MassFailureError
@@ -202,8 +202,7 @@ class Ingest:
         folded_etag
             Etag of the version that is folded already, None if there is none.
         """
-        container = self._database.get_container_client(source.name)
-        while (raw := await find_item(container, of.document_id, of.user_id)) is not None:
+        while (raw := await self._live(source, of)) is not None:
             if raw["_etag"] == folded_etag:
                 return
             folded_etag = raw["_etag"]
@@ -212,6 +211,14 @@ class Ingest:
             except DocumentError:
                 return  # the feed delivers this version too, and it goes to poison there
             await self._apply(source, change, report)
+
+    async def _live(self, source: Source, of: Change) -> dict[str, Any] | None:
+        """Return the live document of a change, None if there is none."""
+        container = self._database.get_container_client(source.name)
+        found = await find_item(container, of.document_id, of.user_id)
+        if found is None and source.name == USERS:  # an account from before 1.0 has no user_id
+            found = await find_item(container, of.document_id, NO_KEY)
+        return found
 
     async def _leave_in_poison(
         self, source: Source, failures: Sequence[_Failure], live: bool, report: IngestReport

@@ -12,7 +12,7 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import VIEW_STATE
-from shared.cosmos.items import find_item
+from shared.cosmos.items import NO_KEY, find_item
 from shared.errors import (
     FullError,
     GenerationIncompleteError,
@@ -102,9 +102,9 @@ class Replayer:
 
     async def _document(self, row: Mapping[str, Any], stored_copy: bool) -> tuple[Mapping[str, Any], bool]:
         document_id, user_id = row["document_id"], row["source_partition_key"]
-        if isinstance(document_id, str) and isinstance(user_id, str):
+        if isinstance(document_id, str) and isinstance(user_id, str | None):
             container = self._database.get_container_client(row["source_container"])
-            current = await find_item(container, document_id, user_id)
+            current = await find_item(container, document_id, NO_KEY if user_id is None else user_id)
             if current is not None:
                 return current, True
         if row["error_type"] == FullError.__name__:

@@ -144,3 +144,15 @@ async def test_a_document_whose_id_no_url_can_address_is_counted_and_replayed(
     await feed.fleet.replayer.replay(row_id, by="me")
     await feed.publish()
     assert (await feed.day())["quality_metrics"]["user_satisfaction_avg"] == 4
+
+
+async def test_an_account_without_user_id_is_replayed_from_its_source(feed: Feed) -> None:
+    unreadable = ACCOUNT | {"analytics_consent": "no"}
+    await deliver(feed.fleet, {"user_interactions": [asked(1)], "users": [unreadable]})
+    (row,) = await feed.poison()
+    users = feed.fleet.database.get_container_client("users")
+    await users.upsert_item(ACCOUNT | {"analytics_consent": True})
+    await feed.fleet.replayer.replay(row["id"], by="me")
+    await feed.publish()
+    months = feed.fleet.database.get_container_client("user_analytics")
+    assert {m["user_id"] async for m in months.query_items("SELECT * FROM c")} == {"person-1"}
