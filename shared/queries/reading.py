@@ -48,7 +48,7 @@ async def read_rows(
     rows, following = Rows(), continuation
 
     def answered(headers: Mapping[str, Any], result: object = None) -> None:
-        # The SDK's own continuation is that of the client's last response, which may be of another query.
+        # The SDK's own continuation is read from the client's last response, and falls back to an etag.
         nonlocal following
         following = headers.get(CONTINUATION)
         record_charge(headers, result)
