@@ -12,12 +12,21 @@ Written by `.venv/bin/fleet docs fields`; a test compares it with the code and w
 the code renders. Means and shares are `null` where nothing was there to measure. Scores and
 shares are rounded to four digits.
 
+## Names
+
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
 Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
 marks and digits of any script, dots, hyphens, underscores, tildes and blanks. A blank name counts as none. A
-text of more than 64 UTF-8 bytes, of more than five words, or with an at sign is no name: it counts as
-`unknown`. A topic in `content_popularity` and `content_analytics`, and a persona or category in
-`engagement_summary`, is shown only if at least five people share it there: see [privacy](privacy.md).
+topic in `content_popularity` and `content_analytics`, and a persona or category in `engagement_summary`, is
+shown only if at least five people share it there: see [privacy](privacy.md).
+
+A sentence, an address, a number or a code is no name, and counts as `unknown`:
+
+- more than 64 UTF-8 bytes, or more than 256 characters with blanks around them and decomposed characters;
+- more than five words, whatever separates them. One letter is no word. Of wide characters (Chinese, Japanese,
+  Korean) two count as a word, of Thai, Lao, Tibetan, Burmese and Khmer three;
+- more than eight digits, a word of more than 30 characters, or of more than 16 with letters and digits;
+- one of `@`, `%`, `=` and `://`, an `at` in brackets, or a character that is written as in HTML (`&#64;`).
 
 ## One passage, one spelling
 

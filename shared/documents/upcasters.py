@@ -230,12 +230,14 @@ def user_version(document: Mapping[str, Any]) -> str:
 
 
 def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Move consent to its field in 1.0. Otherwise a person who refused would count as never asked."""
+    """Copy consent to its field in 1.0. Otherwise a person who refused would count as never asked.
+
+    The older fields stay, so that parsing refuses an answer that it cannot read, wherever it stands.
+    """
     settings = document.get("privacy_settings")
     if settings is not None and not isinstance(settings, Mapping):
         return dict(document)  # parsing refuses it
-    newer = _without(document, *CONSENTS)
-    newer["privacy_settings"] = dict(settings or {})
+    newer = {**document, "privacy_settings": dict(settings or {})}
     _fill(newer["privacy_settings"], {name: document.get(name) for name in CONSENTS})
     return newer
 

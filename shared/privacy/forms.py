@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
+from math import ceil
 
 UNKNOWN = "unknown"
 """Replaces a persona, model, text, category, type or severity that the document does not name, or that is no
@@ -15,8 +16,27 @@ name."""
 LONGEST_NAME = 64
 """UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
 
+LONGEST_TEXT = 256
+"""Characters of the longest text in which a name is looked for: a model's name may have a path before it."""
+
 MOST_WORDS = 5
-"""Words of the longest name: "The Gospel of Sri Ramakrishna". A text with more words is a sentence."""
+"""Words of the longest name: "The Gospel of Sri Ramakrishna". A text with more words is a sentence, whatever
+separates them. One letter is no word: "A.C. Bhaktivedanta Swami Prabhupada" has three."""
+
+MOST_WORDS_OF_A_MODEL = 6
+"""Words without a digit between two slashes: ``gemini-2.5-flash-preview-native-audio-dialog`` has six."""
+
+LONGEST_WORD = 30
+"""Characters of the longest word of a name: "Prajnaparamitahridayasutra" has 26. A longer one is a code."""
+
+LONGEST_CODE = 16
+"""Characters of the longest word with letters and digits."""
+
+MOST_DIGITS = 8
+"""Digits of a name, as a date has. More are a number of a telephone, a card or an account."""
+
+MOST_DIGITS_OF_A_MODEL = 12
+"""Digits of a model: ``claude-3-5-sonnet-v2@20241022`` has eleven."""
 
 MOST_BYTES_OF_AN_IDENTIFIER = 2_048
 """The service's limit for a partition key. An id has at most 1,023."""
@@ -40,17 +60,22 @@ RESOURCE = "models"
 _PINNED = re.compile(r"@(?=(?:\d{1,8}|latest)\Z)")
 """Separates a model from its version: ``gemini-2.0-flash@001``."""
 
+_IN_A_SENTENCE = re.compile("[,;!?]")
 _NOT_IN_A_MODEL = re.compile(r"[^a-z0-9]+")
 _HYPHENS = re.compile("-+")
 
-_AT = re.compile("[@\uff20\ufe6b]")
-"""In every mail address, and in no name."""
+_ADDRESS = re.compile(r"[@\uff20\ufe6b\U000e0040%=]|[(\[{<]\s*at\s*[)\]}>]|&#|&\w+;|://", re.IGNORECASE)
+"""In addresses of mail and the web, also encoded, and in no name."""
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_WITHOUT_BLANKS = re.compile("[\u0e00-\u109f\u1780-\u17ff]")
+"""Characters of Thai, Lao, Tibetan, Burmese and Khmer, which have no blanks between words."""
 
 _NEVER_IN_A_LABEL = "/"
 _REPLACED = re.compile(f"{_NEVER_IN_A_LABEL}+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._~\- ]+")
 
-_MOST_DIGITS = 40
+_LONGEST_NUMBER = 40
 
 
 class Form(StrEnum):
@@ -105,14 +130,14 @@ def fits(form: Form, value: object) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text is a name rather than a sentence or an address.
+    """Return whether a text is a name rather than a sentence, an address, a number or a code.
 
     A name is short, has few words, and consists of letters, marks and digits of any script with the usual
     signs between them.
     """
-    if _HALF_PAIR.search(text) or len(text.encode()) > LONGEST_NAME or len(text.split()) > MOST_WORDS:
-        return False
-    return all(character in _IN_NAMES or unicodedata.category(character)[0] in "LMN" for character in text)
+    return not _is_more_than_a_name(text) and all(
+        character in _IN_NAMES or _is_of_a_word(character) for character in text
+    )
 
 
 def label(text: str) -> str:
@@ -120,19 +145,61 @@ def label(text: str) -> str:
 
     Letters, marks and digits of every script remain. Unicode's normal form C gives each name one spelling.
     An underscore replaces control characters, and characters that ids and paths of the service may not have.
-    A sentence or an address counts as :data:`UNKNOWN`, so that no part of it is shown. A name is its own
-    name.
+    A sentence, an address, a number or a code counts as :data:`UNKNOWN`, so that no part of it is shown. A
+    name is its own name.
     """
     text = text.strip()
-    if text.isascii():  # true for nearly all
-        safe = _UNSAFE.sub("_", text)
-    else:
-        text = unicodedata.normalize("NFC", text)
-        safe = _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in text))
-    return UNKNOWN if _AT.search(text) or not is_name(safe) else safe
+    return _label(text) if len(text) <= LONGEST_TEXT else UNKNOWN
 
 
 @lru_cache(maxsize=4_096)
+def _label(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    if _is_more_than_a_name(text):
+        return UNKNOWN
+    if text.isascii():  # true for nearly all
+        return _UNSAFE.sub("_", text)
+    return _REPLACED.sub("_", "".join(c if _is_safe(c) else _NEVER_IN_A_LABEL for c in text))
+
+
+def _is_more_than_a_name(text: str) -> bool:
+    if len(text.encode(errors="surrogatepass")) > LONGEST_NAME or _ADDRESS.search(text):
+        return True
+    words = _words(text)
+    return _weight(words) > MOST_WORDS or _digits(words) > MOST_DIGITS or any(map(_is_code, words))
+
+
+def _words(text: str) -> list[str]:
+    """Return the runs of letters, marks and digits."""
+    if text.isascii():
+        return _WORD.findall(text)
+    return "".join(c if _is_of_a_word(c) else " " for c in text).split()
+
+
+def _weight(words: Iterable[str]) -> int:
+    """Return the number of words; in scripts without blanks, two or three characters count as one."""
+    weight = 0
+    for word in words:
+        if word.isascii():
+            weight += len(word) > 1
+            continue
+        wide = sum(unicodedata.east_asian_width(character) in "WF" for character in word)
+        weight += max(len(word) > 1, ceil(wide / 2 + len(_WITHOUT_BLANKS.findall(word)) / 3))
+    return weight
+
+
+def _digits(words: Iterable[str]) -> int:
+    return sum(character.isdecimal() for word in words for character in word)
+
+
+def _is_code(word: str) -> bool:
+    if len(word) <= LONGEST_CODE:
+        return False
+    mixed = any(map(str.isdecimal, word)) and not word.isdecimal()
+    return mixed or len(word) > LONGEST_WORD
+
+
 def model_spelling(text: str) -> str:
     """Return the one spelling of a model's name: ``Models/Gemini_2.5 Flash`` is ``gemini-2-5-flash``.
 
@@ -140,19 +207,38 @@ def model_spelling(text: str) -> str:
     2. ``/`` separates the segments of a path. Of a resource name only what follows ``models/`` counts.
     3. Within a segment, everything that is not a letter, a mark or a digit is one hyphen.
 
-    A sentence or an address counts as :data:`UNKNOWN`. A text without letters and digits has no spelling: the
-    result is empty. A spelling is its own spelling.
+    A sentence, an address, a number or a code counts as :data:`UNKNOWN`. A text without letters and digits
+    has no spelling: the result is empty. A spelling is its own spelling.
     """
+    return _model_spelling(text) if len(text) <= LONGEST_TEXT else UNKNOWN
+
+
+@lru_cache(maxsize=4_096)
+def _model_spelling(text: str) -> str:
     lower = _PINNED.sub("-", unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower()).strip())
     segments = [(part, cleaned) for part in lower.split("/") if (cleaned := _model_segment(part))]
     places = [place for place, (_, cleaned) in enumerate(segments[:-1]) if cleaned == RESOURCE]
     segments = segments[places[-1] + 1 :] if places else segments
-    words = 1 + sum(len(part.split()) - 1 for part, _ in segments)
     spelling = "/".join(cleaned for _, cleaned in segments)
-    is_address = any(_AT.search(part) for part, _ in segments)
-    if is_address or words > MOST_WORDS or len(spelling.encode()) > LONGEST_NAME:
+    blanks = sum(len(part.split()) - 1 for part, _ in segments)
+    is_no_model = any(_ADDRESS.search(part) or _IN_A_SENTENCE.search(part) for part, _ in segments)
+    if is_no_model or blanks >= MOST_WORDS or len(spelling.encode()) > LONGEST_NAME:
         return UNKNOWN
-    return spelling
+    return UNKNOWN if spelling and _is_more_than_a_model(spelling) else spelling
+
+
+def _is_more_than_a_model(spelling: str) -> bool:
+    words = _words(spelling)
+    sentences = (
+        [word for word in _words(segment) if not any(map(str.isdecimal, word))]
+        for segment in spelling.split("/")
+    )
+    return (
+        all(map(str.isdecimal, words))
+        or _digits(words) > MOST_DIGITS_OF_A_MODEL
+        or any(map(_is_code, words))
+        or any(_weight(segment) > MOST_WORDS_OF_A_MODEL for segment in sentences)
+    )
 
 
 def _model_segment(text: str) -> str:
@@ -194,7 +280,7 @@ def quote(value: object, form: Form) -> str:
     """
     if value == "" or (form is Form.DOCUMENT_TYPE and isinstance(value, str) and value in DOCUMENT_TYPES):
         return repr(value)
-    if isinstance(value, int) and value.bit_length() > 3 * _MOST_DIGITS:
+    if isinstance(value, int) and value.bit_length() > 3 * _LONGEST_NUMBER:
         return f"a number of {value.bit_length()} bits"
     if form in _QUOTED and not isinstance(value, bool) and fits(form, value):
         return repr(value)

@@ -4,29 +4,75 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
-from unicodedata import category, normalize
+from unicodedata import category, east_asian_width, normalize
 
 LONGEST = 64
 """UTF-8 bytes of a name."""
 
-MOST_WORDS = 5
-"""Words of a name, between blanks."""
+LONGEST_TEXT = 256
+"""Characters of a text that may be one."""
 
-AT_SIGNS = {"@", "\N{FULLWIDTH COMMERCIAL AT}", "\N{SMALL COMMERCIAL AT}"}
+MOST_WORDS, MOST_DIGITS = 5, 8
+LONGEST_WORD, LONGEST_MIXED = 30, 16
+
+ADDRESS_PARTS = "@%=\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}\N{TAG COMMERCIAL AT}"
 
 
 def plain_name(name: str) -> str | None:
     """Put one underscore for whatever stands between plain characters; a blank name is none.
 
-    What is longer, has more words, or has an at sign, is no name and is unknown.
+    A sentence, an address, a number or a code is no name, and is unknown.
     """
+    name = normalize("NFC", name.strip()) if len(name.strip()) <= LONGEST_TEXT else "@"
     shown = ""
-    for is_plain, characters in groupby(normalize("NFC", name.strip()), _is_plain):
+    for is_plain, characters in groupby(name, _is_plain):
         shown += "".join(characters) if is_plain else "_"
-    is_address = bool(AT_SIGNS & set(name))
-    if is_address or len(shown.encode()) > LONGEST or len(shown.split()) > MOST_WORDS:
+    words = words_of(name)
+    if (
+        looks_like_an_address(name)
+        or len(name.encode(errors="surrogatepass")) > LONGEST
+        or sum(map(words_in, words)) > MOST_WORDS
+        or digits_of(words) > MOST_DIGITS
+        or any(map(is_code, words))
+    ):
         return "unknown"
     return shown or None
+
+
+def looks_like_an_address(text: str) -> bool:
+    """Return whether a text has a sign that is in addresses and not in names, or a code for it."""
+    codes = "://", "&#"
+    brackets = re.search(r"[(\[{<] *at *[)\]}>]", re.sub(r"\s", " ", text.lower()))
+    entity = re.search(r"&\w+;", text)
+    return bool(set(text) & set(ADDRESS_PARTS) or any(c in text for c in codes) or brackets or entity)
+
+
+def words_of(text: str) -> list[str]:
+    """Return what stands between characters that are no letter, mark or digit."""
+    runs = groupby(text, lambda character: category(character)[0] in "LMN")
+    return ["".join(characters) for is_word, characters in runs if is_word]
+
+
+def words_in(word: str) -> int:
+    """Return how many words a run of characters is: more than one if its script has no blanks."""
+    sixths = 0
+    for character in word:
+        if east_asian_width(character) in ("W", "F"):
+            sixths += 3
+        elif "\u0e00" <= character <= "\u109f" or "\u1780" <= character <= "\u17ff":
+            sixths += 2
+    return max(int(len(word) >= 2), -(-sixths // 6))
+
+
+def digits_of(words: list[str]) -> int:
+    return sum(1 for word in words for character in word if character.isdecimal())
+
+
+def is_code(word: str) -> bool:
+    """Return whether a word is too long to be one."""
+    digits = digits_of([word])
+    longest = LONGEST_MIXED if 0 < digits < len(word) else LONGEST_WORD
+    return digits < len(word) > longest
 
 
 def _is_plain(character: str) -> bool:

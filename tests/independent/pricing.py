@@ -6,9 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from unicodedata import category, normalize
+from unicodedata import normalize
 
-from tests.independent.names import AT_SIGNS, LONGEST, MOST_WORDS
+from tests.independent.names import (
+    LONGEST,
+    LONGEST_TEXT,
+    MOST_WORDS,
+    digits_of,
+    is_code,
+    looks_like_an_address,
+    words_in,
+    words_of,
+)
+
+MOST_WORDS_OF_A_MODEL, MOST_DIGITS_OF_A_MODEL = 6, 12
 
 Tier = tuple[float, float | None, float]
 """US dollars per million tokens: input, input from a cache, output."""
@@ -118,20 +129,38 @@ def model_meant(written: str) -> str:
 
 def spelled(written: str) -> str:
     """Return the one spelling of a name."""
+    if len(written) > LONGEST_TEXT:
+        return "unknown"
     path, raw = [], []
     lower = normalize("NFC", normalize("NFC", written).lower()).strip()
     for segment in re.sub(r"@(\d{1,8}|latest)\Z", r"-\1", lower).split("/"):
-        words = "".join(c if category(c)[0] in "LMN" else " " for c in segment).split(" ")
-        if any(words):
-            path.append("-".join(word for word in words if word))
+        words = words_of(segment)
+        if words:
+            path.append("-".join(words))
             raw.append(segment.strip())
     while "models" in path[:-1]:
         start = path.index("models") + 1
         path, raw = path[start:], raw[start:]
-    is_address = any(sign in segment for segment in raw for sign in AT_SIGNS)
-    if is_address or len("/".join(path).encode()) > LONGEST or len("/".join(raw).split()) > MOST_WORDS:
+    written_as = "/".join(raw)
+    if any(map(looks_like_an_address, raw)) or len("/".join(path).encode()) > LONGEST:
         return "unknown"
-    return "/".join(path)
+    if len(written_as.split()) > MOST_WORDS or set(written_as) & set(",;!?"):
+        return "unknown"
+    return "/".join(path) if not path or may_be_a_model(path) else "unknown"
+
+
+def may_be_a_model(path: list[str]) -> bool:
+    """Return whether a spelling has a letter, few digits, and nowhere too many words without digits."""
+    words = [word for segment in path for word in segment.split("-")]
+    most = max(
+        sum(words_in(word) for word in segment.split("-") if not digits_of([word])) for segment in path
+    )
+    return (
+        not all(word.isdecimal() for word in words)
+        and digits_of(words) <= MOST_DIGITS_OF_A_MODEL
+        and most <= MOST_WORDS_OF_A_MODEL
+        and not any(map(is_code, words))
+    )
 
 
 def bill_of(model: str, moment: datetime, usage: dict[str, object]) -> Bill:

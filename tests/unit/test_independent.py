@@ -19,6 +19,7 @@ from tests.independent.interactions import citations_of
 from tests.independent.names import chapter_and_verse, plain_name
 from tests.independent.people import expected_period, expected_tiers, period_of
 from tests.independent.sources import Sources, good
+from tests.long_names import long_name
 
 DAY, MONTH, PERSON = "2025-08-05", "2025-08", "e45d45fe-1111"
 
@@ -191,8 +192,13 @@ def test_one_passage_has_one_spelling_and_a_sentence_none() -> None:
     assert chapter_and_verse("6.8", "7") == ("6.8", "7")
     assert chapter_and_verse("2:47", "48") == ("2_47", "48")
     assert chapter_and_verse(None, None) == ("", "")
-    assert plain_name("a" * 64) == "a" * 64
-    assert plain_name("a" * 65) == plain_name("one, two of three, four, five") == "unknown"
+    assert plain_name(long_name(1)) == long_name(1)
+    assert (
+        plain_name(long_name(1) + "z")
+        == plain_name("a" * 31)
+        == plain_name("one, two of three, four, five")
+        == "unknown"
+    )
     assert plain_name("ann@example.org") == "unknown"
 
 

@@ -21,6 +21,7 @@ from shared.builds.content import Content, Figures, Kind, merged
 from shared.builds.store import DERIVED
 from shared.units import Day, Month
 from tests.fakes import FakeContainer
+from tests.long_names import long_name
 from tests.unit.shared.builds.interactions import counted, documents
 from tests.unit.shared.delivery import Document
 from tests.unit.shared.world import World, interaction
@@ -234,7 +235,7 @@ async def test_what_one_person_makes_up_in_a_day_is_built_and_does_not_grow_the_
     world, names = World(), 50
     for number in range(20):
         cited = [
-            {"source": "gita", "chapter": f"{number}-{n}", "verse": f"{n}" * 60, "relevance_score": 0.5}
+            {"source": "gita", "chapter": f"{number}-{n}", "verse": long_name(n), "relevance_score": 0.5}
             for n in range(names)
         ]
         await world.ingest(
@@ -282,7 +283,7 @@ async def test_a_passage_with_many_topics_fills_small_documents(monkeypatch: pyt
     monkeypatch.setattr(content_module, "PART_BYTES", 1_000)
     world = World()
     written = [
-        interaction(number, "2025-09-01T10:00:00Z", query_metadata={"query_category": f"topic {number:050d}"})
+        interaction(number, "2025-09-01T10:00:00Z", query_metadata={"query_category": long_name(number)})
         for number in range(60)
     ]
     await world.ingest(*written)

@@ -15,6 +15,7 @@ from shared.ledger.changes import Verdict
 from shared.ledger.state import decode_state
 from shared.ledger.store import ShardStore
 from tests.fakes import FakeContainer
+from tests.long_names import long_name
 from tests.unit.shared.delivery import no_pauses
 from tests.unit.shared.ingest.test_batch import CLOCK, Database, no_records
 
@@ -104,7 +105,7 @@ async def test_a_correction_that_does_not_fit_leaves_what_was_counted() -> None:
         for number in range(5 * BATCH)
     )
     counted = sorted(flood.counted(), key=lambda name: int(name[1:]))[0]
-    larger = [{"source": f"{n}" * 60, "chapter": "1", "verse": "2"} for n in range(10, 20)]
+    larger = [{"source": long_name(n), "chapter": "1", "verse": "2"} for n in range(10, 20)]
     versions = [
         interaction(int(counted[1:]), "ana", foundational_texts_used=larger)
         | {"_lsn": 100_000 + n, "_etag": f'"later{n}"', "user_rating": n % 5 + 1}
@@ -122,7 +123,7 @@ async def test_ten_thousand_personas_on_a_day_crowd_out_documents_alone_and_othe
     flood = Flood()
     documents = [
         interaction(number, f"person{number}")
-        | {"response_metadata": {"personality_used": f"persona {number} " + "x" * 40}, "user_rating": 5}
+        | {"response_metadata": {"personality_used": f"persona {number} " + "x" * 30}, "user_rating": 5}
         for number in range(10 * BATCH)
     ]
     verdicts = await flood.deliver(documents)
@@ -139,7 +140,7 @@ async def test_ten_thousand_personas_on_a_day_crowd_out_documents_alone_and_othe
 
 async def test_a_day_full_of_names_counts_documents_with_known_names_in_all_hours_and_minutes() -> None:
     flood = Flood()
-    personas = [f"{number:05d}{'p' * 59}" for number in range(BATCH)]
+    personas = [long_name(number) for number in range(BATCH)]
 
     def spoken(number: int, user_id: str, persona: str, time: str, milliseconds: int) -> Document:
         return interaction(number, user_id) | {

@@ -25,6 +25,7 @@ from shared.pricing.table import PriceTable, list_prices
 from shared.units import Millis
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
+from tests.long_names import long_name
 
 SOURCE = SOURCES["user_interactions"]
 PRICES = PriceTable(list_prices())
@@ -40,7 +41,7 @@ def change(number: int, *, citations: int = 0, written: int = FIRST, **fields: A
         "timestamp": "2025-08-05T13:00:00Z",
         "response_text": "…",
         "foundational_texts_used": [
-            {"source": "s" * 60, "chapter": f"{n:060}", "verse": f"{n:060}", "relevance_score": 0.5}
+            {"source": long_name(0), "chapter": long_name(n), "verse": long_name(n), "relevance_score": 0.5}
             for n in range(citations)
         ],
         "cost_data": {"input_tokens": 1, "output_tokens": 1, "model_used": "gemini-2.5-flash"},

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.privacy.forms import DOCUMENT_TYPES, Form, describe, fits, is_name, quote
+from shared.privacy.forms import (
+    DOCUMENT_TYPES,
+    UNKNOWN,
+    Form,
+    describe,
+    fits,
+    is_name,
+    label,
+    model_spelling,
+    quote,
+)
+from tests.independent.names import plain_name
+from tests.independent.pricing import spelled
 
 WORDS = st.text(st.characters(categories=["L"]), min_size=4, max_size=12)
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -27,11 +39,16 @@ JSON: st.SearchStrategy[Any] = st.recursive(
         "The Gospel of Sri Ramakrishna",
         "America/New_York",
         "1920x1080",
+        "A.C. Bhaktivedanta Swami Prabhupada",
+        "2025-08-05",
+        "ブッダ",
+        "พระพุทธเจ้า",
         "",
     ],
 )
 def test_names(name: str) -> None:
     assert is_name(name)
+    assert label(name) != UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -44,10 +61,38 @@ def test_names(name: str) -> None:
         "a\nb",
         "ann, 34",
         "\ud800",
+        "ann%40example.org",
+        "ann(at)example.org",
+        "ann&#64;example.org",
+        "YW5uQGV4YW1wbGUub3Jn",
+        "+49 170 1234567",
+        "4111-1111-1111-1111",
+        "192.168.17.244",
+        "我妈妈得了癌症我很害怕该怎么办",
+        "ฉันกลัวความตายมากๆเลย",
     ],
 )
 def test_sentences_and_addresses_are_no_names(text: str) -> None:
     assert not is_name(text)
+
+
+SEPARATORS = st.sampled_from([" ", "_", ",", ", ", "-", ".", "/", "\n", "…", "\u200b"])
+
+
+@given(st.lists(st.text(st.characters(categories=["Ll"]), min_size=2, max_size=9), min_size=7), st.data())
+def test_a_sentence_is_unknown_whatever_separates_its_words(words: list[str], data: st.DataObject) -> None:
+    text = words[0]
+    for word in words[1:]:
+        text += data.draw(SEPARATORS) + word
+    assert label(text) == UNKNOWN
+    if "/" not in text:
+        assert model_spelling(text) == UNKNOWN
+
+
+@given(st.text(max_size=40) | st.text(st.sampled_from("ab 1-_,./@%(at)&#;我ก\u0301"), max_size=40))
+def test_a_name_is_its_own_name_and_the_independent_one(text: str) -> None:
+    assert label(label(text)) == label(text) == (plain_name(text) or "")
+    assert model_spelling(model_spelling(text)) == model_spelling(text) == spelled(text)
 
 
 @given(st.lists(WORDS, min_size=6, max_size=20).map(" ".join))

@@ -19,6 +19,7 @@ from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USER
 from shared.ingest.sources import SOURCES
 from shared.ledger.pages import Page
 from tests.fakes import FakeContainer, Killed
+from tests.long_names import long_name
 from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
 
 pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
@@ -48,7 +49,7 @@ interactions = st.builds(
     st.integers(0, 3),
     PEOPLE,
     HOURS,
-    st.sampled_from([[], ["bhagavad_gita"], ["upanishads", "bhagavad_gita"], ["x" * 60]]),
+    st.sampled_from([[], ["bhagavad_gita"], ["upanishads", "bhagavad_gita"], [long_name(1)]]),
     st.sampled_from([None, "dharma"]),
     st.sampled_from([None, 1, 5, 9]),  # 9 is not a rating: the document is malformed
 )  # fmt: skip

@@ -49,6 +49,7 @@ from shared.views.engagement_summary import render_tiers
 from shared.views.fields import FIELDS
 from shared.views.person_blocks import TEXTS
 from shared.views.reference import NOTHING_KNOWN
+from tests.long_names import long_name
 
 PRICES = PriceTable(list_prices())
 STAMP = Stamp(generation=1, revision=7, as_of=datetime(2025, 8, 5, 14, 45, tzinfo=UTC))
@@ -195,7 +196,7 @@ def test_what_is_not_measured_is_counted_and_costs_nobody_knows_what() -> None:
 
 def test_documents_can_make_up_names_without_end_and_a_view_stays_a_document() -> None:
     def by(number: int, **more: Any) -> InteractionFact:
-        name = f"{number:04d}-{'x' * 59}"
+        name = long_name(number)
         response = {"personality_used": name, "model_used": name}
         return fact(response_metadata=response, cost_data=TOKENS, user_rating=number % 5 + 1, **more)
 
@@ -208,7 +209,7 @@ def test_documents_can_make_up_names_without_end_and_a_view_stays_a_document() -
         assert len(block) in (MOST_NAMED, MOST_NAMED + 1)
         assert sum(one["requests"] for one in block.values()) == len(facts)
     personas = day["ai_performance"]["personalities_used"]
-    assert personas[f"{MOST_NAMED + 20:04d}-{'x' * 59}"]["requests"] == 2
+    assert personas[long_name(MOST_NAMED + 20)]["requests"] == 2
     rest = [n % 5 + 1 for n in range(MOST_NAMED - 1, MOST_NAMED + 30) if n != MOST_NAMED + 20]
     assert personas["other"]["requests"] == len(rest) + 1
     assert personas["other"]["satisfaction"] == round((sum(rest) + 5) / (len(rest) + 1), 2)
@@ -219,7 +220,7 @@ def test_documents_can_make_up_names_without_end_and_a_view_stays_a_document() -
 
 def test_a_document_adds_a_bounded_number_of_short_keys_to_the_state_of_its_day() -> None:
     longest = [
-        dict.fromkeys(("source", "chapter", "verse"), f"{n:02d}" * 32) | {"relevance_score": 0.123456}
+        dict.fromkeys(("source", "chapter", "verse"), long_name(n)) | {"relevance_score": 0.123456}
         for n in range(900)
     ]
     one = fact(foundational_texts_used=longest, session_id="s" * 255)
