@@ -15,7 +15,7 @@ from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
 from shared.ingest.new_people import NewPeople
 from shared.ledger.apply import ShardWriter
-from shared.ledger.first_visits import FirstVisits
+from shared.ledger.earlier_people import EarlierPeople
 from shared.ledger.generations import Generations
 from shared.ledger.retention import Retention
 from shared.ledger.state_mark import StateMark
@@ -76,7 +76,7 @@ class Fleet:
         self.retention = Retention(settings.state_margin_days)
         shard_writer = ShardWriter(
             ShardStore(state, cache_bytes=settings.cache_bytes),
-            NewPeople(database, FirstVisits(state, self.generations)).read_records,
+            NewPeople(database, EarlierPeople(state, self.generations)).read_records,
             retention=self.retention,
             clock=clock,
         )

@@ -1,4 +1,4 @@
-"""Read what is known of people who have no state yet: their accounts, and their first visit."""
+"""Read what is known of people without state: their accounts, and what an earlier generation knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.concurrency import for_each
 from shared.cosmos.queries import Query, run_query
 from shared.facts import USERS
 from shared.ledger.accounts import new_record
-from shared.ledger.first_visits import FirstVisits
+from shared.ledger.earlier_people import NOT_KNOWN, EarlierPeople
 
 ACCOUNTS_OF_PERSON = Query("accounts_of_person", "SELECT * FROM c")
 
@@ -24,9 +24,9 @@ class NewPeople:
     No figure about a person is therefore published before their consent is known.
     """
 
-    def __init__(self, database: DatabaseProxy, first_visits: FirstVisits) -> None:
+    def __init__(self, database: DatabaseProxy, earlier_people: EarlierPeople) -> None:
         self._users = database.get_container_client(USERS)
-        self._first_visits = first_visits
+        self._earlier_people = earlier_people
 
     async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord]:
         """Return a new record of each person, by user id.
@@ -37,12 +37,12 @@ class NewPeople:
             The service did not answer.
         """
         records: dict[str, PersonRecord] = {}
-        first_days = await self._first_visits.first_days(users)
+        earlier = await self._earlier_people.find(users)
 
         async def one(user_id: str) -> None:
             rows = run_query(self._users, ACCOUNTS_OF_PERSON, {}, partition_key=user_id)
             accounts = [row async for row in rows]
-            records[user_id] = new_record(user_id, accounts, first_days.get(user_id))
+            records[user_id] = new_record(user_id, accounts, earlier.get(user_id, NOT_KNOWN))
 
         await for_each(users, one, max_concurrency=MAX_CONCURRENT_READS)
         return records

@@ -19,6 +19,7 @@ from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fac
 from shared.ledger.changed_records import drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
+from shared.ledger.earlier_people import NOT_KNOWN, EarlierPerson
 from shared.ledger.fold import Fold, Folded
 from shared.ledger.needs import DocumentsById, RecordsOf
 from shared.ledger.pages import Entry
@@ -26,13 +27,17 @@ from shared.ledger.partials import Partial, partial_id
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.state import Loaded, Write
-from shared.units import Day, Millis
+from shared.units import Millis
 
 MAX_ACCOUNTS = 100
 """Accounts of one person that are recorded: at most 120 KB. A person normally has one."""
 
 FURTHER_ACCOUNTS = ""
-"""Id under which a record has one unreadable account in place of those that it has no room for."""
+"""Id under which a record has one unreadable account in place of those that it has no room for, or whose ids
+the generation before did not record."""
+
+NO_VERSION = Version(0, None, "")
+"""Version of :data:`FURTHER_ACCOUNTS`."""
 
 
 def unreadable_account(user_id: str, version: Version) -> Uncounted:
@@ -41,10 +46,14 @@ def unreadable_account(user_id: str, version: Version) -> Uncounted:
 
 
 def new_record(
-    user_id: str, accounts: Sequence[Mapping[str, Any]], first_known: Day | None = None
+    user_id: str, accounts: Sequence[Mapping[str, Any]], earlier: EarlierPerson = NOT_KNOWN
 ) -> PersonRecord:
-    """Return the record of a person who has no state yet, from the stored documents of their accounts."""
-    record = PersonRecord(first_known)
+    """Return the record of a person who has no state yet, from the stored documents of their accounts.
+
+    An account that refused in the generation before, and does not exist any more, still refuses: the feed
+    does not tell that it was deleted.
+    """
+    record = PersonRecord(earlier.first_day)
     for raw in accounts:
         version = Version.of(raw)
         fact: ConsentFact | Uncounted
@@ -53,6 +62,12 @@ def new_record(
         except DocumentError:
             fact = unreadable_account(user_id, version)
         _put(record, account_key(raw), Entry(version, fact))
+    refusals = dict(earlier.refusals)
+    if earlier.has_unnamed_refusal and not accounts:
+        refusals[FURTHER_ACCOUNTS] = NO_VERSION
+    for document_id, version in sorted(refusals.items()):
+        if document_id not in record.accounts:
+            _put(record, document_id, Entry(version, unreadable_account(user_id, version)))
     if record.refused:
         record.mark_changed()
     return record
@@ -63,7 +78,7 @@ def _put(record: PersonRecord, document_id: str, entry: Entry) -> bool:
     if document_id in record.accounts or len(record.accounts) < MAX_ACCOUNTS:
         record.accounts[document_id] = entry.encode()
         return True
-    unread = Entry(Version(0, None, ""), unreadable_account(entry.fact.user_id, entry.version))
+    unread = Entry(NO_VERSION, unreadable_account(entry.fact.user_id, entry.version))
     record.accounts.setdefault(FURTHER_ACCOUNTS, unread.encode())
     return False
 

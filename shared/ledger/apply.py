@@ -100,7 +100,7 @@ class ShardWriter:
     Parameters
     ----------
     read_records
-        Reads what is known of people who have no state yet: their accounts, and their first visit.
+        Reads what is known of people without state: their accounts, and what an earlier generation knows.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ class DocumentsById(NamedTuple):
 
 
 class RecordsOf(NamedTuple):
-    """The fold needs new records of people who have no state: their accounts and their first visit."""
+    """The fold needs new records of people without state: of their accounts, and of an earlier generation."""
 
     users: frozenset[str]
 

@@ -10,6 +10,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.aggregates.person_record import PersonRecord
 from shared.ingest.new_people import NewPeople
+from shared.ledger.earlier_people import EarlierPerson
 from shared.units import Day
 from tests.fakes import FakeContainer
 
@@ -28,18 +29,18 @@ class Database:
         await self.users.upsert_item({"id": document_id, "user_id": user_id, "analytics_consent": consent})
 
 
-class Visits:
-    """First days that an earlier generation knows."""
+class Earlier:
+    """What an earlier generation knows."""
 
     def __init__(self, days: Mapping[str, Day] | None = None) -> None:
         self.days = days or {}
 
-    async def first_days(self, users: Iterable[str]) -> dict[str, Day]:
-        return {user_id: self.days[user_id] for user_id in users if user_id in self.days}
+    async def find(self, users: Iterable[str]) -> dict[str, EarlierPerson]:
+        return {user_id: EarlierPerson(self.days[user_id]) for user_id in users if user_id in self.days}
 
 
 def new_people(database: Database, days: Mapping[str, Day] | None = None) -> NewPeople:
-    return NewPeople(database, Visits(days))  # type: ignore[arg-type]
+    return NewPeople(database, Earlier(days))  # type: ignore[arg-type]
 
 
 async def test_the_record_has_every_account_of_the_person_and_of_nobody_else() -> None:

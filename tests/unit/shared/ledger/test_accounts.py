@@ -16,6 +16,7 @@ from shared.ledger import accounts
 from shared.ledger.accounts import FURTHER_ACCOUNTS, new_record, unreadable_account
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
+from shared.ledger.earlier_people import EarlierPerson
 from shared.ledger.needs import DocumentsById, RecordsOf
 from shared.ledger.sizes import MAX_BATCH_BYTES
 from shared.units import Day, Millis
@@ -46,7 +47,7 @@ class TestNewRecord:
     """The record of a person who has no state."""
 
     def test_has_the_accounts_as_they_are_stored(self) -> None:
-        record = new_record("ana", [raw(3), raw(4, id="v")], Day("2024-03-01"))
+        record = new_record("ana", [raw(3), raw(4, id="v")], EarlierPerson(Day("2024-03-01")))
         assert set(record.accounts) == {"u", "v"}
         assert (record.refused, record.pending, record.first_known) == (False, False, "2024-03-01")
 
