@@ -152,7 +152,8 @@ async def test_operators_list_refresh_and_rebuild(
 
     rows = {row["view"]: row for row in await ops("list")}
     assert rows["daily_metrics"] == {
-        "view": "daily_metrics", "container": "daily_metrics", "published": "live", "complete": True
+        "view": "daily_metrics", "container": "daily_metrics", "published": "live", "complete": True,
+        "held_back": None,
     }  # fmt: skip
     assert rows["content_analytics"]["published"] == "daily"
     assert (await ops("refresh"))["views"]["published"] > 3
