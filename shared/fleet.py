@@ -9,7 +9,7 @@ from azure.cosmos.aio import DatabaseProxy
 
 from shared.builds.builder import ContentBuilder
 from shared.clock import SYSTEM_CLOCK, Clock
-from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_STATE
+from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_CONTAINERS, VIEW_STATE
 from shared.cosmos.access import check_access
 from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
@@ -69,7 +69,8 @@ class Fleet:
         state, fleet_state = container(VIEW_STATE), container(FLEET_STATE)
         self.settings = settings
         self.database = database
-        self.generations = Generations(fleet_state, settings, clock=clock)
+        outputs = [state, *map(container, VIEW_CONTAINERS)]
+        self.generations = Generations(fleet_state, settings, outputs=outputs, clock=clock)
         self.mark = StateMark(state, fleet_state, settings, generations=self.generations, clock=clock)
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)

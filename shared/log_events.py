@@ -19,6 +19,7 @@ LOG_EVENTS = {
     "fleet_refuses_work": "no invocation can succeed until a person does what the reason says",
     "fleet_works_again": "what made the fleet refuse to work is corrected",
     "generation_complete": "a generation has counted everything; its figures are published from now on",
+    "generations_lost": "the record of generations is gone, state or views are not: figures are held back",
     "generation_recorded": "fleet_state recorded a generation: that it began, or that it is complete",
     "generation_removed": "the state of an earlier generation was deleted; with counts and cost",
     "health_held_back": "system_health is not published: the generation is not complete",

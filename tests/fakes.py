@@ -301,10 +301,13 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     ),
     "refusing_among": _when(
         lambda item, values: (
-            item["id"] in _numbered("id", values) and bool(item.get("record", {}).get("refused"))
+            item["id"] in _numbered("id", values)
+            and item["shard"].startswith(values["generation"])
+            and bool(item.get("record", {}).get("refused"))
         ),
         "key",
     ),
+    "any_document": _when(lambda *_: True, "id"),
     "accounts_of_person": _when(lambda *_: True),
     "documents_of_person": _when(lambda *_: True, "id", "_etag"),
     "day_listings": _when(

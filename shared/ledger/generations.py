@@ -7,7 +7,7 @@ other ids, and count them twice. The fleet therefore records a generation when i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.queries import Query, run_query
 from shared.errors import GenerationIncompleteError, SettingsError
 from shared.settings import Settings
 
@@ -28,6 +29,8 @@ fields that an earlier release's state does not have needs the next number, and 
 
 FIRST_LAYOUT = 1
 """Layout of a generation whose record does not name one: the release that began it did not know layouts."""
+
+ANY_DOCUMENT = Query("any_document", "SELECT TOP 1 c.id FROM c")
 
 _log = structlog.get_logger(__name__)
 
@@ -58,13 +61,27 @@ class Generation:
 
 
 class Generations:
-    """Protects the state from contradicting settings, and published figures from incomplete ones."""
+    """Protects the state from contradicting settings, and published figures from incomplete ones.
 
-    def __init__(self, container: ContainerProxy, settings: Settings, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    Parameters
+    ----------
+    outputs
+        The containers that a fleet writes: that of the state, and those of the views.
+    """
+
+    def __init__(
+        self,
+        container: ContainerProxy,
+        settings: Settings,
+        *,
+        outputs: Sequence[ContainerProxy] = (),
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._document = ControlDocument(container, Scope.GENERATIONS, "generations")
         self._number = settings.generation
         self._shards = settings.shards
         self._margin_days = settings.state_margin_days
+        self._outputs = outputs
         self._clock = clock
         self._complete: Generation | None = None
 
@@ -103,26 +120,41 @@ class Generations:
     async def begin(self) -> Generation:
         """Return the generation of the settings. Record it if it is new.
 
-        The first generation of an account replaces no published figures, so it is complete immediately.
+        The first generation of an account replaces no published figures, so it is complete immediately. If
+        there is no record and yet a fleet has written state or views, the record is lost: the generation is
+        incomplete, as any later one.
 
         Raises
         ------
         SettingsError
             As :meth:`check`.
         """
+        recorded = await self.recorded()
+        generation = self._validated(recorded)
+        if generation is None:
+            is_first = not recorded and not await self._have_output()
 
-        def change(known: dict[int, Generation]) -> bool:
-            if self._validated(known) is not None:
-                return False
-            now = int(self._clock.timestamp())
-            known[self._number] = Generation(
-                self._shards, now, complete=not known, margin_days=self._margin_days
-            )
-            return True
+            def change(known: dict[int, Generation]) -> bool:
+                if self._validated(known) is not None:
+                    return False
+                now = int(self._clock.timestamp())
+                known[self._number] = Generation(
+                    self._shards, now, complete=is_first and not known, margin_days=self._margin_days
+                )
+                return True
 
-        generation = await self._update(change)
+            generation = await self._update(change)
+            if not recorded and not is_first:
+                _log.warning("generations_lost", generation=self._number)
         self._complete = generation if generation.complete else None
         return generation
+
+    async def _have_output(self) -> bool:
+        """Return whether the fleet's containers hold anything."""
+        for container in self._outputs:
+            async for _ in run_query(container, ANY_DOCUMENT, {}):
+                return True
+        return False
 
     async def is_complete(self) -> bool:
         """Return whether the figures of this generation may be published. Reads the record until they may."""

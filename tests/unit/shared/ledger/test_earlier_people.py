@@ -81,7 +81,7 @@ async def test_without_an_earlier_generation_nobody_is_looked_for() -> None:
     people = EarlierPeople(state, first)  # type: ignore[arg-type]
     assert await people.find(["ann"]) == await people.find(["bob"]) == {}
     assert state.requests == []
-    assert fleet_state.requests.count("read") == 2  # one to begin, one here
+    assert fleet_state.requests.count("read") == 3  # two to begin, one here
 
 
 async def test_a_generation_that_never_completed_is_passed_over() -> None:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from shared.cosmos import retries
 from shared.errors import SettingsError
@@ -47,6 +50,35 @@ async def test_the_first_generation_is_remembered_and_complete_at_once(state: Fa
     await again.begin()
     assert await again.is_complete()
     assert state.requests == ["read"]
+
+
+@given(
+    left=st.sets(st.sampled_from(["state", "daily_metrics", "user_analytics"])),
+    number=st.integers(1, 3),
+    before=st.integers(0, 1),
+)
+async def test_a_generation_is_complete_at_once_only_if_nothing_was_ever_recorded_counted_or_published(
+    left: set[str], number: int, before: int
+) -> None:
+    record, outputs = (
+        FakeContainer("scope"),
+        {name: FakeContainer("pk") for name in ("state", "daily_metrics", "user_analytics")},
+    )
+    for name in left:
+        await outputs[name].upsert_item({"id": "any", "pk": "any"})
+    if before:
+        await generations(record, generation=number).begin()
+    settings = Settings(FLEET_GENERATION=number + before)
+    begun: Any = Generations(record, settings, outputs=list(outputs.values()), clock=FakeClock(lambda: BEGAN))  # type: ignore[arg-type]
+    with capture_logs() as logs:
+        first = await begun.begin()
+        assert await begun.begin() == first
+    assert first.complete == (not left and not before)
+    assert await begun.is_complete() == first.complete
+    lost = [each for each in logs if each["event"] == "generations_lost"]
+    assert len(lost) == bool(left and not before)
+    await begun.complete()
+    assert await begun.is_complete()
 
 
 async def test_another_number_of_shards_is_refused_in_one_sentence_with_both_numbers(
