@@ -27,8 +27,19 @@ def passages_in(vectors: list[Document]) -> list[Document]:
 
 def said_of(place: Place, vectors: list[Document]) -> Document:
     """What the first document about a passage says."""
-    about = [v for v in passages_in(vectors) if place_of(v) == place]
-    return min(about, key=lambda v: (str(v["id"]), v["partition_key"]), default={})
+    known = _LAST.get("vectors")
+    if known is None or known[0] is not vectors or known[1] != len(vectors):
+        known = _LAST["vectors"] = (vectors, len(vectors), _first_by_place(vectors))
+    return known[2].get(place, {})
+
+
+_LAST: dict[str, tuple[list[Document], int, dict[Place, Document]]] = {}
+"""The passages that were asked about last: thousands of citations ask about the same ones."""
+
+
+def _first_by_place(vectors: list[Document]) -> dict[Place, Document]:
+    ordered = sorted(passages_in(vectors), key=lambda v: (str(v["id"]), v["partition_key"]), reverse=True)
+    return {place_of(vector): vector for vector in ordered}
 
 
 def category_of(place: Place, vectors: list[Document]) -> str | None:
