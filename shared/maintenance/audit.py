@@ -87,6 +87,12 @@ class _Run:
         """Return the cursors of the ranges that this run has not read beyond the horizon."""
         return [cursor for cursor in self.cursors.cursors if not cursor.range.is_covered_by(self.seen)]
 
+    def go_on_with(self, cursors: Cursors) -> None:
+        """Read on from other cursors. What was seen counts only in the same reading of the same container."""
+        if not cursors.is_same_reading(self.cursors):
+            self.seen.clear()
+        self.cursors = cursors
+
 
 class Auditor:
     """Audits every source feed, and the feed of ``view_state`` for missed publications.
@@ -206,7 +212,9 @@ class Auditor:
             while unseen := run.unseen():
                 if not await self._audit_range(run, random.choice(unseen)):
                     break
-            report.caught_up = WHOLE_FEED.is_covered_by(run.seen)
+            report.caught_up = WHOLE_FEED.is_covered_by(run.seen) and run.cursors.rid == await _rid_of(
+                container
+            )
             if not report.caught_up:
                 report.due_at = None
         log = _log.warning if report.repaired else _log.info
@@ -235,7 +243,7 @@ class Auditor:
                     run.container, run.cursors.rid, cursor.range, position, limit=PAGE_SIZE
                 )
             except RangeSplitError:
-                run.cursors = await self._load(run.feed, run.container)
+                run.go_on_with(await self._load(run.feed, run.container))
                 return self._has_time(run)
             except CosmosHttpResponseError as error:
                 if error.status_code != 400 or position is None:
@@ -264,8 +272,8 @@ class Auditor:
     async def _repair(self, run: _Run, documents: Sequence[Mapping[str, Any]]) -> None:
         """Count or publish what is missing of documents that were read just now.
 
-        After a restore the versions that were counted may be newer than those that exist. What was written
-        before it counts as the live document.
+        In a reading from the beginning, what was written before it counts as the live document: after a
+        restore the versions that were counted may be newer than those that exist.
         """
         report = run.report
         report.documents += len(documents)
@@ -287,7 +295,7 @@ class Auditor:
 
         A recreated or restored container has another resource id. Its feed is read from the beginning.
         """
-        rid = str((await container.read(response_hook=record_charge))["_rid"])
+        rid = await _rid_of(container)
         ranges = await physical_ranges(container)
         now = int(self._clock.timestamp())
         stored_before: list[Mapping[str, Any] | None] = []
@@ -342,6 +350,10 @@ class Auditor:
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
+
+
+async def _rid_of(container: ContainerProxy) -> str:
+    return str((await container.read(response_hook=record_charge))["_rid"])
 
 
 def _held_back(generation: Generation, delay: int, began: int, sources: Sequence[AuditReport]) -> AuditReport:

