@@ -11,7 +11,6 @@ import base64
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -27,7 +26,7 @@ from local.cosmos import storage as storing
 from local.cosmos.app import App
 from local.cosmos.model import Container
 from local.cosmos.partitioning import Counter, PhysicalPartition, Range, effective_key
-from local.cosmos.storage import Storage
+from local.cosmos.storage import IN_MEMORY, Storage
 
 ENDPOINT = "http://localhost/"
 KEY = base64.b64encode(b"s" * 64).decode()
@@ -107,7 +106,7 @@ class InProcessCosmos:
     """A database server whose clock tells ``now``."""
 
     def __init__(self, now: Callable[[], float], *, partitions: int = 1) -> None:
-        self._storage = Storage(Path(":memory:"))
+        self._storage = Storage(IN_MEMORY)
         self._app = App(self._storage, key=KEY, partitions=partitions, endpoint=lambda: ENDPOINT)
         self._now = now
 

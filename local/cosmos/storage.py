@@ -75,11 +75,16 @@ def _only_for_the_owner(path: Path) -> None:
         file.chmod(0o600)
 
 
+IN_MEMORY = Path(":memory:")
+"""Instead of a file: SQLite keeps everything in memory."""
+
+
 class Storage:
     """The file, and what is kept of it in memory."""
 
     def __init__(self, path: Path) -> None:
-        _only_for_the_owner(path)
+        if path != IN_MEMORY:
+            _only_for_the_owner(path)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._open(path)
         self.read = Reader(self._db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,10 +20,7 @@ from tests.unit.shared.ingest.test_batch import CLOCK, Database, no_records
 
 pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 
-BATCH = 1_000
-ENOUGH_SECONDS = 120.0
-"""Far above what 10,000 documents need, and far below one fold for each of them and its halves."""
-
+BATCH, BATCHES = 1_000, 4
 Document = dict[str, Any]
 
 
@@ -42,18 +38,17 @@ class Flood(Database):
         """Ingest documents in batches; return how many have each verdict."""
         verdicts: dict[Verdict, int] = {}
         batch: list[Document] = []
-        started = time.monotonic()
+        commits = 0
         for document in documents:
             batch.append(document)
             if len(batch) == BATCH:
                 report = await self.instance.ingest_batch("user_interactions", batch)
+                commits += report.folded.commits
                 for verdict, number in report.folded.verdicts.items():
                     verdicts[verdict] = verdicts.get(verdict, 0) + number
                 batch = []
         assert not batch
-        seconds = time.monotonic() - started
-        print(f"{sum(verdicts.values())} documents in {seconds:.1f} s")
-        assert seconds < ENOUGH_SECONDS
+        assert commits < sum(verdicts.values()) / 50  # no fold for each document that has no room
         return verdicts
 
     def assert_within_limits(self) -> None:
@@ -70,18 +65,18 @@ def interaction(number: int, user_id: str, day: str = "2025-08-05", **change: An
     }  # fmt: skip
 
 
-async def test_a_person_with_ten_thousand_interactions_on_a_day_is_full_and_neighbours_are_counted() -> None:
+async def test_a_person_with_thousands_of_interactions_on_a_day_is_full_and_neighbours_are_counted() -> None:
     flood = Flood()
     documents = [
         interaction(number, f"neighbour{number % 7}" if number % 100 == 0 else "ana")
         | {"foundational_texts_used": [{"source": f"t{number}", "chapter": "1", "verse": str(number)}]}
-        for number in range(10 * BATCH)
+        for number in range(BATCHES * BATCH)
     ]
     verdicts = await flood.deliver(documents)
-    neighbours = 10 * BATCH // 100
+    neighbours = BATCHES * BATCH // 100
     assert verdicts.keys() == {Verdict.ADDED, Verdict.FULL}
     assert verdicts[Verdict.ADDED] > 1_000
-    assert {f"i{number}" for number in range(0, 10 * BATCH, 100)} <= flood.counted()
+    assert {f"i{number}" for number in range(0, BATCHES * BATCH, 100)} <= flood.counted()
     assert len(flood.counted()) == verdicts[Verdict.ADDED] > neighbours
     (row,) = flood.poison
     assert (row["source_partition_key"], row["document_id"]) == ("ana", "full|202508")
@@ -102,7 +97,7 @@ async def test_a_correction_that_does_not_fit_leaves_what_was_counted() -> None:
     flood = Flood()
     await flood.deliver(
         interaction(number, "ana") | {"foundational_texts_used": [{"source": f"t{number}"}]}
-        for number in range(5 * BATCH)
+        for number in range(3 * BATCH)
     )
     counted = sorted(flood.counted(), key=lambda name: int(name[1:]))[0]
     larger = [{"source": long_name(n), "chapter": "1", "verse": "2"} for n in range(10, 20)]
@@ -119,12 +114,12 @@ async def test_a_correction_that_does_not_fit_leaves_what_was_counted() -> None:
     flood.assert_within_limits()
 
 
-async def test_ten_thousand_personas_on_a_day_crowd_out_documents_alone_and_other_days_are_counted() -> None:
+async def test_thousands_of_personas_on_a_day_crowd_out_documents_alone_and_other_days_are_counted() -> None:
     flood = Flood()
     documents = [
         interaction(number, f"person{number}")
         | {"response_metadata": {"personality_used": f"persona {number} " + "x" * 30}, "user_rating": 5}
-        for number in range(10 * BATCH)
+        for number in range(BATCHES * BATCH)
     ]
     verdicts = await flood.deliver(documents)
     assert verdicts.keys() == {Verdict.ADDED, Verdict.CROWDED}
