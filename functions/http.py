@@ -10,19 +10,19 @@ from typing import Any
 
 import azure.functions as func
 import structlog
-from azure.core.exceptions import AzureError
 
 from functions.runtime import check_ready, fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import HTTP_SECONDS, UnavailableError, is_service_fault
 from shared.errors import (
+    TEMPORARY,
     BadRequestError,
-    DeadlineError,
     FleetError,
     NotReadyError,
     PoisonNotFoundError,
-    RefusedError,
+    QueryError,
     SettingsError,
+    line_of,
 )
 from shared.poison.rows import Status
 from shared.poison.selection import Selection
@@ -32,6 +32,8 @@ blueprint = func.Blueprint()
 MAX_LISTED = 1_000
 MAX_NAME = 100
 MAX_BODY_BYTES = 10_000
+
+UNAVAILABLE = 503
 
 RETRY_AFTER_SECONDS = 5
 """What a 503 asks for if the database did not say for how long to wait."""
@@ -132,28 +134,37 @@ async def _answered(
         _check_parameters(req, parameters)
         async with deadline(HTTP_SECONDS):
             return _json(await answer())
-    except BadRequestError as error:
-        return _json({"error": str(error)}, 400)
-    except PoisonNotFoundError as error:
-        return _json({"error": str(error)}, 404)
-    except RefusedError as error:
-        return _json({"error": str(error)}, 409)
-    except (SettingsError, NotReadyError, DeadlineError, AzureError) as error:
-        if isinstance(error, AzureError) and not is_service_fault(error):
+    except Exception as error:
+        status = _status_of(error)
+        if status is None:
             raise
-        return _unavailable(error)
+        return _unavailable(error) if status == UNAVAILABLE else _json({"error": _text_of(error)}, status)
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the status that tells a caller of an error, None for a fault of this program."""
+    if isinstance(error, BadRequestError | QueryError):
+        return 400
+    if isinstance(error, PoisonNotFoundError):
+        return 404
+    if isinstance(error, (SettingsError, NotReadyError, *TEMPORARY)) or is_service_fault(error):
+        return UNAVAILABLE
+    return 409 if isinstance(error, FleetError) else None
+
+
+def _text_of(error: Exception) -> str:
+    """Return what to tell a caller. Only the fleet's own errors are quoted."""
+    if isinstance(error, UnavailableError):
+        return f"The database did not do as asked: {error}."
+    return line_of(error) if isinstance(error, FleetError) else "The database did not do as asked."
 
 
 def _unavailable(error: Exception) -> func.HttpResponse:
-    """Say that a later request may succeed, and when. Only the fleet's own errors are quoted."""
-    text, asked = "The database did not do as asked.", 0.0
-    if isinstance(error, UnavailableError):
-        text, asked = f"The database did not do as asked: {error}.", error.retry_after
-    elif isinstance(error, FleetError):
-        text = str(error)
+    """Say that a later request may succeed, and when."""
+    asked = error.retry_after if isinstance(error, UnavailableError) else 0.0
     _log.warning("http_unavailable", error_type=type(error).__name__)
     retry_after = max(1, ceil(asked)) if asked else RETRY_AFTER_SECONDS
-    return _json({"error": text}, 503, {"Retry-After": str(retry_after)})
+    return _json({"error": _text_of(error)}, UNAVAILABLE, {"Retry-After": str(retry_after)})
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> func.HttpResponse:

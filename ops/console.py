@@ -10,7 +10,8 @@ from typing import Any
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from shared.errors import RefusedError, SettingsError
+from shared.cosmos.retries import is_service_fault
+from shared.errors import TEMPORARY, FleetError, NotReadyError, SettingsError, line_of
 from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
@@ -39,15 +40,17 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return asyncio.run(work())
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
-    except SettingsError as error:
-        fail(str(error), Exit.USAGE)
-    except RefusedError as error:
-        fail(str(error), Exit.REFUSED)
-    except AzureError as error:
+    except (SettingsError, NotReadyError) as error:
+        fail(line_of(error), Exit.USAGE)
+    except Exception as error:
+        if isinstance(error, FleetError) and not isinstance(error, AzureError):
+            fail(line_of(error), Exit.UNREACHABLE if isinstance(error, TEMPORARY) else Exit.REFUSED)
+        if not isinstance(error, AzureError) and not is_service_fault(error):
+            raise
         _fail_with(error)
 
 
-def _fail_with(error: AzureError) -> None:
+def _fail_with(error: Exception) -> None:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
     if refused or isinstance(error, ClientAuthenticationError):

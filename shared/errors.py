@@ -210,3 +210,15 @@ class TooManyRowsError(FleetError):
         )
         self.container_name = container_name
         self.limit = limit
+
+
+TEMPORARY = (ConflictError, TransientStaleReadError, MassFailureError, DeadlineError)
+"""Errors after which a later try may succeed, though no one does anything."""
+
+
+def line_of(error: FleetError) -> str:
+    """Return what went wrong on one line, for the caller of a command or of an HTTP route."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ConflictError | TransientStaleReadError):
+        text = f"Other instances changed the same documents meanwhile. Try again: {text}"
+    return text

@@ -212,9 +212,8 @@ class Auditor:
             while unseen := run.unseen():
                 if not await self._audit_range(run, random.choice(unseen)):
                     break
-            report.caught_up = WHOLE_FEED.is_covered_by(run.seen) and run.cursors.rid == await _rid_of(
-                container
-            )
+            is_still_there = run.cursors.rid == await _rid_of(container)
+            report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
             if not report.caught_up:
                 report.due_at = None
         log = _log.warning if report.repaired else _log.info

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from functions import http
 from shared.cosmos.retries import HTTP_SECONDS, UnavailableError
 from shared.errors import (
+    TEMPORARY,
+    FleetError,
     GenerationIncompleteError,
     NotReadyError,
     PoisonChangedError,
@@ -23,6 +25,7 @@ from shared.errors import (
     ReplayError,
     SettingsError,
 )
+from tests.every_error import of_the_fleet, of_the_service
 from tests.unit.functions.registered import functions_of, invoke
 from tests.virtual_time import run
 
@@ -243,3 +246,17 @@ def test_a_database_that_never_answers_holds_no_caller(route: str) -> None:
 def test_liveness_needs_no_database() -> None:
     answer, seconds = ask("health", fleet=Fleet(seconds=1_000))
     assert (json.loads(answer.get_body()), seconds) == ({"status": "alive"}, 0)
+
+
+@pytest.mark.parametrize(
+    "error", [*of_the_fleet(), *of_the_service()], ids=lambda error: type(error).__name__
+)
+def test_every_error_is_answered_with_a_status_and_one_sentence(error: Exception) -> None:
+    answer, _ = ask("get_poison", fleet=Fleet(error))
+    assert answer.status_code in (400, 404, 409, 503)
+    text = json.loads(answer.get_body())["error"]
+    assert text.strip()
+    assert "\n" not in text
+    if isinstance(error, TEMPORARY) or not isinstance(error, FleetError):
+        assert answer.status_code == 503
+    assert (answer.status_code == 503) == ("Retry-After" in answer.headers)
