@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+REPLICA_LAG_SECONDS = 60
+"""Age in seconds up to which a replica may lack a write."""
+
 
 class Clock:
     """This machine's wall clock and monotonic clock."""

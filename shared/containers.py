@@ -92,6 +92,7 @@ CATALOGUE: tuple[Container, ...] = (
         indexing=Indexing(
             included=(
                 "/user_id/?",
+                "/partition_key/?",
                 "/email/?",
                 "/auth_id/?",
                 "/account_status/?",

@@ -132,7 +132,7 @@ class StaleReadError(FleetError):
 
 
 class TransientStaleReadError(StaleReadError):
-    """The state that was read is older than the published document, and a later try may succeed.
+    """What was read is older than what is published or was delivered, and a later try may succeed.
 
     Other instances publish the same document, or the replica that was read lags.
     """

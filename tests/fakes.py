@@ -16,6 +16,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
 from shared.cosmos.queries import Query
 
@@ -64,8 +65,11 @@ class FakeContainer:
         self._written += 1
         now = self._written
         stored: dict[str, Any] = json.loads(json.dumps(item)) | {"_etag": f'"{now}"', "_ts": now}
-        self.items[item[self._key], item["id"]] = stored
+        self.items[self._partition(item), item["id"]] = stored
         return Stored(copy.deepcopy(stored))
+
+    def _partition(self, item: dict[str, Any]) -> Any:
+        return item.get(self._key, NonePartitionKeyValue)
 
     async def read(self, **_: Any) -> dict[str, Any]:
         """Return the properties of the container."""
@@ -83,9 +87,10 @@ class FakeContainer:
         del self.items[partition_key, item_id]
         self.fault("delete", "after")
 
-    async def read_item(self, item_id: str, partition_key: str, **_: Any) -> dict[str, Any]:
+    async def read_item(self, item_id: str, partition_key: Any, **_: Any) -> dict[str, Any]:
         await self._begin("read")
-        found = self.items.get((partition_key, item_id))
+        key: Any = None if partition_key is NullPartitionKeyValue else partition_key
+        found = self.items.get((key, item_id))
         self.fault("read", "after")
         if found is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
@@ -93,7 +98,7 @@ class FakeContainer:
 
     async def create_item(self, item: dict[str, Any], **_: Any) -> dict[str, Any]:
         await self._begin("create")
-        if (item[self._key], item["id"]) in self.items:
+        if (self._partition(item), item["id"]) in self.items:
             raise CosmosResourceExistsError(status_code=409, message="exists")
         stored = self._store(item)
         self.fault("create", "after")
@@ -109,7 +114,7 @@ class FakeContainer:
         self, item_id: str, item: dict[str, Any], *, etag: str, **_: Any
     ) -> dict[str, Any]:
         await self._begin("replace")
-        current = self.items.get((item[self._key], item_id))
+        current = self.items.get((self._partition(item), item_id))
         if current is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
         if current["_etag"] != etag:
@@ -187,8 +192,13 @@ class FakeContainer:
         await self._begin("query")
         values = {parameter["name"].removeprefix("@"): parameter["value"] for parameter in parameters or ()}
         answer, left = ANSWERS[query.name], values.get("limit", len(self.items))
-        for (key, _id), item in sorted(self.items.items()):
-            if left and (partition_key is None or key == partition_key):
+        asked = [e for e in self.items.items() if partition_key is None or e[0][0] == partition_key]
+        try:
+            asked.sort()
+        except TypeError:  # the partitions null and absent have no order
+            asked.sort(key=lambda entry: [*map(str, entry[0])])
+        for _, item in asked:
+            if left:
                 row = answer(item, values)
                 if row is not None:
                     left -= 1
@@ -308,7 +318,13 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
         "key",
     ),
     "any_document": _when(lambda *_: True, "id"),
-    "accounts_of_person": _when(lambda *_: True),
+    "accounts_of_person": _when(
+        lambda item, values: (
+            values["owner"] in (item.get("user_id"), item.get("partition_key"))
+            or item["id"] in (values["owner"], values["with_prefix"])
+        )
+    ),
+    "item_by_rid": _when(lambda item, values: item.get("_rid") == values["rid"]),
     "documents_of_person": _when(lambda *_: True, "id", "_etag"),
     "day_listings": _when(
         lambda item, values: item["id"] == values["id"] and item["shard"].startswith(values["generation"]),

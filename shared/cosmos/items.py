@@ -6,19 +6,19 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
-from azure.cosmos.partition_key import NonePartitionKeyValue
+from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
+from shared.address import Partition, SourceAddress
 from shared.cosmos.charges import record_charge
 from shared.cosmos.queries import Query, run_query
 
 ITEM = Query("item", "SELECT * FROM c WHERE c.id = @id")
 
+ITEM_BY_RID = Query("item_by_rid", "SELECT * FROM c WHERE c._rid = @rid")
+
 NOT_IN_A_URL = frozenset("/\\?#")
 """The service stores ids with these characters. The SDK writes none, other SDKs do. No URL can address such a
 document, so a query finds it."""
-
-NO_KEY = NonePartitionKeyValue
-"""The partition key of documents without the field of the partition key."""
 
 NO_URLS = frozenset({".", ".."})
 """Ids that are steps of a path: clients take them out of a URL."""
@@ -27,13 +27,18 @@ NO_URLS = frozenset({".", ".."})
 async def find_item(container: ContainerProxy, item_id: str, partition_key: Any) -> dict[str, Any] | None:
     """Return a document, None if there is none. Adds the charge to the work in progress.
 
-    The id may be any that the service stores.
+    Id and partition may be any that the service stores. None is the partition of documents whose key is
+    ``null``, :attr:`Partition.ABSENT` of those without one.
 
     Raises
     ------
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
         The service did not answer, or it answered 404 for another reason: see :func:`is_absent`.
     """
+    if partition_key is None:
+        partition_key = NullPartitionKeyValue  # with None a query asks every partition
+    elif partition_key is Partition.ABSENT:
+        partition_key = NonePartitionKeyValue
     if item_id in NO_URLS or not NOT_IN_A_URL.isdisjoint(item_id):
         found = run_query(container, ITEM, {"id": item_id}, partition_key=partition_key)
         return next(iter([dict(item) async for item in found]), None)
@@ -44,6 +49,19 @@ async def find_item(container: ContainerProxy, item_id: str, partition_key: Any)
             raise
         record_charge(error.headers or {})
         return None
+
+
+async def find_document(container: ContainerProxy, address: SourceAddress) -> dict[str, Any] | None:
+    """Return a document where it was delivered from, None if there is none.
+
+    The change feed trigger may have rewritten its id or its partition: then the service's own id finds it, in
+    all partitions. :func:`find_item` says what is raised.
+    """
+    found = await find_item(container, address.id, address.partition)
+    if found is None and address.rid is not None:
+        rows = run_query(container, ITEM_BY_RID, {"rid": address.rid})
+        found = next(iter([dict(item) async for item in rows]), None)
+    return found
 
 
 def is_absent(error: CosmosResourceNotFoundError) -> bool:

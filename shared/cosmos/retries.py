@@ -170,7 +170,8 @@ FOLD = RetryPolicy(attempts=12, first_pause=0.05, longest_pause=5.0)
 that another instance made progress."""
 
 LAG = RetryPolicy(attempts=4, first_pause=0.2, longest_pause=2.0)
-"""One shard's changes, if its documents do not fit together: a replica may lag."""
+"""One shard's changes, if its documents do not fit together; a live document that is older than what was
+delivered. A replica may lag."""
 
 REBUILD_PASSES = 20
 """Number of times that a rebuild reads a shard again, for partials that the feeds changed in the meantime. It

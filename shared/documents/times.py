@@ -87,6 +87,11 @@ def canonical_text(text: str) -> str:
         return text
 
 
+def may_be_rewritten(text: str) -> bool:
+    """Return whether the change feed trigger may deliver a text in another form than it is stored in."""
+    return len(text) >= _SHORTEST_REWRITTEN and _REWRITTEN.fullmatch(text) is not None
+
+
 def _rewritten(found: re.Match[str]) -> str:
     if found["millis"] is not None:
         seconds, millis = divmod(int(found["millis"]), 1000)

@@ -116,6 +116,17 @@ def owner_of(account: Mapping[str, Any]) -> str | None:
     return identifier(document_id.removeprefix(ID_PREFIX)) if isinstance(document_id, str) else None
 
 
+def ids_without_owner(owner: str) -> tuple[str, str]:
+    """Return the ids of accounts of a person that have neither ``user_id`` nor ``partition_key``."""
+    return owner, f"{ID_PREFIX}{owner}"
+
+
 def account_key(account: Mapping[str, Any]) -> str:
-    """Return the id of an account, or a hash of what it has as id. It tells a person's accounts apart."""
-    return identifier(account.get("id")) or hash_key(repr(account.get("id")))
+    """Return a name that tells a person's accounts apart: the id, or a hash of what an account has as id.
+
+    Ids differ within one partition only. The name of an account that is not in its owner's says so.
+    """
+    name = identifier(account.get("id")) or hash_key(repr(account.get("id")))
+    if identifier(account.get("user_id")) is not None:
+        return name
+    return f"{name}|{hash_key(repr(account['user_id']))}" if "user_id" in account else f"{name}|"

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from azure.cosmos.aio import DatabaseProxy
@@ -15,15 +15,15 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all, for_each
 from shared.cosmos.charges import Cost, measured_cost
-from shared.cosmos.items import NO_KEY, find_item
-from shared.cosmos.retries import document_pause, is_service_fault
+from shared.cosmos.retries import document_pause
 from shared.documents.versions import newer_version
 from shared.errors import ConflictError, DocumentError, FullError, MassFailureError
 from shared.facts import USERS
+from shared.ingest.folding import Folding, is_not_its_own_fault, take_decided
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.shards import ShardId, shard_of
+from shared.ledger.shards import ShardId
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import PriceTable
@@ -89,9 +89,11 @@ class Ingest:
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._database = database
         self._clock = clock
         self._writer = writer
+        self._folding = Folding(
+            database=database, writer=writer, prices=prices, settings=settings, clock=clock
+        )
         self._prices = prices
         self._poison = poison
         self._settings = settings
@@ -125,7 +127,7 @@ class Ingest:
             self._report_newer_versions(source, parsed)
             by_shard: dict[ShardId, list[ParsedDocument]] = defaultdict(list)
             for document in parsed:
-                by_shard[self._shard(document.change)].append(document)
+                by_shard[self._folding.shard(document.change)].append(document)
             report.shards = len(by_shard)
             if audited:
                 unparsed = await self._leave_in_poison(source, unparsed, live, report)
@@ -144,9 +146,11 @@ class Ingest:
             if audited:
                 failures = await self._leave_in_poison(source, failures, live, report)
             await self._retry_then_poison(source, failures, live, report)
-            for change in list(report.folded.overridden):
-                await self._fold_live(source, change, change.version.etag, report)
+            for change in report.folded.overridden:
+                await self._folding.confirm(source, change, report.folded)
             await self._poison_refused(source, report, audited=audited)
+            if report.folded.unknown:
+                raise ConflictError(f"the order of {len(report.folded.unknown)} versions is not decided")
         _log_batch(source, documents, report, self._clock.timestamp())
         return report
 
@@ -167,58 +171,26 @@ class Ingest:
         Limit: an error of the service or of contention is raised.
         """
         shard, documents = of_shard
-        result, failure = FoldResult(), None
+        changes, outcome = [document.change for document in documents], FoldResult()
         try:
-            await self._writer.apply(shard, source.name, [document.change for document in documents], result)
+            try:
+                await self._writer.apply(shard, source.name, changes, outcome)
+            finally:
+                unclear = take_decided(outcome, report.folded)
+            undecided = await self._folding.settle(source, unclear, report.folded)
         except Exception as error:
-            if _is_not_its_own_fault(error):
+            if is_not_its_own_fault(error):
                 raise
-            failure = error
-        finally:
-            unknown, result.unknown = result.unknown, []
-            report.folded.merge(result)
-        for change in unknown:
-            await self._fold_live(source, change, None, report)
-        if failure is None:
-            return []
-        if len(documents) == 1:
-            return [_Failure(documents[0].raw, failure)]
+            if len(documents) == 1:
+                return [_Failure(documents[0].raw, error)]
+        else:
+            raw_of = {_identity(document.change): document.raw for document in documents}
+            return [_Failure(raw_of[_identity(change)], error) for change, error in undecided]
         middle = len(documents) // 2
         return [
             *await self._fold_shard(source, report, (shard, documents[:middle])),
             *await self._fold_shard(source, report, (shard, documents[middle:])),
         ]
-
-    async def _fold_live(
-        self, source: Source, of: Change, folded_etag: str | None, report: IngestReport
-    ) -> None:
-        """Read the live document, fold it, and repeat until its etag no longer changes.
-
-        A live document overrides every version that was counted. Another instance may have counted a newer
-        version since the read. The repetition counts that version again.
-
-        Parameters
-        ----------
-        folded_etag
-            Etag of the version that is folded already, None if there is none.
-        """
-        while (raw := await self._live(source, of)) is not None:
-            if raw["_etag"] == folded_etag:
-                return
-            folded_etag = raw["_etag"]
-            try:
-                change = source.to_change(raw, await self._prices.table(), True)
-            except DocumentError:
-                return  # the feed delivers this version too, and it goes to poison there
-            await self._apply(source, change, report)
-
-    async def _live(self, source: Source, of: Change) -> dict[str, Any] | None:
-        """Return the live document of a change, None if there is none."""
-        container = self._database.get_container_client(source.name)
-        found = await find_item(container, of.document_id, of.user_id)
-        if found is None and source.name == USERS:  # an account from before 1.0 has no user_id
-            found = await find_item(container, of.document_id, NO_KEY)
-        return found
 
     async def _leave_in_poison(
         self, source: Source, failures: Sequence[_Failure], live: bool, report: IngestReport
@@ -256,10 +228,10 @@ class Ingest:
             await asyncio.sleep(document_pause(attempt, self._settings.document_backoff_seconds))
             try:
                 change = source.to_change(failure.raw, await self._prices.table(), live)
-                await self._apply(source, change, report)
+                await self._folding.fold_one(source, change, report.folded)
                 return
             except Exception as again:
-                if _is_not_its_own_fault(again):
+                if is_not_its_own_fault(again):
                     raise
                 error = again
         await self._uncount(source, failure.raw, error, live, report)
@@ -318,9 +290,9 @@ class Ingest:
         try:
             change = source.to_uncounted(raw, error, live)
             if change is not None:
-                await self._apply(source, change, report)
+                await self._folding.fold_one(source, change, report.folded)
         except Exception as failed:
-            if _is_not_its_own_fault(failed):
+            if is_not_its_own_fault(failed):
                 raise
             _log.error(
                 "withdrawal_failed",
@@ -329,16 +301,9 @@ class Ingest:
                 where=place_of(failed),
             )
 
-    async def _apply(self, source: Source, change: Change, report: IngestReport) -> None:
-        report.folded.merge(await self._writer.apply(self._shard(change), source.name, [change]))
 
-    def _shard(self, change: Change) -> ShardId:
-        return shard_of(change.user_id, shards=self._settings.shards, generation=self._settings.generation)
-
-
-def _is_not_its_own_fault(error: Exception) -> bool:
-    """Return whether an error is not the document's: the service's, or that of contention."""
-    return is_service_fault(error) or isinstance(error, ConflictError)
+def _identity(change: Change) -> tuple[str, str, str]:
+    return change.user_id, change.document_id, change.version.etag
 
 
 def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:

@@ -9,11 +9,16 @@ from azure.cosmos.aio import DatabaseProxy
 from shared.aggregates.person_record import PersonRecord
 from shared.concurrency import for_each
 from shared.cosmos.queries import Query, run_query
+from shared.documents.users import ids_without_owner, owner_of
 from shared.facts import USERS
 from shared.ledger.accounts import new_record
 from shared.ledger.earlier_people import NOT_KNOWN, EarlierPeople
 
-ACCOUNTS_OF_PERSON = Query("accounts_of_person", "SELECT * FROM c")
+ACCOUNTS_OF_PERSON = Query(
+    "accounts_of_person",
+    "SELECT * FROM c WHERE c.user_id = @owner OR c.partition_key = @owner OR c.id IN (@owner, @with_prefix)",
+)
+"""Asks all partitions: accounts from before 1.0 have no ``user_id``, and so are in none of their owner."""
 
 MAX_CONCURRENT_READS = 16
 
@@ -40,8 +45,10 @@ class NewPeople:
         earlier = await self._earlier_people.find(users)
 
         async def one(user_id: str) -> None:
-            rows = run_query(self._users, ACCOUNTS_OF_PERSON, {}, partition_key=user_id)
-            accounts = [row async for row in rows]
+            without_prefix, with_prefix = ids_without_owner(user_id)
+            values = {"owner": without_prefix, "with_prefix": with_prefix}
+            rows = run_query(self._users, ACCOUNTS_OF_PERSON, values)
+            accounts = [row async for row in rows if owner_of(row) == user_id]
             records[user_id] = new_record(user_id, accounts, earlier.get(user_id, NOT_KNOWN))
 
         await for_each(users, one, max_concurrency=MAX_CONCURRENT_READS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from shared.address import SourceAddress
 from shared.documents.common import identifier
 from shared.documents.incidents import parse_incident
 from shared.documents.interactions import parse_interaction
 from shared.documents.sessions import parse_session
+from shared.documents.times import may_be_rewritten
 from shared.documents.users import account_key, owner_of, parse_user
 from shared.documents.versions import ABUSE_INCIDENT, USER, USER_INTERACTION, USER_SESSION
 from shared.errors import DocumentError, NewerVersionError
@@ -66,7 +68,8 @@ class Source:
         """
         document, fact = self.read(raw, prices)
         assert isinstance(raw, Mapping)  # noqa: S101  every parser rejects anything else
-        return Change(document.user_id, document.id, Version.of(raw), fact, live=live)
+        name = account_key(raw) if self.name == USERS else document.id
+        return Change(document.user_id, name, Version.of(raw), fact, live=live, address=address_of(raw))
 
     def to_uncounted(self, raw: object, error: Exception, live: bool) -> Change | None:
         """Return the change that subtracts the earlier version of a document that cannot be read.
@@ -84,14 +87,25 @@ class Source:
             owner = owner_of(raw)
             if owner is None:
                 return None
-            return Change(owner, account_key(raw), version, unreadable_account(owner, version), live=live)
+            unreadable = unreadable_account(owner, version)
+            return Change(owner, account_key(raw), version, unreadable, live=live, address=address_of(raw))
         if isinstance(error, NewerVersionError) or not isinstance(error, DocumentError):
             return None
         document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
         if document_id is None or user_id is None:
             return None
         uncounted = Uncounted(user_id, Millis(version.ts * 1000))
-        return Change(user_id, document_id, version, uncounted, live=live)
+        return Change(user_id, document_id, version, uncounted, live=live, address=address_of(raw))
+
+
+def address_of(raw: Mapping[str, Any]) -> SourceAddress | None:
+    """Return where the service keeps a document, as far as it was delivered as it is kept."""
+    address = SourceAddress.of(raw)
+    if address is None or address.rid is None:
+        return address
+    texts = (address.id, address.partition)
+    is_exact = not any(isinstance(text, str) and may_be_rewritten(text) for text in texts)
+    return address._replace(rid=None) if is_exact else address
 
 
 def _interaction(raw: object, prices: PriceTable) -> tuple[_Parsed, Fact]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from shared.address import SourceAddress
 from shared.facts import Fact, Uncounted
 from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.pages import Entry
@@ -43,6 +44,10 @@ class Change:
     """The version was just read from the source, not delivered. It is newer than every counted version."""
     reprices: bool = False
     """The change counts the same version differently, for example at new prices. Replaces only the fact."""
+    deleted: bool = False
+    """The document no longer exists. If nothing else decides the order, the times of the writes do."""
+    address: SourceAddress | None = field(default=None, compare=False)
+    """Where the service keeps the document, as it was delivered; None if it says no address."""
 
     def order_against(self, counted: Entry) -> VersionOrder:
         """Return the order against the counted entry: by version, unless another rule decides."""
@@ -55,4 +60,6 @@ class Change:
             return VersionOrder.NEWER  # just read from the source, so clocks do not matter
         if order is VersionOrder.SAME and isinstance(counted.fact, Uncounted) and self.fact != counted.fact:
             return VersionOrder.NEWER  # this release reads a document that an earlier one could not
+        if order is VersionOrder.UNKNOWN and self.deleted:
+            return VersionOrder.NEWER if self.version.ts >= counted.version.ts else VersionOrder.OLDER
         return order

@@ -16,13 +16,15 @@ from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceNotFoundError
 
+from shared.address import SourceAddress
 from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
-from shared.cosmos.items import find_item, is_absent
+from shared.cosmos.items import find_document, is_absent
 from shared.errors import DocumentError, PoisonNotFoundError, RefusedError, RepairError
+from shared.facts import USERS
 from shared.ingest.sources import SOURCES, Source
 from shared.maintenance.replay import Replayer
-from shared.poison.rows import ID_PREFIX, Status, poison_id
+from shared.poison.rows import ID_PREFIX, Status, address_of_row, poison_id
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
 
@@ -82,7 +84,7 @@ class Repairer:
         RepairError
             There is no such source or no such document.
         """
-        document = await self._find(source, document_id, user_id)
+        document = await self._find(source, SourceAddress(document_id, user_id))
         if document is None:
             raise RepairError(f"{source} has no document {document_id!r} of the user {user_id!r}.")
         return document
@@ -98,12 +100,13 @@ class Repairer:
             The row does not say which document it is about, or the document no longer exists.
         """
         row = await self._poison.get(row_id)
-        source, document_id, user_id = (
-            row[name] for name in ("source_container", "document_id", "source_partition_key")
-        )
-        if not isinstance(document_id, str) or not isinstance(user_id, str):
+        source, address = row["source_container"], address_of_row(row)
+        if address is None:
             raise RepairError(f"{row_id} does not say which document it is about, see: fleet poison show")
-        return source, await self.get(source, document_id, user_id)
+        document = await self._find(source, address)
+        if document is None:
+            raise RepairError(f"{source} no longer has the document {address.id!r} of {row_id}.")
+        return source, document
 
     async def put(
         self, source: str, document: Mapping[str, Any], *, by: str, check: bool = True
@@ -123,7 +126,8 @@ class Repairer:
             The document is incomplete, cannot be counted, does not exist or was changed: it was not replaced.
             Or it was replaced, and its poison row could not be replayed.
         """
-        document_id, user_id, etag = (_text(document, name) for name in ("id", "user_id", "_etag"))
+        document_id, etag = _text(document, "id"), _text(document, "_etag")
+        user_id = document.get("user_id") if source == USERS else _text(document, "user_id")
         if check:
             await self._require_countable(source, document)
         body = {name: value for name, value in document.items() if name not in SYSTEM_FIELDS}
@@ -171,12 +175,10 @@ class Repairer:
         return report
 
     async def _was_repaired(self, row: Mapping[str, Any]) -> bool:
-        source, document_id, user_id = (
-            row[name] for name in ("source_container", "document_id", "source_partition_key")
-        )
-        if source not in SOURCES or not isinstance(document_id, str) or not isinstance(user_id, str):
+        source, address = row["source_container"], address_of_row(row)
+        if source not in SOURCES or address is None:
             return False
-        document = await self._find(source, document_id, user_id)
+        document = await self._find(source, address)
         return document is not None and row["source_etag"] not in (None, document["_etag"])
 
     async def _replay_row_of(self, source: str, document: Mapping[str, Any], by: str) -> str | None:
@@ -198,8 +200,8 @@ class Repairer:
         except DocumentError as error:
             raise RepairError(f"The fleet could not count this version: {error}") from None
 
-    async def _find(self, source: str, document_id: str, user_id: str) -> dict[str, Any] | None:
-        return await find_item(self._container(source), document_id, user_id)
+    async def _find(self, source: str, address: SourceAddress) -> dict[str, Any] | None:
+        return await find_document(self._container(source), address)
 
     def _container(self, source: str) -> ContainerProxy:
         return self._database.get_container_client(self._source(source).name)

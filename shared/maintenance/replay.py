@@ -12,7 +12,7 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import VIEW_STATE
-from shared.cosmos.items import NO_KEY, find_item
+from shared.cosmos.items import find_document
 from shared.errors import (
     FullError,
     GenerationIncompleteError,
@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.changes import Verdict
-from shared.poison.rows import Status
+from shared.poison.rows import Status, address_of_row
 from shared.poison.store import PoisonStore, require_not_replayed
 from shared.publishing.plan import DocumentKey
 from shared.publishing.publisher import Publisher
@@ -101,10 +101,10 @@ class Replayer:
             raise ReplayError(f"{row['id']} failed again: {again['error_message']}")
 
     async def _document(self, row: Mapping[str, Any], stored_copy: bool) -> tuple[Mapping[str, Any], bool]:
-        document_id, user_id = row["document_id"], row["source_partition_key"]
-        if isinstance(document_id, str) and isinstance(user_id, str | None):
+        address = address_of_row(row)
+        if address is not None:
             container = self._database.get_container_client(row["source_container"])
-            current = await find_item(container, document_id, NO_KEY if user_id is None else user_id)
+            current = await find_document(container, address)
             if current is not None:
                 return current, True
         if row["error_type"] == FullError.__name__:

@@ -18,6 +18,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from shared.address import Partition, SourceAddress
 from shared.containers import CATALOGUE, DAY, NO_EXPIRY_UNLESS_ITEM_SAYS_SO, VIEW_STATE
 from shared.documents.times import canonical_text
 from shared.errors import DocumentError
@@ -100,6 +101,17 @@ def _as_delivered(name: object) -> object:
 def etag_of(document: object) -> object:
     """Return the etag that the row of a document holds, None if it has none."""
     return _reference(_fields(document).get("_etag"))
+
+
+def address_of_row(row: Mapping[str, Any]) -> SourceAddress | None:
+    """Return where the service keeps the document of a row, None if the row does not say it."""
+    document_id, partition = row["document_id"], row["source_partition_key"]
+    if not isinstance(document_id, str):
+        return None
+    if partition is None:
+        is_null = _fields(row.get("original_document")).get("user_id", Partition.ABSENT) is None
+        partition = None if is_null else Partition.ABSENT
+    return SourceAddress(document_id, partition)
 
 
 def poison_row(failure: Failure, now: datetime) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from enum import Enum, auto
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from shared.clock import REPLICA_LAG_SECONDS
 from shared.containers import DAY
 from shared.errors import StaleReadError, TransientStaleReadError
 from shared.views.base import Rendered, Stamp
@@ -42,9 +43,6 @@ VOLATILE_FIELDS = frozenset({"state", "calculated_at", "data_freshness", "last_u
 
 LONG_TTL = 7 * DAY
 """Time to live, in seconds, from which a document is not rewritten for a new tick alone."""
-
-REPLICA_LAG_SECONDS = 60
-"""Age in seconds up to which a replica may lack a write."""
 
 
 class Origin(Enum):

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates.base import PartialKey
+from shared.clock import REPLICA_LAG_SECONDS
 from shared.concurrency import batched, for_each
 from shared.cosmos.items import find_item
 from shared.ledger.partials import partial_id
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId, shard_of
-from shared.publishing.decide import REPLICA_LAG_SECONDS
 from shared.publishing.merged_state import MergedState, StoredPartial, owner_of
 from shared.settings import Settings
 

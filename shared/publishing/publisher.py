@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying
 
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
-from shared.clock import SYSTEM_CLOCK, Clock
+from shared.clock import REPLICA_LAG_SECONDS, SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
 from shared.containers import VIEW_STATE
 from shared.cosmos.charges import measured_cost
@@ -28,7 +28,6 @@ from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
 from shared.publishing.contents import ContentReader
 from shared.publishing.decide import (
-    REPLICA_LAG_SECONDS,
     Candidate,
     NeedsRead,
     Stale,

@@ -8,12 +8,13 @@ from typing import Any, TypedDict
 
 from azure.cosmos.aio import DatabaseProxy
 
+from shared.address import Partition
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import finish_all
 from shared.containers import container
-from shared.cosmos.items import NO_KEY, find_item
+from shared.cosmos.items import find_item
 from shared.cosmos.provisioning import ProvisioningReport, apply_containers
-from shared.documents.users import ID_PREFIX, owner_of, parse_user
+from shared.documents.users import ids_without_owner, owner_of, parse_user
 from shared.errors import DocumentError, QueryError
 from shared.facts import consent_fact
 from shared.queries.arguments import (
@@ -202,8 +203,8 @@ class DatabaseService:
     async def _profile_without_user_id(self, user_id: str) -> Document | None:
         """Return an account from before 1.0 that has no ``user_id``, and therefore no partition key."""
         users = self.database.get_container_client("users")
-        for document_id in (user_id, f"{ID_PREFIX}{user_id}"):
-            found = await find_item(users, document_id, NO_KEY)
+        for document_id in ids_without_owner(user_id):
+            found = await find_item(users, document_id, Partition.ABSENT)
             if found is not None and owner_of(found) == user_id:
                 return found
         return None

@@ -194,7 +194,9 @@ class HalfWay(FailingWriter):
 async def test_what_was_committed_before_an_error_is_reported() -> None:
     database = Database()
     ingest = database.ingest(set(), ValueError())
-    ingest._writer = HalfWay(database.containers["view_state"], set(), ValueError("half way"))
+    ingest._writer = ingest._folding._writer = HalfWay(
+        database.containers["view_state"], set(), ValueError("half way")
+    )
     batch = [interaction(n, user_id="person-0") for n in range(2)]
     report = await ingest.ingest_batch("user_interactions", batch)
     assert report.folded.verdicts == {Verdict.ADDED: 2, Verdict.SAME: 1}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.clock import REPLICA_LAG_SECONDS
 from shared.errors import StaleReadError, TransientStaleReadError
 from shared.publishing.decide import (
     LONG_TTL,
-    REPLICA_LAG_SECONDS,
     Candidate,
     Create,
     Decision,

@@ -8,9 +8,9 @@ import pytest
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import Tally
+from shared.clock import REPLICA_LAG_SECONDS
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
-from shared.publishing.decide import REPLICA_LAG_SECONDS
 from shared.publishing.merge import StateMerger
 from shared.publishing.merged_state import MergedState, StoredPartial
 from shared.settings import Settings
