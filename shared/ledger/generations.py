@@ -144,7 +144,7 @@ class Generations:
                 return True
 
             generation = await self._update(change)
-            if not recorded and not is_first:
+            if not recorded and not generation.complete:
                 _log.warning("generations_lost", generation=self._number)
         self._complete = generation if generation.complete else None
         return generation

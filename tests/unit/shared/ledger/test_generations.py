@@ -81,6 +81,29 @@ async def test_a_generation_is_complete_at_once_only_if_nothing_was_ever_recorde
     assert await begun.is_complete()
 
 
+async def test_an_instance_that_begins_while_another_one_counts_already_does_not_take_the_record_for_lost(
+    state: FakeContainer,
+) -> None:
+    counted = FakeContainer("pk")
+    other: Any = generations(state)
+
+    async def begins_and_counts(operation: str) -> None:
+        if operation == "query" and not counted.items:
+            await other.begin()
+            await counted.upsert_item({"id": "any", "pk": "any"})
+
+    class Slow(FakeContainer):
+        async def _begin(self, operation: str) -> None:
+            await begins_and_counts(operation)
+
+    slow = Slow("pk")
+    slow.items = counted.items
+    late: Any = Generations(state, Settings(), outputs=[slow], clock=FakeClock(lambda: BEGAN))  # type: ignore[arg-type, list-item]
+    with capture_logs() as logs:
+        assert (await late.begin()).complete
+    assert not [each for each in logs if each["event"] == "generations_lost"]
+
+
 async def test_another_number_of_shards_is_refused_in_one_sentence_with_both_numbers(
     state: FakeContainer,
 ) -> None:
