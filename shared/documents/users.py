@@ -124,9 +124,10 @@ def ids_without_owner(owner: str) -> tuple[str, str]:
 def account_key(account: Mapping[str, Any]) -> str:
     """Return a name that tells a person's accounts apart: the id, or a hash of what an account has as id.
 
-    Ids differ within one partition only. The name of an account that is not in its owner's says so.
+    Ids differ within one partition only. The name of an account that is not in its owner's says so, after a
+    blank: names are in the order of the ids, by which preferences are chosen.
     """
     name = identifier(account.get("id")) or hash_key(repr(account.get("id")))
     if identifier(account.get("user_id")) is not None:
         return name
-    return f"{name}|{hash_key(repr(account['user_id']))}" if "user_id" in account else f"{name}|"
+    return f"{name} {hash_key(repr(account['user_id']))}" if "user_id" in account else f"{name} "

@@ -17,7 +17,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.cosmos.items import find_item
+from shared.address import Partition, SourceAddress
+from shared.cosmos.items import find_document, find_item
 from tests.cosmos_server import ServerProcess
 
 
@@ -73,6 +74,37 @@ async def test_a_document_with_any_id_that_the_service_stores_is_found(container
         assert found is not None, unusual
         assert found["id"] == unusual
         assert await find_item(container, unusual, "q") is None
+
+
+@pytest.mark.parametrize("rid", [None, "of another document"])
+@pytest.mark.parametrize("item_id", ["a", "."])
+async def test_a_document_is_found_in_the_partition_of_any_value_or_of_none(
+    container: ContainerProxy, item_id: str, rid: str | None
+) -> None:
+    written = [{"id": item_id, "pk": key} for key in (None, 7, 7.5, True, "", "null", "7")] + [
+        {"id": item_id}
+    ]
+    for document in written:
+        await container.upsert_item(document)
+    for document in written:
+        address = SourceAddress(item_id, document.get("pk", Partition.ABSENT), rid)  # type: ignore[arg-type]
+        found = await find_document(container, address)
+        assert found is not None
+        assert {name: found[name] for name in found if name in ("id", "pk")} == document
+    assert await find_document(container, SourceAddress(item_id, "none", rid)) is None
+
+
+async def test_a_document_whose_address_was_rewritten_is_found_by_the_id_of_the_service(
+    container: ContainerProxy,
+) -> None:
+    stored = await container.upsert_item(
+        {"id": "2025-08-05T10:00:00.120Z", "pk": "2025-08-05T10:00:00+02:00"}
+    )
+    rewritten = SourceAddress("2025-08-05T10:00:00.12Z", "2025-08-05T08:00:00Z", stored["_rid"])
+    found = await find_document(container, rewritten)
+    assert found is not None
+    assert found["_etag"] == stored["_etag"]
+    assert await find_document(container, rewritten._replace(rid=None)) is None
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 1024])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.address import Partition, SourceAddress
 from shared.errors import DocumentError
 from shared.poison.rows import (
     DECIDED_TTL,
@@ -17,6 +18,7 @@ from shared.poison.rows import (
     SMALLER,
     Failure,
     Status,
+    address_of_row,
     poison_id,
     poison_row,
     redacted_row,
@@ -187,3 +189,21 @@ def test_only_a_pending_row_waits_for_an_operator(status: Status) -> None:
         "status_changed_by": "me",
         "requires_manual_review": status is Status.PENDING,
     }
+
+
+@pytest.mark.parametrize(
+    ("document", "address"),
+    [
+        ({"id": "i", "user_id": "ann"}, SourceAddress("i", "ann")),
+        ({"id": "i", "user_id": 7}, SourceAddress("i", 7)),
+        ({"id": "i"}, SourceAddress("i", Partition.ABSENT)),
+        ({"id": "i", "user_id": None}, SourceAddress("i", None)),
+        ({"id": "i", "user_id": ["ann"]}, SourceAddress("i", Partition.ABSENT)),
+        ({"id": 7, "user_id": "ann"}, None),
+        ({"user_id": "ann"}, None),
+        ("no document", None),
+    ],
+)
+def test_a_row_says_where_its_document_is(document: object, address: SourceAddress | None) -> None:
+    row = poison_row(Failure("users", "fold_users", document, ValueError("no"), 3), NOW)
+    assert address_of_row(row) == address
