@@ -47,6 +47,13 @@ MOST_HANDOVERS = 3
 """How often the SDK is told that the partition of a page is gone. For a page of a query it gives up after the
 next time, and for one of the change feed it asks again without any limit."""
 
+MADE_AGAIN = "1024"
+"""Sub-status of a 400: the container was made again, and has another resource id than the client knows."""
+
+LEARNS_OF_A_NEW_CONTAINER = frozenset({"read", "create", "upsert", "replace", "patch", "delete", "batch"})
+"""Operations after which the SDK reads the new id, and asks again. With others it fails with an error of its
+own, which would count as the fault of a document."""
+
 OTHER_REGION = frozenset({"3", "1008"})
 """Sub-statuses of a 403 after which the SDK asks which regions the account has."""
 
@@ -224,6 +231,8 @@ def _fault_of(operation: Operation, answer: AsyncHttpResponse, known: _Request) 
         known.gone += 1
         moved = answer if known.gone <= MOST_HANDOVERS else None
         return Fault(f"410.{sub_status}", retry_after, for_sdk=moved)
+    if status == 400 and sub_status == MADE_AGAIN and operation.name not in LEARNS_OF_A_NEW_CONTAINER:
+        return Fault(f"400.{sub_status}", retry_after)
     if status == 403 and sub_status in OTHER_REGION:
         return Fault(f"403.{sub_status}", retry_after, for_sdk=answer)
     if status == 404 and sub_status == str(READ_SESSION_NOT_AVAILABLE):

@@ -73,7 +73,16 @@ def test_the_other_numbers_of_the_table_are_those_of_the_code() -> None:
     assert numbers(document[3])[0] == settings.document_backoff_seconds
     assert numbers(rows["REBUILD_PASSES"][2]) == [retries.REBUILD_PASSES]
     assert numbers(rows["LAG_PASSES"][2]) == [rebuild.LAG_PASSES]
-    statuses = {int(number) for number in numbers(rows["REQUEST"][1])} - {207, 403, 3, 404, 1002, 1008}
+    statuses = {int(number) for number in numbers(rows["REQUEST"][1])} - {
+        207,
+        400,
+        1024,
+        403,
+        3,
+        404,
+        1002,
+        1008,
+    }
     assert statuses == retries.TRANSIENT_STATUSES
     assert numbers(rows["MOST_HANDOVERS"][2]) == [transport.MOST_HANDOVERS]
 
