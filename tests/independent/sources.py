@@ -16,6 +16,7 @@ from tests.independent.interactions import (
     moment_of,
     relevance_of,
     source_of,
+    whole_between,
 )
 from tests.independent.names import plain_name
 
@@ -119,12 +120,22 @@ def is_malformed_session(document: Document) -> bool:
         return True
     duration, count = document.get("duration_seconds"), document.get("interaction_count")
     ends = [_time(document, name) for name in ("end_time", "last_activity")]
+    rating = document.get("user_satisfaction_rating")
     return (
         any(end is not None and end < start_of(document) - SKEW for end in ends)
         or (duration is not None and duration < -SKEW.total_seconds())
         or is_of_unreadable_version(document, "user_sessions")
-        or not (count is None or 0 <= count <= 10_000)
+        or any(
+            document.get(name) is not None and _time(document, name) is None
+            for name in ("start_time", "end_time", "last_activity")
+        )
+        or not (count is None or whole_between(count, 0, 10_000))
+        or not (rating is None or (_is_number(rating) and 1 <= rating <= 5))
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def seconds_of(session: Document) -> float | None:
