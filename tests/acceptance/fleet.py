@@ -18,6 +18,8 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from local.drain import DrainResult, drain_feeds
 from local.seed.traffic import TrafficPlan, writes
 from local.stack import Stack, StackConfig, running_stack
+from shared.fleet import connected_fleet
+from shared.settings import Settings
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.corrections import answered_by_another, at_another_time
 from tests.cosmos_server import ServerProcess
@@ -66,7 +68,12 @@ class RunningFleet:
         return drained
 
     async def assert_views_are_right(self) -> list[Document]:
-        """Compare the views with the documents as they stand; return the documents."""
+        """Compare the views with the documents as they stand; return the documents.
+
+        A timer may have built the content of a day before the last corrections: it is built again first.
+        """
+        async with connected_fleet(Settings(**self.stack.settings)) as fleet:
+            await fleet.scheduled.publish_due(everything=True)
         documents = await self.all_of("user_interactions")
         daily, users = await self.all_of("daily_metrics"), await self.all_of("user_analytics")
         assert_views_equal(daily, users, documents)
