@@ -186,7 +186,11 @@ def _expiry(source: str, document: object, now: datetime) -> datetime | None:
     lifetime = STATE_LIFETIME if source == VIEW_STATE else _LIFETIMES.get(source)
     fields = _fields(document)
     own, written = fields.get("ttl"), fields.get("_ts")
-    if isinstance(own, int) and not isinstance(own, bool) and lifetime is not None and own:
+    if (
+        type(own) is int
+        and lifetime is not None
+        and (own == NO_EXPIRY_UNLESS_ITEM_SAYS_SO or 0 < own < 2**31)
+    ):
         lifetime = own
     if lifetime is None or lifetime == NO_EXPIRY_UNLESS_ITEM_SAYS_SO:
         return None

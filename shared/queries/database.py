@@ -17,6 +17,7 @@ from shared.cosmos.provisioning import ProvisioningReport, apply_containers
 from shared.documents.users import ids_without_owner, owner_of, parse_user
 from shared.errors import DocumentError, QueryError
 from shared.facts import consent_fact
+from shared.ledger.accounts import MAX_ACCOUNTS
 from shared.queries.arguments import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -191,16 +192,25 @@ class DatabaseService:
             ``user_id`` is no identifier.
         """
         key = require_identifier("user_id", user_id)
-        found = await read_partition(
+        found = await self._accounts_with_user_id(key, 1)
+        return found[0] if found else await self._account_without_user_id(key)
+
+    async def _accounts(self, user_id: str) -> list[Document]:
+        """Return the accounts of a person that decide about consent, those with a ``user_id`` first."""
+        found = await self._accounts_with_user_id(user_id, MAX_ACCOUNTS)
+        older = await self._account_without_user_id(user_id)
+        return found if older is None else [*found, older]
+
+    async def _accounts_with_user_id(self, user_id: str, limit: int) -> list[Document]:
+        return await read_partition(
             self.database,
             "users",
-            "SELECT TOP 1 * FROM c WHERE c.user_id = @user_id",
-            {"user_id": key},
-            partition_key=key,
+            "SELECT TOP @limit * FROM c WHERE c.user_id = @user_id",
+            {"user_id": user_id, "limit": limit},
+            partition_key=user_id,
         )
-        return found[0] if found else await self._profile_without_user_id(key)
 
-    async def _profile_without_user_id(self, user_id: str) -> Document | None:
+    async def _account_without_user_id(self, user_id: str) -> Document | None:
         """Return an account from before 1.0 that has no ``user_id``, and therefore no partition key."""
         users = self.database.get_container_client("users")
         for document_id in ids_without_owner(user_id):
@@ -258,8 +268,9 @@ class DatabaseService:
     async def get_user_comprehensive_analytics(self, user_id: str) -> UserComprehensiveAnalytics:
         """Return a person's account, sessions of 30 days, interactions of 7, and analytics of the month.
 
-        Four queries run concurrently, each in the person's own partition. Each returns at most 100 rows. The
-        summary is None for a person who refuses analytics, even while an earlier document still exists.
+        Four queries run concurrently, each in the person's own partition, and reads of accounts without
+        ``user_id``. Each returns at most 100 rows. The summary is None for a person one of whose accounts
+        refuses analytics, even while an earlier document still exists.
 
         Raises
         ------
@@ -267,24 +278,24 @@ class DatabaseService:
             ``user_id`` is no identifier.
         """
         key = require_identifier("user_id", user_id)
-        profile = asyncio.ensure_future(self.get_user_profile(key))
+        accounts = asyncio.ensure_future(self._accounts(key))
         sessions = asyncio.ensure_future(self.get_user_sessions(key, days=30))
         interactions = asyncio.ensure_future(self.get_user_interactions(key, days=7))
         analytics = asyncio.ensure_future(self.get_user_analytics(key, period="monthly"))
-        await finish_all(profile, sessions, interactions, analytics)
+        await finish_all(accounts, sessions, interactions, analytics)
         return {
-            "user_profile": profile.result(),
+            "user_profile": next(iter(accounts.result()), None),
             "recent_sessions": sessions.result(),
             "recent_interactions": interactions.result(),
-            "analytics_summary": None if _refuses_analytics(profile.result()) else analytics.result(),
+            "analytics_summary": None
+            if any(map(_refuses_analytics, accounts.result()))
+            else analytics.result(),
         }
 
 
-def _refuses_analytics(profile: Document | None) -> bool:
+def _refuses_analytics(account: Document) -> bool:
     """Return whether an account refuses analytics, in any schema version, or whether it is unreadable."""
-    if profile is None:
-        return False
     try:
-        return consent_fact(parse_user(profile)).refused
+        return consent_fact(parse_user(account)).refused
     except DocumentError:
         return True

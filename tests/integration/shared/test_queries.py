@@ -330,7 +330,7 @@ async def test_all_of_one_person(service: DatabaseService, wire: Wire) -> None:
     assert "secret-token" not in json.dumps(found)
     assert "hash-of-an-address" not in json.dumps(found)
     assert wire.partition_keys == [json.dumps([ANN])] * 4
-    assert charge.requests == 4
+    assert charge.requests == 6  # with two reads of accounts that have no user_id
 
 
 async def test_who_refuses_analytics_has_no_summary(service: DatabaseService) -> None:
@@ -362,6 +362,19 @@ async def test_an_account_without_user_id_is_found_and_its_refusal_counts(
     assert found["user_profile"]["id"] == account["id"]
     assert found["analytics_summary"] is None
     assert await service.get_user_profile(f"user_{person}") is None  # an account of that name is another's
+
+
+async def test_one_of_several_accounts_that_refuses_is_enough(
+    service: DatabaseService, database: DatabaseProxy
+) -> None:
+    person = f"several-{uuid4().hex}"
+    accounts = [
+        {"id": f"{person}-{n}", "user_id": person, "privacy_settings": {"analytics_consent": n != 2}}
+        for n in range(3)
+    ]
+    month = {"id": "m", "user_id": person, "analysis_period": "monthly", "period_start": "2025-08-01"}
+    await write(database, {"users": accounts, "user_analytics": [month]})
+    assert (await service.get_user_comprehensive_analytics(person))["analytics_summary"] is None
 
 
 async def test_somebody_unknown_has_nothing(service: DatabaseService) -> None:

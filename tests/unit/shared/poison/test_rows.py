@@ -127,6 +127,9 @@ def test_a_row_has_nothing_of_secrets_people_and_texts() -> None:
         ("user_sessions", NOW + timedelta(days=50), None, 90),
         ("user_sessions", NOW, 20 * 86_400, 20),
         ("user_sessions", NOW, -1, None),
+        *[
+            ("user_sessions", NOW, own, 90) for own in (0, -2, 2**31, -(10**12), 10**400)
+        ],  # no ttl of the service
         ("view_state", NOW, None, 400),
         ("users", NOW, None, None),
     ],
