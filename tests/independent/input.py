@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,11 +69,10 @@ def _since_midnight(text: str) -> timedelta:
         clock = text[:-1]
     elif "+" in text or "-" in text:
         at = max(text.rfind("+"), text.rfind("-"))
-        clock, sign, offset = text[:at], 1 if text[at] == "+" else -1, text[at + 1 :].replace(":", "", 1)
-        if text[at + 1 :] != offset and text[at + 1 :][2] != ":":
+        clock, sign, offset = text[:at], 1 if text[at] == "+" else -1, text[at + 1 :]
+        if not re.fullmatch(r"([01]\d|2[0-3])(:?[0-5]\d)?", offset, re.ASCII):
             raise ValueError(text)
-        if len(offset) not in (2, 4) or _digits(offset[:2]) > 23 or _digits(offset[2:] or "0") > 59:
-            raise ValueError(text)
+        offset = offset.replace(":", "")
     minutes = _digits(offset[:2]) * 60 + _digits(offset[2:] or "0") if len(offset) > 1 else 0
     whole, _, fraction = clock.replace(",", ".").partition(".")
     parts = whole.split(":")

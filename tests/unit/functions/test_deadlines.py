@@ -40,6 +40,7 @@ def test_an_invocation_that_waits_for_ever_ends_at_its_deadline(
         return answer, asyncio.get_running_loop().time()
 
     monkeypatch.setattr(module, "fleet", never)
+    monkeypatch.setattr(http, "check_ready", never)
     request = func.HttpRequest(
         method="POST", url="/", body=b'{"by": "ana"}',
         route_params={"poison_id": "poison_" + "0" * 32, "action": "resolve"},
