@@ -57,8 +57,8 @@ def test_ci_tests_the_oldest_and_the_newest_version_each_in_its_environment(path
     done = ci(path)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("make")] == [
-        f"make test PYTHON={oldest} VENV=.venv-3.11",
-        f"make test PYTHON={newest} VENV=.venv-3.13",
+        f"make test PYTHON={oldest} VENV=.venv-3.11 ARGS=--hypothesis-seed=0",
+        f"make test PYTHON={newest} VENV=.venv-3.13 ARGS=--hypothesis-seed=0",
     ]
 
 
@@ -80,7 +80,7 @@ def test_ci_fails_where_a_test_run_fails(path: Path) -> None:
     done = run("bash", ".ci/run", path=path)
     assert done.returncode != 0
     assert [line for line in done.stdout.splitlines() if line.startswith("make")] == [
-        f"make test PYTHON={path / 'python3.11'} VENV=.venv-3.11"
+        f"make test PYTHON={path / 'python3.11'} VENV=.venv-3.11 ARGS=--hypothesis-seed=0"
     ]
 
 
