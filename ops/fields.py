@@ -23,8 +23,9 @@ shown only if at least five people share it there: see [privacy](privacy.md).
 A sentence, an address, a number or a code is no name, and counts as `unknown`:
 
 - more than 64 UTF-8 bytes, or more than 256 characters with blanks around them and decomposed characters;
-- more than five words, whatever separates them. One letter is no word. Of wide characters (Chinese, Japanese,
-  Korean) two count as a word, of Thai, Lao, Tibetan, Burmese and Khmer three;
+- more than five words, whatever separates them. One letter is no word. Nor are "the", "of" and "and" where
+  all other words begin with a capital: "The Tibetan Book of the Dead" has three. Of wide characters (Chinese,
+  Japanese, Korean) two count as a word, of Thai, Lao, Tibetan, Burmese and Khmer three;
 - more than eight digits, a word of more than 30 characters, or of more than 16 with letters and digits;
 - one of `@`, `%`, `=` and `://`, an `at` in brackets, or a character that is written as in HTML (`&#64;`).
 

@@ -88,6 +88,8 @@ def poison_id(source: str, handler: str, document: object) -> str:
     identity: list[object] = [source, handler]
     if isinstance(document, Mapping) and document.get("id") is not None:
         identity += [_as_delivered(document.get("user_id")), _as_delivered(document["id"])]
+        if document.get("user_id", Partition.ABSENT) is None:  # another document than one without the field
+            identity.append("null")
     else:
         identity.append(document)
     digest = sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:32]

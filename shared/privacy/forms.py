@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from math import ceil
@@ -23,8 +23,8 @@ MOST_WORDS = 5
 """Words of the longest name: "The Gospel of Sri Ramakrishna". A text with more words is a sentence, whatever
 separates them. One letter is no word: "A.C. Bhaktivedanta Swami Prabhupada" has three."""
 
-MOST_WORDS_OF_A_MODEL = 6
-"""Words without a digit between two slashes: ``gemini-2.5-flash-preview-native-audio-dialog`` has six."""
+MOST_WORDS_OF_A_MODEL = 7
+"""Words without a digit between slashes: ``gemini-2.5-flash-exp-native-audio-thinking-dialog`` has seven."""
 
 LONGEST_WORD = 30
 """Characters of the longest word of a name: "Prajnaparamitahridayasutra" has 26. A longer one is a code."""
@@ -68,6 +68,9 @@ _ADDRESS = re.compile(r"[@\uff20\ufe6b\U000e0040%=]|[(\[{<]\s*at\s*[)\]}>]|&#|&\
 """In addresses of mail and the web, also encoded, and in no name."""
 
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_SMALL_WORDS = frozenset({"the", "of", "and"})
+"""Words that do not count in a title: "The Tibetan Book of the Dead"."""
+
 _WITHOUT_BLANKS = re.compile("[\u0e00-\u109f\u1780-\u17ff]")
 """Characters of Thai, Lao, Tibetan, Burmese and Khmer, which have no blanks between words."""
 
@@ -167,7 +170,7 @@ def _is_more_than_a_name(text: str) -> bool:
     if len(text.encode(errors="surrogatepass")) > LONGEST_NAME or _ADDRESS.search(text):
         return True
     words = _words(text)
-    return _weight(words) > MOST_WORDS or _digits(words) > MOST_DIGITS or any(map(_is_code, words))
+    return _weight(_told(words)) > MOST_WORDS or _digits(words) > MOST_DIGITS or any(map(_is_code, words))
 
 
 def _words(text: str) -> list[str]:
@@ -175,6 +178,12 @@ def _words(text: str) -> list[str]:
     if text.isascii():
         return _WORD.findall(text)
     return "".join(c if _is_of_a_word(c) else " " for c in text).split()
+
+
+def _told(words: Sequence[str]) -> Sequence[str]:
+    """Return the words that count: in a title, all of whose words begin with a capital, no small ones."""
+    others = [word for word in words if word.lower() not in _SMALL_WORDS]
+    return words if any(word[:1].islower() for word in others) else others
 
 
 def _weight(words: Iterable[str]) -> int:

@@ -31,7 +31,7 @@ def plain_name(name: str) -> str | None:
     if (
         looks_like_an_address(name)
         or len(name.encode(errors="surrogatepass")) > LONGEST
-        or sum(map(words_in, words)) > MOST_WORDS
+        or sum(map(words_in, counted(words))) > MOST_WORDS
         or digits_of(words) > MOST_DIGITS
         or any(map(is_code, words))
     ):
@@ -51,6 +51,13 @@ def words_of(text: str) -> list[str]:
     """Return what stands between characters that are no letter, mark or digit."""
     runs = groupby(text, lambda character: category(character)[0] in "LMN")
     return ["".join(characters) for is_word, characters in runs if is_word]
+
+
+def counted(words: list[str]) -> list[str]:
+    """Return the words of a name that count."""
+    great = [word for word in words if word.lower() not in ("the", "of", "and")]
+    is_title = not any(word[0].islower() for word in great)
+    return great if is_title else words
 
 
 def words_in(word: str) -> int:

@@ -19,7 +19,7 @@ from tests.independent.names import (
     words_of,
 )
 
-MOST_WORDS_OF_A_MODEL, MOST_DIGITS_OF_A_MODEL = 6, 12
+MOST_WORDS_OF_A_MODEL, MOST_DIGITS_OF_A_MODEL = 7, 12
 
 Tier = tuple[float, float | None, float]
 """US dollars per million tokens: input, input from a cache, output."""

@@ -44,8 +44,10 @@ def test_all_versions_of_a_document_have_one_row_per_handler() -> None:
         poison_id("user_interactions", "other", DOCUMENT),
         poison_id("user_interactions", "fold_interactions", DOCUMENT | {"id": "i2"}),
         poison_id("user_interactions", "fold_interactions", DOCUMENT | {"user_id": "bob"}),
+        poison_id("user_interactions", "fold_interactions", DOCUMENT | {"user_id": None}),
+        poison_id("user_interactions", "fold_interactions", {"id": DOCUMENT["id"]}),
     }
-    assert len(others | {row_id}) == 5
+    assert len(others | {row_id}) == 7
 
 
 def test_a_document_without_an_id_is_known_by_its_content() -> None:
