@@ -75,9 +75,10 @@ class Fleet:
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         self.retention = Retention(settings.state_margin_days)
+        read_records = NewPeople(database, EarlierPeople(state, self.generations)).read_records
         shard_writer = ShardWriter(
             ShardStore(state, cache_bytes=settings.cache_bytes),
-            NewPeople(database, EarlierPeople(state, self.generations)).read_records,
+            read_records,
             retention=self.retention,
             clock=clock,
         )
@@ -90,7 +91,12 @@ class Fleet:
             clock=clock,
         )
         self.remover = GenerationRemover(
-            state=state, fleet_state=fleet_state, generations=self.generations, settings=settings
+            state=state,
+            fleet_state=fleet_state,
+            generations=self.generations,
+            settings=settings,
+            writer=shard_writer,
+            read_records=read_records,
         )
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(

@@ -13,6 +13,10 @@ from shared.units import Day, Micro, Month, json_bytes
 REFUSED_KEY = "no"
 """Key of a stored account fact that marks a refusal."""
 
+FURTHER_ACCOUNTS = ""
+"""Id under which a record has one unreadable account in place of those that it has no room for, or whose ids
+the generation before did not record."""
+
 PREFERENCE_KEYS = ("z", "cs", "st")
 """Keys of a stored account fact: the fields of :class:`Preferences`."""
 

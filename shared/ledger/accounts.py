@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
-from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.person_record import FURTHER_ACCOUNTS, PersonRecord
 from shared.documents.users import account_key, parse_user
 from shared.errors import DocumentError
 from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fact
@@ -32,12 +32,8 @@ from shared.units import Millis
 MAX_ACCOUNTS = 100
 """Accounts of one person that are recorded: at most 120 KB. A person normally has one."""
 
-FURTHER_ACCOUNTS = ""
-"""Id under which a record has one unreadable account in place of those that it has no room for, or whose ids
-the generation before did not record."""
-
 NO_VERSION = Version(0, None, "")
-"""Version of :data:`FURTHER_ACCOUNTS`."""
+"""Version of the account :data:`~shared.aggregates.person_record.FURTHER_ACCOUNTS`."""
 
 
 def unreadable_account(user_id: str, version: Version) -> Uncounted:
@@ -50,8 +46,8 @@ def new_record(
 ) -> PersonRecord:
     """Return the record of a person who has no state yet, from the stored documents of their accounts.
 
-    An account that refused in the generation before, and does not exist any more, still refuses: the feed
-    does not tell that it was deleted.
+    An account that refused in another generation, and does not exist any more, still refuses: the feed does
+    not tell that it was deleted. Refusals of accounts without a recorded id count while no account exists.
     """
     record = PersonRecord(earlier.first_day)
     for raw in accounts:
@@ -71,6 +67,15 @@ def new_record(
     if record.refused:
         record.mark_changed()
     return record
+
+
+def account_entries(user_id: str, record: PersonRecord) -> dict[str, Entry]:
+    """Return the ledger's entries of a person's accounts, by document id."""
+    return {name: _entry(user_id, stored) for name, stored in record.accounts.items()}
+
+
+def _entry(user_id: str, stored: Mapping[str, Any]) -> Entry:
+    return Entry(Version.decode(stored["v"]), decode_fact(USERS, user_id, stored["f"]))
 
 
 def _put(record: PersonRecord, document_id: str, entry: Entry) -> bool:
@@ -120,8 +125,7 @@ def _decide(change: Change, record: PersonRecord) -> Verdict:
     stored, known = record.accounts.get(change.document_id), (record.refused, record.preferences)
     verdict = Verdict.ADDED
     if stored is not None:
-        counted = Entry(Version.decode(stored["v"]), decode_fact(USERS, change.user_id, stored["f"]))
-        match change.order_against(counted):
+        match change.order_against(_entry(change.user_id, stored)):
             case VersionOrder.SAME:
                 return Verdict.SAME
             case VersionOrder.OLDER:

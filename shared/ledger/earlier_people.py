@@ -1,4 +1,4 @@
-"""What the generation before knows of people, and the sources may no longer hold.
+"""What other generations know of people, and the sources may no longer hold.
 
 A generation counts what the sources hold. Two things about a person may have left them:
 
@@ -6,14 +6,15 @@ A generation counts what the sources hold. Two things about a person may have le
 - **A refusal.** A person who refused, and whose account was deleted since, would seem never to have been
   asked. What is published about them would return.
 
-The state of the generation before knows both. One point read per person answers it, when the person's own
-state is made.
+The latest complete generation before knows the first visit. A refusal is a fact about a person, not about a
+generation. So every other recorded generation is asked for it: incomplete ones too, and later ones. One point
+read per person and generation answers both, when the person's own state is made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -21,10 +22,10 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.aggregates import person
 from shared.aggregates.base import PartialKey
-from shared.aggregates.person_record import REFUSED_KEY
+from shared.aggregates.person_record import FURTHER_ACCOUNTS, REFUSED_KEY
 from shared.concurrency import for_each
 from shared.cosmos.items import find_item
-from shared.ledger.document_version import Version
+from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.generations import FIRST_LAYOUT, Generation, Generations
 from shared.ledger.partials import PARTIAL, Partial, partial_id
 from shared.ledger.shards import ShardId, shard_of
@@ -36,53 +37,104 @@ _PLAIN_IN_FIRST_LAYOUT = re.compile(r"[A-Za-z0-9._:|@ \-]{1,200}")
 """User ids that the first layout put into ids as they are. Others it hashed whole."""
 
 
+class EarlierAccount(NamedTuple):
+    """What a generation counted of an account."""
+
+    version: Version
+    refused: bool
+    """Whether it refused or could not be read."""
+
+
 class EarlierPerson(NamedTuple):
-    """What the generation before knows of a person."""
+    """What other generations know of a person."""
 
     first_day: Day | None = None
     """The first active day."""
-    refusals: Mapping[str, Version] = {}
-    """The accounts that refused or could not be read: the version of each, by document id."""
+    accounts: Mapping[str, EarlierAccount] = {}
+    """The accounts, by document id."""
     has_unnamed_refusal: bool = False
     """Whether an account refused of which the state does not have the id."""
+
+    @property
+    def refusals(self) -> dict[str, Version]:
+        """The versions of the accounts that refused or could not be read, by document id."""
+        return {name: account.version for name, account in self.accounts.items() if account.refused}
+
+    @property
+    def refused(self) -> bool:
+        """Whether the person refused."""
+        return self.has_unnamed_refusal or bool(self.refusals)
 
 
 NOT_KNOWN = EarlierPerson()
 
 
 class EarlierPeople:
-    """Reads people from the latest complete generation before that of the settings, if there is one."""
+    """Reads people from the other recorded generations, if there are any."""
 
     def __init__(self, state: ContainerProxy, generations: Generations) -> None:
         self._state = state
         self._generations = generations
-        self._before: tuple[int, Generation] | None = None
-        self._known = False
+        self._others: dict[int, Generation] | None = None
 
     async def find(self, user_ids: Collection[str]) -> dict[str, EarlierPerson]:
-        """Return those people of whom the generation before has state.
+        """Return those people of whom another generation has state.
 
-        Without an earlier generation nothing is read, except its record once.
+        Without another generation nothing is read, except the record of generations once.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        if not self._known:
-            self._before = await self._generations.before()
-            self._known = True
-        if self._before is None:
-            return {}
-        number, generation = self._before
+        if self._others is None:
+            self._others = await self._generations.others()
+        others = self._others
+        before = self._generations.latest_before(others)
 
         async def one(user_id: str) -> tuple[str, EarlierPerson | None]:
-            shard, document_id = address_of(user_id, number, generation)
-            stored = await find_item(self._state, document_id, shard)
-            return user_id, None if stored is None else earlier_person(stored, generation.layout)
+            known: list[EarlierPerson] = []
+            for number, generation in sorted(others.items()):
+                shard, document_id = address_of(user_id, number, generation)
+                stored = await find_item(self._state, document_id, shard)
+                if stored is not None:
+                    person = earlier_person(stored, generation.layout)
+                    known.append(person if number == before else person._replace(first_day=None))
+            return user_id, merged(known) if known else None
 
-        found = await for_each(user_ids, one, max_concurrency=MAX_CONCURRENT_READS)
+        found = await for_each(user_ids if others else (), one, max_concurrency=MAX_CONCURRENT_READS)
         return {user_id: earlier for user_id, earlier in found if earlier is not None}
+
+
+def merged(known: Iterable[EarlierPerson]) -> EarlierPerson:
+    """Return what several generations know of a person, from the earliest generation to the latest.
+
+    Of an account the newest version decides. If it is not clear which one is newer, the account refuses.
+    Refusals of accounts without an id: the latest generation that knows any account decides, because its
+    record was made from what those before it knew.
+    """
+    days: list[Day] = []
+    accounts: dict[str, EarlierAccount] = {}
+    has_unnamed_refusal = False
+    for each in known:
+        if each.first_day is not None:
+            days.append(each.first_day)
+        if each.accounts or each.has_unnamed_refusal:
+            has_unnamed_refusal = each.has_unnamed_refusal
+        for document_id, account in each.accounts.items():
+            if document_id not in accounts or _replaces(account, accounts[document_id]):
+                accounts[document_id] = account
+    return EarlierPerson(min(days, default=None), accounts, has_unnamed_refusal)
+
+
+def _replaces(account: EarlierAccount, known: EarlierAccount) -> bool:
+    """Return whether an account that a later generation counted replaces the same one of an earlier."""
+    order = account.version.order_against(known.version)
+    if order is VersionOrder.UNKNOWN:
+        return account.version.ts > known.version.ts or (
+            account.refused and account.version.ts == known.version.ts
+        )
+    return order is not VersionOrder.OLDER
 
 
 def address_of(user_id: str, number: int, generation: Generation) -> tuple[ShardId, str]:
@@ -114,9 +166,9 @@ def earlier_person(stored: Mapping[str, Any], layout: int) -> EarlierPerson:
         return EarlierPerson(min(days, default=None))
     if partial.record.first_known is not None:
         days.add(partial.record.first_known)
-    refusals = {
-        document_id: Version.decode(account["v"])
+    accounts = {
+        document_id: EarlierAccount(Version.decode(account["v"]), bool(account["f"].get(REFUSED_KEY)))
         for document_id, account in partial.record.accounts.items()
-        if account["f"].get(REFUSED_KEY)
+        if document_id != FURTHER_ACCOUNTS
     }
-    return EarlierPerson(min(days, default=None), refusals)
+    return EarlierPerson(min(days, default=None), accounts, FURTHER_ACCOUNTS in partial.record.accounts)

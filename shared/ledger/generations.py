@@ -7,7 +7,7 @@ other ids, and count them twice. The fleet therefore records a generation when i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -106,16 +106,20 @@ class Generations:
         """
         return _decode(await self._document.read())
 
-    async def before(self) -> tuple[int, Generation] | None:
-        """Return the latest complete generation before that of the settings, with its number.
+    async def others(self) -> dict[int, Generation]:
+        """Return the recorded generations except that of the settings, as far as this release can read them.
 
         Raises
         ------
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        earlier = {n: one for n, one in (await self.recorded()).items() if n < self._number and one.complete}
-        return max(earlier.items(), default=None)
+        recorded = await self.recorded()
+        return {n: one for n, one in recorded.items() if n != self._number and one.layout <= LAYOUT}
+
+    def latest_before(self, others: Mapping[int, Generation]) -> int | None:
+        """Return the number of the latest complete one that is before that of the settings."""
+        return max((n for n, one in others.items() if n < self._number and one.complete), default=None)
 
     async def begin(self) -> Generation:
         """Return the generation of the settings. Record it if it is new.

@@ -15,9 +15,14 @@ from shared.cosmos.control import Scope
 from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
 from shared.errors import GenerationNeededError
+from shared.facts import USERS, ConsentFact, Uncounted
+from shared.ledger.accounts import account_entries
+from shared.ledger.apply import ReadRecords, ShardWriter
+from shared.ledger.changes import Change
+from shared.ledger.earlier_people import earlier_person
 from shared.ledger.generations import Generations
 from shared.ledger.reader import StateReader
-from shared.ledger.shards import all_shards
+from shared.ledger.shards import ShardId, all_shards, shard_of
 from shared.settings import Settings
 
 DELETES_PER_TRANSACTION = 25
@@ -57,6 +62,9 @@ class GenerationRemover:
 
     A piece is one transaction in one logical partition. A removal that was interrupted is run again, and
     deletes what is left. Two concurrent removals are harmless. The record of the generation is deleted last.
+
+    Before a partition is emptied, the refusals of its people are carried over to the current generation.
+    Their accounts may be deleted since, and the current generation may never have had a document of them.
     """
 
     def __init__(
@@ -66,12 +74,17 @@ class GenerationRemover:
         fleet_state: ContainerProxy,
         generations: Generations,
         settings: Settings,
+        writer: ShardWriter,
+        read_records: ReadRecords,
     ) -> None:
         self._state = state
         self._fleet_state = fleet_state
         self._reader = StateReader(state)
         self._generations = generations
+        self._writer = writer
+        self._read_records = read_records
         self._current = settings.generation
+        self._shards = settings.shards
 
     async def remove(
         self, number: int, *, dry_run: bool = False, on_progress: Progress = lambda *_: None
@@ -97,6 +110,8 @@ class GenerationRemover:
             records = await self._records(number)
 
             async def one(partition: str) -> None:
+                if not dry_run:
+                    await self._carry_refusals(ShardId(partition), number)
                 while await self._empty(partition, dry_run, report):
                     on_progress(report, len(partitions))
                 report.partitions += 1
@@ -144,6 +159,27 @@ class GenerationRemover:
         """Return scope and id of the generation's documents in ``fleet_state``."""
         rows = run_query(self._fleet_state, GENERATION_RECORDS, {})
         return [(row["scope"], row["id"]) async for row in rows if is_of_generation(row["id"], number)]
+
+    async def _carry_refusals(self, partition: ShardId, number: int) -> None:
+        """Count the refusals of a shard's people in the current generation."""
+        generation = (await self._generations.recorded()).get(number)
+        if generation is None:  # another removal has finished
+            return
+        async for stored in self._reader.persons_of_shard(partition):
+            if earlier_person(stored, generation.layout).refused:
+                await self._carry_refusal(str(stored["key"]))
+
+    async def _carry_refusal(self, user_id: str) -> None:
+        """Count the refusals that a new record of a person would have, unless newer versions are counted."""
+        record = (await self._read_records([user_id]))[user_id]
+        changes = [
+            Change(user_id, document_id, entry.version, entry.fact, deleted=True)
+            for document_id, entry in account_entries(user_id, record).items()
+            if isinstance(entry.fact, ConsentFact | Uncounted) and entry.fact.refused
+        ]
+        if changes:
+            shard = shard_of(user_id, shards=self._shards, generation=self._current)
+            await self._writer.apply(shard, USERS, changes)
 
     async def _empty(self, partition: str, dry_run: bool, report: RemovalReport) -> bool:
         """Delete or count the documents of a partition. Return whether to read it again."""

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.aggregates.person_record import PersonRecord
+from shared.aggregates.person_record import FURTHER_ACCOUNTS, PersonRecord
 from shared.facts import USER_INTERACTIONS, USERS, ConsentFact, InteractionFact, Uncounted
 from shared.ledger import accounts
-from shared.ledger.accounts import FURTHER_ACCOUNTS, new_record, unreadable_account
+from shared.ledger.accounts import new_record, unreadable_account
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
 from shared.ledger.earlier_people import EarlierPerson

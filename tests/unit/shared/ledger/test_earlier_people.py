@@ -15,7 +15,14 @@ from shared.facts import USERS, ConsentFact
 from shared.ledger.accounts import new_record
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.earlier_people import EarlierPeople, EarlierPerson, address_of, earlier_person
+from shared.ledger.earlier_people import (
+    EarlierAccount,
+    EarlierPeople,
+    EarlierPerson,
+    address_of,
+    earlier_person,
+    merged,
+)
 from shared.ledger.generations import FIRST_LAYOUT, LAYOUT, Generation, Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId, shard_of
@@ -84,13 +91,14 @@ async def test_without_an_earlier_generation_nobody_is_looked_for() -> None:
     assert fleet_state.requests.count("read") == 3  # two to begin, one here
 
 
-async def test_a_generation_that_never_completed_is_passed_over() -> None:
+async def test_a_generation_that_never_completed_tells_no_first_visit_and_yet_is_asked() -> None:
     fleet_state = FakeContainer("scope")
     for number in (1, 2, 3):
         await Generations(fleet_state, Settings(FLEET_GENERATION=number, FLEET_SHARDS=number)).begin()  # type: ignore[arg-type]
     third: Any = Generations(fleet_state, Settings(FLEET_GENERATION=3, FLEET_SHARDS=3))  # type: ignore[arg-type]
-    found = await third.before()
-    assert (found[0], found[1].shards) == (1, 1)
+    others = await third.others()
+    assert {number: one.shards for number, one in others.items()} == {1: 1, 2: 2}
+    assert third.latest_before(others) == 1
 
 
 @given(st.sets(days), st.none() | days)
@@ -193,3 +201,92 @@ async def test_who_refused_before_their_account_was_deleted_is_not_published_by_
         [each for each in world.state.items.values() if each["shard"].startswith("2:")]
     )
     assert bool(world.documents("user_analytics")) == (status == "active")
+
+
+def state_of(world: World, generation: int) -> list[Any]:
+    """Return the state of a generation."""
+    return [each for each in world.state.items.values() if each["shard"].startswith(f"{generation}:")]
+
+
+async def deliver(world: World, source: str, document: dict[str, Any], *, complete: bool = True) -> None:
+    """Deliver a document to the generation that the settings name, and publish it if that is complete."""
+    fleet = await world.fleet()
+    await fleet.ingest.ingest_batch(source, [document])
+    if complete:
+        await fleet.generations.complete()
+    await fleet.publisher.publish(state_of(world, world.settings.generation))
+
+
+ACCOUNT = {"id": "user_ann", "user_id": "ann"}
+VISIT = interaction(1, "2025-09-01T10:00:00Z") | {"_ts": 1_756_720_000, "_lsn": 1, "_etag": '"1"'}
+
+
+def at(generation: int) -> Settings:
+    return Settings(FLEET_SHARDS=2, FLEET_GENERATION=generation)
+
+
+@pytest.mark.parametrize(
+    ("path", "knowing"),
+    [
+        ([(1, True), (2, False), (3, True)], 2),  # never completed
+        ([(1, True), (2, True), (3, True)], 1),  # the second never had a document of the person
+        ([(1, True), (2, False), (1, True)], 2),  # back to a generation without state of the person
+    ],
+)
+async def test_every_recorded_generation_is_asked_for_refusals(
+    path: list[tuple[int, bool]], knowing: int
+) -> None:
+    world = World()
+    users = world.containers["users"]
+    for number, complete in path[:-1]:
+        world.settings = at(number)
+        fleet = await world.fleet()
+        if number == knowing:
+            await users.upsert_item(ACCOUNT | {"analytics_consent": False})
+            await fleet.ingest.ingest_batch("user_interactions", [VISIT])
+            await users.delete_item("user_ann", "ann")
+        if complete:
+            await fleet.generations.complete()
+    world.settings = at(path[-1][0])
+    await deliver(world, "user_interactions", VISIT)
+    await deliver(world, "user_interactions", VISIT | {"id": "another", "user_id": "ben"})
+    assert {each["user_id"] for each in world.documents("user_analytics").values()} == {"ben"}
+
+
+versions = st.builds(Version, st.integers(1, 4), st.none() | st.integers(1, 4), st.sampled_from("abcd"))
+known_accounts = st.dictionaries(
+    st.sampled_from(ACCOUNTS), st.builds(EarlierAccount, versions, st.booleans())
+)
+
+
+@given(st.lists(st.builds(EarlierPerson, st.none(), known_accounts, st.booleans()), max_size=4))
+def test_no_refusal_is_lost_unless_a_version_that_is_not_older_consents(known: list[EarlierPerson]) -> None:
+    result = merged(known)
+    for document_id in ACCOUNTS:
+        counted = [each.accounts[document_id] for each in known if document_id in each.accounts]
+        assert (document_id in result.accounts) == bool(counted)
+        if document_id in result.refusals:
+            assert any(each.refused for each in counted)
+        elif any(each.refused for each in counted):
+            newest = result.accounts[document_id].version
+            assert any(each.version == newest and not each.refused for each in counted)
+        if counted and all(each.refused for each in counted):
+            assert document_id in result.refusals
+
+
+@pytest.mark.parametrize("consents", [True, False])
+@pytest.mark.parametrize("seen_by", [1, 2])
+def test_of_two_generations_the_newer_version_of_an_account_decides(consents: bool, seen_by: int) -> None:
+    newer = EarlierPerson(accounts={"u": EarlierAccount(Version(5, 5, '"5"'), not consents)})
+    older = EarlierPerson(accounts={"u": EarlierAccount(Version(4, 4, '"4"'), consents)})
+    known = [newer, older] if seen_by == 1 else [older, newer]
+    assert merged(known).refused is not consents
+
+
+def test_accounts_without_room_refuse_in_a_new_generation_only_while_no_account_exists() -> None:
+    record = new_record("ann", [account(f"a{number:03}", True, 1) for number in range(101)])
+    before = Partial(ShardId("1:0000"), PartialKey("person", "ann"), 1, record=record)
+    earlier = earlier_person(before.encode(), LAYOUT)
+    assert record.refused
+    assert new_record("ann", [], earlier).refused
+    assert not new_record("ann", [account("a000", True, 1)], earlier).refused

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 
+from shared.aggregates.person_record import PersonRecord
 from shared.errors import GenerationNeededError
+from shared.fleet import Fleet
+from shared.ledger.apply import ShardWriter
 from shared.ledger.generations import Generations
+from shared.ledger.store import ShardStore
 from shared.maintenance.remove_generation import (
     DELETES_PER_TRANSACTION,
     GenerationRemover,
@@ -16,9 +21,15 @@ from shared.maintenance.remove_generation import (
 )
 from shared.settings import Settings
 from tests.fakes import FakeContainer, Killed
+from tests.unit.shared.world import World as Fleets
+from tests.unit.shared.world import interaction
 
 SHARDS = 3
 PER_SHARD = DELETES_PER_TRANSACTION + 4
+
+
+async def no_records(users: Collection[str]) -> dict[str, PersonRecord]:
+    raise AssertionError(f"nobody refuses, and yet the records of {users} were read")
 
 
 class World:
@@ -39,6 +50,8 @@ class World:
             fleet_state=self.fleet_state,  # type: ignore[arg-type]
             generations=self.generations(2),
             settings=self.settings,
+            writer=ShardWriter(ShardStore(self.state, cache_bytes=1_000), no_records),  # type: ignore[arg-type]
+            read_records=no_records,
         )
 
     def ids(self) -> set[tuple[str, str]]:
@@ -59,7 +72,12 @@ async def filled(*, complete: bool = True) -> World:
         for shard in range(SHARDS):
             for n in range(PER_SHARD):
                 kind = "ledger" if n % 2 else "partial"
-                item = {"id": f"{kind}|{n}", "shard": f"{number}:{shard:04d}", "kind": kind}
+                item = {
+                    "id": f"{kind}|{n}",
+                    "shard": f"{number}:{shard:04d}",
+                    "kind": kind,
+                    "aggregate": "day",
+                }
                 await world.state.upsert_item(item)
         usage = {"id": "usage|1", "shard": f"{number}:usage:krishna", "kind": "usage"}
         await world.state.upsert_item(usage)
@@ -146,3 +164,67 @@ async def test_two_removals_at_once_share_the_work() -> None:
     before, own = world.ids(), world.of(1)
     await asyncio.gather(world.remover().remove(1), world.remover().remove(1))
     assert world.ids() == before - own
+
+
+def stamped(document: dict[str, Any], write: int) -> dict[str, Any]:
+    return document | {"_ts": 1_756_720_000 + write, "_lsn": write, "_etag": f'"{write}"'}
+
+
+async def answer(world: Fleets, fleet: Fleet, write: int, *, consents: bool) -> None:
+    """Write a version of the person's account, and deliver it. Then the account is deleted."""
+    users = world.containers["users"]
+    await users.upsert_item({"id": "user_ann", "user_id": "ann", "analytics_consent": consents})
+    await fleet.ingest.ingest_batch("users", [users.items["ann", "user_ann"] | {"_lsn": write}])
+    await users.delete_item("user_ann", "ann")
+
+
+async def person_of_second(known: str | None, *, consents_again: bool = False) -> tuple[Fleets, int]:
+    """Remove the first generation, in which a person refused whose account was deleted since.
+
+    Parameters
+    ----------
+    known
+        What the second generation has of the person before the refusal: a visit, the account's consent, or
+        nothing.
+    """
+    world = Fleets()
+    visit = stamped(interaction(1, "2025-09-01T10:00:00Z"), 1)
+    await (await world.fleet()).generations.begin()
+    world.settings = Settings(FLEET_SHARDS=2, FLEET_GENERATION=2)
+    second = await world.fleet()
+    if known == "visit":
+        await second.ingest.ingest_batch("user_interactions", [visit])
+    if known == "account":
+        await answer(world, second, 2, consents=True)
+    world.settings = Settings(FLEET_SHARDS=2)
+    first = await world.fleet()
+    await answer(world, first, 3, consents=False)
+    world.settings = Settings(FLEET_SHARDS=2, FLEET_GENERATION=2)
+    second = await world.fleet()
+    await second.generations.complete()
+    if consents_again:
+        await answer(world, second, 4, consents=True)
+    before = len([each for each in world.state.items.values() if each["shard"].startswith("2:")])
+    await second.remover.remove(1, dry_run=True)
+    assert len([each for each in world.state.items.values() if each["shard"].startswith("2:")]) == before
+    await second.remover.remove(1)
+    second = await world.fleet()
+    await second.ingest.ingest_batch(
+        "user_interactions", [stamped(interaction(2, "2025-09-01T09:00:00Z"), 9)]
+    )
+    state = [each for each in world.state.items.values() if each["shard"].startswith("2:")]
+    await second.publisher.publish(state)
+    return world, len(state)
+
+
+@pytest.mark.parametrize("known", [None, "visit", "account"])
+async def test_refusals_of_the_removed_generation_go_to_the_current_one(known: str | None) -> None:
+    world, documents = await person_of_second(known)
+    assert documents
+    assert not world.documents("user_analytics")
+
+
+@pytest.mark.parametrize("known", [None, "visit", "account"])
+async def test_a_newer_consent_outlives_the_removal(known: str | None) -> None:
+    world, _ = await person_of_second(known, consents_again=True)
+    assert world.documents("user_analytics")
