@@ -191,6 +191,7 @@ class PriceTable:
         """Equal for equal prices and names. Repricing compares it to detect a change."""
         self.model = lru_cache(maxsize=4_096)(self._model)
         """Return the model that a spelling means."""
+        self._in_turn = lru_cache(maxsize=4_096)(self._names_in_turn)
 
     def _model(self, spelling: str) -> str:
         return self.names.model(spelling, self._starts.keys())
@@ -198,13 +199,23 @@ class PriceTable:
     def price_of(self, model: str, at: Millis) -> ModelPrice | None:
         """Return the price of a model at a moment, None without one.
 
-        Before the first price of a pinned version, the price of the model is in force.
+        Before the first price of a name, the price of the model that it would mean without a price is in
+        force.
         """
-        index = bisect_right(self._starts.get(model, ()), at) - 1
-        if index >= 0:
-            return self._by_model[model][index]
-        base = self.names.unversioned(model)
-        return None if base is None else self.price_of(base, at)
+        for name in self._in_turn(model):
+            index = bisect_right(self._starts[name], at) - 1
+            if index >= 0:
+                return self._by_model[name][index]
+        return None
+
+    def _names_in_turn(self, model: str) -> tuple[str, ...]:
+        """Return a model, what it would mean without its price, what that would mean, and so on."""
+        priced, found = set(self._starts), []
+        while model in priced:
+            found.append(model)
+            priced.remove(model)
+            model = self.names.model(model, priced)
+        return tuple(found)
 
     def cost(self, model: str, at: Millis, tokens: Tokens | None) -> Cost | None:
         """Return the cost of a call of ``model`` at a moment, None without a price or without tokens."""

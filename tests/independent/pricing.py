@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from unicodedata import normalize
@@ -110,17 +110,21 @@ class Bill:
     total_differs: bool = False
 
 
-def model_meant(written: str) -> str:
-    """Return the model that a written name means, empty if it has no letter and no digit."""
+def model_meant(written: str, unpriced: Collection[str] = ()) -> str:
+    """Return the model that a written name means, empty if it has no letter and no digit.
+
+    The prices of some names can be left out.
+    """
+    priced = PRICES.keys() - set(unpriced)
     path = spelled(written).split("/")
     while True:
         name = "/".join(path)
         if name in OTHER_NAMES:
             return OTHER_NAMES[name]
-        if name in PRICES:
+        if name in priced:
             return name
         base = re.sub(r"-(\d{3}|\d{8}|\d{4}-\d\d-\d\d|latest|preview-\d\d-\d\d(\d\d)?)\Z", "", name)
-        if OTHER_NAMES.get(base, base) in PRICES:
+        if OTHER_NAMES.get(base, base) in priced:
             return OTHER_NAMES.get(base, base)
         if len(path) == 1 or path[0] not in SERVED_BY:
             return name
@@ -184,7 +188,7 @@ def bill_of(model: str, moment: datetime, usage: dict[str, object]) -> Bill:
     right = [(fresh, said) for fresh, said in readings if total is not None and fresh + said + rest == total]
     fresh, said = (right or readings)[0]
     bill = Bill(cached=taken, thinking=thought, total_differs=total is not None and not right)
-    entries = [tiers for since, tiers in PRICES.get(model, ()) if since <= f"{moment:%Y-%m-%d}"]
+    model, entries = prices_until(moment, model)
     if entries:
         length = fresh + taken + (written or 0)
         limit = min((limit for limit in entries[-1] if limit is not None and length <= limit), default=None)
@@ -199,6 +203,18 @@ def bill_of(model: str, moment: datetime, usage: dict[str, object]) -> Bill:
         no_price = bool(written) or (taken > 0 and per_cached is None)
         bill.exact = not (no_price or odd or bill.total_differs)
     return bill
+
+
+def prices_until(moment: datetime, model: str) -> tuple[str, list[dict[int | None, Tier]]]:
+    """Return the prices that began by a moment, of a name or else of what it would mean without its price."""
+    tried: list[str] = []
+    while model in PRICES and model not in tried:
+        entries = [tiers for since, tiers in PRICES[model] if since <= f"{moment:%Y-%m-%d}"]
+        if entries:
+            return model, entries
+        tried.append(model)
+        model = model_meant(model, tried)
+    return model, []
 
 
 def nano(dollars_per_million: float) -> int:

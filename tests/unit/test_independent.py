@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from local.seed.traffic import TrafficPlan, writes
 from tests.differences import Near, Text, differences, flattened
-from tests.independent import Document, assert_views_equal, is_malformed
+from tests.independent import Document, assert_views_equal, is_malformed, pricing
 from tests.independent.arithmetic import grouped
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_day
@@ -88,6 +88,18 @@ def test_what_nobody_measured_is_unknown_and_not_nothing() -> None:
     assert day["ai_performance"]["unpriced_models"] == {"own": 1}
     cost = expected_month(PERSON, MONTH, [*BY_HAND, bare, half, free])["cost"]
     assert (cost["unpriced_interactions"], cost["unmeasured_interactions"]) == (1, 2)
+
+
+@pytest.mark.parametrize("written", ["google/gemini-2.5-flash", "gemini-2.5-flash-001", "own"])
+def test_before_its_first_price_a_name_costs_what_it_would_mean_without_one(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = written.replace(".", "-")
+    monkeypatch.setitem(pricing.PRICES, name, [("2025-08-05", {None: (1, None, 2)})])
+    usage: Document = {"input_tokens": 100, "output_tokens": 10}
+    assert pricing.model_meant(written) == name
+    bills = [pricing.bill_of(name, datetime(2025, 8, day, tzinfo=UTC), usage).cost for day in (4, 5)]
+    assert bills == [None if written == "own" else 100 * 300 + 10 * 2500, 100 * 1000 + 10 * 2000]
 
 
 def test_what_has_too_many_names_is_named_as_far_as_it_occurs_most() -> None:

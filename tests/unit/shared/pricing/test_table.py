@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.errors import PriceError
-from shared.pricing.table import Cost, PriceTable, list_prices, parse_price
+from shared.pricing.names import NameRules
+from shared.pricing.table import Cost, ModelPrice, PriceTable, list_names, list_prices, parse_price
 from shared.pricing.tokens import Tokens
 from shared.privacy.forms import model_spelling
 from shared.units import Millis, NanoUSD
@@ -91,6 +92,41 @@ def test_before_its_first_price_a_version_costs_what_the_model_costs() -> None:
     assert table.model("m-001") == "m-001"
     assert amount(table, "m-001", "2025-05-31", plain(1, 1)) == 30
     assert amount(table, "m-001", "2025-06-01", plain(1, 1)) == 11
+
+
+@given(tables(), st.sampled_from(WRITTEN), prices("n"), TOKENS)
+def test_a_price_of_a_name_changes_nothing_before_its_date(
+    table: PriceTable, written: str, later: ModelPrice, tokens: Tokens
+) -> None:
+    always = [parse_price(price(model, "1970-01-01", 1, 2)) for model in ("m-1.5", "n", "o")]
+    table = PriceTable([*always, *table.entries()], table.names)
+    spelling, before = model_spelling(written), Millis(later.since - 1)
+    assume(before >= 0 and spelling not in table.names.aliases)
+    priced = PriceTable([*table.entries(), later.model_copy(update={"model": written})], table.names)
+    assert priced.model(spelling) == spelling
+    assert priced.cost(spelling, before, tokens) == table.cost(table.model(spelling), before, tokens)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "google/gemini-2.5-flash", "gemini-2.5-flash-001", "google/gemini-2.5-flash-001",
+        "our-proxy-001", "google/our-proxy-001",
+    ],
+)  # fmt: skip
+def test_before_its_first_price_a_name_costs_what_it_would_mean_without_one(written: str) -> None:
+    names = list_names().with_aliases({"our-proxy": FLASH})
+    table = PriceTable([*list_prices(), parse_price(price(written, "2026-06-01", 5, 6))], names)
+    name = table.model(model_spelling(written))
+    assert name == model_spelling(written)
+    assert amount(table, name, "2026-05-31", plain(1, 1)) == 300 + 2500
+    assert amount(table, name, "2026-06-01", plain(1, 1)) == 11
+
+
+def test_aliases_in_a_circle_end() -> None:
+    names = NameRules(aliases={"a": "b", "b": "a"})
+    table = PriceTable([parse_price(price(name, "2026-06-01", 5, 6)) for name in ("a", "b")], names)
+    assert amount(table, "a", "2026-05-31", plain(1, 1)) is None
 
 
 def test_an_override_of_the_same_model_and_date_wins_in_any_spelling() -> None:
