@@ -38,6 +38,8 @@ class Scope(StrEnum):
     """One document per generation: a copy of the mark in ``view_state``."""
     PRICES = "prices"
     """One document per model and date: operator overrides of prices."""
+    PRICE_CHANGES = "price_changes"
+    """One document: how often operators changed the overrides."""
 
 
 class ControlDocument:

@@ -77,15 +77,17 @@ class _Walk:
     """First hour whose pages may have to change."""
     since: int
     """Only pages written from this time on are read, in seconds since the epoch; 0 for all pages."""
+    changes: int = 0
+    """How often the overrides had been changed when it began."""
     done: frozenset[str] = frozenset()
     """Finished shards."""
     positions: Mapping[str, str] = field(default_factory=dict)
     """The lowest id of a page that is not done, of each shard that has begun."""
 
     @property
-    def name(self) -> tuple[str, int]:
+    def name(self) -> tuple[str, int, int]:
         """Distinguishes it from other walks."""
-        return self.table, self.began
+        return self.table, self.changes, self.began
 
     def first_of(self, shard: ShardId) -> str:
         """Return the lowest id of a page of a shard that is not done."""
@@ -108,6 +110,7 @@ class _Walk:
             stored["began"],
             stored["hour"],
             stored["since"],
+            stored.get("changes", 0),
             frozenset(stored["done"]),
             stored.get("positions", {}),
         )
@@ -126,22 +129,25 @@ class _Progress:
     grace_since
         Start of the walk whose grace period is not checked yet: instances may have counted at other prices
         since then. None after the check.
+    changes
+        How often the overrides had been changed when the last walk began.
     """
 
     table: Mapping[str, Any] | None = None
     walk: _Walk | None = None
     grace_since: int | None = None
+    changes: int = 0
 
     def encode(self) -> dict[str, Any]:
         walk = None if self.walk is None else self.walk.encode()
-        return {"table": self.table, "walk": walk, "settling": self.grace_since}
+        return {"table": self.table, "walk": walk, "settling": self.grace_since, "changes": self.changes}
 
     @classmethod
     def decode(cls, stored: Mapping[str, Any] | None) -> _Progress:
         if stored is None:
             return cls()
         walk = None if stored["walk"] is None else _Walk.decode(stored["walk"])
-        return cls(stored.get("table"), walk, stored["settling"])
+        return cls(stored.get("table"), walk, stored["settling"], stored.get("changes", 0))
 
 
 class Repricer:
@@ -180,8 +186,10 @@ class Repricer:
             The service did not answer, through all retries. Corrections stay; the next run continues.
         """
         deadline = self._clock.monotonic() + self._budget
+        changes = await self._prices.changes()  # before the overrides: a later change is seen by the next run
         table = (await self._prices.overrides()).table()
-        progress = await self._update(lambda known: _with_walk(known, table, self._clock.timestamp()))
+        now = self._clock.timestamp()
+        progress = await self._update(lambda known: _with_walk(known, table, changes, now))
         report = RepriceReport()
         if progress.walk is not None:
             report.changed = True
@@ -260,19 +268,23 @@ class Repricer:
         return _Progress.decode(await self._document.update(apply))
 
 
-def _with_walk(progress: _Progress, table: PriceTable, now: float) -> _Progress:
+def _with_walk(progress: _Progress, table: PriceTable, changes: int, now: float) -> _Progress:
     """Return the progress with the walk to begin or to continue, if there is one to do."""
-    if progress.walk is not None and progress.walk.table == table.fingerprint:
+    walk, prices = progress.walk, (table.fingerprint, changes)
+    if walk is not None and (walk.table, walk.changes) == prices:
         return progress
     applied = None if progress.table is None else PriceTable.load(progress.table)
-    if progress.walk is not None or applied is None or applied.fingerprint != table.fingerprint:
-        # New prices interrupted a walk. Its progress is valid for the old prices only, so start again.
-        is_known = applied is not None and progress.walk is None
-        hour = event_hour(applied.first_difference(table) if applied and is_known else Millis(0))
-        return replace(progress, walk=_Walk(table.fingerprint, int(now), hour, 0))
+    if walk is not None or applied is None or (applied.fingerprint, progress.changes) != prices:
+        # Only the hours from the first difference on may have other prices, unless instances may have counted
+        # at a third table: before the last walk, during it, or between two changes.
+        is_settled = walk is None and progress.grace_since is None and changes - progress.changes in {0, 1}
+        first = applied.first_difference(table) if applied is not None and is_settled else Millis(0)
+        return replace(progress, walk=_Walk(table.fingerprint, int(now), event_hour(first), 0, changes))
     if progress.grace_since is not None and now >= progress.grace_since + GRACE_SECONDS:
         since = progress.grace_since - OVERLAP_SECONDS
-        return replace(progress, walk=_Walk(table.fingerprint, int(now), event_hour(Millis(0)), since))
+        return replace(
+            progress, walk=_Walk(table.fingerprint, int(now), event_hour(Millis(0)), since, changes)
+        )
     return progress
 
 
@@ -281,7 +293,7 @@ def _finished(progress: _Progress, walk: _Walk, shards: Sequence[ShardId], table
     current = progress.walk
     if current is None or current.name != walk.name or not current.done.issuperset(shards):
         return progress
-    return _Progress(table.dump(), None, None if walk.since else walk.began)
+    return _Progress(table.dump(), None, None if walk.since else walk.began, walk.changes)
 
 
 def _corrections(page: Page, table: PriceTable) -> Iterator[Change]:

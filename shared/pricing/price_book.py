@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.charges import record_charge
-from shared.cosmos.control import Scope
+from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.queries import Query, run_query
 from shared.cosmos.retries import is_transient
 from shared.errors import PriceError
@@ -75,6 +75,7 @@ class PriceBook:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._container = container
+        self._changes = ControlDocument(container, Scope.PRICE_CHANGES, "overrides")
         self._lifetime = lifetime
         self._clock = clock
         self._table: PriceTable | None = None
@@ -112,6 +113,21 @@ class PriceBook:
                 _log.error("price_override_unusable", override=item["id"], problem=str(error))
         return found
 
+    async def changes(self) -> int:
+        """Return how often the overrides were changed.
+
+        A change that was reverted counts: instances may have used the prices in between. So read this before
+        the overrides.
+        """
+        stored = await self._changes.read()
+        return 0 if stored is None else int(stored["number"])
+
+    async def _count_change(self) -> None:
+        """Count a change, before it is made: one that fails then is looked at in vain, and none is missed."""
+        await self._changes.update(
+            lambda stored: {"number": 1 if stored is None else int(stored["number"]) + 1}
+        )
+
     async def put(self, *prices: ModelPrice) -> list[str]:
         """Store overrides; return their ids. Each replaces an override of the same model and date.
 
@@ -131,6 +147,7 @@ class PriceBook:
                 raise PriceError(f"{price.model} is an alias of {meant}: put the price of that model")
             for replaced in overrides.replaced_by(price):
                 price.require_to_cover(replaced)
+        await self._count_change()
         return [await self._put(price) for price in prices]
 
     async def _put(self, price: ModelPrice) -> str:
@@ -160,6 +177,7 @@ class PriceBook:
             raise PriceError(f"{model} has no price: put one first")
         if table.model(meant) == alias:
             raise PriceError(f"{name} and {model} are one model")
+        await self._count_change()
         return await self._store(_alias_id(alias), {"alias": alias, "model": table.model(meant)})
 
     async def remove_alias(self, name: str) -> bool:
@@ -191,6 +209,7 @@ class PriceBook:
         return found
 
     async def _delete(self, item_id: str) -> bool:
+        await self._count_change()
         try:
             await self._container.delete_item(item_id, Scope.PRICES, response_hook=record_charge)
         except CosmosResourceNotFoundError:

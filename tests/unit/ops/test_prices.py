@@ -47,7 +47,9 @@ class Office:
 
     def stored(self) -> list[dict[str, Any]]:
         return [
-            {k: v for k, v in item.items() if not k.startswith("_")} for item in self.overrides.items.values()
+            {k: v for k, v in item.items() if not k.startswith("_")}
+            for item in self.overrides.items.values()
+            if item["scope"] == "prices"
         ]
 
 

@@ -6,23 +6,27 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from shared.aggregates.person import Person
 from shared.aggregates.person_month import PersonMonth
 from shared.aggregates.tally import Tally
+from shared.cosmos.retries import INVOCATION_SECONDS
 from shared.errors import PriceError
 from shared.ledger.pages import page_id
 from shared.ledger.shards import shard_of
 from shared.maintenance import reprice
 from shared.maintenance.reprice import GRACE_SECONDS, Repricer
-from shared.pricing.price_book import PriceBook
+from shared.pricing.price_book import LIFETIME_SECONDS, PriceBook
 from shared.pricing.table import parse_price
-from shared.units import EventHour, Millis
+from shared.pricing.tokens import Tokens
+from shared.units import EventHour, Millis, to_millis
 from tests.fake_clock import FakeClock
 from tests.fakes import Killed
 from tests.unit.shared.delivery import Instance
@@ -127,6 +131,67 @@ async def test_what_an_instance_counts_at_the_old_prices_meanwhile_is_looked_at_
     second = await office.repricer().apply()
     assert (second.repriced, office.cost(), second.settles_in) == (1, 2 * 100 * 7, 0)
     assert not (await office.repricer().apply()).changed
+
+
+SINCE = ("2025-01-01", "2025-09-01T03:00:00Z", "2026-01-01")
+STEPS = st.one_of(
+    st.tuples(st.just("put"), st.sampled_from(SINCE), st.integers(1, 2)),
+    st.tuples(st.just("remove"), st.sampled_from(SINCE)),
+    st.tuples(st.just("apply"), st.sampled_from([60.0, 0.0])),
+    st.tuples(st.just("wait"), st.sampled_from([60, GRACE_SECONDS + 1])),
+    st.tuples(st.just("count"), st.sampled_from([0, LIFETIME_SECONDS + INVOCATION_SECONDS])),
+)
+"""What operators, timers and instances do. An instance counts at the prices of some seconds ago."""
+
+BEGIN = [("put", SINCE[0], 1), ("apply", 60.0), ("wait", GRACE_SECONDS + 1), ("apply", 60.0)]
+END = [("apply", 60.0), *[("wait", GRACE_SECONDS + 1), ("apply", 60.0)] * 2]
+"""The timer goes on until the grace period of the last walk is over, and did before the first step."""
+
+
+def later_price_during_the_grace_period() -> list[tuple[Any, ...]]:
+    changed = [("put", SINCE[0], 2), ("apply", 60.0), ("wait", 1), ("count", 30)]
+    return [*changed, ("wait", 300), ("put", SINCE[2], 2), ("apply", 60.0)]
+
+
+def price_that_was_taken_back() -> list[tuple[Any, ...]]:
+    return [("put", SINCE[0], 2), ("wait", 60), ("count", 0), ("put", SINCE[0], 1)]
+
+
+@given(st.lists(STEPS, min_size=3, max_size=12))
+@example(later_price_during_the_grace_period())
+@example(price_that_was_taken_back())
+def test_in_the_end_everything_costs_what_the_last_prices_say(steps: list[tuple[Any, ...]]) -> None:
+    asyncio.run(_ends_at_the_last_prices(steps))
+
+
+async def _ends_at_the_last_prices(steps: list[tuple[Any, ...]]) -> None:
+    office = Office()
+    office.now = datetime(2026, 2, 1, tzinfo=UTC)
+    tables = [(0.0, (await office.book.overrides()).table())]
+    numbers: list[int] = []
+    for kind, *details in [*BEGIN, *steps, *END]:
+        if kind == "put":
+            await office.book.put(priced(details[1], since=details[0]))
+        elif kind == "remove":
+            await office.book.remove("oracle-1", priced(1, since=details[0]).since)
+        elif kind == "apply":
+            office.state.write_from(int(office.now.timestamp()))
+            await office.repricer(budget=details[0]).apply()
+        elif kind == "wait":
+            office.now += timedelta(seconds=details[0])
+        else:
+            then = office.now.timestamp() - details[0]
+            office.folding.prices = [table for since, table in tables if since <= then][-1]
+            office.state.write_from(int(office.now.timestamp()))
+            numbers.append(len(numbers) * 2)  # hours on both sides of each date
+            await office.ingest(hour(numbers[-1]))
+        tables.append((office.now.timestamp(), (await office.book.overrides()).table()))
+    last, costs = tables[-1][1], []
+    for number in numbers:
+        at = to_millis(datetime.fromisoformat(hour(number)["timestamp"]))
+        cost = last.cost("oracle-1", at, Tokens(100, 0, 0, 1, 0))
+        costs += [] if cost is None else [cost.amount]
+    assert office.cost() == (sum(costs) if costs else None)
 
 
 async def test_a_long_history_takes_several_runs_each_going_on_where_the_last_one_ended() -> None:

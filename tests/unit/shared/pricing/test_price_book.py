@@ -47,6 +47,10 @@ class Book:
 
         self.container.fault = fault
 
+    def stored(self) -> list[tuple[str, str]]:
+        """Return partitions and ids of the stored overrides."""
+        return [key for key in self.container.items if key[0] != Scope.PRICE_CHANGES]
+
     async def cost(self) -> int | None:
         """Return the price of one input token."""
         cost = (await self.book.table()).cost(MODEL, AUGUST, Tokens(1, 0, 0, 0, 0))
@@ -76,7 +80,7 @@ async def test_an_override_of_the_same_model_and_date_is_replaced(book: Book) ->
         (7, "2025-07-01T02:00:00+02:00"),
     ):
         await book.book.put(parse_price(price(tokens_in, since=since)))
-    ((scope, _),) = book.container.items
+    ((scope, _),) = book.stored()
     assert scope == Scope.PRICES
     assert await book.cost() == 7
 
@@ -146,7 +150,7 @@ async def test_an_alias_that_was_written_by_hand_is_read_in_any_spelling(book: B
     await book.container.upsert_item({"id": "hand", "scope": str(Scope.PRICES), **alias})
     assert (await book.book.table()).model("our/fast") == MODEL
     assert await book.book.remove_alias("OUR/fast")
-    assert not book.container.items
+    assert not book.stored()
 
 
 JULY = to_millis(datetime(2025, 7, 1, tzinfo=UTC))
@@ -159,7 +163,7 @@ async def test_a_price_that_leaves_out_a_length_of_the_prompt_is_refused(
         await book.book.put(parse_price(price(5, "gemini-2.5-pro")))
     with pytest.raises(PriceError, match="has a price for cached input"):
         await book.book.put(parse_price(price(5, "gemini-2.5-flash", "2026-01-01")))
-    assert not book.container.items
+    assert not book.stored()
 
 
 async def test_a_price_also_covers_the_list_prices_that_begin_after_it(book: Book) -> None:
@@ -192,9 +196,9 @@ async def test_of_several_prices_none_is_stored_if_one_is_refused(book: Book) ->
     fine, refused = parse_price(price(5)), parse_price(price(5, "gemini-2.5-pro"))
     with pytest.raises(PriceError, match="prices by length"):
         await book.book.put(fine, refused)
-    assert not book.container.items
+    assert not book.stored()
     assert len(await book.book.put(fine, parse_price(price(6, "oracle-1")))) == 2
-    assert len(book.container.items) == 2
+    assert len(book.stored()) == 2
 
 
 @pytest.mark.parametrize("name", ["models/gemini-2.5-pro", "google/gemini-2.5-pro", "gemini-2.5-pro-001"])
@@ -211,7 +215,7 @@ async def test_a_price_replaces_the_override_of_the_same_model_and_date_in_any_s
     await book.container.upsert_item(old | price(5, "gemini-2.0-flash-lite"))
     assert await book.cost() == 5
     await book.book.put(parse_price(price(6, "Gemini 2.0 Flash Lite")))
-    assert list(book.container.items) == [(Scope.PRICES, f"{MODEL}|2025-07-01T00:00:00")]
+    assert book.stored() == [(Scope.PRICES, f"{MODEL}|2025-07-01T00:00:00")]
     assert await book.cost() == 6
 
 
@@ -233,7 +237,7 @@ async def test_an_alias_is_stored_and_removed(book: Book) -> None:
 
 
 async def alias_id(book: Book) -> str:
-    ((_, item_id),) = book.container.items
+    ((_, item_id),) = book.stored()
     assert "/" not in item_id
     return str(item_id)
 
@@ -260,3 +264,37 @@ async def test_an_alias_cannot_have_a_price(book: Book) -> None:
     await book.book.put_alias("fast", MODEL)
     with pytest.raises(PriceError, match="FAST is an alias of gemini-2-0-flash-lite"):
         await book.book.put(parse_price(price(5, "FAST")))
+
+
+async def test_every_change_is_counted_and_one_that_is_reverted_as_two(book: Book) -> None:
+    counted = [await book.book.changes()]
+    await book.book.put(parse_price(price(5)), parse_price(price(6, "oracle-1")))
+    counted.append(await book.another().changes())
+    await book.book.put_alias("our/fast", MODEL)
+    counted.append(await book.another().changes())
+    await book.another().remove_alias("our/fast")
+    counted.append(await book.another().changes())
+    await book.another().remove(MODEL, JULY)
+    counted.append(await book.book.changes())
+    assert counted == sorted(set(counted))
+    assert counted[1] == 1  # one command is one change
+
+
+@pytest.mark.parametrize("change", ["put", "put_alias", "remove"])
+async def test_a_change_is_counted_before_it_is_made(book: Book, change: str) -> None:
+    await book.book.put(parse_price(price(5)))
+    before, counted = await book.book.changes(), [0]
+
+    def fault(operation: str, when: str) -> None:
+        if operation in {"upsert", "delete"} and when == "before":
+            (counter,) = (item for key, item in book.container.items.items() if key[0] == Scope.PRICE_CHANGES)
+            counted.append(counter["number"])
+
+    book.container.fault = fault
+    if change == "put":
+        await book.book.put(parse_price(price(6)))
+    elif change == "put_alias":
+        await book.book.put_alias("our/fast", MODEL)
+    else:
+        await book.book.remove(MODEL, JULY)
+    assert counted[1:] == [before + 1]
