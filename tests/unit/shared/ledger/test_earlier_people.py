@@ -14,7 +14,7 @@ from shared.aggregates.tally import Tally
 from shared.facts import USERS, ConsentFact
 from shared.ledger.accounts import new_record
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.document_version import Version
+from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.earlier_people import (
     EarlierAccount,
     EarlierPeople,
@@ -254,24 +254,24 @@ async def test_every_recorded_generation_is_asked_for_refusals(
 
 
 versions = st.builds(Version, st.integers(1, 4), st.none() | st.integers(1, 4), st.sampled_from("abcd"))
-known_accounts = st.dictionaries(
-    st.sampled_from(ACCOUNTS), st.builds(EarlierAccount, versions, st.booleans())
-)
 
 
-@given(st.lists(st.builds(EarlierPerson, st.none(), known_accounts, st.booleans()), max_size=4))
-def test_no_refusal_is_lost_unless_a_version_that_is_not_older_consents(known: list[EarlierPerson]) -> None:
-    result = merged(known)
-    for document_id in ACCOUNTS:
-        counted = [each.accounts[document_id] for each in known if document_id in each.accounts]
-        assert (document_id in result.accounts) == bool(counted)
-        if document_id in result.refusals:
-            assert any(each.refused for each in counted)
-        elif any(each.refused for each in counted):
-            newest = result.accounts[document_id].version
-            assert any(each.version == newest and not each.refused for each in counted)
-        if counted and all(each.refused for each in counted):
-            assert document_id in result.refusals
+@given(versions, versions, st.booleans())
+def test_a_consent_counts_only_if_it_is_clearly_not_older_than_the_refusal(
+    first: Version, second: Version, first_refused: bool
+) -> None:
+    """The first is that of the earlier generation."""
+    known = [
+        EarlierPerson(accounts={"u": EarlierAccount(first, first_refused)}),
+        EarlierPerson(accounts={"u": EarlierAccount(second, not first_refused)}),
+    ]
+    order = second.order_against(first)
+    is_unclear = order is VersionOrder.UNKNOWN
+    if first_refused:
+        consents = order in (VersionOrder.NEWER, VersionOrder.SAME) or (is_unclear and second.ts > first.ts)
+    else:
+        consents = order is VersionOrder.OLDER or (is_unclear and second.ts < first.ts)
+    assert merged(known).refused is not consents
 
 
 @pytest.mark.parametrize("consents", [True, False])
