@@ -75,10 +75,9 @@ class Fleet:
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         self.retention = Retention(settings.state_margin_days)
-        read_records = NewPeople(database, EarlierPeople(state, self.generations)).read_records
         shard_writer = ShardWriter(
             ShardStore(state, cache_bytes=settings.cache_bytes),
-            read_records,
+            NewPeople(database, EarlierPeople(state, self.generations)).read_records,
             retention=self.retention,
             clock=clock,
         )
@@ -90,14 +89,7 @@ class Fleet:
             settings=settings,
             clock=clock,
         )
-        self.remover = GenerationRemover(
-            state=state,
-            fleet_state=fleet_state,
-            generations=self.generations,
-            settings=settings,
-            writer=shard_writer,
-            read_records=read_records,
-        )
+        self.remover = GenerationRemover(state, fleet_state, self.generations, settings, shard_writer)
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
             state=state,

@@ -113,7 +113,7 @@ class ShardWriter:
     ) -> None:
         self._retention = retention
         self._store = store
-        self._read_records = read_records
+        self.read_records = read_records
         self._clock = clock
 
     async def apply(
@@ -191,7 +191,7 @@ class ShardWriter:
                     case DocumentsById(ids, stored):
                         need = fold.send(await self._store.load(shard, ids, stored=stored))
                     case RecordsOf(users):
-                        need = fold.send(await self._read_records(users))
+                        need = fold.send(await self.read_records(users))
         except StopIteration as end:
             folded: Folded = end.value
             return folded

@@ -17,7 +17,7 @@ from shared.cosmos.queries import Query, run_query
 from shared.errors import GenerationNeededError
 from shared.facts import USERS, ConsentFact, Uncounted
 from shared.ledger.accounts import account_entries
-from shared.ledger.apply import ReadRecords, ShardWriter
+from shared.ledger.apply import ShardWriter
 from shared.ledger.changes import Change
 from shared.ledger.earlier_people import earlier_person
 from shared.ledger.generations import Generations
@@ -69,20 +69,17 @@ class GenerationRemover:
 
     def __init__(
         self,
-        *,
         state: ContainerProxy,
         fleet_state: ContainerProxy,
         generations: Generations,
         settings: Settings,
         writer: ShardWriter,
-        read_records: ReadRecords,
     ) -> None:
         self._state = state
         self._fleet_state = fleet_state
         self._reader = StateReader(state)
         self._generations = generations
         self._writer = writer
-        self._read_records = read_records
         self._current = settings.generation
         self._shards = settings.shards
 
@@ -171,7 +168,7 @@ class GenerationRemover:
 
     async def _carry_refusal(self, user_id: str) -> None:
         """Count the refusals that a new record of a person would have, unless newer versions are counted."""
-        record = (await self._read_records([user_id]))[user_id]
+        record = (await self._writer.read_records([user_id]))[user_id]
         changes = [
             Change(user_id, document_id, entry.version, entry.fact, deleted=True)
             for document_id, entry in account_entries(user_id, record).items()

@@ -51,7 +51,6 @@ class World:
             generations=self.generations(2),
             settings=self.settings,
             writer=ShardWriter(ShardStore(self.state, cache_bytes=1_000), no_records),  # type: ignore[arg-type]
-            read_records=no_records,
         )
 
     def ids(self) -> set[tuple[str, str]]:
