@@ -100,10 +100,11 @@ def _sought(reader: Reader, container: Container, seek: Seek, most: int) -> set[
     """Return the rows that may match, ``most`` and one at most; None if there is no index for it."""
     paths = _paths(seek)
     match seek:
-        case AnyOf(terms) if paths <= {_IDS}:
-            return reader.with_ids(container, [t.value for t in terms if isinstance(t.value, str)], most)
-        case AnyOf(terms) if paths.issubset(container.index.paths):
-            return reader.with_terms(container, [(term.path, term.value) for term in terms], most)
+        case AnyOf(terms) if (paths - {_IDS}).issubset(container.index.paths):
+            ids = [t.value for t in terms if t.path == _IDS and isinstance(t.value, str)]
+            others = [(t.path, t.value) for t in terms if t.path != _IDS]
+            found = reader.with_ids(container, ids, most) if ids else set()
+            return found | reader.with_terms(container, others, most) if others else found
         case Bounds(path, low, high) if path == _TIME:
             if isinstance(low, str) or isinstance(high, str):
                 return set()  # the time is a number, and a number is never between two strings

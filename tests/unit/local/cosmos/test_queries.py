@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local.cosmos import candidates, continuations
 from local.cosmos import candidates as candidates_module
-from local.cosmos import continuations
 from local.cosmos import queries as queries_module
 from local.cosmos.errors import ServiceError
 from local.cosmos.items import Conditions, Items
@@ -104,6 +104,27 @@ FILTERS = st.sampled_from(
         "c.kind != @a",
     ]
 )
+
+
+@pytest.mark.parametrize(
+    "where", ["c.id IN ('i1', 'i9') OR c.kind = @a", "c.kind = @a OR c.n = 7", "c.id = 'i7' OR c.id = 'i8'"]
+)
+def test_either_of_several_equalities_is_found_by_their_indexes(
+    database: Database, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        database.write({"id": f"i{number}", "pk": "p", "kind": f"k{number}", "n": number})
+    left: list[Iterable[int] | None] = []
+
+    def recorded(*arguments: Any) -> Iterable[int] | None:
+        left.append(candidates.narrowed(*arguments))
+        return left[-1]
+
+    monkeypatch.setattr(queries_module, "narrowed", recorded)
+    found = database.results(database.named, f"SELECT VALUE c.id FROM c WHERE {where}", a="k3")  # noqa: S608
+    assert found == database.results(database.everything, f"SELECT VALUE c.id FROM c WHERE {where}", a="k3")  # noqa: S608
+    assert left[0] is not None
+    assert len(list(left[0])) == len(found)
 
 
 @settings(max_examples=150, deadline=None)
