@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Periodic:
-    """Work that is done again some seconds after it ended. Whoever asks meanwhile shares its outcome.
+    """Work that is done again some seconds after it ended. Callers that ask meanwhile share its outcome.
 
     Parameters
     ----------

@@ -128,7 +128,7 @@ class Folding:
 
     async def _apply(self, source: Source, change: Change, result: FoldResult) -> None:
         outcome = await self._writer.apply(self.shard(change), source.name, [change])
-        outcome.overridden = []  # whoever folds a live version confirms it
+        outcome.overridden = []  # the caller that folds a live version confirms it
         result.merge(outcome)
 
     async def _read(self, source: Source, change: Change, known: Version) -> Mapping[str, Any] | None:

@@ -52,7 +52,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class DecisionReport:
-    """What became of the rows."""
+    """The outcome of the rows."""
 
     action: Action
     decided: list[str] = field(default_factory=list)

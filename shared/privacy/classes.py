@@ -19,7 +19,7 @@ class FieldClass(StrEnum):
     """The class of a field. A field without an entry in the table counts as :attr:`SECRET`."""
 
     SECRET = "secret"  # noqa: S105  the name of a class
-    """Whoever knows it can act as the person: a session token."""
+    """A program that knows it can act as the person: a session token."""
     USER_PII = "user_pii"
     """Names, addresses and what stands for one: who a person is, or where."""
     SENSITIVE_CONTENT = "sensitive_content"

@@ -39,7 +39,7 @@ PEOPLE = [f"person-{number}" for number in range(7)]
 """People who share all that is no canary, and agree to everything."""
 
 SHOWN_EACH = 8
-"""Every so many rows are shown and replayed one by one. All are listed, and searched in the database."""
+"""After this number of rows one is shown and replayed. All are listed, and searched in the database."""
 
 NO_OBJECT = canary(100_000)
 """In documents that are a text or a list."""

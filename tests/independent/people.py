@@ -196,7 +196,7 @@ def next_due(kind: str, tick: date | None, last: date) -> str | None:
 
 
 def local(document: Document, zone: str) -> datetime:
-    """The time on the person's clock, of the half hour of UTC; UTC where nobody knows the zone."""
+    """The time on the person's clock, of the half hour of UTC; UTC if the zone is not known."""
     half_hour = at(document).replace(second=0, microsecond=0)
     half_hour = half_hour.replace(minute=30 if half_hour.minute >= 30 else 0)
     try:

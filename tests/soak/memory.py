@@ -24,7 +24,7 @@ BOUND_PER_WRITE = 4_000
 most 1,800 were measured, of a host that had just started."""
 
 SHOWN_EVERY = 10
-"""Of so many samples the report has one."""
+"""The report has one of this number of samples."""
 
 MEGABYTE = 1_000_000
 
