@@ -9,6 +9,8 @@ everything.
 A process that runs while the container is deleted and made again cannot read the new one: its client asks for
 what it has seen in the old one. It notices that the container has another resource id.
 
+The mark grows when the auditor finds documents that were written since it looked last.
+
 Limit: a restore to a moment after the mark grew last, or of both containers, is not noticed.
 """
 

@@ -36,7 +36,7 @@ from shared.cosmos.control import ControlDocument, Scope
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
-from shared.ledger.state_mark import StateMark
+from shared.ledger.state_mark import MARK, StateMark
 from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
@@ -151,7 +151,7 @@ class Auditor:
             The first error that made the audit of a feed fail. The other feeds were audited.
         """
         generation = await self._generations.begin()
-        await self._mark.advance()
+        await self._mark.check()
         delay = self._delay if delay_seconds is None else delay_seconds
         began = int(self._clock.timestamp())
         deadline = self._clock.monotonic() + BUDGET_SECONDS
@@ -275,10 +275,14 @@ class Auditor:
         restore the versions that were counted may be newer than those that exist.
         """
         report = run.report
+        documents = [document for document in documents if document.get("kind") != MARK]
+        if not documents:
+            return
+        if not report.documents:  # otherwise the mark of an idle fleet would grow because it has grown
+            await self._mark.advance()
         report.documents += len(documents)
         if run.feed == VIEW_STATE:
-            if documents:
-                report.repaired += (await self._publisher.publish(documents)).missed
+            report.repaired += (await self._publisher.publish(documents)).missed
             return
         batches: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
         for document in documents:

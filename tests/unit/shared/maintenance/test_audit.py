@@ -18,6 +18,7 @@ from shared.cosmos.change_feed import RangeSplitError
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
+from shared.ledger.state_mark import MARK
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
 from shared.maintenance.cursors import CLOCK_SKEW_SECONDS, Cursors
@@ -86,6 +87,7 @@ class World:
         self.state = FakeFeed()
         self.fleet_state = FakeContainer("scope")
         self.ledger = Ledger()
+        self.mark: Any = AsyncMock()
         self.containers: dict[str, Any] = {
             **sources,
             "view_state": self.state,
@@ -122,14 +124,13 @@ class World:
     def auditor(self, generation: int = 1, timer: Timer | None = None) -> Auditor:
         settings = Settings(FLEET_GENERATION=generation, FLEET_AUDIT_DELAY_SECONDS=DELAY)
         ingest: Any = self.ledger
-        mark: Any = AsyncMock()
         return Auditor(
             reader=self,  # type: ignore[arg-type]
             cursors=self.fleet_state,  # type: ignore[arg-type]
             ingest=ingest,
             publisher=self.publisher(generation),
             generations=self.generations(settings),
-            mark=mark,
+            mark=self.mark,
             settings=settings,
             clock=FakeClock(lambda: NOW, timer or Timer()),
         )
@@ -489,3 +490,20 @@ async def test_a_slow_auditor_moves_no_cursor_back(world: World, feed: FakeFeed)
 
 def run_of(feed: FakeFeed, cursors: Cursors) -> Any:
     return audit._Run(INTERACTIONS, feed, NOW, DELAY, 0.0, audit.AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]
+
+
+async def test_the_mark_grows_when_something_was_written_and_not_because_it_has_grown(
+    world: World, feed: FakeFeed
+) -> None:
+    feed.ranges = [[change(1)]]
+    await world.auditor().audit_all()
+    world.mark.advance.assert_awaited_once()
+
+    await world.state.upsert_item({"id": "1:mark", "shard": "1:mark", "kind": MARK, "at": 1})
+    *_, state = await world.auditor().audit_all()
+    assert (state.documents, world.mark.check.await_count) == (0, 2)
+    world.mark.advance.assert_awaited_once()
+
+    await world.count(2, 1)
+    await world.auditor().audit_all()
+    assert world.mark.advance.await_count == 2

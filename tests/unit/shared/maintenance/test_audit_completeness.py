@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
 from typing import Any, TypeVar
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
@@ -125,7 +125,7 @@ class Completeness(RuleBasedStateMachine):
             ingest=fold,
             publisher=nothing,
             generations=nothing,
-            mark=nothing,
+            mark=AsyncMock(),
             settings=Settings(),
             clock=FakeClock(lambda: self.now, lambda: 1.0),
         )
