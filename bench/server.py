@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.connection import Connection
+from local.hash_keys import new_hash_keys
 from local.processes import start_command
 from local.summary import read_charges
 from shared.cosmos.charges import Cost
@@ -32,7 +33,10 @@ class Server:
     def settings(self, database: str) -> Settings:
         """Return the fleet's settings for one database, everything else at its default."""
         return Settings(
-            CosmosDb=self.connection_string, COSMOS_DATABASE=database, FLEET_STATE_MARGIN_DAYS=3_650
+            CosmosDb=self.connection_string,
+            COSMOS_DATABASE=database,
+            FLEET_STATE_MARGIN_DAYS=3_650,
+            FLEET_HASH_KEYS=new_hash_keys(),
         )
 
     async def charged(self, client: str) -> Cost:

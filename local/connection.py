@@ -28,6 +28,7 @@ SETTINGS = (
     "COSMOS_DATABASE",
     "FLEET_GENERATION",
     "FLEET_STATE_MARGIN_DAYS",
+    "FLEET_HASH_KEYS",
     "ArchiveStorage",
     "AzureWebJobsStorage",
 )

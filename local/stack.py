@@ -21,6 +21,7 @@ from local.connection import (
     Connection,
     stack_file,
 )
+from local.hash_keys import load_or_create_hash_keys
 from local.host.inflight import find_dead
 from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
@@ -179,6 +180,7 @@ async def _start_fleet(stack: Stack) -> None:
         "COSMOS_DATABASE": database,
         "FLEET_GENERATION": DEFAULT_GENERATION,
         "FLEET_STATE_MARGIN_DAYS": DEFAULT_MARGIN_DAYS,
+        "FLEET_HASH_KEYS": load_or_create_hash_keys(stack.config.data / "hash_keys"),
         "ArchiveStorage": blob,
         "AzureWebJobsStorage": blob,
         # Whoever reads them works as the hosts do, with as many shards.

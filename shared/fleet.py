@@ -218,8 +218,9 @@ async def connected_fleet(
     ------
     SettingsError
         The settings contradict what ``fleet_state`` records of the generation, or ``view_state`` was deleted
-        or restored.
+        or restored, or there are no keys of hashes.
     """
+    settings.key_ring()
     async with AsyncExitStack() as connections:
         client = await connections.enter_async_context(connect(settings, user_agent=user_agent))
         audit_client = await connections.enter_async_context(

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingsError
+from shared.privacy.keyring import KeyRing
 
 
 def _level(name: str) -> str:
@@ -25,10 +26,21 @@ def _level(name: str) -> str:
     return name.upper()
 
 
+def _key_ring(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return KeyRing.parse(value) if value.strip() else None
+    except ValueError as error:
+        raise PydanticCustomError("key_ring", "{problem}", {"problem": str(error)}) from None
+
+
 class Settings(BaseSettings):
     """Every setting that the fleet reads. Values come from environment variables (app settings in Azure)."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, populate_by_name=True, arbitrary_types_allowed=True
+    )
 
     cosmos_connection_string: str | None = Field(default=None, validation_alias="CosmosDb", repr=False)
     """Connection string of the Cosmos DB account. Takes precedence over the endpoint."""
@@ -90,8 +102,35 @@ class Settings(BaseSettings):
     ] = 300
     """Seconds by which the auditor stays behind the feeds."""
 
+    hash_keys: Annotated[
+        KeyRing | None,
+        NoDecode,
+        BeforeValidator(_key_ring),
+        Field(validation_alias="FLEET_HASH_KEYS", repr=False),
+    ] = None
+    """Keys of the hashes that stay of erased people: ``2026a=<base64 of 32 bytes>,2025a=<…>``, newest first.
+
+    In Azure a reference to a secret in Key Vault. A fleet without keys refuses to work: it would not know
+    whom it may not count. A key stays in the list as long as a tombstone was made with it.
+    """
+
     log_level: Annotated[str, AfterValidator(_level), Field(validation_alias="FLEET_LOG_LEVEL")] = "INFO"
     """Lowest level that is logged."""
+
+    def key_ring(self) -> KeyRing:
+        """Return the keys of the hashes that stay of erased people.
+
+        Raises
+        ------
+        SettingsError
+            There are none.
+        """
+        if self.hash_keys is None:
+            raise SettingsError(
+                "The setting FLEET_HASH_KEYS must be set, to the id of a key and 32 random bytes in base64: "
+                "2026a=<what `openssl rand -base64 32` writes>. Keep it as long as the data of the fleet."
+            )
+        return self.hash_keys
 
 
 def load_settings(values: Mapping[str, str] | None = None, *, need_account: bool = True) -> Settings:
