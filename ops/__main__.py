@@ -5,6 +5,7 @@ from __future__ import annotations
 from ops.audit import audit_cli
 from ops.containers import containers_cli
 from ops.docs import docs_cli
+from ops.doctor import doctor
 from ops.documents import documents_cli
 from ops.generations import generations_cli
 from ops.metrics import metrics_cli
@@ -30,6 +31,8 @@ for name, group in (
     ("docs", docs_cli),
 ):
     cli.add_typer(group, name=name)
+
+cli.command("doctor")(doctor)
 
 
 if __name__ == "__main__":

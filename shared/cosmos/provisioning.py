@@ -202,12 +202,18 @@ class KeyPlane:
         if self._client is not None:
             await self._client.create_database_if_not_exists(self._database.id)
 
-    async def read(self, name: str) -> Found | None:
-        container = self._database.get_container_client(name)
+    async def read_properties(self, name: str) -> dict[str, Any] | None:
+        """Return a container without its throughput, None if it does not exist. An identity may do that."""
         try:
-            properties = await container.read()
+            return await self._database.get_container_client(name).read()
         except CosmosResourceNotFoundError:
             return None
+
+    async def read(self, name: str) -> Found | None:
+        properties = await self.read_properties(name)
+        if properties is None:
+            return None
+        container = self._database.get_container_client(name)
         try:
             offer = await container.get_throughput()
         except CosmosHttpResponseError as error:

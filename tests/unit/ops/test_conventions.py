@@ -17,6 +17,9 @@ from ops.__main__ import cli
 WITHOUT_JSON = {"poison show", "documents get", "docs fields", "docs scores", "docs sources"}
 """Commands whose output is JSON or a page anyway; their help says so."""
 
+OFFLINE = {"docs"}
+"""Groups whose commands need no connection."""
+
 Path = tuple[str, ...]
 
 
@@ -76,7 +79,7 @@ def test_wrong_usage_ends_with_2(path: Path) -> None:
     assert ended.exit_code == 2
 
 
-@pytest.mark.parametrize("path", [path for path, _ in LEAVES if path[0] != "docs"], ids=" ".join)
+@pytest.mark.parametrize("path", [path for path, _ in LEAVES if path[0] not in OFFLINE], ids=" ".join)
 def test_missing_settings_end_with_2_before_anything_is_asked(
     path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
@@ -87,7 +90,7 @@ def test_missing_settings_end_with_2_before_anything_is_asked(
     arguments = [text.format(file=file) for text in ARGUMENTS.get(" ".join(path), [])]
     ended = CliRunner().invoke(cli, [*path, *arguments])
     assert ended.exit_code == 2
-    assert "The setting CosmosDb" in ended.stderr
+    assert "The setting CosmosDb" in (ended.stdout if path == ("doctor",) else ended.stderr)
 
 
 ARGUMENTS = {

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from ops.checkup import Finding, Verdict
 from shared.cosmos.container_plan import Drift, Plan
 from shared.cosmos.provisioning import ProvisioningReport
 from shared.ledger.generations import Generation
@@ -33,7 +34,8 @@ from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
 from shared.units import Day
 from terminal import output
-from tests.unit.ops.test_conventions import LEAVES
+from terminal.output import Exit
+from tests.unit.ops.test_conventions import LEAVES, OFFLINE
 from tests.unit.terminal.hostile import ids, texts, unsafe
 
 WIDTHS = st.sampled_from([80, 120, None])
@@ -108,6 +110,10 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
             change=[Drift(row_id, text, text, [text, None])],
             impossible=[Drift(row_id, text, text, text, remedy=text or "none")],
         ),
+    ),
+    ("doctor",): (
+        "doctor",
+        lambda row_id, text: ([Finding(row_id, Verdict.WARNING, text, text or None)], Exit.DONE),
     ),
 }
 """Commands that print texts of documents: the module that prints, and what the fleet answers."""
@@ -185,7 +191,7 @@ def test_json_of_the_fleets_own_words_is_json(command: tuple[str, ...]) -> None:
 
 def test_every_command_is_tested_here() -> None:
     tested = {command[:2] for command in (*TABLES, *PLAIN, *AS_JSON)}
-    assert {path for path, _ in LEAVES if path[0] != "docs"} == tested
+    assert {path for path, _ in LEAVES if path[0] not in OFFLINE} == tested
 
 
 POISON_ID = "poison_0123456789abcdef0123456789abcdef"

@@ -1,0 +1,96 @@
+"""``fleet doctor``: what is wrong with the settings, the account and the containers, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+
+import typer
+from azure.core.exceptions import AzureError
+
+from ops import checkup
+from ops.checkup import Finding, Verdict
+from ops.console import USER_AGENT, reported
+from shared.clock import SYSTEM_CLOCK
+from shared.cosmos.client import connect
+from shared.cosmos.retries import is_service_fault
+from shared.errors import NotReadyError, SettingsError, line_of
+from shared.settings import Settings, load_settings
+from terminal.output import AsJson, Exit, print_json, print_table, say
+from terminal.tables import Table, detail, whole
+
+Check = Callable[[], Awaitable[Iterable[Finding]]]
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Look at settings, identity, rights, containers, leases, storage, versions and clock; change nothing.
+
+    Exit code 1 if there is a problem, 2 if the settings cannot be used, 3 if the account does not answer.
+    """
+    findings, code = reported(_findings)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print(findings)
+    if code is not Exit.DONE:
+        raise typer.Exit(code)
+
+
+async def _findings() -> tuple[list[Finding], Exit]:
+    findings = list(checkup.check_versions())
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error), "README.md lists all settings."))
+        return findings, Exit.USAGE
+    findings.append(Finding("settings", Verdict.OK, f"The database is {settings.cosmos_database}."))
+    try:
+        async with connect(settings, user_agent=USER_AGENT) as client:
+            database = client.get_database_client(settings.cosmos_database)
+            findings += await checkup.check_account(database, settings, SYSTEM_CLOCK)
+            checks: dict[str, Check] = {
+                "containers": lambda: checkup.check_containers(database, settings),
+                "rights": lambda: checkup.check_rights(database),
+                "state": lambda: checkup.check_state(database, settings),
+                "leases": lambda: checkup.check_leases(database, settings, SYSTEM_CLOCK),
+            }
+            for subject, check in checks.items():
+                findings += await _found(subject, check)
+    except SettingsError as error:
+        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error)))
+        return findings, Exit.USAGE
+    except Exception as error:
+        if not isinstance(error, AzureError) and not is_service_fault(error):
+            raise
+        findings.append(_unreachable("account", error, settings))
+        return findings, Exit.UNREACHABLE
+    wrong = any(finding.verdict is Verdict.PROBLEM for finding in findings)
+    return findings, Exit.REFUSED if wrong else Exit.DONE
+
+
+async def _found(subject: str, check: Check) -> Iterable[Finding]:
+    """Return what a check finds. What the account refuses it is a finding as well."""
+    try:
+        return await check()
+    except (AzureError, NotReadyError) as error:
+        return [Finding(subject, Verdict.PROBLEM, f"Not to be looked at: {_first_line(error)}")]
+
+
+def _unreachable(subject: str, error: Exception, settings: Settings) -> Finding:
+    name = "CosmosDb" if settings.cosmos_connection_string else "CosmosDb__accountEndpoint"
+    text = f"It does not answer, or refuses the caller: {_first_line(error)}"
+    return Finding(subject, Verdict.PROBLEM, text, f"Look at {name}, the network and the account's firewall.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _print(findings: Iterable[Finding]) -> None:
+    table = Table(whole("subject"), whole("verdict"), "finding", detail("what to do"))
+    for finding in findings:
+        table.add(finding.subject, finding.verdict, finding.text, finding.remedy)
+    print_table(table)
+    problems = sum(finding.verdict is Verdict.PROBLEM for finding in findings)
+    warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
+    say(f"{problems} problems, {warnings} warnings.")

@@ -1,0 +1,107 @@
+"""``fleet doctor`` on a real database: a fresh one, one with drift, one that a key may not write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from azure.cosmos.aio import CosmosClient, DatabaseProxy
+from typer.testing import CliRunner
+
+from ops.__main__ import cli
+from shared.clock import SYSTEM_CLOCK
+from shared.cosmos.provisioning import apply_catalogue
+from shared.fleet import connected_fleet
+from shared.settings import load_settings
+from tests.cosmos_server import ServerProcess, running_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running_server(tmp_path_factory.mktemp("cosmos")) as process:
+        yield process
+
+
+@pytest.fixture
+async def database(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DatabaseProxy]:
+    name = f"db-{uuid4().hex}"
+    monkeypatch.setenv("CosmosDb", server.connection_string)
+    monkeypatch.setenv("COSMOS_DATABASE", name)
+    async with CosmosClient.from_connection_string(server.connection_string) as client:
+        yield client.get_database_client(name)
+
+
+async def diagnosis() -> tuple[int, dict[str, tuple[str, str]]]:
+    ended = await asyncio.to_thread(CliRunner().invoke, cli, ["doctor", "--json"])
+    findings = json.loads(ended.stdout)
+    return ended.exit_code, {each["subject"]: (each["verdict"], each["text"]) for each in findings}
+
+
+def lease(number: int, owner: str | None, seconds_ago: float, generation: int = 1) -> dict[str, Any]:
+    at = (SYSTEM_CLOCK.now() - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    return {
+        "id": f"fold-{generation}-account_{number}",
+        "LeaseToken": str(number),
+        "Owner": owner,
+        "timestamp": at,
+    }
+
+
+async def test_a_database_that_does_not_exist_is_a_problem_with_its_remedy(database: DatabaseProxy) -> None:
+    code, found = await diagnosis()
+    assert code == 1
+    assert found["containers"] == ("problem", f"Missing: the database {database.id}.")
+    assert found["rights"][0] == "problem"
+
+
+async def test_a_database_as_it_should_be_has_no_problem(
+    database: DatabaseProxy, server: ServerProcess
+) -> None:
+    async with CosmosClient.from_connection_string(server.connection_string) as client:
+        await apply_catalogue(client, database.id)
+    code, found = await diagnosis()
+    assert code == 0, found
+    assert found["state"][0] == found["leases"][0] == "warning"  # nothing has run yet
+    assert found["account"][0] == found["containers"][0] == found["rights"][0] == "ok"
+
+    async with connected_fleet(load_settings()):
+        pass
+    leases = database.get_container_client("change_feed_leases")
+    for number in range(2):
+        await leases.upsert_item(lease(number, f"host-{number}", 5))
+    await leases.upsert_item(lease(9, "host-0", 9_000, generation=7))  # of another generation
+    code, found = await diagnosis()
+    assert (code, found["state"][0]) == (0, "ok")
+    assert found["leases"] == ("ok", "All 2 are held, by 2 hosts.")
+
+    await leases.upsert_item(lease(1, "host-1", 90))
+    assert (await diagnosis())[1]["leases"][0] == "warning"
+    await leases.upsert_item(lease(0, None, 5))
+    code, found = await diagnosis()
+    assert (code, found["leases"][0]) == (1, "problem")
+    assert found["leases"][1].startswith("2 of 2 leases are not held; the last renewal was at ")
+
+
+async def test_drift_and_a_lost_state_are_named(database: DatabaseProxy, server: ServerProcess) -> None:
+    async with CosmosClient.from_connection_string(server.connection_string) as client:
+        await apply_catalogue(client, database.id)
+        async with connected_fleet(load_settings()):
+            pass
+        await database.delete_container("view_state")
+        await database.delete_container("users")
+        await apply_catalogue(client, database.id)
+        properties = await database.get_container_client("users").read()
+        properties["defaultTtl"] = 60
+        link = database.get_container_client("users").container_link
+        await client.client_connection.ReplaceContainer(link, properties)
+    code, found = await diagnosis()
+    assert code == 1
+    assert found["containers"][0] == "warning"
+    assert "users: default TTL is 60" in found["containers"][1]
+    assert found["state"][0] == "problem"
+    assert "view_state is not the state" in found["state"][1]
