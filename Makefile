@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock run demo sdk-tests test lint types imports unit bench scale soak clean
+.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit bench scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,6 +47,10 @@ demo: setup  ## Seed sample traffic, drain it, show the views; ends by itself
 lock: setup  ## Write requirements*.txt from the .in files (ARGS=--upgrade)
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+
+infra: setup  ## Write infra/*.json from the catalogue of containers
+	$(BIN)/fleet docs containers > infra/containers.json
+	$(BIN)/fleet docs roles > infra/roles.json
 
 test: setup lint types imports unit  ## Check style, types and imports, and run all tests
 

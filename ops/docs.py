@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from ops.fields import fields_page
+from ops.infra import containers_file, roles_file
 from ops.scores import scores_page
 from ops.source_fields import source_fields_page
 from terminal.output import Exit, commands, fail
 
-docs_cli = commands("Reference pages, written from the code.")
+docs_cli = commands("Reference pages and files of infra/, written from the code.")
 
 Check = Annotated[Path | None, typer.Option(help="Exit with 1 if this file is not up to date.")]
 
@@ -34,6 +35,18 @@ def scores(check: Check = None) -> None:
 def sources(check: Check = None) -> None:
     """Print the reference of the sources' fields by class, docs/sources.md."""
     _reference(source_fields_page(), "sources", check)
+
+
+@docs_cli.command("containers")
+def containers(check: Check = None) -> None:
+    """Print the containers for the templates, infra/containers.json, as JSON."""
+    _reference(containers_file(), "containers", check)
+
+
+@docs_cli.command("roles")
+def roles(check: Check = None) -> None:
+    """Print who may do what in them, infra/roles.json, as JSON."""
+    _reference(roles_file(), "roles", check)
 
 
 def _reference(page: str, command: str, check: Path | None) -> None:

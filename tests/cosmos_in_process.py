@@ -28,7 +28,7 @@ from local.cosmos.model import Container
 from local.cosmos.partitioning import Counter, PhysicalPartition, Range, effective_key
 from local.cosmos.storage import IN_MEMORY, Storage
 
-ENDPOINT = "http://localhost/"
+ENDPOINT = "https://localhost/"
 KEY = base64.b64encode(b"s" * 64).decode()
 DATABASE = "tests"
 
@@ -107,7 +107,7 @@ class InProcessCosmos:
 
     def __init__(self, now: Callable[[], float], *, partitions: int = 1) -> None:
         self._storage = Storage(IN_MEMORY)
-        self._app = App(self._storage, key=KEY, partitions=partitions, endpoint=lambda: ENDPOINT)
+        self.app = App(self._storage, key=KEY, partitions=partitions, endpoint=lambda: ENDPOINT)
         self._now = now
 
     @contextmanager
@@ -123,7 +123,7 @@ class InProcessCosmos:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[DatabaseProxy]:
         """Connect one more client, with a cache of partitions of its own."""
-        async with CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self._app)) as client:
+        async with CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self.app)) as client:
             yield await client.create_database_if_not_exists(DATABASE)
 
     def partitions(self, container: str) -> list[PhysicalPartition]:

@@ -23,6 +23,7 @@ from local.cosmos.model import Container
 from local.cosmos.queries import compiled, parse_request
 from local.cosmos.query import QueryError
 from local.cosmos.resources import Resources, partition_key_ranges, public, usage_headers
+from local.cosmos.rights import Rights, token_of
 from local.cosmos.routing import Target, client_name, operation_name, parse_target
 from local.cosmos.splitting import split
 from local.cosmos.storage import Storage
@@ -42,6 +43,7 @@ class App:
     def __init__(self, storage: Storage, *, key: str, partitions: int, endpoint: Callable[[], str]) -> None:
         self._storage = storage
         self._auth = Authenticator(key)
+        self._rights = Rights()
         self._resources = Resources(storage, partitions=partitions)
         self._documents = Documents(storage)
         self._faults = Faults()
@@ -81,10 +83,14 @@ class App:
     async def _serve(self, path: str, request: Request) -> Reply:
         target = parse_target(path)
         kind = target.resource_type
-        self._auth.check(request.method, target.signed_type, target.link, request.headers)
+        token = token_of(request)
+        if token is None:
+            self._auth.check(request.method, target.signed_type, target.link, request.headers)
         if target.by_rid:
             target = self._named(target, request)
         operation = operation_name(target, request)
+        if token is not None:
+            self._rights.check(token, target, operation, request)
         client = client_name(request.header("user-agent"))
         strike = self._faults.strike(operation, target.container, client)
         if strike is not None:
@@ -280,6 +286,10 @@ class App:
             case "DELETE", "faults":
                 self._faults.set([], None)
                 return Reply(204, b"", 0.0)
+            case "PUT", "rights":
+                return Reply.json(200, {"tokens": self._rights.set(request.json())})
+            case "GET", "rights":
+                return Reply.json(200, dict(self._rights.rows()))
         raise not_found(f"There is no {request.method} /_local/{name}.")
 
 

@@ -6,12 +6,16 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
 
 from shared.concurrency import for_each
-from shared.containers import CATALOGUE, FLEET, Container
-from shared.cosmos.items import is_absent
+from shared.containers import CATALOGUE, Container
+from shared.cosmos.items import ITEM, is_absent
+from shared.cosmos.queries import run_query
 from shared.errors import NotReadyError
+from shared.rights import PROBES, Action
 
 PROBE = "vimarsh-readiness-probe"
 """Id and partition of a document that no container has."""
+
+PROBED = tuple(container for container in CATALOGUE if container.name in PROBES)
 
 MAX_CONCURRENT_PROBES = 8
 
@@ -22,9 +26,9 @@ NOT_FOUND = 404
 
 
 async def check_access(database: DatabaseProxy) -> None:
-    """Ask every container of the catalogue for a document that does not exist. Nothing is changed.
+    """Ask every container for a document that does not exist, with the most that the fleet does in it.
 
-    The fleet's own containers are asked to delete it, which needs the right to write.
+    Nothing is changed: where the fleet deletes, the container is asked to delete that document.
 
     Raises
     ------
@@ -34,9 +38,9 @@ async def check_access(database: DatabaseProxy) -> None:
         The service did not answer.
     """
     answers = await for_each(
-        CATALOGUE, lambda container: _status(database, container), max_concurrency=MAX_CONCURRENT_PROBES
+        PROBED, lambda container: _status(database, container), max_concurrency=MAX_CONCURRENT_PROBES
     )
-    by_name = dict(zip((container.name for container in CATALOGUE), answers, strict=True))
+    by_name = dict(zip((container.name for container in PROBED), answers, strict=True))
     refused = [name for name, status in by_name.items() if status in NOT_ALLOWED]
     missing = [name for name, status in by_name.items() if status == NOT_FOUND]
     if refused:
@@ -57,7 +61,7 @@ def not_allowed(names: list[str]) -> str:
     where = f" in {', '.join(names)}" if names else ""
     return (
         f"The key or identity of the settings may not do the fleet's work{where}: set the read-write key, or "
-        "give the identity the role Cosmos DB Built-in Data Contributor, see docs/how-to/deploy.md."
+        "give the identity the rights of infra/roles.json, see docs/how-to/deploy.md."
     )
 
 
@@ -72,12 +76,11 @@ def not_found(names: list[str]) -> str:
 async def _status(database: DatabaseProxy, container: Container) -> int | None:
     """Return the status by which a container refuses; None if it does as asked."""
     client = database.get_container_client(container.name)
-    ask = client.delete_item if container.written_by == FLEET else client.read_item
     try:
         # A client that does not know the container yet answers for the container as for a document.
         if not await _exists(client):
             return NOT_FOUND
-        await ask(PROBE, PROBE)
+        await _ask(client, container, PROBES[container.name])
     except CosmosResourceNotFoundError as error:
         return None if is_absent(error) else NOT_FOUND
     except CosmosHttpResponseError as error:
@@ -85,6 +88,20 @@ async def _status(database: DatabaseProxy, container: Container) -> int | None:
             raise
         return error.status_code
     return None
+
+
+async def _ask(client: ContainerProxy, container: Container, action: Action) -> None:
+    match action:
+        case Action.DELETE:
+            await client.delete_item(PROBE, PROBE)
+        case Action.REPLACE:
+            key = container.partition_key.removeprefix("/")
+            await client.replace_item(PROBE, {"id": PROBE, key: PROBE})
+        case Action.READ:
+            await client.read_item(PROBE, PROBE)
+        case _:
+            async for _ in run_query(client, ITEM, {"id": PROBE}, partition_key=PROBE):
+                return
 
 
 async def _exists(container: ContainerProxy) -> bool:

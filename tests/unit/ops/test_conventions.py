@@ -14,7 +14,11 @@ from typer.testing import CliRunner
 from local.__main__ import app
 from ops.__main__ import cli
 
-WITHOUT_JSON = {"poison show", "documents get", "docs fields", "docs scores", "docs sources"}
+WITHOUT_JSON = {
+    "poison show",
+    "documents get",
+    *(f"docs {name}" for name in ("fields", "scores", "sources", "containers", "roles")),
+}
 """Commands whose output is JSON or a page anyway; their help says so."""
 
 OFFLINE = {"docs"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.containers import CATALOGUE, FLEET
+from shared.containers import CATALOGUE
 from shared.cosmos.access import check_access, reason_of
 from shared.errors import NotReadyError
+from shared.rights import PROBES
 
 NAMES = [container.name for container in CATALOGUE]
-WRITTEN = {container.name for container in CATALOGUE if container.written_by == FLEET}
 
 
 class Probed:
@@ -43,6 +44,16 @@ class Probed:
     async def delete_item(self, *_: Any) -> None:
         await self._refuse("delete")
 
+    async def replace_item(self, *_: Any) -> None:
+        await self._refuse("replace")
+
+    async def query_items(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
+        if self.status != 404 or self.sub_status is not None:
+            await self._refuse("query")
+        self.requests.append("query")
+        for row in ():
+            yield row
+
 
 class Account:
     """A database by what its containers answer: by default, that the document does not exist."""
@@ -56,11 +67,16 @@ class Account:
         return self.containers[name]
 
 
-async def test_a_database_as_the_catalogue_says_is_ready_and_own_containers_are_asked_to_write() -> None:
+async def test_each_container_is_asked_for_the_most_that_the_fleet_does_in_it() -> None:
     account: Any = Account({})
     await check_access(account)
     asked = {name: container.requests for name, container in account.containers.items()}
-    assert asked == {name: ["delete" if name in WRITTEN else "read"] for name in NAMES}
+    assert asked == {name: [PROBES[name].name.lower()] for name in NAMES}
+    assert asked["user_analytics"] == ["delete"]
+    assert asked["view_state"] == ["delete"]
+    assert asked["poison_messages"] == ["replace"]
+    assert asked["users"] == ["read"]
+    assert asked["personalities"] == ["query"]
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from([401, 403, 404]), min_size=1))
@@ -70,7 +86,7 @@ async def test_what_is_missing_or_not_allowed_is_named_with_the_remedy(statuses:
         await check_access(account)
     refused = {name for name, status in statuses.items() if status != 404}
     named = {name for name in NAMES if name in str(raised.value).replace(",", " ").replace(".", " ").split()}
-    remedy = "Cosmos DB Built-in Data Contributor" if refused else "fleet containers apply"
+    remedy = "infra/roles.json" if refused else "fleet containers apply"
     assert remedy in str(raised.value)
     assert "secret" not in str(raised.value)
     expected = refused or set(statuses)

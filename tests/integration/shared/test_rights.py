@@ -1,0 +1,268 @@
+"""Each function works with its own rights and no others; and no right is there that nothing uses.
+
+The whole function app runs on the real database server through the real SDK, each function with a token of
+its own. The server refuses what the token has no right to, as the service does.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import azure.functions as func
+import pytest
+
+from local.seed.database import database_writes
+from local.seed.traffic import TrafficPlan
+from local.seed.writer import write_traffic
+from shared.builds import store
+from shared.pricing.price_book import PriceBook
+from shared.pricing.table import ModelPrice, PriceTier
+from shared.rights import (
+    BEGIN,
+    FOLD,
+    FUNCTIONS,
+    LEASES,
+    READ_METADATA,
+    Action,
+    Rights,
+    Work,
+    granted,
+    rights_of,
+)
+from tests.fleet_in_process import FUNCTIONS as APP
+from tests.fleet_in_process import FleetInProcess, fleet_in_process
+
+START = datetime(2025, 9, 1, 9, tzinfo=UTC)
+"""The morning after the last day of the sample traffic."""
+
+SAMPLES = json.loads(
+    (Path(__file__).parents[2] / "data" / "specification_documents.json").read_text(encoding="utf-8")
+)
+
+PLAN = TrafficPlan(users=4, interactions=40, days=6, seed=3, malformed_share=0.1)
+
+FEEDS = (
+    "fold_users", "fold_user_interactions", "fold_user_sessions", "fold_abuse_incidents", "publish_views",
+    "refresh_health_with_days",
+)  # fmt: skip
+TIMERS = ("audit_feeds", "replay_repaired", "apply_prices", "refresh_health", "refresh_views")
+
+USED_BY_THE_PLATFORM = {
+    *((LEASES.name, "change_feed_leases", action) for action in Action),
+    *((f"feed of {each.feed}", each.feed, Action.FEED) for each in FUNCTIONS.values() if each.feed),
+}
+"""Rights of the platform's own trigger, which does not run here."""
+
+Tokens = dict[str, dict[str, set[str]]]
+
+
+def rights(function: str) -> Rights:
+    of = rights_of(function, APP[function].get_user_function().__module__)
+    assert of is not None, f"{function} has no rights: add it to shared/rights.py"
+    return of
+
+
+def tokens() -> Tokens:
+    """Return the rights of each function: the token of a function is its name."""
+    return {
+        name: {
+            "": {READ_METADATA},
+            **{place: {*actions} for place, actions in granted([rights(name)]).items()},
+        }
+        for name in APP
+    }
+
+
+def unused(used: Tokens) -> set[tuple[str, str, str]]:
+    """Return the rights, by kind of work, that no function with such work used."""
+    return {
+        (work.name, place, action.name)
+        for name in APP
+        for work in rights(name).works()
+        for place, actions in work.grants.items()
+        for action in actions
+        if (work.name, place, action) not in USED_BY_THE_PLATFORM
+        and not any(
+            action in of.get(place, ()) for other, of in used.items() if work in rights(other).works()
+        )
+    }
+
+
+class Days:
+    """Some days of a fleet: documents, corrections, refusals, incidents, poison and repairs."""
+
+    def __init__(self, here: FleetInProcess) -> None:
+        self.here = here
+
+    def container(self, name: str) -> Any:
+        return self.here.database.get_container_client(name)
+
+    async def run(self) -> None:
+        await self.here.invoke("health", req=request("GET", "health"))
+        await self.here.invoke("ready", req=request("GET", "ready"))
+        await write_traffic(self.here.database, database_writes(PLAN))
+        await self.ask_now("first")
+        await self.work()
+        await self.ask_now("second")
+        await self.work()
+        await self.pass_by(days=1, hours=1)
+        await self.correct()
+        await self.refuse()
+        await self.report_an_incident()
+        await self.change_a_price()
+        await self.work()
+        await self.poison_and_repair()
+        with patch.object(store, "parts_for", lambda _: 2):  # as of a day with very many passages
+            for _ in range(2):
+                await self.pass_by(days=1, hours=1)
+                await self.correct()
+                await self.work()
+            await self.pass_by(hours=2)
+            await self.correct()
+            await self.work()
+        await self.operate()
+
+    async def pass_by(self, **time: int) -> None:
+        self.here.now += timedelta(**time)
+
+    async def work(self) -> None:
+        """Let every feed and timer function run once, and what they caused once more."""
+        for _ in range(2):
+            for name in FEEDS:
+                await self.here.feed(name)
+        for name in TIMERS:
+            await self.here.invoke(name, timer=None)
+
+    async def interactions(self) -> list[dict[str, Any]]:
+        return [item async for item in self.container("user_interactions").read_all_items()]
+
+    async def cited_interaction(self) -> dict[str, Any]:
+        return next(
+            each
+            for each in await self.interactions()
+            if each.get("foundational_texts_used") and each.get("user_id")
+        )
+
+    async def ask_now(self, document_id: str) -> None:
+        """Write an interaction of this minute, which the health of the last minutes counts."""
+        document = await self.cited_interaction()
+        now = (self.here.now - timedelta(minutes=1)).isoformat()
+        await self.container("user_interactions").create_item(
+            {**document, "id": document_id, "timestamp": now}
+        )
+
+    async def correct(self) -> None:
+        for number, document in enumerate(await self.interactions()):
+            document["user_rating"] = (number + self.here.now.hour) % 5 + 1
+            await self.container("user_interactions").replace_item(document["id"], document)
+
+    async def refuse(self) -> None:
+        accounts = [item async for item in self.container("users").read_all_items()]
+        for account in accounts[:3]:
+            consent = account["privacy_settings"]
+            consent["analytics_consent"] = not consent["analytics_consent"]
+            await self.container("users").replace_item(account["id"], account)
+
+    async def report_an_incident(self) -> None:
+        about = await self.cited_interaction()
+        incident = SAMPLES["abuse_incident"] | {
+            "user_id": about["user_id"],
+            "interaction_id": about["interaction_id"],
+            "created_at": about["timestamp"],
+        }
+        first = await self.container("abuse_incidents").create_item(incident)
+        await self.container("abuse_incidents").replace_item(incident["id"], incident | {"severity": "high"})
+        self.here.now += timedelta(minutes=1)
+        await self.here.feed("fold_abuse_incidents")
+        late = func.DocumentList([func.Document.from_dict(dict(first))])
+        await self.here.invoke("fold_abuse_incidents", documents=late)
+
+    async def change_a_price(self) -> None:
+        """Correct the price of a model that was used, as an operator does, with the account's key."""
+        model = (await self.cited_interaction())["cost_data"]["model_used"]
+        tier = PriceTier(input_nano_usd_per_token=7, output_nano_usd_per_token=9, cached_nano_usd_per_token=1)
+        price = ModelPrice(model=model, effective_from=datetime(2025, 8, 20, tzinfo=UTC), tiers=(tier,))
+        await PriceBook(self.container("fleet_state")).put(price)
+        await self.here.invoke("apply_prices", timer=None)
+
+    async def poison_and_repair(self) -> None:
+        """Break a field of documents of each source, and correct it again."""
+        for name, field in (
+            ("user_interactions", "user_rating"),
+            ("abuse_incidents", "created_at"),
+            ("users", "privacy_settings"),
+        ):
+            container, fold = self.container(name), f"fold_{name}"
+            good = [item async for item in container.read_all_items()][-3:]
+            for broken in (0, -1):
+                for document in good:
+                    await container.replace_item(document["id"], document | {field: broken})
+                await self.here.feed(fold)
+            for document in good:
+                await container.replace_item(document["id"], document)
+            await self.here.invoke("replay_repaired", timer=None)
+            await self.here.feed(fold)
+
+    async def operate(self) -> None:
+        listed = await self.here.invoke("list_poison", req=request("GET", "poison"))
+        rows = json.loads(listed.get_body())
+        for row, action in zip(rows, ("replay", "discard"), strict=False):
+            asked = request("GET", "poison", poison_id=row["id"])
+            assert (await self.here.invoke("get_poison", req=asked)).status_code == 200
+            asked = request("POST", "poison", {"by": "ann"}, poison_id=row["id"], action=action)
+            await self.here.invoke("settle_poison", req=asked)
+
+
+def request(method: str, route: str, body: Any = None, **route_params: str) -> func.HttpRequest:
+    return func.HttpRequest(
+        method=method, url=f"/api/{route}", route_params=route_params, body=json.dumps(body or {}).encode()
+    )
+
+
+async def test_every_function_does_its_work_with_its_rights_and_uses_all_of_them() -> None:
+    async with fleet_in_process(START) as here:
+        await here.grant(tokens())
+        await Days(here).run()
+        used, refused = await here.used(), await here.refused()
+    assert refused == {}
+    assert unused(used) == set()
+
+
+@pytest.mark.parametrize(
+    ("function", "container", "action"),
+    [
+        ("fold_user_interactions", "poison_messages", Action.CREATE),
+        ("publish_views", "daily_metrics", Action.CREATE),
+        ("audit_feeds", "users", Action.FEED),
+        ("refresh_views", "personality_vectors", Action.REPLACE),
+    ],
+)
+async def test_a_function_fails_without_one_of_its_rights(
+    function: str, container: str, action: Action
+) -> None:
+    given = tokens()
+    given[function][container].remove(action)
+    async with fleet_in_process(START) as here:
+        await here.grant(given)
+        days = Days(here)
+        await write_traffic(here.database, database_writes(PLAN))
+        with pytest.raises(Exception, match=action):
+            await days.work()
+        assert await here.refused() == {function: {container: {action}}}
+
+
+async def test_a_right_that_no_function_uses_is_found() -> None:
+    spare = Work("fold", {**FOLD.grants, "users": FOLD.grants["users"] | {Action.DELETE}})
+    with patch.dict(FUNCTIONS, fold_users=Rights(work=(BEGIN, spare), feed="users")):
+        assert ("fold", "users", "DELETE") in unused(tokens_as_if_used(without=("users", Action.DELETE)))
+
+
+def tokens_as_if_used(*, without: tuple[str, Action]) -> Tokens:
+    given = tokens()
+    for places in given.values():
+        places.get(without[0], set()).discard(without[1])
+    return given
