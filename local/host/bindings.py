@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 
+from local.host.durable_bindings import ActivityTrigger, ClientInput, OrchestrationTrigger
 from local.host.errors import HostStartError
 from local.host.ncrontab import Schedule, parse_schedule, parse_time_zone
 from local.host.retry import RetryPolicy
@@ -62,7 +63,7 @@ class HttpTrigger:
     auth_level: AuthLevel
 
 
-Trigger = CosmosTrigger | TimerTrigger | HttpTrigger
+Trigger = CosmosTrigger | TimerTrigger | HttpTrigger | OrchestrationTrigger | ActivityTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class FunctionSpec:
     retry: RetryPolicy | None
     directory: Path
     """Where the file is that the function is written in."""
+    client: ClientInput | None = None
+    """Its durable client, if it has one."""
 
 
 class Attributes:

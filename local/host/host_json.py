@@ -33,6 +33,23 @@ TOP_LEVEL = frozenset(
 SECTIONS: Mapping[tuple[str, ...], frozenset[str]] = {
     ("extensionBundle",): frozenset({"id", "version"}),
     ("extensions", "cosmosDB"): frozenset({"connectionMode", "userAgentSuffix"}),
+    ("extensions", "durableTask"): frozenset(
+        {
+            "extendedSessionIdleTimeoutInSeconds",
+            "extendedSessionsEnabled",
+            "hubName",
+            "maxConcurrentActivityFunctions",
+            "maxConcurrentEntityFunctions",
+            "maxConcurrentOrchestratorFunctions",
+            "maxOrchestrationActions",
+            "overridableExistingInstanceStates",
+            "storageProvider",
+            "storeInputsInOrchestrationHistory",
+            "tracing",
+            "useAppLease",
+            "useGracefulShutdown",
+        }
+    ),
     ("extensions", "http"): frozenset(
         {
             "customHeaders",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
+from azure.functions.durable_functions import ActivityTriggerConverter
 
 from local.host.bindings import FunctionSpec, HttpTrigger
 from local.host.context import (
@@ -25,6 +26,7 @@ from local.host.context import (
     enter_thread,
     rpc_exception,
 )
+from local.host.durable_bindings import ActivityTrigger, ClientInput, OrchestrationTrigger
 from local.host.logs import describe, function_log
 from local.host.observe import Observer
 from local.host.threads import DaemonThreads
@@ -103,6 +105,8 @@ class Invoker:
         self._observer = observer
         self._end_process = end_process
         self._spread = random.Random()
+        self.durable_client: Callable[[ClientInput], str] | None = None
+        """Makes the value of a durable client binding; set by the host if the app has one."""
         self.active: Counter[str] = Counter()
         """Invocations in progress, per function."""
 
@@ -171,6 +175,8 @@ class Invoker:
         try:
             self._lose_if_asked(spec)
             arguments = {spec.argument: make_value()}
+            if spec.client and self.durable_client:
+                arguments[spec.client.argument] = self.durable_client(spec.client)
             if spec.context_argument:
                 policy = spec.retry
                 arguments[spec.context_argument] = Context(
@@ -246,9 +252,24 @@ def _checked(spec: FunctionSpec, value: Any) -> Any:
     if isinstance(spec.trigger, HttpTrigger):
         if not isinstance(value, str | func.HttpResponse):
             raise InvocationResultError(f"{spec.name} returned {kind}, not a str or func.HttpResponse")
+    elif isinstance(spec.trigger, ActivityTrigger):
+        return _encoded(spec, value)
+    elif isinstance(spec.trigger, OrchestrationTrigger):
+        if not isinstance(value, str):
+            raise InvocationResultError(f"{spec.name} returned {kind}, not its answer as a str")
     elif value is not None:
         raise InvocationResultError(f"{spec.name} returned {kind}, but has no binding $return to take it")
     return value
+
+
+def _encoded(spec: FunctionSpec, value: Any) -> str:
+    """Return an activity's result as JSON, as the worker hands it to the host."""
+    try:
+        return str(ActivityTriggerConverter.encode(value, expected_type=None).value)
+    except ValueError as error:
+        raise InvocationResultError(
+            f"{spec.name} returned {type(value).__name__}, which JSON cannot hold"
+        ) from error
 
 
 async def _call_async(spec: FunctionSpec, arguments: dict[str, Any]) -> Any:

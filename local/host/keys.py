@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import json
 import os
@@ -13,6 +14,8 @@ from local.host.bindings import AuthLevel
 from local.host.errors import HostStartError
 from local.host.settings import read_json_object
 
+DURABLE_KEY = "durabletask_extension"
+"""The name that the platform gives the key of the Durable Functions extension."""
 KEY_BYTES = 40
 """Random bytes of a key; the platform's own keys have as many."""
 
@@ -23,6 +26,8 @@ class HostKeys:
 
     master: str = field(repr=False)
     function: str = field(repr=False)
+    durable: str = field(default="", repr=False)
+    """The extension's own key, which opens the management of orchestrations and nothing else."""
 
     def allows(self, level: AuthLevel, presented: str | None) -> bool:
         """Say whether a presented key opens a level. Comparisons take the same time whatever is presented."""
@@ -47,6 +52,7 @@ def load_or_create_keys(path: Path) -> HostKeys:
     """
     if not path.exists():
         _create(path)
+    _complete(path)
     document = read_json_object(path)
     master, functions = document.get("masterKey"), document.get("functionKeys")
     default = functions.get("default") if isinstance(functions, dict) else None
@@ -54,13 +60,30 @@ def load_or_create_keys(path: Path) -> HostKeys:
         raise HostStartError(
             f"{path} must hold 'masterKey' and 'functionKeys.default'; delete it to have new keys made."
         )
-    return HostKeys(master=master, function=default)
+    return HostKeys(master=master, function=default, durable=document["systemKeys"][DURABLE_KEY])
+
+
+def _complete(path: Path) -> None:
+    """Add the system key to a file of an earlier release; several hosts may do so at the same time."""
+    with path.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            document = json.load(file)
+        except ValueError:
+            return  # said by the reader
+        if not isinstance(document, dict) or DURABLE_KEY in document.get("systemKeys", {}):
+            return
+        document.setdefault("systemKeys", {})[DURABLE_KEY] = secrets.token_urlsafe(KEY_BYTES)
+        file.seek(0)
+        file.write(json.dumps(document, indent=2))
+        file.truncate()
 
 
 def _create(path: Path) -> None:
     keys = {
         "masterKey": secrets.token_urlsafe(KEY_BYTES),
         "functionKeys": {"default": secrets.token_urlsafe(KEY_BYTES)},
+        "systemKeys": {DURABLE_KEY: secrets.token_urlsafe(KEY_BYTES)},
     }
     draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
     try:

@@ -19,6 +19,12 @@ from local.host.bindings import (
     parse_http_trigger,
     parse_timer_trigger,
 )
+from local.host.durable_bindings import (
+    ClientInput,
+    parse_activity_trigger,
+    parse_client_input,
+    parse_orchestration_trigger,
+)
 from local.host.errors import HostStartError
 from local.host.retry import parse_retry_policy
 from local.host.worker_rules import check_functions
@@ -29,8 +35,15 @@ PARSERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trig
     "cosmosDBTrigger": parse_cosmos_trigger,
     "timerTrigger": parse_timer_trigger,
     "httpTrigger": parse_http_trigger,
+    "orchestrationTrigger": parse_orchestration_trigger,
+    "activityTrigger": parse_activity_trigger,
 }
-SUPPORTED = "cosmosDBTrigger, timerTrigger, httpTrigger and the HTTP response"
+SUPPORTED = (
+    "cosmosDBTrigger, timerTrigger, httpTrigger and the HTTP response, orchestrationTrigger, activityTrigger "
+    "and durableClient"
+)
+CONVERTED = ("cosmosDBTrigger", "timerTrigger", "httpTrigger")
+"""Triggers whose value is an object of ``azure.functions``."""
 
 
 def load_functions(app_dir: Path, settings: Mapping[str, str]) -> list[FunctionSpec]:
@@ -84,12 +97,16 @@ def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str
     name = str(function.get_function_name())
     trigger: Trigger | None = None
     argument = ""
+    client: ClientInput | None = None
     for binding in (json.loads(text) for text in function.get_raw_bindings()):
         kind = str(binding.get("type"))
         if kind in PARSERS:
             trigger = PARSERS[kind](name, binding, settings)
             argument = str(binding["name"])
-            _check_converted(name, kind, argument, function.get_user_function())
+            if kind in CONVERTED:
+                _check_converted(name, kind, argument, function.get_user_function())
+        elif kind == "durableClient":
+            client = parse_client_input(name, binding)
         elif not (kind == "http" and binding.get("name") == "$return"):
             raise HostStartError(
                 f"Function {name} uses the binding {kind} ({binding.get('name')}), which this host does not "
@@ -98,15 +115,17 @@ def _read_function(function: Function, app_dir: Path, settings: Mapping[str, str
     if trigger is None:
         raise HostStartError(f"Function {name} has no trigger.")
     call = function.get_user_function()
+    parameters = inspect.signature(call).parameters
     return FunctionSpec(
         name=name,
         call=call,
         is_async=inspect.iscoroutinefunction(call),
         argument=argument,
-        context_argument="context" if "context" in inspect.signature(call).parameters else None,
+        context_argument="context" if "context" in parameters and argument != "context" else None,
         trigger=trigger,
         retry=parse_retry_policy(name, function.get_settings_dict("retry_policy")),
         directory=Path(inspect.getfile(call)).parent,
+        client=client,
     )
 
 

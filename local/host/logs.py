@@ -86,6 +86,9 @@ function_log: Any = log.bind(category="Function")
 feed_log: Any = log.bind(category="Host.Triggers.CosmosDB")
 """The same for leases and feeds."""
 
+durable_log: Any = log.bind(category="Host.Triggers.DurableTask")
+"""The same for orchestrations."""
+
 
 def configure_logging(levels: Mapping[str, str]) -> None:
     """Set the levels of ``host.json``, and give standard ``logging`` (app and SDK) the same JSON shape.

@@ -20,6 +20,7 @@ from local.host.bindings import CosmosTrigger, FunctionSpec, TimerTrigger
 from local.host.connections import Connections
 from local.host.cors import load_cors
 from local.host.cosmos_source import CosmosSource
+from local.host.durable.hub import HubConfig, TaskHub, uses_durable
 from local.host.errors import HostStartError
 from local.host.http_server import HttpServer
 from local.host.inflight import in_flight_file, take_dead
@@ -62,6 +63,8 @@ class HostConfig:
     """How long invocations in flight may go on after SIGTERM. What has not ended by then is redelivered."""
     timer_lock_seconds: float = 15.0
     """After how long without a sign of life another instance takes over the timers of this one."""
+    durable_lease_seconds: float = 15.0
+    """After how long without a sign of life another instance continues the orchestrations of this one."""
     state_connection: str = "CosmosDb"
     """Connection setting of the timer locks, for an app without Cosmos DB triggers."""
     state_database_setting: str = "COSMOS_DATABASE"
@@ -98,6 +101,7 @@ class Host:
         self._serving: asyncio.Task[None] | None = None
         self._invoker: Invoker | None = None
         self._requested: ManualRuns | None = None
+        self._hub: TaskHub | None = None
         self._watchdog: LoopWatchdog | None = None
         self.http_port: int | None = None
         """The port that serves HTTP, once started."""
@@ -129,7 +133,10 @@ class Host:
             )
             await self._open_cosmos(connections, self._invoker)
             await self._open_timers(connections, settings, self._invoker)
-            self.http_port, keys_file = self._open_http(host_json, settings, self._invoker)
+            keys_file = self._data_dir / "host-keys.json"
+            keys = load_or_create_keys(keys_file)
+            self._open_hub(host_json, settings, self._invoker, keys)
+            self.http_port = self._open_http(host_json, settings, self._invoker, keys)
         except BaseException as error:
             await self._close()
             if isinstance(error, AzureError):
@@ -140,6 +147,8 @@ class Host:
         self._watchdog = LoopWatchdog(self._active)
         self._watchdog.start()
         self._tasks = [asyncio.create_task(self._guard(listener)) for listener in self._listeners]
+        if self._hub is not None:
+            self._tasks.append(asyncio.create_task(self._hub.dispatcher.run()))
         self._state = "Running"
         names = tuple(spec.name for spec in self._functions)
         log.info(
@@ -160,6 +169,8 @@ class Host:
         log.info("host_stopping", instance=self._config.instance, invocations=running)
         for listener in self._listeners:
             listener.stop()
+        if self._hub is not None:
+            self._hub.dispatcher.stop()
         if self._server is not None:
             self._server.stop()
         requested = self._requested.stop() if self._requested else ()
@@ -269,21 +280,29 @@ class Host:
             )
             self._listeners.append(TimerListener(spec, lock, invoker, expiration=seconds))
 
+    def _open_hub(
+        self, host_json: HostJson, settings: Mapping[str, str], invoker: Invoker, keys: HostKeys
+    ) -> None:
+        if uses_durable(self._functions):
+            config = HubConfig(self._data_dir, self._config.instance, self._config.durable_lease_seconds)
+            self._hub = TaskHub(self._functions, invoker, host_json.raw, settings, config, keys.durable)
+            self._exit.push_async_callback(self._hub.close)
+
     def _open_http(
-        self, host_json: HostJson, settings: Mapping[str, str], invoker: Invoker
-    ) -> tuple[int | None, Path | None]:
+        self, host_json: HostJson, settings: Mapping[str, str], invoker: Invoker, keys: HostKeys
+    ) -> int | None:
         config = self._config
         router = Router(self._functions)
         if config.http_port is None:
             if len(router):
                 log.warning("http_not_served", reason="no port given", functions=len(router))
-            return None, None
-        keys_file = self._data_dir / "host-keys.json"
-        keys = load_or_create_keys(keys_file)
+            return None
         app = self._http_app(router, host_json, settings, invoker, keys)
         self._server = HttpServer(app, config.http_host, config.http_port, config.drain_seconds)
         self._serving = asyncio.create_task(self._server.serve())
-        return self._server.port, keys_file
+        if self._hub is not None:
+            self._hub.serve_at(f"http://{config.http_host}:{self._server.port}")
+        return self._server.port
 
     def _http_app(
         self,
@@ -305,6 +324,7 @@ class Host:
             status=self.status,
             run_timer=self._requested.start,
             cors=load_cors(self._config.app_dir),
+            hub=self._hub,
         )
 
     async def _guard(self, listener: CosmosListener | TimerListener) -> None:

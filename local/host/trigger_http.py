@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import azure.functions as func
 import orjson
@@ -14,6 +14,8 @@ from azure.functions.meta import Datum
 
 from local.host.bindings import FunctionSpec
 from local.host.cors import CorsPolicy, is_preflight
+from local.host.durable.hub import TaskHub
+from local.host.durable.management import Request
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys
 from local.host.logs import log
@@ -54,6 +56,7 @@ class HttpApp:
         status: Callable[[], dict[str, Any]],
         run_timer: Callable[[str], bool],
         cors: CorsPolicy | None = None,
+        hub: TaskHub | None = None,
     ) -> None:
         self._router = router
         self._invoker = invoker
@@ -66,6 +69,7 @@ class HttpApp:
         self._status = status
         self._run_timer = run_timer
         self._cors = cors
+        self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI entry point)."""
@@ -90,6 +94,9 @@ class HttpApp:
             return
         if path.startswith(ADMIN_FUNCTIONS) and method == "POST":
             await _answer(send, self._requested(path[len(ADMIN_FUNCTIONS) :], headers))
+            return
+        if self._hub is not None and self._hub.owns(path):
+            await self._manage(self._hub, scope, method, headers, receive, send)
             return
         found = None
         if path.lower().startswith(self._prefix.lower()):
@@ -128,6 +135,39 @@ class HttpApp:
             log.warning("http_unauthorized", function=function, level="admin")
             return 401
         return 202 if self._run_timer(function) else 404
+
+    async def _manage(
+        self,
+        hub: TaskHub,
+        scope: Scope,
+        method: str,
+        headers: dict[str, str],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer a request about orchestrations."""
+        raw = scope.get("raw_path", b"").decode("latin-1") or str(scope["path"])
+        query = _join(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        try:
+            request = Request(
+                method=method,
+                path=tuple(unquote(part) for part in raw.partition("?")[0].strip("/").split("/")),
+                query=query,
+                headers=headers,
+                body=await _read_body(receive, headers, self._body_limit),
+                origin=f"{scope.get('scheme', 'http')}://{headers.get('host') or 'localhost'}",
+            )
+        except BodyTooLargeError:
+            await _answer(send, 413)
+            return
+        except ClientGoneError:
+            return
+        key = headers.get("x-functions-key") or query.get("code")
+        reply = await hub.answer(request, is_admin=self._keys.allows("admin", key))
+        body = b"" if reply.body is None else orjson.dumps(reply.body)
+        await _answer(
+            send, reply.status, body, [("content-type", "application/json"), *reply.headers.items()]
+        )
 
     async def _invoke(self, spec: FunctionSpec, request: Datum, send: Send) -> None:
         outcome = await self._invoker.invoke(

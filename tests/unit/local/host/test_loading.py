@@ -185,7 +185,7 @@ def test_apps_that_cannot_run_are_refused(tmp_path: Path, code: str, words: list
         assert word in str(caught.value)
 
 
-def test_durable_functions_are_refused_by_name(tmp_path: Path) -> None:
+def test_entities_are_refused_by_name(tmp_path: Path) -> None:
     write_app(
         tmp_path,
         """
@@ -193,12 +193,12 @@ def test_durable_functions_are_refused_by_name(tmp_path: Path) -> None:
 
         app = df.DFApp()
 
-        @app.orchestration_trigger(context_name="context")
-        def archive(context):
-            yield context.call_activity("x", None)
+        @app.entity_trigger(context_name="context")
+        def counter(context):
+            pass
         """,
     )
-    with pytest.raises(HostStartError, match=r"archive.*orchestrationTrigger"):
+    with pytest.raises(HostStartError, match=r"counter.*entityTrigger"):
         load_functions(tmp_path, {})
 
 

@@ -1,0 +1,243 @@
+"""Runs orchestrators and activities for as long as a host lives, and keeps what it has claimed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from azure.functions.durable_functions import ActivityTriggerConverter, OrchestrationTriggerConverter
+from azure.functions.meta import Datum
+
+from local.host.bindings import FunctionSpec
+from local.host.durable import engine
+from local.host.durable.answers import Answer, AnswerError, read_answer, read_failure
+from local.host.durable.episodes import Episode, begin, sort_inbox, trigger_text
+from local.host.durable.history import Event, EventType, event
+from local.host.durable.store import ActivityClaim, Claim, ClaimLostError, DurableStore
+from local.host.durable.work import ContinuedAsNew, Decision, Ended, Instance
+from local.host.durable_bindings import ActivityTrigger, OrchestrationTrigger
+from local.host.invoke import Invoker, Outcome, wait_for
+from local.host.lease_store import utc_now
+from local.host.logs import describe, durable_log
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.25
+"""How long an idle host waits before it looks for what another host has left in the hub."""
+FAILED_SECONDS = 1.0
+"""How long it waits after its own code or the file failed."""
+
+
+class Dispatcher:
+    """The loops of one host: orchestrations, activities, timers and the renewal of claims."""
+
+    def __init__(
+        self,
+        store: DurableStore,
+        functions: list[FunctionSpec],
+        invoker: Invoker,
+        *,
+        lease_seconds: float,
+        max_orchestrations: int,
+        max_activities: int,
+    ) -> None:
+        self._store = store
+        self._invoker = invoker
+        self._lease = lease_seconds
+        self._limits = {"orchestrations": max_orchestrations, "activities": max_activities}
+        self.orchestrators: dict[str, FunctionSpec] = {}
+        self.activities: dict[str, FunctionSpec] = {}
+        for spec in functions:
+            if isinstance(spec.trigger, OrchestrationTrigger):
+                self.orchestrators[spec.trigger.name.lower()] = spec
+            elif isinstance(spec.trigger, ActivityTrigger):
+                self.activities[spec.trigger.name.lower()] = spec
+        # One thread: the file has one connection, and its order of statements is then that of the calls.
+        self._thread = ThreadPoolExecutor(1, "durable-store")
+        self._stopping = asyncio.Event()
+        self._wake = {"orchestrations": asyncio.Event(), "activities": asyncio.Event()}
+        self._timers = asyncio.Event()
+        self._working: dict[asyncio.Task[None], str] = {}
+        self._tokens: set[str] = set()
+
+    async def ask(self, call: Callable[[], T]) -> T:
+        """Run a call of the store in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def awake(self) -> None:
+        """Look for work at once."""
+        for one in (*self._wake.values(), self._timers):
+            one.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; :meth:`run` returns when what runs has ended."""
+        self._stopping.set()
+        self.awake()
+
+    def close(self) -> None:
+        """End the store's thread."""
+        self._thread.shutdown()
+        self._store.close()
+
+    async def run(self) -> None:
+        """Work until :meth:`stop`."""
+        await self.ask(self._store.take_back)
+        renewing = asyncio.create_task(self._forever(self._renew))
+        loops = [self._forever(self._orchestrate), self._forever(self._act), self._forever(self._fire)]
+        try:
+            await asyncio.gather(*loops)
+            while self._working:
+                await asyncio.wait(self._working)
+        finally:
+            renewing.cancel()
+            for task in self._working:
+                task.cancel()
+            await asyncio.gather(renewing, *self._working, return_exceptions=True)
+
+    async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Repeat a step; a defect in one, or a file that cannot be read, is logged and tried again."""
+        while not self._stopping.is_set() or step == self._renew:
+            try:
+                await step()
+            except (sqlite3.Error, OSError) as error:
+                durable_log.error("durable_store_failed", **describe(error))
+                await wait_for(self._stopping, FAILED_SECONDS)
+            except Exception as error:  # noqa: BLE001 - a defect in one step must not end the others; logged
+                durable_log.critical("durable_dispatch_failed", **describe(error))
+                await wait_for(self._stopping, FAILED_SECONDS)
+
+    async def _orchestrate(self) -> None:
+        claim = None
+        if self._free("orchestrations"):
+            claim = await self.ask(self._store.claim_orchestration)
+        if claim is not None:
+            self._work("orchestrations", claim.token, self._episode(claim))
+        else:
+            await self._idle("orchestrations")
+
+    async def _act(self) -> None:
+        free = self._free("activities")
+        claims = await self.ask(lambda: self._store.claim_activities(free)) if free else []
+        for claim in claims:
+            self._work("activities", claim.token, self._activity(claim))
+        if not claims:
+            await self._idle("activities")
+
+    async def _fire(self) -> None:
+        following = await self.ask(self._store.fire_timers)
+        self._wake["orchestrations"].set()
+        self._timers.clear()
+        await wait_for(self._timers, POLL_SECONDS if following is None else min(POLL_SECONDS, following))
+
+    async def _renew(self) -> None:
+        await asyncio.sleep(self._lease / 3)
+        tokens = tuple(self._tokens)
+        if tokens:
+            await self.ask(lambda: self._store.renew(tokens))
+
+    def _free(self, kind: str) -> int:
+        return self._limits[kind] - sum(each == kind for each in self._working.values())
+
+    async def _idle(self, kind: str) -> None:
+        await wait_for(self._wake[kind], POLL_SECONDS)
+        self._wake[kind].clear()
+
+    def _work(self, kind: str, token: str, work: Coroutine[Any, Any, None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:  # the host stops: another one may go on at once
+                await self.ask(lambda: self._store.release(token))
+                raise
+            except ClaimLostError as error:
+                durable_log.warning("durable_claim_lost", reason=str(error))
+            except (sqlite3.Error, OSError) as error:
+                durable_log.error("durable_store_failed", **describe(error))
+            finally:
+                self._tokens.discard(token)
+
+        self._tokens.add(token)
+        task = asyncio.create_task(guarded())
+        self._working[task] = kind
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.pop(task)
+        self.awake()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            durable_log.critical("durable_dispatch_failed", **describe(error))
+
+    async def _episode(self, claim: Claim) -> None:
+        events = [message.event for message in claim.messages]
+        inbox = sort_inbox(events, suspended=claim.suspended)
+        episode = begin(claim.history, inbox.messages, utc_now())
+        decision = None
+        if episode.terminated is not None:
+            decision = engine.terminate(episode)
+        elif not episode.idle:
+            decision = await self._call(claim, episode)
+        read = [claim.messages[position].number for position in inbox.read]
+        await self.ask(lambda: self._store.commit(claim, read, decision, suspended=inbox.suspended))
+        if decision is not None and decision.end is not None:
+            _log_end(claim.instance, decision.end)
+
+    async def _call(self, claim: Claim, episode: Episode) -> Decision:
+        instance = claim.instance
+        spec = self.orchestrators.get(instance.name.lower())
+        if spec is None:
+            return engine.fail(instance, episode, "the app has no orchestrator function of this name")
+        text = trigger_text(instance, episode)
+        outcome = await self._invoker.invoke(
+            spec,
+            lambda: OrchestrationTriggerConverter.decode(Datum(text, "string"), trigger_metadata=None),
+            fields={"instance": instance.instance_id},
+        )
+        try:
+            answer = _answer(outcome)
+        except AnswerError as error:
+            return engine.fail(instance, episode, str(error))
+        return engine.finish(instance, episode, answer)
+
+    async def _activity(self, claim: ActivityClaim) -> None:
+        spec = self.activities.get(claim.name.lower())
+        if spec is None:
+            result = _failed(claim, f"the app has no activity function {claim.name}")
+        else:
+            outcome = await self._invoker.invoke(
+                spec,
+                lambda: ActivityTriggerConverter.decode(Datum(claim.input, "string"), trigger_metadata=None),
+                fields={"instance": claim.instance_id, "attempt": claim.attempt},
+            )
+            result = _result(claim, outcome)
+        await self.ask(lambda: self._store.complete_activity(claim, result))
+
+
+def _answer(outcome: Outcome) -> Answer:
+    if outcome.error is None:
+        return read_answer(str(outcome.value))
+    return read_failure(str(outcome.error))
+
+
+def _result(claim: ActivityClaim, outcome: Outcome) -> Event:
+    if outcome.error is not None:
+        return _failed(claim, f"{type(outcome.error).__name__}: {outcome.error}")
+    return event(EventType.TASK_COMPLETED, utc_now(), TaskScheduledId=claim.number, Result=str(outcome.value))
+
+
+def _failed(claim: ActivityClaim, reason: str) -> Event:
+    return event(
+        EventType.TASK_FAILED,
+        utc_now(),
+        TaskScheduledId=claim.number,
+        Reason=f"Activity function '{claim.name}' failed: {reason}",
+        Details="",
+    )
+
+
+def _log_end(instance: Instance, end: Ended | ContinuedAsNew) -> None:
+    if isinstance(end, Ended):
+        fields: Mapping[str, Any] = {"orchestrator": instance.name, "instance": instance.instance_id}
+        durable_log.info("orchestration_ended", status=end.status, **fields)
