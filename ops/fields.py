@@ -51,8 +51,8 @@ compared only when the period is over.
 SCHEDULES_HEAD = """## How soon a figure shows
 
 `user_analytics` alone is people's months. `daily_metrics` is published with every change, but its
-`content_discovery_rate` is that of the day's last build: every hour for the running day. A user who refuses
-analytics loses all of their documents with the publication of the refusal.
+`content_discovery_rate`, and how its alerts ended, are those of the day's last build: every hour for the
+running day. A user who refuses analytics loses all of their documents with the publication of the refusal.
 
 | view | published |
 |---|---|

@@ -6,6 +6,7 @@ cannot drift, and no transaction limits its size. It reads in this order:
 
 ==========  =====================================================================================
 graph       which derived documents exist, what each is built from, at which pace
+rows        what the rows of a content are about, and their numbers (pure)
 content     the content of a period: counts by text, chapter, passage, topic, persona (pure)
 counting    what an interaction adds to the content of its day (pure)
 reader      the queries

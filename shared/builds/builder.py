@@ -19,6 +19,7 @@ from shared.builds.content import Content
 from shared.builds.counting import ContentCounter
 from shared.builds.graph import is_day, slices_of
 from shared.builds.reader import BuildReader, Listing
+from shared.builds.rows import Kind
 from shared.builds.store import ContentWriter, DerivedStore, Manifest
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
@@ -273,6 +274,7 @@ class ContentBuilder:
                 async for number, parts, (content,) in self.store.read([list(contents.values())]):
                     if not is_day(label):
                         content.count_readers()
+                        content.drop(Kind.WINDOWS)
                     await writer.add(number, parts, content)
             except CosmosResourceNotFoundError as error:
                 if not is_absent(error):

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from xxhash import xxh3_64_intdigest
 
+from shared.builds.rows import PEOPLE, AllRow, Kind, ReadersRow, TextRow, TopicRow
 from shared.facts import Passage
 from shared.privacy.classes import MIN_PEOPLE
 
-CONTENT_VERSION = 3
+CONTENT_VERSION = 4
 """Changes with the meaning of any row. Documents of another version are built again."""
 
 PART_BYTES = 128 * 1024
@@ -27,129 +28,7 @@ _PERSON_CHARACTERS = 11
 """Length of a person's hash: see :func:`~shared.units.hash_key`."""
 
 
-class Kind(StrEnum):
-    """What the rows of a kind are about, and their key."""
-
-    ALL = "all"
-    """Everything: one row, with an empty key."""
-    TEXTS = "texts"
-    """``text``"""
-    CHAPTERS = "chapters"
-    """``text|chapter``"""
-    PASSAGES = "passages"
-    """``persona|text|chapter|verse``"""
-    PASSAGE_TOPICS = "passage_topics"
-    """``text|chapter|verse|topic``"""
-    TOPICS = "topics"
-    """``topic``"""
-    TEXT_TOPICS = "text_topics"
-    """``text|topic``"""
-    TOPIC_PEOPLE = "topic_people"
-    TEXT_TOPIC_PEOPLE = "text_topic_people"
-    PASSAGE_TOPIC_PEOPLE = "passage_topic_people"
-    """As the rows of topics: :data:`~shared.privacy.classes.MIN_PEOPLE` people who asked, or all of them
-    if they are fewer. A person is the number of :func:`person_number`."""
-    PERSONAS = "personas"
-    """``persona``"""
-    READERS = "readers"
-    """``text|person``, the person as a hash: the number of days on which the person read the text."""
-    READER_COUNTS = "reader_counts"
-    """``text``: what replaces the readers in the content of a month."""
-
-
-PEOPLE = {
-    Kind.TOPICS: Kind.TOPIC_PEOPLE,
-    Kind.TEXT_TOPICS: Kind.TEXT_TOPIC_PEOPLE,
-    Kind.PASSAGE_TOPICS: Kind.PASSAGE_TOPIC_PEOPLE,
-}
-"""The people of each kind of rows whose names are shown only if enough people share them."""
-
 _OF_PEOPLE = frozenset(PEOPLE.values())
-
-
-class AllRow(NamedTuple):
-    """The row of :attr:`Kind.ALL`. Scores are millionths, in all rows."""
-
-    interactions: int = 0
-    citations: int = 0
-
-
-class TextRow(NamedTuple):
-    """Each sum of scores or ratings is followed by the number of values."""
-
-    citations: int = 0
-    relevance: int = 0
-    relevances: int = 0
-    answers: int = 0
-    rating: int = 0
-    ratings: int = 0
-    accuracy: int = 0
-    accuracies: int = 0
-    response: int = 0
-    responses: int = 0
-    place: int = 0
-    places: int = 0
-    """The text's place among the texts of an answer, by their highest relevance."""
-    relevant: int = 0
-    relevants: int = 0
-    """People's verdicts: whether the answer was relevant, and whether it was well cited."""
-    well_cited: int = 0
-    well_citeds: int = 0
-    attention: int = 0
-    attentions: int = 0
-    """Seconds spent on guidance, of the sessions that accessed the text."""
-    bounced: int = 0
-    sessions: int = 0
-    """Of these sessions, those that ended with one interaction, and those that ended and say how many."""
-
-
-class CitedRow(NamedTuple):
-    """Of a chapter or a passage. ``last`` is the last day on which it was cited, 20250805 (passages only)."""
-
-    citations: int = 0
-    relevance: int = 0
-    relevances: int = 0
-    rating: int = 0
-    ratings: int = 0
-    last: int = 0
-
-    def plus(self, other: CitedRow) -> CitedRow:
-        """Return the sum of both."""
-        last = max(self.last, other.last)
-        return CitedRow(*(one + more for one, more in zip(self, other, strict=True)))._replace(last=last)
-
-
-class TopicRow(NamedTuple):
-    """Of a topic, of all answers or of those that cite a text (with relevance)."""
-
-    answers: int = 0
-    rating: int = 0
-    ratings: int = 0
-    relevance: int = 0
-    relevances: int = 0
-
-
-class PersonaRow(NamedTuple):
-    """Times in milliseconds, costs in nano-dollars."""
-
-    answers: int = 0
-    rating: int = 0
-    ratings: int = 0
-    time: int = 0
-    times: int = 0
-    relevance: int = 0
-    relevances: int = 0
-    cost: int = 0
-    costs: int = 0
-    accuracy: int = 0
-    accuracies: int = 0
-
-
-class ReadersRow(NamedTuple):
-    """People who read a text in a month, and how many of them on two days or more."""
-
-    people: int = 0
-    again: int = 0
 
 
 class Figures(NamedTuple):
@@ -159,10 +38,23 @@ class Figures(NamedTuple):
     citations: int = 0
     passages: int = 0
     """Different passages."""
+    windows: Mapping[str, Sequence[int]] = MappingProxyType({})
+    """The rows of :attr:`Kind.WINDOWS`, by window."""
 
     def plus(self, other: Figures) -> Figures:
         """Return the sum of both."""
-        return Figures(*(one + more for one, more in zip(self, other, strict=True)))
+        windows = Content({Kind.WINDOWS: self.windows})
+        windows.merge(Content({Kind.WINDOWS: other.windows}))
+        return Figures(
+            self.interactions + other.interactions,
+            self.citations + other.citations,
+            self.passages + other.passages,
+            windows.rows(Kind.WINDOWS),
+        )
+
+    def encode(self) -> dict[str, Any]:
+        """Return the form in which a manifest has them."""
+        return self._asdict() | {"windows": {window: list(row) for window, row in self.windows.items()}}
 
 
 class Content:
@@ -257,7 +149,7 @@ class Content:
     def figures(self) -> Figures:
         """Return the figures of this content. Those of all parts add up to those of the whole."""
         passages = {after_first(key) for key in self.rows(Kind.PASSAGES)}
-        return Figures(*self.all, passages=len(passages))
+        return Figures(*self.all, len(passages), self.rows(Kind.WINDOWS))
 
     def count_readers(self) -> None:
         """Replace the readers by their numbers. Correct if all days of a person and text are in this part."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.builds.content import (
+from shared.builds.content import Content, part_of, person_number
+from shared.builds.rows import (
     PEOPLE,
+    WINDOW_MINUTES,
     AllRow,
     CitedRow,
-    Content,
     Kind,
     PersonaRow,
     TextRow,
     TopicRow,
-    part_of,
-    person_number,
+    WindowRow,
 )
 from shared.facts import InteractionFact, SessionFact
 from shared.units import hash_key
@@ -55,6 +55,7 @@ class ContentCounter:
             self._add_topic(Kind.TOPICS, fact.category, TopicRow(1, *rating), fact)
         self._texts(fact)
         self._passages(fact)
+        self._window(fact, rating)
 
     def count_session(self, fact: SessionFact) -> None:
         """Add one session to the texts that the person accessed in it."""
@@ -69,6 +70,11 @@ class ContentCounter:
         if any(row):
             for text in fact.texts:
                 self._add(Kind.TEXTS, text, row)
+
+    def _window(self, fact: InteractionFact, rating: tuple[int, int]) -> None:
+        answers = 0 if fact.answered is None else 1
+        row = WindowRow(1, int(fact.answered is False), answers, *_sample(fact.response_ms), *rating)
+        self._add(Kind.WINDOWS, str(fact.minute_of_day // WINDOW_MINUTES), row)
 
     def _texts(self, fact: InteractionFact) -> None:
         """Count citations, and the answer once for each text in it, however often it cites the text."""

@@ -258,7 +258,7 @@ class ContentWriter:
             "revision": revision if stored is None else max(revision, stored.revision + 1),
             "version": CONTENT_VERSION,
             "inputs": dict(inputs),
-            "figures": self._figures._asdict(),
+            "figures": self._figures.encode(),
             "parts": 0 if parts == 1 else parts,
             "build": self._build,
             "ttl": self._ttl(),

@@ -19,7 +19,8 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceNotFoundError
 
 from shared.aggregates.tally import ratio
-from shared.builds.content import CitedRow, Kind, part_of
+from shared.builds.content import part_of
+from shared.builds.rows import CitedRow, Kind
 from shared.builds.store import DerivedStore, Manifest
 from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge

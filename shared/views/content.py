@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from shared.builds.content import CitedRow, Content, Kind, after_first
+from shared.builds.content import Content, after_first
+from shared.builds.rows import CitedRow, Kind
 from shared.periods import Period
 from shared.units import day_after
 

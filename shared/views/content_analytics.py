@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import ratio, top
-from shared.builds.content import CitedRow, Content, Kind, TextRow, TopicRow
+from shared.builds.content import Content
 from shared.builds.graph import CONTENT, is_day
+from shared.builds.rows import CitedRow, Kind, TextRow, TopicRow
 from shared.containers import container
 from shared.facts import Passage
 from shared.periods import parse_period

@@ -8,8 +8,9 @@ from typing import Any
 
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import ratio, top
-from shared.builds.content import Content, Kind, PersonaRow, TextRow, after_first, before_last, passage_from
+from shared.builds.content import Content, after_first, before_last, passage_from
 from shared.builds.graph import CONTENT, is_day
+from shared.builds.rows import Kind, PersonaRow, TextRow
 from shared.containers import container
 from shared.periods import Kind as PeriodKind
 from shared.periods import Period, parse_period, period_of

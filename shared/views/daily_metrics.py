@@ -11,11 +11,12 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import NO_SAMPLES, Tally, group_by_display_name, quantile, ratio
 from shared.builds.content import Figures
 from shared.builds.graph import CONTENT, is_day
+from shared.builds.rows import WINDOW_MINUTES, WindowRow
 from shared.containers import container
 from shared.facts.incidents import CONFIRMED, FALSE_POSITIVE
 from shared.scores import data_completeness
 from shared.units import MICROS, NANOS_PER_USD, NanoUSD, usd
-from shared.views.alerts import alerts
+from shared.views.alerts import THRESHOLDS, Course, alerts, courses
 from shared.views.base import ClocklessView, Rendered, Schedule, Stamp, States, stamp_fields
 from shared.views.fields import not_measured
 from shared.views.reference import Reference
@@ -84,12 +85,25 @@ def _document(key: str, state: Tally, states: States, stamp: Stamp) -> dict[str,
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
-    body["alerts"] = alerts(
-        error_rate=body["system_performance"]["error_rate"],
-        avg_response_time_ms=body["system_performance"]["avg_response_time_ms"],
-        user_satisfaction=body["quality_metrics"]["user_satisfaction_avg"],
-    )
+    figures = {
+        "error_rate": body["system_performance"]["error_rate"],
+        "avg_response_time_ms": body["system_performance"]["avg_response_time_ms"],
+        "user_satisfaction": body["quality_metrics"]["user_satisfaction_avg"],
+    }
+    body["alerts"] = alerts(figures, _courses(states.figures))
     return body
+
+
+def _courses(built: Figures | None) -> list[Course]:
+    """Return the alerts of the day's windows, as of the last build of the day."""
+    windows = {} if built is None else built.windows
+    rows = [
+        (int(number) * WINDOW_MINUTES, WindowRow(*windows[number])) for number in sorted(windows, key=int)
+    ]
+    return courses(
+        (minute, {threshold.figure: getattr(row, threshold.figure) for threshold in THRESHOLDS})
+        for minute, row in rows
+    )
 
 
 def _system_performance(state: Tally) -> dict[str, Any]:

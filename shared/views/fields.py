@@ -106,8 +106,10 @@ DAILY_METRICS = {
     "alerts[].severity": "critical or warning, as the specification ranks the threshold",
     "alerts[].message": "the figure, its value and the threshold (error_rate above 0.05, avg_response_time_ms above "
     "3000, user_satisfaction below 4.0)",
-    "alerts[].resolved": NOT_MEASURED,
-    "alerts[].resolution_time_min": NOT_MEASURED,
+    "alerts[].resolved": "whether the figure's alert, by windows of five minutes as in system_health, was over in the "
+    "day's last window with interactions; as of the last build of the day, null before the first one",
+    "alerts[].resolution_time_min": "minutes from the start of the first window of the last such alert to the start "
+    "of the next window with interactions that no longer had it; null unless resolved",
     "data_completeness": "of response_time_ms, both token counts, an answer or its length, and user_rating: the share that the interactions give",
     **STATE,
 }

@@ -9,16 +9,17 @@ from math import ceil
 from typing import Any
 
 from shared.aggregates.tally import ratio
+from shared.builds.rows import WINDOW_MINUTES
 from shared.containers import container
 from shared.facts import Fact, IncidentFact, InteractionFact
 from shared.scores import health, health_status, satisfaction
 from shared.units import MICROS, Millis, iso
-from shared.views.alerts import alerts
+from shared.views.alerts import alerts, courses
 from shared.views.base import Rendered, Stamp, stamp_fields
 
 NAME = "system_health"
 
-WINDOW = timedelta(minutes=5)
+WINDOW = timedelta(minutes=WINDOW_MINUTES)
 HISTORY = 12
 """Windows in one hour. The view counts the alerts that ended within this hour."""
 
@@ -144,13 +145,15 @@ class _Figures:
         self.citation_accuracy = _mean([fact.citation_accuracy for fact in self.interactions])
         self.safety = _mean([fact.safety for fact in self.interactions])
 
+    def values(self) -> dict[str, float | None]:
+        return {
+            "error_rate": self.error_rate,
+            "avg_response_time_ms": ratio(sum(self.times), len(self.times), 1),
+            "user_satisfaction": self.rating,
+        }
+
     def alerts(self) -> list[dict[str, Any]]:
-        raised = alerts(
-            error_rate=self.error_rate,
-            avg_response_time_ms=ratio(sum(self.times), len(self.times), 1),
-            user_satisfaction=self.rating,
-        )
-        return [alert | {"resolved": False} for alert in raised]
+        return [alert | {"resolved": False} for alert in alerts(self.values())]
 
 
 def _mean(values: Sequence[int | None]) -> float | None:
@@ -160,12 +163,10 @@ def _mean(values: Sequence[int | None]) -> float | None:
 
 def _resolved(window: Window, facts: Sequence[Fact]) -> int:
     """Return the number of alerts in the last hour that the next window with interactions no longer had."""
-    resolved, active = 0, set[str]()
+    windows = []
     for back in reversed(range(HISTORY)):
         earlier = window.before(back)
         figures = _Figures([fact for fact in facts if earlier.holds(fact.at)])
         if figures.interactions:
-            raised = {alert["alert_type"] for alert in figures.alerts()}
-            resolved += len(active - raised)
-            active = raised
-    return resolved
+            windows.append((-back * WINDOW_MINUTES, figures.values()))
+    return sum(course.ended is not None for course in courses(windows))

@@ -146,7 +146,7 @@ def expected_day(day: str, sources: Sources) -> Document:
             "session_completion_rate": part_of(outcomes["completed"], sum(outcomes.values())),
             **nothing("feature_adoption_rate", "churn_rate", "nps_score"),
         },
-        "alerts": expected_alerts(errors, slowness, rating),
+        "alerts": expected_alerts(errors, slowness, rating, documents),
         "data_completeness": part_of(
             len(times)
             + len(answers)
@@ -178,7 +178,53 @@ def most_open(day: str, sessions: list[Document]) -> int | None:
     return max((count for minute, count in minutes.items() if f"{minute:%Y-%m-%d}" == day), default=None)
 
 
-def expected_alerts(errors: Near | None, slowness: Near | None, rating: Near | None) -> list[Document]:
+DIGITS = {"error_rate": 4, "avg_response_time_ms": 1, "user_satisfaction": 2}
+"""Digits with which a figure is shown, and compared with its threshold."""
+
+
+def expected_alerts(
+    errors: Near | None, slowness: Near | None, rating: Near | None, documents: list[Document]
+) -> list[Document]:
+    return [
+        {
+            "alert_type": kind,
+            "severity": severity,
+            "message": Text(f"{figure} ", f" is {bound}"),
+            **how_it_ended(kind, documents),
+        }
+        for kind, severity, figure, bound in raised(errors, slowness, rating)
+    ]
+
+
+def how_it_ended(kind: str, documents: list[Document]) -> Document:
+    """Look at the day in windows of five minutes: did the last alert of a kind end, and how long was it?"""
+    windows = grouped(documents, lambda d: window_of(at(d)))
+    since, lasted = None, None
+    for start in sorted(windows):
+        if any(kind == each for each, *_ in raised(*figures_of(windows[start]))):
+            since, lasted = since or start, None
+        elif since is not None:
+            since, lasted = None, (start - since) // timedelta(minutes=1)
+    return {"resolved": since is None, "resolution_time_min": lasted}
+
+
+def window_of(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute // 5 * 5, second=0, microsecond=0)
+
+
+def figures_of(documents: list[Document]) -> tuple[Near | None, Near | None, Near | None]:
+    answers = [answered for d in documents if (answered := is_answered(d)) is not None]
+    return (
+        part_of(answers.count(False), len(answers)),
+        mean(measured(documents, "response_time_ms"), 1),
+        mean(measured(documents, "user_rating"), 2),
+    )
+
+
+def raised(
+    errors: Near | None, slowness: Near | None, rating: Near | None
+) -> list[tuple[str, str, str, str]]:
+    """Kind, severity, figure and bound of each alert."""
     beyond = (
         ("reliability", "critical", "error_rate", errors, lambda value: value > 0.05, "above 0.05"),
         (
@@ -192,15 +238,9 @@ def expected_alerts(errors: Near | None, slowness: Near | None, rating: Near | N
         ("quality", "warning", "user_satisfaction", rating, lambda value: value < 4.0, "below 4.0"),
     )
     return [
-        {
-            "alert_type": kind,
-            "severity": severity,
-            "message": Text(f"{figure} ", f" is {bound}"),
-            "resolved": None,
-            "resolution_time_min": None,
-        }
+        (kind, severity, figure, bound)
         for kind, severity, figure, value, is_beyond, bound in beyond
-        if value is not None and is_beyond(round(value.value, 4 if figure == "error_rate" else 2))
+        if value is not None and is_beyond(round(value.value, DIGITS[figure]))
     ]
 
 

@@ -17,7 +17,8 @@ from shared.builds import builder as builder_module
 from shared.builds import content as content_module
 from shared.builds import graph
 from shared.builds.builder import ContentBuilder, Outcome
-from shared.builds.content import Content, Figures, Kind, merged
+from shared.builds.content import Content, merged
+from shared.builds.rows import Kind
 from shared.builds.store import DERIVED
 from shared.units import Day, Month
 from tests.fakes import FakeContainer
@@ -66,6 +67,7 @@ def test_a_day_equals_what_is_counted_at_once(written: list[Document], slice_sha
         expected = counted(last_versions(written))
         assert await content_of(world, MONDAY) == expected
         expected.count_readers()
+        expected.drop(Kind.WINDOWS)
         assert await content_of(world, SEPTEMBER) == expected
         assert await builder(world).build_day(MONDAY) is Outcome.CURRENT
         assert await builder(world).build_month(SEPTEMBER) is Outcome.CURRENT
@@ -242,7 +244,7 @@ async def test_what_one_person_makes_up_in_a_day_is_built_and_does_not_grow_the_
             interaction(number, "2025-09-01T10:00:00Z", "heavy", foundational_texts_used=cited)
         )
     await builder(world).build_day(MONDAY)
-    assert (await content_of(world, MONDAY)).figures() == Figures(20, 200, 200)
+    assert (await content_of(world, MONDAY)).figures()[:3] == (20, 200, 200)
     (partial,) = (i for i in world.state.items.values() if i["id"] == f"partial|day|{MONDAY}")
     assert partial["state"]["sums"]["citations"] == 20 * names
     assert len(json.dumps(partial)) < 3_000

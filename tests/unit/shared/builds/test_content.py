@@ -12,23 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.builds import content as content_module
-from shared.builds.content import (
-    AllRow,
-    CitedRow,
-    Content,
-    Figures,
-    Kind,
-    ReadersRow,
-    TextRow,
-    TopicRow,
-    merged,
-    nested,
-    part_of,
-    parts_for,
-    passage_from,
-    size_of,
-)
+from shared.builds.content import Content, Figures, merged, nested, part_of, parts_for, passage_from, size_of
 from shared.builds.counting import ContentCounter
+from shared.builds.rows import AllRow, CitedRow, Kind, ReadersRow, TextRow, TopicRow, WindowRow
 from shared.facts import Passage, SessionFact
 from shared.units import Millis
 from tests.unit.shared.builds.interactions import counted, documents, fact_of
@@ -87,7 +73,7 @@ def test_rows_by_hand() -> None:
         "gita|2": CitedRow(2, 1_400_000, 2, 5, 1),
         "gita|3": CitedRow(1, 0, 0, 5, 1),
     }
-    assert content.figures() == Figures(1, 3, 2)
+    assert content.figures() == Figures(1, 3, 2, {"120": list(WindowRow(1, 0, 1, 1001, 1, 5, 1))})
     assert passage_from("gita|3|") == Passage("gita", "3", None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.builds import content as content_module
-from shared.builds.content import CitedRow
+from shared.builds.rows import CitedRow
 from shared.publishing import passage_usage
 from shared.publishing.passage_usage import Vector, usage_metrics
 from shared.publishing.scheduled import ScheduledReport
