@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit bench scale soak clean
+.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit bench package scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -72,6 +72,9 @@ bench: setup  ## Measure the fleet against the specification's own processor
 
 scale: setup  ## Push traffic of 10,000 people through a fleet; check limits
 	@exec $(BIN)/python -m tests.scale $(ARGS)
+
+package: setup  ## Build what is deployed; install and load it in clean environments
+	@exec $(BIN)/python -m tests.deployment $(ARGS)
 
 soak: setup  ## Disturb a fleet for ten minutes; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)
