@@ -15,8 +15,10 @@ from shared.cosmos.client import connect
 from shared.ingest.batch import Ingest
 from shared.ingest.new_people import NewPeople
 from shared.ledger.apply import ShardWriter
+from shared.ledger.consents import ConsentFollowers
 from shared.ledger.earlier_people import EarlierPeople
 from shared.ledger.generations import Generations
+from shared.ledger.people_register import PeopleRegister
 from shared.ledger.retention import Retention
 from shared.ledger.state_mark import StateMark
 from shared.ledger.store import ShardStore
@@ -75,21 +77,7 @@ class Fleet:
         self.prices = PriceBook(fleet_state, clock=clock)
         self.poison = PoisonStore(container(POISON_MESSAGES), clock=clock)
         self.retention = Retention(settings.state_margin_days)
-        shard_writer = ShardWriter(
-            ShardStore(state, cache_bytes=settings.cache_bytes),
-            NewPeople(database, EarlierPeople(state, self.generations)).read_records,
-            retention=self.retention,
-            clock=clock,
-        )
-        self.ingest = Ingest(
-            database=database,
-            writer=shard_writer,
-            prices=self.prices,
-            poison=self.poison,
-            settings=settings,
-            clock=clock,
-        )
-        self.remover = GenerationRemover(state, fleet_state, self.generations, settings, shard_writer)
+        self._wire_ledger(clock)
         self._wire_publishing(clock)
         self.rebuilder = Rebuilder(
             state=state,
@@ -102,7 +90,7 @@ class Fleet:
         )
         self._wire_poison()
         self.repricer = Repricer(
-            database=database, writer=shard_writer, prices=self.prices, settings=settings, clock=clock
+            database=database, writer=self.writer, prices=self.prices, settings=settings, clock=clock
         )
         self.auditor = Auditor(
             reader=audit_database,
@@ -130,6 +118,31 @@ class Fleet:
         await check_access(self.database)
         await self.generations.check()
         await self.mark.check()
+
+    def _wire_ledger(self, clock: Clock) -> None:
+        settings, container = self.settings, self.database.get_container_client
+        state, fleet_state = container(VIEW_STATE), container(FLEET_STATE)
+        self.register = PeopleRegister(fleet_state, settings.key_ring(), clock=clock)
+        new_people = NewPeople(self.database, EarlierPeople(state, self.generations), self.register)
+        self.writer = ShardWriter(
+            ShardStore(state, cache_bytes=settings.cache_bytes),
+            new_people.read_records,
+            follow_consents=ConsentFollowers(self.register, self.generations).follow,
+            retention=self.retention,
+            clock=clock,
+        )
+        self.ingest = Ingest(
+            database=self.database,
+            writer=self.writer,
+            prices=self.prices,
+            poison=self.poison,
+            register=self.register,
+            settings=settings,
+            clock=clock,
+        )
+        self.remover = GenerationRemover(
+            state, fleet_state, self.generations, settings, new_people.read_records
+        )
 
     def _wire_poison(self) -> None:
         self.replayer = Replayer(

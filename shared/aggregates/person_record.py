@@ -64,11 +64,14 @@ class PersonRecord:
     show."""
     pending: bool = False
     """Whether the published documents have yet to follow such a change."""
+    erased: bool = False
+    """Whether the person is being erased. Nothing of them is counted or published. The record says so until
+    every other instance reads the tombstone."""
 
     @property
     def refused(self) -> bool:
-        """Whether the person refuses user-level analytics."""
-        return any(account["f"].get(REFUSED_KEY) for account in self.accounts.values())
+        """Whether the person refuses user-level analytics, or is erased: nothing about them is published."""
+        return self.erased or any(account["f"].get(REFUSED_KEY) for account in self.accounts.values())
 
     @property
     def preferences(self) -> Preferences:
@@ -107,6 +110,7 @@ class PersonRecord:
             "refused": self.refused,
             "changes": self.changes,
             "pending": self.pending,
+            "erased": self.erased,
         }
         return {name: value for name, value in stored.items() if value}
 
@@ -120,6 +124,7 @@ class PersonRecord:
             {Month(month): decode_summary(summary) for month, summary in stored.get("months", {}).items()},
             stored.get("changes", 0),
             stored.get("pending", False),
+            stored.get("erased", False),
         )
 
 

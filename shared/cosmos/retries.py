@@ -50,6 +50,15 @@ INVOCATION_SECONDS = 540.0
 """Longest work of one invocation of a feed or timer: below ``functionTimeout`` in ``host.json``. It ends
 by itself, with an error, before the platform ends the process."""
 
+RECORD_SECONDS = 20.0
+"""Longest time between reading what is known of a new person and sending the transaction that makes their
+record. A person may have been erased since."""
+
+ERASED_RECORD_SECONDS = 150.0
+"""Seconds for which the record of a person who is being erased stays, after their tombstone was written. It
+stops every transaction that would make the person's record again. Later ones read the tombstone: a replica
+lags by 60 s, a transaction begins 20 s after it was read, and lasts 30 s."""
+
 RUN_SECONDS = 45.0
 """Seconds after which a run of the auditor or of the repricer begins no further piece. The next run
 continues. No invocation is to take a minute."""

@@ -23,6 +23,7 @@ from shared.ingest.folding import Folding, is_not_its_own_fault, take_decided
 from shared.ingest.sources import SOURCES, Source
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
+from shared.ledger.people_register import PeopleRegister
 from shared.ledger.shards import ShardId
 from shared.poison.store import PoisonStore
 from shared.pricing.price_book import PriceBook
@@ -86,11 +87,13 @@ class Ingest:
         writer: ShardWriter,
         prices: PriceBook,
         poison: PoisonStore,
+        register: PeopleRegister,
         settings: Settings,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
         self._writer = writer
+        self._register = register
         self._folding = Folding(
             database=database, writer=writer, prices=prices, settings=settings, clock=clock
         )
@@ -234,6 +237,10 @@ class Ingest:
                 if is_not_its_own_fault(again):
                     raise
                 error = again
+        owner = source.owner_of(failure.raw)
+        if owner is not None and await self._register.is_erased(owner):
+            report.folded.verdicts[Verdict.ERASED] += 1
+            return
         await self._uncount(source, failure.raw, error, live, report)
         row_id = await self._poison.record(
             source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts

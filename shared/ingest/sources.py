@@ -84,18 +84,24 @@ class Source:
             return None
         version = Version.of(raw)
         if self.name == USERS:
-            owner = owner_of(raw)
+            owner = self.owner_of(raw)
             if owner is None:
                 return None
             unreadable = unreadable_account(owner, version)
             return Change(owner, account_key(raw), version, unreadable, live=live, address=address_of(raw))
         if isinstance(error, NewerVersionError) or not isinstance(error, DocumentError):
             return None
-        document_id, user_id = identifier(raw.get("id")), identifier(raw.get("user_id"))
+        document_id, user_id = identifier(raw.get("id")), self.owner_of(raw)
         if document_id is None or user_id is None:
             return None
         uncounted = Uncounted(user_id, Millis(version.ts * 1000))
         return Change(user_id, document_id, version, uncounted, live=live, address=address_of(raw))
+
+    def owner_of(self, raw: object) -> str | None:
+        """Return whose document it is, None if it says nobody's id."""
+        if not isinstance(raw, Mapping):
+            return None
+        return owner_of(raw) if self.name == USERS else identifier(raw.get("user_id"))
 
 
 def address_of(raw: Mapping[str, Any]) -> SourceAddress | None:

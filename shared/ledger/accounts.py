@@ -15,13 +15,18 @@ from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import FURTHER_ACCOUNTS, PersonRecord
 from shared.documents.users import account_key, parse_user
 from shared.errors import DocumentError
-from shared.facts import USERS, ConsentFact, Uncounted, consent_fact, decode_fact
+from shared.facts import ConsentFact, Uncounted, consent_fact
 from shared.ledger.changed_records import drop_ended_months
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.earlier_people import NOT_KNOWN, EarlierPerson
-from shared.ledger.fold import Fold, Folded
-from shared.ledger.needs import DocumentsById, RecordsOf
+from shared.ledger.known_accounts import (
+    ConsentChange,
+    account_entry,
+    known_account,
+    refusals_in,
+)
+from shared.ledger.needs import DocumentsById, Fold, Folded, RecordsOf
 from shared.ledger.pages import Entry
 from shared.ledger.partials import Partial, partial_id
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
@@ -69,15 +74,6 @@ def new_record(
     return record
 
 
-def account_entries(user_id: str, record: PersonRecord) -> dict[str, Entry]:
-    """Return the ledger's entries of a person's accounts, by document id."""
-    return {name: _entry(user_id, stored) for name, stored in record.accounts.items()}
-
-
-def _entry(user_id: str, stored: Mapping[str, Any]) -> Entry:
-    return Entry(Version.decode(stored["v"]), decode_fact(USERS, user_id, stored["f"]))
-
-
 def _put(record: PersonRecord, document_id: str, entry: Entry) -> bool:
     """Record an account; return whether there was room. If not, the person refuses from now on."""
     if document_id in record.accounts or len(record.accounts) < MAX_ACCOUNTS:
@@ -89,43 +85,78 @@ def _put(record: PersonRecord, document_id: str, entry: Entry) -> bool:
 
 
 def fold_accounts(
-    shard: ShardId, changes: Sequence[Change], now: Millis, *, retention: Retention = DEFAULT_RETENTION
+    shard: ShardId,
+    changes: Sequence[Change],
+    now: Millis,
+    *,
+    retention: Retention = DEFAULT_RETENTION,
+    only_known: bool = False,
 ) -> Fold:
     """Fold changes of accounts into the records of their owners, as :func:`~shared.ledger.fold.fold_changes`.
 
     A change of consent or of preferences marks the record as pending, until it is applied to what is
     published.
+
+    Parameters
+    ----------
+    only_known
+        Leave out people who have no state yet.
     """
     ids = {change.user_id: partial_id(PartialKey(person.NAME, change.user_id)) for change in changes}
     loaded: Mapping[str, Loaded] = yield DocumentsById(frozenset(ids.values()))
     newcomers = frozenset(user_id for user_id, name in ids.items() if loaded[name].document is None)
-    records: dict[str, PersonRecord] = dict((yield RecordsOf(newcomers)) if newcomers else {})
+    records: dict[str, PersonRecord | None] = dict.fromkeys(newcomers)
+    if newcomers and not only_known:
+        read = yield RecordsOf(newcomers)
+        records = {user_id: read.get(user_id, PersonRecord()) for user_id in newcomers}
     for user_id, name in ids.items():
         partial = loaded[name].document
-        if isinstance(partial, Partial) and partial.record is not None:
-            records[user_id] = partial.record.copy()
-        records.setdefault(user_id, PersonRecord())
+        if isinstance(partial, Partial):
+            stored = PersonRecord() if partial.record is None else partial.record.copy()
+            records[user_id] = None if stored.erased else stored
     verdicts: list[tuple[Change, Verdict]] = []
-    changed = set(newcomers)
+    consents: list[ConsentChange] = []
+    changed = {user_id for user_id in newcomers if records[user_id] is not None}
+    for user_id in changed:
+        consents += refusals_in(user_id, records[user_id] or PersonRecord())
     for change in changes:
-        verdict = _decide(change, records[change.user_id])
+        record = records[change.user_id]
+        if record is None:
+            verdicts.append((change, Verdict.ERASED))
+            continue
+        before = record.accounts.get(change.document_id)
+        verdict = _decide(change, record)
         if verdict in (Verdict.ADDED, Verdict.REPLACED, Verdict.UNCOUNTED, Verdict.FULL):
             changed.add(change.user_id)
+            consents += _consent_change(change, before, record)
         verdicts.append((change, verdict))
-    return Folded(
-        verdicts,
-        [
-            _write(shard, user_id, loaded[ids[user_id]], records[user_id], now, retention)
-            for user_id in sorted(changed)
-        ],
-    )
+    writes = [
+        _write(shard, user_id, loaded[ids[user_id]], changed_record, now, retention)
+        for user_id in sorted(changed)
+        if (changed_record := records[user_id]) is not None
+    ]
+    return Folded(verdicts, writes, consents=consents)
+
+
+def _consent_change(
+    change: Change, before: Mapping[str, Any] | None, record: PersonRecord
+) -> list[ConsentChange]:
+    """Return what a folded change of an account says of consent, if it refuses or has refused."""
+    stored = record.accounts.get(change.document_id)
+    if stored is None:  # there was no room
+        return []
+    after = known_account(stored)
+    earlier = None if before is None else known_account(before)
+    if not after.refused and (earlier is None or not earlier.refused):
+        return []
+    return [ConsentChange(change, after, None if earlier is None else earlier.version)]
 
 
 def _decide(change: Change, record: PersonRecord) -> Verdict:
     stored, known = record.accounts.get(change.document_id), (record.refused, record.preferences)
     verdict = Verdict.ADDED
     if stored is not None:
-        match change.order_against(_entry(change.user_id, stored)):
+        match change.order_against(account_entry(change.user_id, stored)):
             case VersionOrder.SAME:
                 return Verdict.SAME
             case VersionOrder.OLDER:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from shared.aggregates.person_record import PersonRecord
 from shared.clock import SYSTEM_CLOCK, Clock
-from shared.cosmos.retries import FOLD, LAG, retrying
+from shared.cosmos.retries import FOLD, LAG, RECORD_SECONDS, retrying
 from shared.errors import ConflictError, DamagedStateError, TooLargeError
 from shared.facts import USERS
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
-from shared.ledger.fold import Folded, fold_changes
-from shared.ledger.needs import DocumentsById, RecordsOf
+from shared.ledger.fold import fold_changes
+from shared.ledger.known_accounts import ConsentChange
+from shared.ledger.needs import Answer, DocumentsById, Fold, Folded, Need, RecordsOf
 from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS
+from shared.ledger.state import Write
 from shared.ledger.store import ShardStore
-from shared.units import Millis
+from shared.units import Millis, to_millis
 
 _log = structlog.get_logger(__name__)
 
@@ -90,8 +94,26 @@ class _Part:
         return [replace(self, changes=half) for half in (ordered[middle:], ordered[:middle])]
 
 
-ReadRecords = Callable[[Collection[str]], Awaitable[Mapping[str, PersonRecord]]]
-"""Returns the records of people who have no state yet, by user id."""
+ReadRecords = Callable[[Collection[str]], Awaitable[Mapping[str, PersonRecord | None]]]
+"""Returns the records of people who have no state yet, by user id; None for a person who was erased."""
+
+FollowConsents = Callable[[Sequence[ConsentChange], "RunFold"], Awaitable[None]]
+"""Called before changes of consent are committed, and again if the commit is repeated."""
+
+
+async def _follow_nothing(consents: Sequence[ConsentChange], run: RunFold) -> None:
+    return None
+
+
+class Writes(Protocol):
+    """The result of a fold."""
+
+    @property
+    def writes(self) -> Sequence[Write]:
+        """The documents to write in one transaction."""
+
+
+Result = TypeVar("Result", bound=Writes)
 
 
 class ShardWriter:
@@ -101,6 +123,8 @@ class ShardWriter:
     ----------
     read_records
         Reads what is known of people without state: their accounts, and what an earlier generation knows.
+    follow_consents
+        Lets whoever outlives this generation know of changes of consent.
     """
 
     def __init__(
@@ -108,12 +132,14 @@ class ShardWriter:
         store: ShardStore,
         read_records: ReadRecords,
         *,
+        follow_consents: FollowConsents = _follow_nothing,
         retention: Retention = DEFAULT_RETENTION,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._retention = retention
+        self.retention = retention
         self._store = store
         self.read_records = read_records
+        self._follow_consents = follow_consents
         self._clock = clock
 
     async def apply(
@@ -146,9 +172,9 @@ class ShardWriter:
         async with self._store.lock(shard):
             while parts:
                 part = parts.pop()
-                attempt, again = retrying(ConflictError, policy=FOLD), retrying(DamagedStateError, policy=LAG)
+                begin = partial(self._begin, shard, source, part)
                 try:
-                    folded: Folded = await again(attempt, self._fold_and_commit, shard, source, part, result)
+                    folded: Folded = await _with_retries(self._fold_and_commit, shard, begin, result)
                 except TooLargeError:
                     if part.is_divisible:
                         parts += part.divided()
@@ -162,9 +188,41 @@ class ShardWriter:
                         parts.append(_Part(part.changes, is_repetition=True))
         return result
 
-    async def _fold_and_commit(self, shard: ShardId, source: str, part: _Part, result: FoldResult) -> Folded:
+    def _begin(self, shard: ShardId, source: str, part: _Part, now: Millis) -> Fold:
+        if source == USERS:
+            return fold_accounts(shard, part.changes, now, retention=self.retention)
+        return fold_changes(shard, source, part.changes, now, moves=part.moves, retention=self.retention)
+
+    async def run(self, shard: ShardId, begin: Callable[[Millis], Generator[Need, Answer, Result]]) -> Result:
+        """Run a fold on a shard and commit its writes; return its result. Nobody has to know of its consents.
+
+        Parameters
+        ----------
+        begin
+            Begins the fold at a time. Called again after a conflict.
+
+        Raises
+        ------
+        TooLargeError, DamagedStateError, ConflictError
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            As :meth:`apply`. Nothing was committed.
+        """
+        async with self._store.lock(shard):
+            done: Result = await _with_retries(self._fold_and_commit, shard, begin, None)
+            return done
+
+    async def _fold_and_commit(
+        self,
+        shard: ShardId,
+        begin: Callable[[Millis], Generator[Need, Answer, Result]],
+        outcome: FoldResult | None,
+    ) -> Result:
         try:
-            folded = await self._fold(shard, source, part.changes, part.moves)
+            folded, records_read = await self._drive(shard, begin(to_millis(self._clock.now())))
+            if outcome is not None and isinstance(folded, Folded) and folded.consents:
+                await self._follow_consents(folded.consents, self.run)
+            if records_read is not None and self._clock.monotonic() - records_read > RECORD_SECONDS:
+                raise ConflictError(f"shard {shard}: what is known of people was read too long ago")
             if folded.writes:
                 await self._store.commit(shard, folded.writes)
         except TooLargeError:
@@ -172,18 +230,20 @@ class ShardWriter:
         except BaseException as error:
             # Another instance committed first, this task was cancelled, or the connection broke after the
             # service committed. The cache may be stale; the stored ledger says what is counted.
-            result.conflicts += isinstance(error, ConflictError)
+            if outcome is not None:
+                outcome.conflicts += isinstance(error, ConflictError)
             self._store.forget(shard)
             raise
         return folded
 
-    async def _fold(self, shard: ShardId, source: str, changes: Sequence[Change], moves: int) -> Folded:
-        """Run the fold with documents from the store, and records of new people from their sources."""
-        now = Millis(round(self._clock.timestamp() * 1000))
-        if source == USERS:
-            fold = fold_accounts(shard, changes, now, retention=self._retention)
-        else:
-            fold = fold_changes(shard, source, changes, now, moves=moves, retention=self._retention)
+    async def _drive(
+        self, shard: ShardId, fold: Generator[Need, Answer, Result]
+    ) -> tuple[Result, float | None]:
+        """Run a fold with documents from the store, and records of new people from their sources.
+
+        Returns the result, and when records were read, on the monotonic clock; None if none were.
+        """
+        records_read: float | None = None
         try:
             need = next(fold)
             while True:
@@ -191,7 +251,22 @@ class ShardWriter:
                     case DocumentsById(ids, stored):
                         need = fold.send(await self._store.load(shard, ids, stored=stored))
                     case RecordsOf(users):
+                        records_read = records_read or self._clock.monotonic()
                         need = fold.send(await self.read_records(users))
         except StopIteration as end:
-            folded: Folded = end.value
-            return folded
+            result: Result = end.value
+            return result, records_read
+
+
+def _with_retries(work: Callable[..., Awaitable[Any]], *arguments: Any) -> Awaitable[Any]:
+    """Fold and commit, again after a conflict, and after a lag that looks like damage."""
+    attempt, again = retrying(ConflictError, policy=FOLD), retrying(DamagedStateError, policy=LAG)
+    return again(attempt, work, *arguments)
+
+
+class RunFold(Protocol):
+    """:meth:`ShardWriter.run`."""
+
+    async def __call__(
+        self, shard: ShardId, begin: Callable[[Millis], Generator[Need, Answer, Result]]
+    ) -> Result: ...

@@ -30,6 +30,8 @@ class Verdict(Enum):
     """Not counted: a state that people share, such as the shard's day, has no room."""
     CLOSED = "closed"
     """Not counted: the state of its month ends, or has ended."""
+    ERASED = "erased"
+    """Not counted: the person was erased."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import NamedTuple
 
 from shared.aggregates import contribute, contributions, person, person_month
 from shared.aggregates.base import Contributions, PartialKey
@@ -30,7 +29,8 @@ from shared.ledger.counted_entries import CountedEntries
 from shared.ledger.damage import require_whole
 from shared.ledger.document_version import VersionOrder
 from shared.ledger.incident_passages import IncidentPassages, MovedIncident, cited_passage
-from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf
+from shared.ledger.known_accounts import ConsentChange, refusals_in
+from shared.ledger.needs import Answer, DocumentsById, Fold, Folded, Need, RecordsOf
 from shared.ledger.open_pages import Located, OpenPages
 from shared.ledger.pages import Entry, Page, page_id
 from shared.ledger.partials import Partial, partial_id
@@ -40,18 +40,6 @@ from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_MOVED_INCIDENTS
 from shared.ledger.state import Loaded, StateDocument, Write
 from shared.units import Day, EventHour, Millis, month_of
-
-
-class Folded(NamedTuple):
-    """The result of a fold: the verdict on each change, and the documents to write in one transaction."""
-
-    verdicts: list[tuple[Change, Verdict]]
-    writes: list[Write]
-    unfinished: bool = False
-    """Whether the same changes have to be folded again, because more incidents follow them."""
-
-
-Fold = Generator[Need, Answer, Folded]
 
 
 def fold_changes(
@@ -88,8 +76,7 @@ def fold_changes(
     fold = ShardFold(shard, source, changes, now, retention)
     yield from fold.need_documents(fold.ids_of_new_facts())
     newcomers = fold.people_without_state()
-    if newcomers:
-        fold.add_records((yield RecordsOf(newcomers)))
+    fold.add_records((yield RecordsOf(newcomers)) if newcomers else {})
     yield from fold.need_documents(fold.ids_of_last_parts())
     other_hours = fold.ids_of_other_hours()
     if other_hours:
@@ -102,10 +89,10 @@ def fold_changes(
     writes = fold.writes()
     outgrown = fold.outgrown(writes)
     if outgrown:
-        if len(changes) > 1 or fold.moves_incidents:
+        if len(verdicts) > 1 or fold.moves_incidents:
             raise TooLargeError("a state would outgrow its limit")
-        return Folded([(changes[0], refusal(outgrown))], [])
-    return Folded(verdicts, writes, unfinished)
+        return Folded([(verdicts[0][0], refusal(outgrown))], [])
+    return Folded(verdicts, writes, unfinished, fold.refusals())
 
 
 class ShardFold:
@@ -123,6 +110,8 @@ class ShardFold:
         self._stored: set[str] = set()
         """Ids of the documents whose stored version was requested."""
         self._new_records: dict[str, PersonRecord] = {}
+        self._dropped: Sequence[Change] = ()
+        """Changes of people who were erased."""
         self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
         self._passages = IncidentPassages(self._pages, lambda user_id: self._record(user_id).index)
         self._count = CountedEntries()
@@ -163,9 +152,20 @@ class ShardFold:
             # A closed page keeps what it counted. A document that moved on is counted where it is now.
             self._pages.add(p for p in pages if p.source != self._source or not self._is_closed(p.hour))
 
-    def add_records(self, records: Mapping[str, PersonRecord]) -> None:
-        """Add the records of people who have no state."""
-        self._new_records.update(records)
+    def add_records(self, records: Mapping[str, PersonRecord | None]) -> None:
+        """Add the records of people who have no state. Drop the changes of people who were erased."""
+        self._new_records.update({user: record for user, record in records.items() if record is not None})
+        erased = {user for user, record in records.items() if record is None}
+        erased |= {user for user in {change.user_id for change in self._changes} if self._record(user).erased}
+        if erased:
+            self._dropped = [change for change in self._changes if change.user_id in erased]
+            self._changes = [change for change in self._changes if change.user_id not in erased]
+
+    def refusals(self) -> list[ConsentChange]:
+        """Return the accounts of people without state that refuse."""
+        return [
+            each for user_id, record in self._new_records.items() for each in refusals_in(user_id, record)
+        ]
 
     def ids_of_new_facts(self) -> set[str]:
         """Return the ids of the changes' pages and people, and of partials that probably change."""
@@ -224,7 +224,7 @@ class ShardFold:
         tuple
             The verdicts, and whether more than ``moves`` incidents follow their interactions.
         """
-        decided: list[tuple[Change, Verdict]] = []
+        decided = [(change, Verdict.ERASED) for change in self._dropped]
         for original in self._changes:
             change = self._passages.with_passage(original)
             decided.append((change, self._decide(change)))

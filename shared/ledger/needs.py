@@ -1,9 +1,13 @@
-"""What a fold needs from its driver, and how to drive one without ``await``."""
+"""What a fold needs from its driver and returns to it, and how to drive one without ``await``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
+
+from shared.ledger.changes import Change, Verdict
+from shared.ledger.known_accounts import ConsentChange
+from shared.ledger.state import Write
 
 
 class DocumentsById(NamedTuple):
@@ -17,14 +21,28 @@ class DocumentsById(NamedTuple):
 
 
 class RecordsOf(NamedTuple):
-    """The fold needs new records of people without state: of their accounts, and of an earlier generation."""
+    """The fold needs new records of people without state; None for a person who was erased."""
 
     users: frozenset[str]
 
 
 Need = DocumentsById | RecordsOf
 Answer = Mapping[str, Any]
-"""Documents (:class:`Loaded`) by id, or records (:class:`PersonRecord`) by user id."""
+"""Documents (:class:`Loaded`) by id, or records (:class:`PersonRecord`, None) by user id."""
+
+
+class Folded(NamedTuple):
+    """The result of a fold: the verdict on each change, and the documents to write in one transaction."""
+
+    verdicts: list[tuple[Change, Verdict]]
+    writes: list[Write]
+    unfinished: bool = False
+    """Whether the same changes have to be folded again, because more incidents follow them."""
+    consents: Sequence[ConsentChange] = ()
+    """What the register of people and other generations have to know before the documents are written."""
+
+
+Fold = Generator[Need, Answer, Folded]
 
 Result = TypeVar("Result")
 

@@ -15,14 +15,11 @@ from shared.cosmos.control import Scope
 from shared.cosmos.items import is_absent
 from shared.cosmos.queries import Query, run_query
 from shared.errors import GenerationNeededError
-from shared.facts import USERS, ConsentFact, Uncounted
-from shared.ledger.accounts import account_entries
-from shared.ledger.apply import ShardWriter
-from shared.ledger.changes import Change
+from shared.ledger.apply import ReadRecords
 from shared.ledger.earlier_people import earlier_person
-from shared.ledger.generations import Generations
+from shared.ledger.generations import FIRST_LAYOUT, Generations
 from shared.ledger.reader import StateReader
-from shared.ledger.shards import ShardId, all_shards, shard_of
+from shared.ledger.shards import ShardId, all_shards
 from shared.settings import Settings
 
 DELETES_PER_TRANSACTION = 25
@@ -63,8 +60,8 @@ class GenerationRemover:
     A piece is one transaction in one logical partition. A removal that was interrupted is run again, and
     deletes what is left. Two concurrent removals are harmless. The record of the generation is deleted last.
 
-    Before a partition is emptied, the refusals of its people are carried over to the current generation.
-    Their accounts may be deleted since, and the current generation may never have had a document of them.
+    The register of people knows who refused. It does not know it of the first layout, whose release had no
+    register: before a partition of it is emptied, its refusals are registered.
     """
 
     def __init__(
@@ -73,15 +70,14 @@ class GenerationRemover:
         fleet_state: ContainerProxy,
         generations: Generations,
         settings: Settings,
-        writer: ShardWriter,
+        read_records: ReadRecords,
     ) -> None:
         self._state = state
         self._fleet_state = fleet_state
         self._reader = StateReader(state)
         self._generations = generations
-        self._writer = writer
+        self._read_records = read_records
         self._current = settings.generation
-        self._shards = settings.shards
 
     async def remove(
         self, number: int, *, dry_run: bool = False, on_progress: Progress = lambda *_: None
@@ -103,12 +99,12 @@ class GenerationRemover:
         """
         report = RemovalReport(number)
         with measured_cost() as report.cost:
-            partitions = await self._partitions(number)
+            partitions, layout = await self._partitions(number)
             records = await self._records(number)
 
             async def one(partition: str) -> None:
                 if not dry_run:
-                    await self._carry_refusals(ShardId(partition), number)
+                    await self._register_refusals(ShardId(partition), layout)
                 while await self._empty(partition, dry_run, report):
                     on_progress(report, len(partitions))
                 report.partitions += 1
@@ -131,8 +127,11 @@ class GenerationRemover:
             )
         return report
 
-    async def _partitions(self, number: int) -> list[str]:
-        """Return the logical partitions of a generation that may be removed: its shards, and any others."""
+    async def _partitions(self, number: int) -> tuple[list[str], int]:
+        """Return the logical partitions of a generation that may be removed, and its layout.
+
+        The partitions are its shards, and any others.
+        """
         if number >= self._current:
             raise GenerationNeededError(
                 f"Generation {number} cannot be removed: FLEET_GENERATION is {self._current}, and only "
@@ -150,33 +149,19 @@ class GenerationRemover:
             )
         shards = all_shards(shards=known[number].shards, generation=number)
         others = await self._reader.other_partitions(number)
-        return [*shards, *sorted(others.difference(shards))]
+        return [*shards, *sorted(others.difference(shards))], known[number].layout
 
     async def _records(self, number: int) -> list[tuple[str, str]]:
         """Return scope and id of the generation's documents in ``fleet_state``."""
         rows = run_query(self._fleet_state, GENERATION_RECORDS, {})
         return [(row["scope"], row["id"]) async for row in rows if is_of_generation(row["id"], number)]
 
-    async def _carry_refusals(self, partition: ShardId, number: int) -> None:
-        """Count the refusals of a shard's people in the current generation."""
-        generation = (await self._generations.recorded()).get(number)
-        if generation is None:  # another removal has finished
-            return
-        async for stored in self._reader.persons_of_shard(partition):
-            if earlier_person(stored, generation.layout).refused:
-                await self._carry_refusal(str(stored["key"]))
-
-    async def _carry_refusal(self, user_id: str) -> None:
-        """Count the refusals that a new record of a person would have, unless newer versions are counted."""
-        record = (await self._writer.read_records([user_id]))[user_id]
-        changes = [
-            Change(user_id, document_id, entry.version, entry.fact, deleted=True)
-            for document_id, entry in account_entries(user_id, record).items()
-            if isinstance(entry.fact, ConsentFact | Uncounted) and entry.fact.refused
-        ]
-        if changes:
-            shard = shard_of(user_id, shards=self._shards, generation=self._current)
-            await self._writer.apply(shard, USERS, changes)
+    async def _register_refusals(self, partition: ShardId, layout: int) -> None:
+        """Let the register know of the refusals of a shard's people, if no register existed then."""
+        if layout == FIRST_LAYOUT:
+            async for stored in self._reader.persons_of_shard(partition):
+                if earlier_person(stored, layout).refused:
+                    await self._read_records([str(stored["key"])])
 
     async def _empty(self, partition: str, dry_run: bool, report: RemovalReport) -> bool:
         """Delete or count the documents of a partition. Return whether to read it again."""

@@ -61,7 +61,7 @@ class Instance:
         self.generation = generation
         self.conflicts = 0
 
-    async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord]:
+    async def read_records(self, users: Collection[str]) -> dict[str, PersonRecord | None]:
         """Return the records of people from their accounts as they stand."""
         return {
             user_id: new_record(

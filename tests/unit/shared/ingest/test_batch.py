@@ -17,6 +17,7 @@ from shared.ingest.batch import MASS_FAILURE_MINIMUM, Ingest
 from shared.ledger.apply import FoldResult, ShardWriter
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.pages import Page
+from shared.ledger.people_register import PeopleRegister
 from shared.ledger.shards import ShardId
 from shared.ledger.store import ShardStore
 from shared.poison.rows import Status
@@ -25,6 +26,7 @@ from shared.pricing.table import PriceTable, list_prices
 from shared.settings import Settings
 from tests.fake_clock import FakeClock
 from tests.fakes import FakeContainer
+from tests.unit.shared.world import World
 
 
 class Prices:
@@ -99,6 +101,7 @@ class Database:
             "view_state": FakeContainer(),
             "poison_messages": FakeContainer("partition_key"),
             "user_interactions": FakeContainer("user_id"),
+            "fleet_state": FakeContainer("scope"),
         }
 
     def get_container_client(self, name: str) -> Any:
@@ -129,6 +132,7 @@ class Database:
             writer=writer or FailingWriter(self.containers["view_state"], fails_for, error),
             prices=prices or Prices(),  # type: ignore[arg-type]
             poison=PoisonStore(self.get_container_client("poison_messages")),
+            register=PeopleRegister(self.get_container_client("fleet_state"), Settings().key_ring()),
             settings=Settings(document_backoff_seconds=backoff, shards=shards),
         )
 
@@ -339,3 +343,21 @@ async def test_a_live_document_is_read_again_only_if_it_took_the_place_of_a_coun
     ]
     (etag,) = {entry.version.etag for page in pages for _, name, entry in page if name == "i1"}
     assert etag == source.items["person-1", "i1"]["_etag"]
+
+
+async def test_documents_of_an_erased_person_are_neither_counted_nor_poisoned() -> None:
+    world = World()
+    fleet = await world.fleet()
+    await fleet.register.bury("ann")
+    bad = interaction(1, user_id="ann") | {"timestamp": "no time"}
+    report = await fleet.ingest.ingest_batch(
+        "user_interactions", [bad, interaction(2, user_id="ann"), interaction(3, user_id="ben")]
+    )
+    assert report.folded.verdicts == {Verdict.ERASED: 2, Verdict.ADDED: 1}
+    assert not report.poisoned
+    assert not world.containers["poison_messages"].items
+    assert "ann" not in repr(world.state.items)
+    for source in ("user_sessions", "abuse_incidents", "users"):
+        await fleet.ingest.ingest_batch(source, [{"id": "x", "user_id": "ann", "_ts": 1, "_etag": "x"}])
+    assert not world.containers["poison_messages"].items
+    assert "ann" not in repr(world.state.items)

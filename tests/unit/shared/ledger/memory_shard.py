@@ -12,8 +12,8 @@ from shared.facts import USER_INTERACTIONS, USERS, Fact, Uncounted
 from shared.ledger.accounts import fold_accounts
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version
-from shared.ledger.fold import Folded, fold_changes
-from shared.ledger.needs import Answer, DocumentsById, Need, RecordsOf, drive
+from shared.ledger.fold import fold_changes
+from shared.ledger.needs import Answer, DocumentsById, Folded, Need, RecordsOf, drive
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId

@@ -16,15 +16,16 @@ from shared.ledger.accounts import new_record
 from shared.ledger.changes import Change, Verdict
 from shared.ledger.document_version import Version, VersionOrder
 from shared.ledger.earlier_people import (
-    EarlierAccount,
     EarlierPeople,
     EarlierPerson,
     address_of,
     earlier_person,
-    merged,
+    with_registered,
 )
 from shared.ledger.generations import FIRST_LAYOUT, LAYOUT, Generation, Generations
+from shared.ledger.known_accounts import KnownAccount
 from shared.ledger.partials import Partial
+from shared.ledger.people_register import RegisteredPerson
 from shared.ledger.shards import ShardId, shard_of
 from shared.settings import Settings
 from shared.units import Day, Millis, month_of
@@ -233,7 +234,7 @@ def at(generation: int) -> Settings:
         ([(1, True), (2, False), (1, True)], 2),  # back to a generation without state of the person
     ],
 )
-async def test_every_recorded_generation_is_asked_for_refusals(
+async def test_a_refusal_stays_known_whatever_generation_counted_it(
     path: list[tuple[int, bool]], knowing: int
 ) -> None:
     world = World()
@@ -260,27 +261,50 @@ versions = st.builds(Version, st.integers(1, 4), st.none() | st.integers(1, 4), 
 def test_a_consent_counts_only_if_it_is_clearly_not_older_than_the_refusal(
     first: Version, second: Version, first_refused: bool
 ) -> None:
-    """The first is that of the earlier generation."""
-    known = [
-        EarlierPerson(accounts={"u": EarlierAccount(first, first_refused)}),
-        EarlierPerson(accounts={"u": EarlierAccount(second, not first_refused)}),
-    ]
+    """The first is that of the earlier generation, the second that of the register."""
+    known = with_registered(
+        EarlierPerson(accounts={"u": KnownAccount(first, first_refused)}),
+        RegisteredPerson(accounts={"u": KnownAccount(second, not first_refused)}),
+    )
     order = second.order_against(first)
     is_unclear = order is VersionOrder.UNKNOWN
     if first_refused:
         consents = order in (VersionOrder.NEWER, VersionOrder.SAME) or (is_unclear and second.ts > first.ts)
     else:
         consents = order is VersionOrder.OLDER or (is_unclear and second.ts < first.ts)
-    assert merged(known).refused is not consents
+    assert known.refused is not consents
 
 
 @pytest.mark.parametrize("consents", [True, False])
-@pytest.mark.parametrize("seen_by", [1, 2])
-def test_of_two_generations_the_newer_version_of_an_account_decides(consents: bool, seen_by: int) -> None:
-    newer = EarlierPerson(accounts={"u": EarlierAccount(Version(5, 5, '"5"'), not consents)})
-    older = EarlierPerson(accounts={"u": EarlierAccount(Version(4, 4, '"4"'), consents)})
-    known = [newer, older] if seen_by == 1 else [older, newer]
-    assert merged(known).refused is not consents
+@pytest.mark.parametrize("registered", [4, 5])
+def test_of_an_account_the_newer_version_decides_whoever_knows_it(consents: bool, registered: int) -> None:
+    newer, older = (
+        KnownAccount(Version(5, 5, '"5"'), not consents),
+        KnownAccount(Version(4, 4, '"4"'), consents),
+    )
+    first, second = (older, newer) if registered == 5 else (newer, older)
+    known = with_registered(EarlierPerson(accounts={"u": first}), RegisteredPerson(accounts={"u": second}))
+    assert known.refused is not consents
+
+
+@pytest.mark.parametrize("refuses", ["account", "visit"])
+async def test_a_refusal_reaches_a_generation_that_is_set_again(refuses: str) -> None:
+    """The first generation has state of the person, who refused and whose account was deleted meanwhile."""
+    world = World()
+    users = world.containers["users"]
+    await users.upsert_item(ACCOUNT)
+    await deliver(world, "user_interactions", VISIT)
+    assert world.documents("user_analytics")
+    world.settings = at(2)
+    second = await world.fleet()
+    if refuses == "account":
+        await second.ingest.ingest_batch("user_interactions", [VISIT])
+    await users.upsert_item(ACCOUNT | {"analytics_consent": False})
+    await second.ingest.ingest_batch("users", [users.items["ann", "user_ann"] | {"_lsn": 2}])
+    await users.delete_item("user_ann", "ann")
+    world.settings = at(1)
+    await deliver(world, "user_interactions", VISIT | {"id": "later", "_etag": '"2"'})
+    assert not world.documents("user_analytics")
 
 
 def test_accounts_without_room_refuse_in_a_new_generation_only_while_no_account_exists() -> None:
