@@ -19,14 +19,16 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from packaging.requirements import Requirement
 
 from shared.clock import Clock
+from shared.concurrency import for_each
 from shared.containers import CATALOGUE, FLEET_STATE, VIEW_STATE
-from shared.cosmos.access import check_access
+from shared.cosmos.access import MAX_CONCURRENT_PROBES, allowed_actions
 from shared.cosmos.container_plan import Found, Plan, plan_of
 from shared.cosmos.leases import read_leases
 from shared.cosmos.provisioning import KeyPlane, plan_containers
-from shared.errors import NotReadyError, SettingsError, line_of
+from shared.errors import SettingsError, line_of
 from shared.ledger.generations import Generations
 from shared.ledger.state_mark import StateMark
+from shared.rights import Action, Identity, grants_of
 from shared.settings import Settings
 
 LOCK = Path(__file__).parents[1] / "requirements.txt"
@@ -168,12 +170,39 @@ async def _plan_without_throughput(plane: KeyPlane) -> Plan:
 
 
 async def check_rights(database: DatabaseProxy) -> Iterable[Finding]:
-    """Try to read every container, and to write the fleet's own."""
-    try:
-        await check_access(database)
-    except NotReadyError as error:
-        return [Finding("rights", Verdict.PROBLEM, line_of(error), "docs/how-to/deploy.md has the roles.")]
-    return [Finding("rights", Verdict.OK, "Every source can be read, and every own container written.")]
+    """Try each action on each container; compare what is allowed with what the functions need."""
+    found = await for_each(
+        CATALOGUE, lambda each: allowed_actions(database, each), max_concurrency=MAX_CONCURRENT_PROBES
+    )
+    allowed = {each.name: actions for each, actions in zip(CATALOGUE, found, strict=True)}
+    needed = grants_of(Identity.FLEET)
+    missing = _listed({name: actions - allowed[name] for name, actions in needed.items()})
+    if missing:
+        remedy = "Give the identity the rights of infra/roles.json, see docs/how-to/deploy.md."
+        return [Finding("rights", Verdict.PROBLEM, f"Missing: {missing}.", remedy)]
+    if all(actions == frozenset(Action) for actions in allowed.values()):
+        return [Finding("rights", Verdict.OK, "Everything is allowed, as with a key.")]
+    for_lifecycle = grants_of(Identity.LIFECYCLE)
+    without_need = _listed(
+        {
+            name: actions - needed.get(name, frozenset()) - for_lifecycle.get(name, frozenset())
+            for name, actions in allowed.items()
+        }
+    )
+    if without_need:
+        text = f"Allowed, and no function needs it: {without_need}."
+        return [
+            Finding("rights", Verdict.WARNING, text, "Remove these rights: infra/roles.json has the others.")
+        ]
+    return [Finding("rights", Verdict.OK, "Exactly what the functions need is allowed.")]
+
+
+def _listed(rights: Mapping[str, Iterable[Action]]) -> str:
+    return "; ".join(
+        f"{', '.join(sorted(action.name.lower() for action in actions))} in {name}"
+        for name, actions in rights.items()
+        if actions
+    )
 
 
 async def check_state(database: DatabaseProxy, settings: Settings) -> Iterable[Finding]:

@@ -55,6 +55,8 @@ async def _findings() -> tuple[list[Finding], Exit]:
                 "leases": lambda: checkup.check_leases(database, settings, SYSTEM_CLOCK),
             }
             for subject, check in checks.items():
+                if findings[-1].subject == "containers" and findings[-1].verdict is Verdict.PROBLEM:
+                    break  # without containers nothing else can be looked at
                 findings += await _found(subject, check)
     except SettingsError as error:
         findings.append(Finding("settings", Verdict.PROBLEM, line_of(error)))

@@ -7,6 +7,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFo
 
 from shared.concurrency import for_each
 from shared.containers import CATALOGUE, Container
+from shared.cosmos.change_feed import physical_ranges, read_page
 from shared.cosmos.items import ITEM, is_absent
 from shared.cosmos.queries import run_query
 from shared.errors import NotReadyError
@@ -22,7 +23,7 @@ MAX_CONCURRENT_PROBES = 8
 NOT_ALLOWED = (401, 403)
 """The service's answers to a wrong key, and to an identity without the right."""
 
-NOT_FOUND = 404
+BAD_REQUEST, NOT_FOUND = 400, 404
 
 
 async def check_access(database: DatabaseProxy) -> None:
@@ -90,18 +91,57 @@ async def _status(database: DatabaseProxy, container: Container) -> int | None:
     return None
 
 
+async def allowed_actions(database: DatabaseProxy, container: Container) -> frozenset[Action]:
+    """Return what the caller may do with the items of a container. Every action is tried; nothing is changed.
+
+    Documents that do not exist are read, replaced and deleted. A document without an id is written, which the
+    service refuses: that it looks at the caller's rights before is an assumption.
+
+    Raises
+    ------
+    CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+        The service did not answer, or the container does not exist.
+    """
+    client = database.get_container_client(container.name)
+    answers = [await _is_allowed(client, container, action) for action in Action]
+    return frozenset(action for action, answer in zip(Action, answers, strict=True) if answer)
+
+
+async def _is_allowed(client: ContainerProxy, container: Container, action: Action) -> bool:
+    try:
+        await _ask(client, container, action)
+    except CosmosHttpResponseError as error:
+        if error.status_code in NOT_ALLOWED:
+            return False
+        if error.status_code not in (BAD_REQUEST, NOT_FOUND):
+            raise
+        if isinstance(error, CosmosResourceNotFoundError) and not is_absent(error):
+            raise
+    return True
+
+
 async def _ask(client: ContainerProxy, container: Container, action: Action) -> None:
+    """Do something to a document that does not exist, or write one that is refused."""
+    key = container.partition_key.removeprefix("/")
+    document = {key: PROBE} if key != "id" else {}
     match action:
         case Action.DELETE:
             await client.delete_item(PROBE, PROBE)
         case Action.REPLACE:
-            key = container.partition_key.removeprefix("/")
             await client.replace_item(PROBE, {"id": PROBE, key: PROBE})
         case Action.READ:
             await client.read_item(PROBE, PROBE)
-        case _:
+        case Action.CREATE:
+            await client.create_item(document)
+        case Action.UPSERT:
+            await client.upsert_item(document)
+        case Action.QUERY:
             async for _ in run_query(client, ITEM, {"id": PROBE}, partition_key=PROBE):
                 return
+        case Action.FEED:
+            rid = (await client.read())["_rid"]
+            first, *_ = await physical_ranges(client)
+            await read_page(client, rid, first, None, limit=1)
 
 
 async def _exists(container: ContainerProxy) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,14 +12,21 @@ from uuid import uuid4
 
 import pytest
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
+from ops.checkup import check_rights
 from shared.clock import SYSTEM_CLOCK
-from shared.cosmos.provisioning import apply_catalogue
+from shared.containers import CATALOGUE
+from shared.cosmos.provisioning import apply_catalogue, apply_containers
 from shared.fleet import connected_fleet
+from shared.rights import READ_METADATA, Action, Identity, grants_of
 from shared.settings import load_settings
+from tests.cosmos_in_process import DATABASE, ENDPOINT, InProcessCosmos, InProcessTransport
 from tests.cosmos_server import ServerProcess, running_server
+from tests.fleet_in_process import Token, ask_server
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ async def test_a_database_that_does_not_exist_is_a_problem_with_its_remedy(datab
     code, found = await diagnosis()
     assert code == 1
     assert found["containers"] == ("problem", f"Missing: the database {database.id}.")
-    assert found["rights"][0] == "problem"
+    assert "rights" not in found
 
 
 async def test_a_database_as_it_should_be_has_no_problem(
@@ -105,3 +113,46 @@ async def test_drift_and_a_lost_state_are_named(database: DatabaseProxy, server:
     assert "users: default TTL is 60" in found["containers"][1]
     assert found["state"][0] == "problem"
     assert "view_state is not the state" in found["state"][1]
+
+
+def rights_of(identity: Identity) -> dict[str, list[str]]:
+    return {"": [READ_METADATA], **{name: [*actions] for name, actions in grants_of(identity).items()}}
+
+
+async def rights(grants: dict[str, list[str]]) -> tuple[str, str]:
+    """Return what the doctor says to the bearer of a token with these rights."""
+    cosmos = InProcessCosmos(time.time)
+    try:
+        async with cosmos.client() as database:
+            await apply_containers(database, CATALOGUE)
+        await ask_server(cosmos, "PUT", "rights", {"tokens": {"token": grants}})
+        async with CosmosClient(ENDPOINT, Token("token"), transport=InProcessTransport(cosmos.app)) as client:
+            [finding] = await check_rights(client.get_database_client(DATABASE))
+        assert not any(cosmos.documents(each.name) for each in CATALOGUE)
+    finally:
+        cosmos.close()
+    return finding.verdict, finding.text
+
+
+async def test_an_identity_with_the_rights_of_the_functions_has_all_and_no_others() -> None:
+    assert await rights(rights_of(Identity.FLEET)) == ("ok", "Exactly what the functions need is allowed.")
+
+
+@given(st.data())
+@settings(max_examples=10, deadline=None)
+def test_each_missing_and_each_needless_right_is_named(data: Any) -> None:
+    grants = rights_of(Identity.FLEET)
+    name = data.draw(st.sampled_from([name for name in grants if name]))
+    action = data.draw(st.sampled_from(sorted(grants[name])))
+    grants[name].remove(action)
+    verdict, text = asyncio.run(rights(grants))
+    assert verdict == "problem"
+    assert text == f"Missing: {Action(action).name.lower()} in {name}."
+
+    grants = rights_of(Identity.FLEET)
+    needed = grants_of(Identity.LIFECYCLE)
+    needless = {*Action} - {*grants["content_popularity"]} - needed.get("content_popularity", frozenset())
+    action = data.draw(st.sampled_from(sorted(needless)))
+    grants["content_popularity"].append(action)
+    named = f"Allowed, and no function needs it: {Action(action).name.lower()} in content_popularity."
+    assert asyncio.run(rights(grants)) == ("warning", named)
