@@ -11,6 +11,7 @@ from ops.generations import generations_cli
 from ops.metrics import metrics_cli
 from ops.poison import poison_cli
 from ops.prices import prices_cli
+from ops.schema import schema_cli
 from ops.views import views_cli
 from terminal.output import commands
 
@@ -28,6 +29,7 @@ for name, group in (
     ("containers", containers_cli),
     ("documents", documents_cli),
     ("metrics", metrics_cli),
+    ("schema", schema_cli),
     ("docs", docs_cli),
 ):
     cli.add_typer(group, name=name)

@@ -24,6 +24,7 @@
     │   ├── PoisonChangedError
     │   ├── ReplayError
     │   ├── RepairError
+    │   ├── MigrationError
     │   └── PriceError
     ├── BadRequestError             an HTTP request is invalid; names the parameter
     ├── QueryError                  an argument of the web application's queries is invalid
@@ -172,6 +173,10 @@ class ReplayError(RefusedError):
 
 class RepairError(RefusedError):
     """A source document could not be read or replaced for a repair. The message says why and what to do."""
+
+
+class MigrationError(RefusedError):
+    """Documents cannot be brought to a schema version. The message says why."""
 
 
 class PriceError(RefusedError):

@@ -24,6 +24,7 @@ from shared.ledger.state_mark import StateMark
 from shared.ledger.store import ShardStore
 from shared.maintenance.audit import Auditor
 from shared.maintenance.decide import Decider
+from shared.maintenance.migrate import Migrator
 from shared.maintenance.rebuild import Rebuilder
 from shared.maintenance.remove_generation import GenerationRemover
 from shared.maintenance.repair import Repairer
@@ -92,6 +93,7 @@ class Fleet:
         self.repricer = Repricer(
             database=database, writer=self.writer, prices=self.prices, settings=settings, clock=clock
         )
+        self.migrator = Migrator(database=database, reader=audit_database, prices=self.prices, clock=clock)
         self.auditor = Auditor(
             reader=audit_database,
             cursors=fleet_state,

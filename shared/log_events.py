@@ -15,6 +15,8 @@ LOG_EVENTS = {
     "database_faults": "requests were throttled, refused or not answered: the first, then counts every 30 s",
     "document_poisoned": "a source document could not be counted and went to poison",
     "document_still_in_poison": "an audit found a document in the version that is in poison (level debug)",
+    "documents_migrated": "a run of a migration ended: its documents are of a newer schema version; with "
+    "counts and cost",
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
     "fleet_refuses_work": "no invocation can succeed until a person does what the reason says",
     "fleet_works_again": "what made the fleet refuse to work is corrected",

@@ -181,16 +181,14 @@ ERASE = Work(
 MIGRATE = Work(
     "migration",
     _grants(
-        fleet_state="create read replace",
+        fleet_state="create read replace query",
+        personalities="create read replace query feed",
+        personality_vectors="create read replace delete query feed",
         **dict.fromkeys(
-            (
-                "users", "user_sessions", "user_interactions", "abuse_incidents", "personalities",
-                "personality_vectors",
-            ),
-            "create read replace delete query",
+            ("users", "user_sessions", "user_interactions", "abuse_incidents"), "read replace query feed"
         ),
     ),
-)  # fmt: skip
+)
 """Documents are rewritten in a newer version, or under another key: created there, then deleted here."""
 
 

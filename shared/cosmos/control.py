@@ -40,6 +40,8 @@ class Scope(StrEnum):
     """One document per model and date: operator overrides of prices."""
     PRICE_CHANGES = "price_changes"
     """One document: how often operators changed the overrides."""
+    MIGRATIONS = "migrations"
+    """One document per container: how far the last migration of its documents has come."""
 
 
 class ControlDocument:

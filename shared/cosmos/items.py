@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
 from shared.address import Partition, SourceAddress
@@ -35,11 +36,8 @@ async def find_item(container: ContainerProxy, item_id: str, partition_key: Any)
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
         The service did not answer, or it answered 404 for another reason: see :func:`is_absent`.
     """
-    if partition_key is None:
-        partition_key = NullPartitionKeyValue  # with None a query asks every partition
-    elif partition_key is Partition.ABSENT:
-        partition_key = NonePartitionKeyValue
-    if item_id in NO_URLS or not NOT_IN_A_URL.isdisjoint(item_id):
+    partition_key = sdk_partition(partition_key)
+    if not is_in_urls(item_id):
         found = run_query(container, ITEM, {"id": item_id}, partition_key=partition_key)
         return next(iter([dict(item) async for item in found]), None)
     try:
@@ -62,6 +60,68 @@ async def find_document(container: ContainerProxy, address: SourceAddress) -> di
         rows = run_query(container, ITEM_BY_RID, {"rid": address.rid})
         found = next(iter([dict(item) async for item in rows]), None)
     return found
+
+
+def partition_of(document: Mapping[str, Any], field: str) -> Any:
+    """Return the partition of a document by the field of the key, as :func:`find_item` accepts it.
+
+    The service keeps a document with an object or a list there as one without.
+    """
+    value = document.get(field, Partition.ABSENT)
+    return Partition.ABSENT if isinstance(value, Mapping | list) else value
+
+
+def sdk_partition(partition: Any) -> Any:
+    """Return a partition as the SDK names it. With None a query would ask every partition."""
+    if partition is Partition.ABSENT:
+        return NonePartitionKeyValue
+    return NullPartitionKeyValue if partition is None else partition
+
+
+def is_in_urls(item_id: str) -> bool:
+    """Return whether a URL can address a document with this id."""
+    return item_id not in NO_URLS and NOT_IN_A_URL.isdisjoint(item_id)
+
+
+async def replace_under_etag(
+    container: ContainerProxy, body: Mapping[str, Any], partition: Any, etag: str
+) -> bool:
+    """Replace a document in its partition; return False if it was changed or deleted after it was read.
+
+    Raises
+    ------
+    CosmosHttpResponseError, CosmosBatchOperationError, ServiceRequestError, ServiceResponseError
+        The service refused the document, or did not answer, through all retries.
+    """
+    return await _under_etag(container, "replace", (body["id"], dict(body)), partition, etag)
+
+
+async def delete_under_etag(container: ContainerProxy, item_id: str, partition: Any, etag: str) -> bool:
+    """Delete a document; return False if it was changed or deleted after it was read.
+
+    Raises
+    ------
+    CosmosHttpResponseError, CosmosBatchOperationError, ServiceRequestError, ServiceResponseError
+        The service did not answer, through all retries.
+    """
+    return await _under_etag(container, "delete", (item_id,), partition, etag)
+
+
+async def _under_etag(
+    container: ContainerProxy, operation: str, arguments: tuple[Any, ...], partition: Any, etag: str
+) -> bool:
+    # A transactional batch names ids in its body, so it reaches those that no URL can address.
+    try:
+        await container.execute_item_batch(
+            [(operation, arguments, {"if_match_etag": etag})],
+            partition_key=sdk_partition(partition),
+            response_hook=record_charge,
+        )
+    except CosmosBatchOperationError as error:
+        if error.status_code in (404, 412):
+            return False
+        raise
+    return True
 
 
 def is_absent(error: CosmosResourceNotFoundError) -> bool:

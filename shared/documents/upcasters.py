@@ -11,6 +11,9 @@ The web application wrote documents before they had versions, in two shapes:
 
 Their times have no zone and are UTC; every time without a zone is read as UTC. Their ``cost_usd`` was never
 measured, so it is ignored: a cost is computed from tokens and the price table.
+
+A step loses no value, because a migration stores what it returns: what has no place in the newer version, or
+contradicts what stands there, stays where it was, and parsing ignores it.
 """
 
 from __future__ import annotations
@@ -81,9 +84,41 @@ def _fill(document: dict[str, Any], values: Mapping[str, object]) -> None:
             document[name] = value
 
 
-def _unwrap_envelope(document: Mapping[str, Any], called: str, type_: str) -> dict[str, Any]:
+def _leave(
+    document: dict[str, Any], field: str, part: Mapping[str, Any], moved: Mapping[str, object]
+) -> None:
+    """Leave in a field of a document what was in it, except values that are at their new places.
+
+    Parameters
+    ----------
+    moved
+        What is at the new place of each value.
+    """
+    left = {
+        name: value
+        for name, value in part.items()
+        if value is not None and not (name in moved and _is_same(value, moved[name]))
+    }
+    if left:
+        document[field] = left
+
+
+def _restore(document: dict[str, Any], before: Mapping[str, Any], **moved: object) -> None:
+    """Put renamed fields back whose value is not at its new place. Each has the value of that place."""
+    for name, place in moved.items():
+        value = before.get(name)
+        if value is not None and not _is_same(value, place):
+            document[name] = value
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Return whether two values are the same to JSON, in which true is not 1."""
+    return type(one) is type(other) and one == other
+
+
+def _unwrap_envelope(document: Mapping[str, Any], envelope: str, called: str, type_: str) -> dict[str, Any]:
     """Return the envelope's own fields, with the current name of the document type."""
-    opened = _without(document, *_ENVELOPE)
+    opened = _without(document, envelope, *(name for name in _ENVELOPE if not document.get(name)))
     if opened.get("document_type") == called:
         opened["document_type"] = type_
     return opened
@@ -115,11 +150,15 @@ def interaction_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
         ``interaction_data`` is no object.
     """
     data = _part(document, "interaction_data")
-    flat = _unwrap_envelope(document, "interaction", "user_interaction")
+    flat = _unwrap_envelope(document, "interaction_data", "interaction", "user_interaction")
     _fill(flat, {name: _first(data, names) for name, names in _NAMES_IN_0_1.items()})
     _fill(flat, {"context_data": {name: _first(data, names) for name, names in _USAGE_IN_0_1.items()}})
     moved = {name for names in (*_NAMES_IN_0_1.values(), *_USAGE_IN_0_1.values()) for name in names}
     _fill(flat, _without(data, *moved, *_OF_THE_DOCUMENT))
+    usage = flat["context_data"] if isinstance(flat["context_data"], Mapping) else {}
+    places = {old: flat.get(new) for new, names in _NAMES_IN_0_1.items() for old in names}
+    places |= {old: usage.get(new) for new, names in _USAGE_IN_0_1.items() for old in names}
+    _leave(flat, "interaction_data", data, {name: places.get(name, flat.get(name)) for name in data})
     return flat
 
 
@@ -152,9 +191,22 @@ def interaction_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
     renamed["response_time_ms"] = _none_if_zero(document.get("response_time_ms"))
     # 0.2 repeats the rating here. An object is the feedback of current documents.
     if not isinstance(document.get("user_feedback"), Mapping):
-        rating = renamed.pop("user_feedback", None)
-        _fill(renamed, {"user_rating": rating})
+        usage = {**usage, "user_feedback": renamed.pop("user_feedback", None)}
+        _fill(renamed, {"user_rating": usage["user_feedback"]})
     renamed.pop("feedback_rating", None)
+    response = renamed["response_metadata"]
+    _restore(
+        renamed,
+        document,
+        user_input=renamed.get("user_query"),
+        ai_response=renamed.get("response_text"),
+        feedback_rating=renamed.get("user_rating"),
+        personality_id=response.get("personality_used") if isinstance(response, Mapping) else None,
+    )
+    moved: dict[str, object] = {"user_feedback": renamed.get("user_rating")}
+    if document.get("cost_data") is None:  # otherwise nothing moved into it
+        moved |= {name: usage.get(name) for name in ("model_used", "input_tokens", "output_tokens")}
+    _leave(renamed, "context_data", usage, moved)
     return renamed
 
 
@@ -204,8 +256,10 @@ def session_to_0_2(document: Mapping[str, Any]) -> dict[str, Any]:
     DocumentError
         ``session_data`` is no object.
     """
-    flat = _unwrap_envelope(document, "session", "user_session")
-    _fill(flat, _without(_part(document, "session_data"), *_OF_THE_DOCUMENT))
+    data = _part(document, "session_data")
+    flat = _unwrap_envelope(document, "session_data", "session", "user_session")
+    _fill(flat, _without(data, *_OF_THE_DOCUMENT))
+    _leave(flat, "session_data", data, {name: flat.get(name) for name in data})
     _fill(flat, {"created_at": document.get("timestamp")})
     return flat
 
@@ -214,6 +268,7 @@ def session_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
     """Rename the status. Drop the count of interactions, which was written once, as 0, and never updated."""
     renamed = _without(document, "session_quality", "interactions_count")
     _fill(renamed, {"status": document.get("session_quality")})
+    _restore(renamed, document, session_quality=renamed.get("status"), interactions_count=0)
     return renamed
 
 
@@ -244,4 +299,58 @@ def user_to_1_0(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def incident_version(_: Mapping[str, Any]) -> str:
     """Return the version of an incident that does not state it."""
+    return "1.0"
+
+
+# --- the content pipeline's documents -----------------------------------------------------------------------
+
+
+def content_version(document: Mapping[str, Any]) -> str:
+    """Return the version of a document of ``personality_vectors`` that does not state it, by its shape.
+
+    Before 1.1 chapter and verse were fields of the document. Before 1.2 its partition was its persona.
+    """
+    metadata = document.get("source_metadata") or {}
+    if isinstance(metadata, Mapping) and not _place_of(metadata) and _place_of(document):
+        return "1.0"
+    key = document.get("partition_key")
+    return "1.2" if isinstance(key, str) and PERSONA_AND_TEXT in key else "1.1"
+
+
+PERSONA_AND_TEXT = "::"
+"""Between persona and text in a partition key of ``personality_vectors``: ``krishna::bhagavad_gita``."""
+
+
+def _place_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in ("chapter", "verse") if document.get(name) is not None}
+
+
+def content_to_1_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Move chapter and verse into ``source_metadata``, unless that has one of them or is no object."""
+    metadata = document.get("source_metadata") or {}
+    if not isinstance(metadata, Mapping) or _place_of(metadata):
+        return dict(document)
+    moved = _without(document, "chapter", "verse")
+    return {**moved, "source_metadata": {**metadata, **_place_of(document)}}
+
+
+def content_to_1_2(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Let the partition key be persona and text, ``krishna::bhagavad_gita``.
+
+    A document that does not say both keeps its key: nothing says where it belongs.
+    """
+    persona, text = document.get("personality_id"), document.get("source")
+    key = document.get("partition_key")
+    if not isinstance(key, str | None) or (key is not None and PERSONA_AND_TEXT in key):
+        return dict(document)
+    if persona is None and isinstance(key, str):
+        persona = key
+    if not (isinstance(persona, str) and persona and isinstance(text, str) and text):
+        return dict(document)
+    key = f"{persona}{PERSONA_AND_TEXT}{text}"
+    return {**document, "personality_id": persona, "partition_key": key}
+
+
+def profile_version(_: Mapping[str, Any]) -> str:
+    """Return the version of a persona's configuration that does not state it."""
     return "1.0"

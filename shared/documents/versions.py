@@ -9,11 +9,15 @@ from typing import Any
 
 from shared.documents.common import must_be
 from shared.documents.upcasters import (
+    content_to_1_1,
+    content_to_1_2,
+    content_version,
     incident_version,
     interaction_to_0_2,
     interaction_to_1_0,
     interaction_to_1_1,
     interaction_version,
+    profile_version,
     session_to_0_2,
     session_to_1_0,
     session_version,
@@ -27,6 +31,8 @@ USER = "user"
 USER_SESSION = "user_session"
 USER_INTERACTION = "user_interaction"
 ABUSE_INCIDENT = "abuse_incident"
+PERSONALITY_CONTENT = "personality_content"
+PERSONALITY_PROFILE = "personality_profile"
 
 VERSION_FIELDS = ("schema_version", "profile_version")
 """Fields in which a document may say its version. Of two, the first decides; both must be readable."""
@@ -129,15 +135,24 @@ HISTORIES: dict[str, History] = {
         interaction_version,
     ),
     ABUSE_INCIDENT: History("1.0", (), incident_version),
+    PERSONALITY_CONTENT: History(
+        "1.0", (Upcaster("1.1", content_to_1_1), Upcaster("1.2", content_to_1_2)), content_version
+    ),
+    PERSONALITY_PROFILE: History("1.0", (), profile_version),
 }
 """The newest versions are the specification's ``CURRENT_SCHEMAS``, 1.0 for a type without an entry there.
 Documents from before there were versions are called 0.1 and 0.2."""
 
 
-def upcast(document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document in the newest version of its type, which its ``schema_version`` then says.
+def upcast(document_type: str, document: Mapping[str, Any], to: str | None = None) -> dict[str, Any]:
+    """Return a document in a version of its type, which its ``schema_version`` then says.
 
     The given document is not changed. Fields that no step knows stay as they are.
+
+    Parameters
+    ----------
+    to
+        The version; the newest if it is None. It may not be older than the document's.
 
     Raises
     ------
@@ -147,11 +162,12 @@ def upcast(document_type: str, document: Mapping[str, Any]) -> dict[str, Any]:
         There is no such type.
     """
     history = HISTORIES[document_type]
-    done = history.versions.index(history.version_of(document))
-    newest = document
-    for step in history.steps[done:]:
-        newest = step.change(newest)
-    return {**newest, "schema_version": history.newest}
+    to = to or history.newest
+    done, end = history.versions.index(history.version_of(document)), history.versions.index(to)
+    newer = document
+    for step in history.steps[done:end]:
+        newer = step.change(newer)
+    return {**newer, "schema_version": to}
 
 
 def newer_version(document_type: str, document: Mapping[str, Any]) -> str | None:

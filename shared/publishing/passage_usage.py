@@ -24,11 +24,11 @@ from shared.builds.rows import CitedRow, Kind
 from shared.builds.store import DerivedStore, Manifest
 from shared.concurrency import for_each
 from shared.cosmos.charges import record_charge
-from shared.cosmos.items import is_absent
+from shared.cosmos.items import is_absent, partition_of, sdk_partition
 from shared.cosmos.queries import Query, run_query
 from shared.scores import response_effectiveness, satisfaction
 from shared.units import MICROS, Month
-from shared.views.reference import Named, is_passage
+from shared.views.reference import Named, is_passage, newest_content
 
 MAX_VECTORS = 100_000
 """Vectors that are held in memory, of about 500 bytes each. More are written in several passes."""
@@ -38,7 +38,7 @@ MAX_CONCURRENT_WRITES = 8
 VECTORS = Query(
     "vectors",
     "SELECT c.id, c.partition_key, c.personality_id, c.source, c.source_metadata, c.chapter, c.verse,"
-    " c.content_type, c.usage_metrics, c._etag FROM c",
+    " c.content_type, c.usage_metrics, c.schema_version, c.profile_version, c._etag FROM c",
 )
 
 _log = structlog.get_logger(__name__)
@@ -48,20 +48,20 @@ class Vector(NamedTuple):
     """A document of ``personality_vectors``: what it is about, and the figures that it has."""
 
     id: str
-    partition: str
+    partition: Any
     etag: str
     key: str
     """Key of its passage in a content, ``krishna|bhagavad_gita|2|47``."""
     usage: Mapping[str, Any] | None
 
     @classmethod
-    def decode(cls, item: Mapping[str, Any]) -> Self:
-        """Read some fields of a document."""
-        persona, passage = Named.of(item)
+    def decode(cls, item: Mapping[str, Any], newest: Mapping[str, Any]) -> Self:
+        """Read some fields of a document, and of the same in its newest version."""
+        persona, passage = Named.of(newest)
         usage = item.get("usage_metrics")
         return cls(
             item["id"],
-            item["partition_key"],
+            sdk_partition(partition_of(item, "partition_key")),
             item["_etag"],
             f"{persona}|{passage.key}",
             usage if isinstance(usage, Mapping) else None,
@@ -121,9 +121,10 @@ class PassageUsageWriter:
         found: dict[str, list[Vector]] = defaultdict(list)
         number = 0
         async for item in run_query(self._vectors, VECTORS, {}):
-            if not isinstance(item.get("partition_key"), str) or not is_passage(item):
-                continue  # the content pipeline writes texts: without a key it is no vector
-            vector = Vector.decode(item)
+            newest = newest_content(item)
+            if newest is None or not is_passage(item):
+                continue
+            vector = Vector.decode(item, newest)
             if part_of(Kind.PASSAGES, vector.key, groups) == group:
                 found[vector.key].append(vector)
                 number += 1

@@ -31,11 +31,13 @@ did not answer may answer at any time too."""
 KNOWN_PASSAGES = Query(
     "known_passages",
     "SELECT c.id, c.partition_key, c.personality_id, c.source, c.source_metadata, c.chapter, c.verse,"
-    " c.content_type, c.content_category, c.topic_tags, c.validation,"
+    " c.content_type, c.content_category, c.topic_tags, c.validation, c.schema_version, c.profile_version,"
     " LENGTH(c.english_translation) AS translated, LENGTH(c.detailed_explanation) AS explained FROM c",
 )
 KNOWN_PERSONAS = Query(
-    "known_personas", "SELECT c.id, c.personality_id, c.is_active, c.performance_baseline FROM c"
+    "known_personas",
+    "SELECT c.id, c.personality_id, c.is_active, c.performance_baseline, c.schema_version, c.profile_version"
+    " FROM c",
 )
 
 _log = structlog.get_logger(__name__)
@@ -92,8 +94,6 @@ class ReferenceReader:
         async for item in run_query(self._personalities, KNOWN_PERSONAS, {}):
             counter.add_personality(item)
         async for item in run_query(self._vectors, KNOWN_PASSAGES, {}):
-            if not isinstance(item.get("partition_key"), str):
-                continue  # the content pipeline writes texts: whatever this is, it is no vector
             documents += 1
             if documents > MAX_PASSAGES:
                 _log.warning("reference_too_large", most=MAX_PASSAGES)

@@ -12,6 +12,9 @@ from sys import intern
 from typing import Any, NamedTuple, Self
 
 from shared.aggregates.tally import NO_SAMPLES, Mean, ratio
+from shared.documents.upcasters import PERSONA_AND_TEXT
+from shared.documents.versions import PERSONALITY_CONTENT, PERSONALITY_PROFILE, upcast
+from shared.errors import DocumentError
 from shared.facts.base import UNKNOWN, Passage, passage_of
 from shared.privacy.forms import label
 from shared.units import hash_key, to_micro
@@ -118,6 +121,23 @@ def is_passage(item: Mapping[str, Any]) -> bool:
     return item.get("content_type") in (None, FOUNDATIONAL_TEXT)
 
 
+def newest_content(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a document of ``personality_vectors`` in its newest version, None if it is no vector.
+
+    It is none if nothing says its persona and text, or if only a newer release reads its version. The content
+    pipeline writes a text as partition key.
+    """
+    newest = _newest(PERSONALITY_CONTENT, item)
+    return newest if newest is not None and isinstance(newest.get("partition_key"), str) else None
+
+
+def _newest(document_type: str, item: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        return upcast(document_type, item)
+    except DocumentError:
+        return None
+
+
 class Named(NamedTuple):
     """The persona and the passage that a document of ``personality_vectors`` is about."""
 
@@ -126,17 +146,15 @@ class Named(NamedTuple):
 
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> Self:
-        """Read them.
+        """Read them from a document in the newest version: see :func:`newest_content`.
 
-        ``source_metadata`` has chapter and verse; if it has neither, the document's own fields are read.
         ``partition_key``, ``krishna::gita``, has persona and text where their fields are missing.
         """
-        persona, _, source = item["partition_key"].partition("::")
+        persona, _, source = item["partition_key"].partition(PERSONA_AND_TEXT)
         text = label(_text(item.get("source")) or source) or UNKNOWN
         metadata = item.get("source_metadata")
-        places = [metadata, item] if isinstance(metadata, Mapping) else [item]
-        named = [(_text(place.get("chapter")), _text(place.get("verse"))) for place in places]
-        chapter, verse = next((place for place in named if any(place)), (None, None))
+        place = metadata if isinstance(metadata, Mapping) else {}
+        chapter, verse = _text(place.get("chapter")), _text(place.get("verse"))
         return cls(
             label(_text(item.get("personality_id")) or persona) or UNKNOWN, passage_of(text, chapter, verse)
         )
@@ -158,9 +176,10 @@ class ReferenceCounter:
         item
             Its fields, with ``translated`` and ``explained``, the lengths of two of its texts.
         """
-        if not is_passage(item):
+        newest = newest_content(item)
+        if newest is None or not is_passage(item):
             return
-        passage, order = Named.of(item).passage, (str(item["id"]), item["partition_key"])
+        passage, order = Named.of(newest).passage, (str(item["id"]), newest["partition_key"])
         hashed = hash_key(passage.key)
         known = self._first.get(hashed)
         if known is None or order < known[0]:
@@ -204,6 +223,8 @@ class ReferenceCounter:
         """Add a document of ``personalities``. Of several versions of a persona the last by id counts."""
         baseline = item.get("performance_baseline")
         if item.get("is_active") is False or not isinstance(baseline, Mapping):
+            return
+        if _newest(PERSONALITY_PROFILE, item) is None:
             return
         persona, order = label(_text(item.get("personality_id")) or ""), str(item["id"])
         names = ("target_satisfaction_score", "target_citation_accuracy", "target_response_time_ms")

@@ -110,5 +110,6 @@ ARGUMENTS = {
     "prices remove": ["gemini", "--from", "2025-08-05"],
     "prices alias": ["our-proxy/fast", "gemini"],
     "generations remove": ["1"],
+    "schema migrate": ["user_interactions", "--to", "1.1"],
 }
 """What a command needs to be understood."""

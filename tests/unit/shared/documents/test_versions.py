@@ -447,4 +447,6 @@ def test_histories_rise_and_end_where_the_specification_is() -> None:
         "user_session": "1.0",
         "user_interaction": "1.1",
         "abuse_incident": "1.0",
+        "personality_content": "1.2",
+        "personality_profile": "1.0",
     }

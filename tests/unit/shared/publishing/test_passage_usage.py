@@ -13,6 +13,7 @@ from shared.publishing import passage_usage
 from shared.publishing.passage_usage import Vector, usage_metrics
 from shared.publishing.scheduled import ScheduledReport
 from shared.views.fields import FIELDS
+from shared.views.reference import newest_content
 from tests.fakes import Killed
 from tests.unit.shared.delivery import Document
 from tests.unit.shared.world import World, interaction
@@ -220,6 +221,6 @@ def test_the_reference_names_what_is_written() -> None:
 )
 def test_a_vector_says_what_it_is_about_in_any_spelling(item: Document) -> None:
     body = {"id": "x", "partition_key": PARTITION, "_etag": "1", "usage_metrics": 5} | item
-    found = Vector.decode(body)
+    found = Vector.decode(body, newest_content(body) or {})
     assert found.key in ("krishna|gita|2|47", "7.5|True|2|47")
     assert found.usage is None
