@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit bench package scale soak clean
+.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit az-check bench package scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 VENV_STAMP := $(VENV)/.installed
 NODE_STAMP := node_modules/.installed
 ARGS ?=
+AZURE_CLI := 2.91.0
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(ARGS)
 
 help:  ## Show this list
@@ -75,6 +76,10 @@ scale: setup  ## Push traffic of 10,000 people through a fleet; check limits
 
 package: setup  ## Build what is deployed; install and load it in clean environments
 	@exec $(BIN)/python -m tests.deployment $(ARGS)
+
+az-check: setup  ## Compare the documented az commands with az's own help, 4 min
+	@test -x .venv-azure/bin/az || { $(PYTHON) -m venv .venv-azure && .venv-azure/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==$(AZURE_CLI); }
+	@exec $(BIN)/python -m tests.azure_cli .venv-azure/bin/az
 
 soak: setup  ## Disturb a fleet for ten minutes; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)
