@@ -25,6 +25,8 @@
     │   ├── ReplayError
     │   ├── RepairError
     │   ├── MigrationError
+    │   ├── ErasureError
+    │   ├── RequestNotFoundError
     │   └── PriceError
     ├── BadRequestError             an HTTP request is invalid; names the parameter
     ├── QueryError                  an argument of the web application's queries is invalid
@@ -177,6 +179,12 @@ class RepairError(RefusedError):
 
 class MigrationError(RefusedError):
     """Documents cannot be brought to a schema version. The message says why."""
+class ErasureError(RefusedError):
+    """A person cannot be exported or erased. The message says why and what to do. It names nobody."""
+
+
+class RequestNotFoundError(RefusedError):
+    """There is no request about a person with this id."""
 
 
 class PriceError(RefusedError):

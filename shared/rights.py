@@ -88,7 +88,8 @@ FOLD = Work(
     _grants(
         users="read query",
         **dict.fromkeys(("user_sessions", "user_interactions", "abuse_incidents"), "read"),
-        fleet_state="query",
+        # The register of people: read for new people, written for refusals.
+        fleet_state="create read replace query",
         view_state="create read replace query",
         poison_messages="create read replace",
     ),

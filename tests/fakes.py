@@ -164,13 +164,17 @@ class FakeContainer:
         kind, arguments, *_ = operation
         if kind == "delete":
             del self.items[partition_key, arguments[0]]
-            return {"statusCode": 204}
+            return {"statusCode": 204, "eTag": None}
         return {"statusCode": 200, "eTag": self._store(arguments[-1])["_etag"]}
 
     def _refusal(self, operation: tuple[Any, ...], partition_key: str) -> int:
         kind, arguments, *options = operation
         if kind == "delete":
-            return 0 if (partition_key, arguments[0]) in self.items else 404
+            known = self.items.get((partition_key, arguments[0]))
+            if known is None:
+                return 404
+            guard = options[0]["if_match_etag"] if options else known["_etag"]
+            return 0 if known["_etag"] == guard else 412
         body = arguments[-1]
         assert body[self._key] == partition_key
         current = self.items.get((partition_key, body["id"]))
@@ -286,6 +290,11 @@ ANSWERS: dict[str, Callable[[Row, Row], Row | None]] = {
     "documents_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"]),
     "ids_between": _when(lambda item, values: values["first"] <= item["id"] < values["after"], "id"),
     "persons_of_shard": _when(_is_person),
+    "owned_of_shard": _when(
+        lambda item, _: item["kind"] == "partial" and item["aggregate"].startswith("person"),
+        "aggregate",
+        "key",
+    ),
     "selected": lambda item, values: (
         _selected(item) if _of_generation(item, values) and _in_selection(item, values) else None
     ),

@@ -76,6 +76,14 @@ class DocumentIndex:
                 yield _hour(month, tokens[at + _HASH : at + _TOKEN])
                 at += _TOKEN
 
+    def hours(self) -> set[tuple[str, EventHour]]:
+        """Return the sources and hours whose pages have documents of the person."""
+        return {
+            (key.partition("|")[0], _hour(key.partition("|")[2], tokens[at + _HASH : at + _TOKEN]))
+            for key, tokens in self._months.items()
+            for at in range(0, len(tokens), _TOKEN)
+        }
+
     def has_source(self, source: str) -> bool:
         """Return whether the index has any document of a source."""
         return any(key.startswith(source) for key in self._months)

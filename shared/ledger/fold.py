@@ -53,8 +53,8 @@ def fold_changes(
 ) -> Fold:
     """Fold changes of one source into a shard. Yields what it needs, and receives it by id or by user.
 
-    The driver sends stored documents, or cached ones with their etags, and commits all writes in one
-    transaction. If an etag differs, it starts again with a new generator.
+    The driver sends stored documents, or cached ones, and commits all writes in one transaction. If an etag
+    differs, it starts again with a new generator.
 
     Parameters
     ----------
@@ -110,9 +110,8 @@ class ShardFold:
         self._stored: set[str] = set()
         """Ids of the documents whose stored version was requested."""
         self._new_records: dict[str, PersonRecord] = {}
-        self._dropped: Sequence[Change] = ()
-        """Changes of people who were erased."""
-        self._pages = OpenPages(shard, {change.user_id for change in changes}, now)
+        self._dropped: Sequence[Change] = ()  # of people who were erased
+        self._pages = OpenPages(shard, self._users(), now)
         self._passages = IncidentPassages(self._pages, lambda user_id: self._record(user_id).index)
         self._count = CountedEntries()
         self.moves_incidents = False
@@ -124,6 +123,10 @@ class ShardFold:
         """People with an entry that was added, was moved to another page, or has a new main passage. Their
         ``person`` is written. Two instances that add one document to two pages therefore conflict on its
         etag."""
+
+    def _users(self) -> set[str]:
+        """Return the people whose documents change."""
+        return {change.user_id for change in self._changes}
 
     def _contributed_by(self, fact: Fact | Uncounted) -> Contributions:
         """Return what a fact contributes to the partials that are not closed."""
@@ -155,17 +158,15 @@ class ShardFold:
     def add_records(self, records: Mapping[str, PersonRecord | None]) -> None:
         """Add the records of people who have no state. Drop the changes of people who were erased."""
         self._new_records.update({user: record for user, record in records.items() if record is not None})
-        erased = {user for user, record in records.items() if record is None}
-        erased |= {user for user in {change.user_id for change in self._changes} if self._record(user).erased}
+        gone = {user for user, record in records.items() if record is None}
+        erased = gone | {user for user in self._users() if self._record(user).erased}
         if erased:
             self._dropped = [change for change in self._changes if change.user_id in erased]
             self._changes = [change for change in self._changes if change.user_id not in erased]
 
     def refusals(self) -> list[ConsentChange]:
         """Return the accounts of people without state that refuse."""
-        return [
-            each for user_id, record in self._new_records.items() for each in refusals_in(user_id, record)
-        ]
+        return [each for user, record in self._new_records.items() for each in refusals_in(user, record)]
 
     def ids_of_new_facts(self) -> set[str]:
         """Return the ids of the changes' pages and people, and of partials that probably change."""
@@ -183,9 +184,7 @@ class ShardFold:
 
     def people_without_state(self) -> frozenset[str]:
         """Return the people whose first document this is, as far as the state knows."""
-        return frozenset(
-            change.user_id for change in self._changes if self._partial(_person_key(change)) is None
-        )
+        return frozenset(c.user_id for c in self._changes if self._partial(_person_key(c)) is None)
 
     def ids_of_last_parts(self) -> set[str]:
         """Return the ids of the last parts of hours that have more than one part."""
@@ -339,7 +338,7 @@ class ShardFold:
         return outgrown_states((document for document, _ in writes), self._partial)
 
     def derive(self) -> None:
-        """Add the counts derived from each person's change. The people's own partials guard them."""
+        """Add the counts derived from each person's change. Their own partials guard them."""
         people = self._count.people_changed(self._state, lambda user_id: self._record(user_id).first_known)
         self._etag_guards.update(PartialKey(person.NAME, change.user_id) for change in people)
         self._count.derive(people)
@@ -347,7 +346,7 @@ class ShardFold:
     def writes(self) -> list[Write]:
         """Return the documents to write, each with its next revision and its guarding etag."""
         pages = self._changed_pages()
-        require_whole(pages, self._loaded, {change.user_id for change in self._changes})
+        require_whole(pages, self._loaded, self._users())
         records = changed_records(
             self._people, self._pages.index_changes, self._count, self._record, self._state
         )
@@ -365,10 +364,10 @@ class ShardFold:
         documents: list[StateDocument] = [*self._pages.edited(), *partials.values()]
         for document in documents:
             self._retention.set_ttl(document, self._now)
-        return [
-            Write(document, self._loaded[document.id].etag if document.id in self._loaded else None)
-            for document in documents
-        ]
+        return [Write(document, self._etag(document)) for document in documents]
+
+    def _etag(self, document: StateDocument) -> str | None:
+        return self._loaded.get(document.id, Loaded(None, None)).etag
 
     def _next(self, target: PartialKey) -> Partial:
         current = self._partial(target)

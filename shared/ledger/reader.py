@@ -42,6 +42,12 @@ IDS_BETWEEN = Query(
     "ids_between",
     "SELECT c.id FROM c WHERE c.id >= @first AND c.id < @after ORDER BY c.id OFFSET 0 LIMIT @limit",
 )
+OWNED_OF_SHARD = Query(
+    "owned_of_shard",
+    f"SELECT c.aggregate, c.key FROM c WHERE c.id >= '{PARTIAL}|{person.NAME}'"
+    f" AND c.id < '{after_prefix(f'{PARTIAL}|{person.NAME}')}'",
+)
+"""The partials that people own: ``person`` and ``person_month``."""
 PERSONS_OF_SHARD = Query("persons_of_shard", f"SELECT * FROM c WHERE {_IS_PERSON}")
 
 
@@ -184,6 +190,20 @@ class StateReader:
         """Return the lowest id from one to before another in a shard, None if there is none."""
         values = {"first": first, "after": after, "limit": 1}
         return next(iter([str(row["id"]) async for row in self._in_shard(IDS_BETWEEN, shard, values)]), None)
+
+    def pages_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
+        """Yield all ledger pages of a shard."""
+        return self.documents_between(shard, f"{LEDGER}|", after_prefix(f"{LEDGER}|"))
+
+    async def owned_of_shard(self, shard: ShardId) -> AsyncIterator[PartialKey]:
+        """Yield the keys of the partials of a shard that one person owns each."""
+        async for row in self._in_shard(OWNED_OF_SHARD, shard, {}):
+            yield PartialKey(row["aggregate"], row["key"])
+
+    async def person(self, shard: ShardId, user_id: str) -> Item | None:
+        """Return the ``person`` partial of a person, None if there is none."""
+        ids = [partial_id(PartialKey(person.NAME, user_id))]
+        return next(iter([item async for item in self.documents_by_id(shard, ids)]), None)
 
     def persons_of_shard(self, shard: ShardId) -> AsyncIterator[Item]:
         """Yield the ``person`` partials of a shard."""

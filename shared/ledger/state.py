@@ -25,6 +25,10 @@ class Write(NamedTuple):
     guard: str | None
 
 
+class Deletion(Write):
+    """A document to delete if the stored version still has this etag."""
+
+
 def decode_state(stored: Mapping[str, Any]) -> StateDocument:
     """Decode a stored page or partial.
 

@@ -21,7 +21,7 @@ from shared.errors import TooLargeError
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
-from shared.ledger.state import Loaded, StateDocument, Write, decode_state
+from shared.ledger.state import Deletion, Loaded, StateDocument, Write, decode_state
 from shared.ledger.transactions import failed_guards_as_conflicts, guarded_operations
 
 POINT_READS = 3
@@ -144,11 +144,11 @@ class ShardStore:
             The documents are too many or too large for one transaction. Nothing was written.
         """
         writes = list(writes)
-        weight = sum(document.weight for document, _ in writes)
+        weight = sum(write.document.weight for write in writes if not isinstance(write, Deletion))
         # The weight is an estimate, which avoids encoding everything twice. The service's check is exact.
         if len(writes) > MAX_OPERATIONS or weight > MAX_BATCH_BYTES:
             raise TooLargeError(f"{len(writes)} operations, about {weight} bytes")
-        operations = guarded_operations((document.encode(), guard) for document, guard in writes)
+        operations = [_operation(write) for write in writes]
         try:
             with failed_guards_as_conflicts(shard):
                 results = await self._container.execute_item_batch(
@@ -158,8 +158,9 @@ class ShardStore:
             if error.status_code == 413:
                 raise TooLargeError(f"about {weight} bytes") from error
             raise
-        for (document, _), result in zip(writes, results, strict=True):
-            self._cache.put(shard, document.id, _cached(document, result["eTag"]))
+        for write, result in zip(writes, results, strict=True):
+            stored = _ABSENT if isinstance(write, Deletion) else _cached(write.document, result["eTag"])
+            self._cache.put(shard, write.document.id, stored)
 
     async def _read(self, shard: ShardId, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
         if len(ids) <= POINT_READS:
@@ -174,9 +175,19 @@ class ShardStore:
         return found
 
 
+_ABSENT = _Cached(Loaded(None, None), SIZE_OF_NOTHING)
+
+
+def _operation(write: Write) -> tuple[Any, ...]:
+    if isinstance(write, Deletion):
+        return ("delete", (write.document.id,), {"if_match_etag": write.guard})
+    (operation,) = guarded_operations([(write.document.encode(), write.guard)])
+    return operation
+
+
 def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
     if stored is None:
-        return _Cached(Loaded(None, None), SIZE_OF_NOTHING)
+        return _ABSENT
     return _cached(decode_state(stored), stored["_etag"])
 
 
