@@ -179,6 +179,8 @@ class RepairError(RefusedError):
 
 class MigrationError(RefusedError):
     """Documents cannot be brought to a schema version. The message says why."""
+
+
 class ErasureError(RefusedError):
     """A person cannot be exported or erased. The message says why and what to do. It names nobody."""
 
