@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit az-check bench package scale soak clean
+.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit az-check bench package pictures scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -80,6 +80,9 @@ package: setup  ## Build what is deployed; install and load it in clean environm
 az-check: setup  ## Compare the documented az commands with az's own help, 4 min
 	@test -x .venv-azure/bin/az || { $(PYTHON) -m venv .venv-azure && .venv-azure/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==$(AZURE_CLI); }
 	@exec $(BIN)/python -m tests.azure_cli .venv-azure/bin/az
+
+pictures: setup  ## Draw what commands print, for the README
+	@exec $(BIN)/python -m tests.pictures
 
 soak: setup  ## Disturb a fleet for ten minutes; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)

@@ -1,0 +1,1 @@
+"""The pictures of the README: what commands print on a terminal."""
