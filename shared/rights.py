@@ -183,11 +183,12 @@ MIGRATE = Work(
     "migration",
     _grants(
         fleet_state="create read replace query",
-        personalities="create read replace query feed",
+        users="read replace query feed",
+        user_sessions="read replace query feed",
+        user_interactions="read replace query feed",
+        abuse_incidents="feed",  # they have one version
+        personalities="create read query feed",
         personality_vectors="create read replace delete query feed",
-        **dict.fromkeys(
-            ("users", "user_sessions", "user_interactions", "abuse_incidents"), "read replace query feed"
-        ),
     ),
 )
 """Documents are rewritten in a newer version, or under another key: created there, then deleted here."""

@@ -43,6 +43,16 @@ def _functions() -> dict[str, Any]:
 FUNCTIONS = _functions()
 """Every function of the app, by name."""
 
+
+def _defined(function: Any) -> Any:
+    """Return the function as it is written: the package wraps orchestrators in one of its own."""
+    wrapped = function.get_user_function()
+    return getattr(wrapped, "orchestrator_function", wrapped)
+
+
+MODULES: dict[str, str] = {name: _defined(function).__module__ for name, function in FUNCTIONS.items()}
+"""Where each function is defined."""
+
 SETTINGS = Settings(
     CosmosDb__accountEndpoint=ENDPOINT, COSMOS_DATABASE=DATABASE, FLEET_DOCUMENT_BACKOFF_SECONDS=0
 )

@@ -107,18 +107,37 @@ async def delete_under_etag(container: ContainerProxy, item_id: str, partition: 
     return await _under_etag(container, "delete", (item_id,), partition, etag)
 
 
+async def create_in_partition(container: ContainerProxy, body: Mapping[str, Any], partition: Any) -> bool:
+    """Create a document; return False if there is one with its id.
+
+    Raises
+    ------
+    CosmosHttpResponseError, CosmosBatchOperationError, ServiceRequestError, ServiceResponseError
+        The service refused the document, or did not answer, through all retries.
+    """
+    return await _as_batch(container, ("create", (dict(body),)), partition, refusals=(409,))
+
+
 async def _under_etag(
     container: ContainerProxy, operation: str, arguments: tuple[Any, ...], partition: Any, etag: str
 ) -> bool:
-    # A transactional batch names ids in its body, so it reaches those that no URL can address.
+    guarded = (operation, arguments, {"if_match_etag": etag})
+    return await _as_batch(container, guarded, partition, refusals=(404, 412))
+
+
+async def _as_batch(
+    container: ContainerProxy, operation: tuple[Any, ...], partition: Any, refusals: tuple[int, ...]
+) -> bool:
+    """Do one operation as a transactional batch; return False if it was refused with one of these statuses.
+
+    A batch names ids in its body, so it reaches those that no URL can address, and that the SDK refuses.
+    """
     try:
         await container.execute_item_batch(
-            [(operation, arguments, {"if_match_etag": etag})],
-            partition_key=sdk_partition(partition),
-            response_hook=record_charge,
+            [operation], partition_key=sdk_partition(partition), response_hook=record_charge
         )
     except CosmosBatchOperationError as error:
-        if error.status_code in (404, 412):
+        if error.status_code in refusals:
             return False
         raise
     return True

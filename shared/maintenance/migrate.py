@@ -21,7 +21,6 @@ from azure.cosmos.aio import DatabaseProxy
 from azure.cosmos.exceptions import (
     CosmosBatchOperationError,
     CosmosHttpResponseError,
-    CosmosResourceExistsError,
 )
 
 from shared.clock import SYSTEM_CLOCK, Clock
@@ -31,7 +30,13 @@ from shared.containers import container as catalogued
 from shared.cosmos.change_feed import RangeSplitError, physical_ranges, read_page
 from shared.cosmos.charges import Cost, measured_cost, record_charge
 from shared.cosmos.control import ControlDocument, Scope
-from shared.cosmos.items import delete_under_etag, find_item, partition_of, replace_under_etag
+from shared.cosmos.items import (
+    create_in_partition,
+    delete_under_etag,
+    find_item,
+    partition_of,
+    replace_under_etag,
+)
 from shared.cosmos.retries import retrying
 from shared.cosmos.throttle import Throttle
 from shared.documents.versions import HISTORIES
@@ -157,7 +162,7 @@ class Migrator:
         CosmosHttpResponseError, ConflictError, ServiceRequestError, ServiceResponseError
             The service did not answer, through all retries. What was committed stays; the next run continues.
         """
-        _require_version(name, to)
+        require_version(name, to)
         rate = catalogued(name).autoscale_max / 10 if ru_per_second is None else ru_per_second
         report = MigrationReport(name, to, dry_run)
         deadline = None if budget_seconds is None else self._clock.monotonic() + budget_seconds
@@ -322,14 +327,11 @@ class Migrator:
     async def _copied(self, decision: Rewrite) -> bool:
         """Create a document where it belongs; return False if another document is there."""
         container = self._database.get_container_client(decision.container)
-        body = dict(decision.body)
-        try:
-            await container.create_item(body, response_hook=record_charge)
-        except CosmosResourceExistsError:
-            partition = partition_of(body, _key_of(decision.container))
-            there = await find_item(container, body["id"], partition) or {}
-            return _own(there) == _own(body)
-        return True
+        partition = partition_of(decision.body, _key_of(decision.container))
+        if await create_in_partition(container, decision.body, partition):
+            return True
+        there = await find_item(container, decision.body["id"], partition)
+        return there is not None and _own(there) == _own(decision.body)
 
     async def _realigned(self, run: _Run) -> MigrationWalk:
         ranges = await physical_ranges(self._reader.get_container_client(run.name))
@@ -375,7 +377,14 @@ def _key_of(name: str) -> str:
     return catalogued(name).partition_key.removeprefix("/")
 
 
-def _require_version(name: str, to: str) -> None:
+def require_version(name: str, to: str) -> None:
+    """Refuse a container whose documents have no versions, and a version that does not exist.
+
+    Raises
+    ------
+    MigrationError
+        The message names what there is.
+    """
     if name not in DOCUMENT_TYPES:
         raise MigrationError(
             f"The documents of {name!r} have no schema versions; those of these containers have: "

@@ -19,6 +19,7 @@ from shared.rights import (
     rights_of,
 )
 from tests.fleet_in_process import FUNCTIONS as APP
+from tests.fleet_in_process import MODULES
 
 NAMES = {container.name for container in CATALOGUE}
 SOURCES = {"users", "user_sessions", "user_interactions", "abuse_incidents", "personalities"}
@@ -33,7 +34,7 @@ DOCUMENTED = {
 
 @pytest.mark.parametrize("name", sorted(APP))
 def test_every_function_has_rights(name: str) -> None:
-    module = APP[name].get_user_function().__module__
+    module = MODULES[name]
     assert rights_of(name, module) is not None, f"say in shared/rights.py what {name} of {module} may do"
 
 
@@ -45,7 +46,7 @@ def test_rights_are_of_functions_that_exist() -> None:
 def test_a_trigger_may_read_its_feed_and_keep_its_leases(name: str) -> None:
     trigger = APP[name].get_trigger().get_dict_repr()
     feed = trigger["containerName"] if trigger["type"] == "cosmosDBTrigger" else ""
-    rights = rights_of(name, APP[name].get_user_function().__module__)
+    rights = rights_of(name, MODULES[name])
     assert rights is not None
     assert rights.feed == feed
     assert (LEASES in rights.works()) == bool(feed)

@@ -19,6 +19,8 @@ from local.seed.database import database_writes
 from local.seed.traffic import TrafficPlan
 from local.seed.writer import write_traffic
 from shared.builds import store
+from shared.containers import container
+from shared.maintenance import migrate as migrating
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import ModelPrice, PriceTier
 from shared.rights import (
@@ -34,7 +36,7 @@ from shared.rights import (
     rights_of,
 )
 from tests.fleet_in_process import FUNCTIONS as APP
-from tests.fleet_in_process import FleetInProcess, fleet_in_process
+from tests.fleet_in_process import MODULES, FleetInProcess, fleet_in_process
 
 START = datetime(2025, 9, 1, 9, tzinfo=UTC)
 """The morning after the last day of the sample traffic."""
@@ -61,7 +63,7 @@ Tokens = dict[str, dict[str, set[str]]]
 
 
 def rights(function: str) -> Rights:
-    of = rights_of(function, APP[function].get_user_function().__module__)
+    of = rights_of(function, MODULES[function])
     assert of is not None, f"{function} has no rights: add it to shared/rights.py"
     return of
 
@@ -125,6 +127,7 @@ class Days:
             await self.correct()
             await self.work()
         await self.operate()
+        await self.migrate()
 
     async def pass_by(self, **time: int) -> None:
         self.here.now += timedelta(**time)
@@ -215,6 +218,59 @@ class Days:
             assert (await self.here.invoke("get_poison", req=asked)).status_code == 200
             asked = request("POST", "poison", {"by": "ann"}, poison_id=row["id"], action=action)
             await self.here.invoke("settle_poison", req=asked)
+
+    async def migrate(self) -> None:
+        """Migrate older documents, each of which changes meanwhile, or whose copy is there already."""
+        for name, document in OLDER.items():
+            for document_id in IDS:
+                body = document | {"id": document_id}
+                await self.write(name, body)
+                if name == "personality_vectors":
+                    for moved, place in MOVED.items():
+                        await self.write(name, place | {"id": f"{moved} {document_id}"})
+                        await self.write(moved, place | {"id": f"{moved} {document_id}"} | COPY[moved])
+        self.here.now += timedelta(minutes=1)
+        replace, known = migrating.replace_under_etag, set()
+
+        async def edited(container: Any, body: Any, partition: Any, etag: str) -> bool:
+            if (container.id, body["id"]) not in known and body["id"] in IDS:
+                known.add((container.id, body["id"]))
+                await self.write(container.id, OLDER[container.id] | {"id": body["id"], "note": 1})
+            return await replace(container, body, partition, etag)
+
+        for name, to in MIGRATIONS:
+            order = {"container": name, "to": to, "ru_per_second": 1e9}
+            with patch.object(migrating, "replace_under_etag", edited):
+                done = await self.here.invoke("migrate_piece", order=order)
+            assert done["finished"]
+
+    async def write(self, name: str, document: dict[str, Any]) -> None:
+        key = document[container(name).partition_key.removeprefix("/")]
+        await self.container(name).execute_item_batch([("upsert", (document,))], key)
+
+
+IDS = ("older", "old/er")
+"""Of documents to migrate. No URL can address the second."""
+OLDER: dict[str, dict[str, Any]] = {
+    "users": {"user_id": "old", "analytics_consent": True},
+    "user_sessions": {"user_id": "old", "session_quality": "active", "start_time": "2025-09-01T08:00:00Z"},
+    "user_interactions": {"user_id": "old", "user_input": "?", "timestamp": "2025-09-01T08:00:00Z"},
+    "personality_vectors": {
+        "partition_key": "krishna", "personality_id": "krishna", "source": "gita", "chapter": "2"
+    },
+}  # fmt: skip
+MOVED: dict[str, dict[str, Any]] = {
+    "personality_vectors": OLDER["personality_vectors"],
+    "personalities": {
+        "partition_key": "krishna", "personality_id": "krishna", "document_type": "personality_profile"
+    },
+}  # fmt: skip
+COPY = {"personality_vectors": {"partition_key": "krishna::gita"}, "personalities": {"full_name": "K."}}
+"""What documents say that stand where others of the same id would move to."""
+MIGRATIONS = (
+    ("users", "1.0"), ("user_sessions", "1.0"), ("user_interactions", "1.1"), ("abuse_incidents", "1.0"),
+    ("personality_vectors", "1.1"), ("personality_vectors", "1.2"), ("personalities", "1.0"),
+)  # fmt: skip
 
 
 def request(method: str, route: str, body: Any = None, **route_params: str) -> func.HttpRequest:
