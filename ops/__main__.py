@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ops.archive import archive_cli
 from ops.audit import audit_cli
 from ops.containers import containers_cli
 from ops.docs import docs_cli
@@ -25,6 +26,7 @@ for name, group in (
     ("views", views_cli),
     ("audit", audit_cli),
     ("prices", prices_cli),
+    ("archive", archive_cli),
     ("generations", generations_cli),
     ("containers", containers_cli),
     ("documents", documents_cli),

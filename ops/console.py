@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from shared.cosmos.retries import is_service_fault
+from shared.cosmos.retries import StorageUnavailableError, is_service_fault
 from shared.errors import TEMPORARY, FleetError, NotReadyError, SettingsError, line_of
 from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
@@ -55,7 +55,8 @@ def _fail_with(error: Exception) -> None:
     refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
     if refused or isinstance(error, ClientAuthenticationError):
         fail(f"The database refuses the key or identity of the settings: {first}", Exit.USAGE)
-    fail(f"The database did not do as asked: {first}", Exit.UNREACHABLE)
+    service = "archive storage" if isinstance(error, StorageUnavailableError) else "database"
+    fail(f"The {service} did not do as asked: {first}", Exit.UNREACHABLE)
 
 
 def report_json(report: Any) -> dict[str, Any]:

@@ -25,6 +25,10 @@ POISON_MESSAGES = "poison_messages"
 DAY = 86_400
 YEAR = 365 * DAY
 
+ARCHIVE_ALERT_DAYS = 14
+"""Days before an item's expiry from which it is an alert that it is not archived. An archive that fails is
+noticed, and corrected, in less."""
+
 NO_EXPIRY_UNLESS_ITEM_SAYS_SO = -1
 """``defaultTtl`` of a container whose items never expire, except items with their own ``ttl``."""
 
@@ -69,12 +73,19 @@ class Container:
     """Autoscale maximum in RU/s, a multiple of 1,000. The service scales down to a tenth of it."""
     default_ttl: int | None = None
     """Seconds between an item's last write and its expiry. None disables expiry."""
+    archive_after: int | None = None
+    """Days between an item's last write and its copy to the archive. None: it is not archived."""
 
     def __post_init__(self) -> None:
         if self.autoscale_max < 1_000 or self.autoscale_max % 1_000:
             raise ValueError(f"{self.name}: autoscale_max {self.autoscale_max} is not a multiple of 1,000")
         if self.default_ttl is not None and self.default_ttl != -1 and self.default_ttl <= 0:
             raise ValueError(f"{self.name}: default_ttl {self.default_ttl} is neither -1 nor positive")
+        if (
+            self.archive_after is not None
+            and (self.default_ttl or 0) < (self.archive_after + ARCHIVE_ALERT_DAYS) * DAY
+        ):
+            raise ValueError(f"{self.name}: items expire before they can be archived in time")
 
 
 WEB_APP = "web application"
@@ -114,6 +125,7 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=WEB_APP,
         autoscale_max=2_000,
         default_ttl=90 * DAY,
+        archive_after=60,
         indexing=Indexing(
             included=("/user_id/?", "/session_id/?", "/start_time/?", "/status/?"),
             composite=((("/user_id", "ascending"), ("/start_time", "descending")),),
@@ -126,6 +138,7 @@ CATALOGUE: tuple[Container, ...] = (
         written_by=WEB_APP,
         autoscale_max=4_000,
         default_ttl=YEAR,
+        archive_after=180,
         indexing=Indexing(
             included=(
                 "/user_id/?",
@@ -162,6 +175,7 @@ CATALOGUE: tuple[Container, ...] = (
         purpose="Per person and period: usage, content, behaviour",
         written_by=FLEET,
         default_ttl=90 * DAY,
+        archive_after=60,
         indexing=Indexing(
             included=("/user_id/?", "/analysis_period/?", "/period_start/?"),
             composite=((("/analysis_period", "ascending"), ("/period_start", "descending")),),
@@ -173,6 +187,7 @@ CATALOGUE: tuple[Container, ...] = (
         purpose="Per foundational text and period: usage, quality, chapters, topics",
         written_by=FLEET,
         default_ttl=90 * DAY,
+        archive_after=60,
         indexing=Indexing(
             included=("/source/?", "/analysis_period/?", "/period_start/?"),
             composite=((("/analysis_period", "ascending"), ("/period_start", "descending")),),
@@ -184,6 +199,7 @@ CATALOGUE: tuple[Container, ...] = (
         purpose="Per day: performance, usage, cost, quality",
         written_by=FLEET,
         default_ttl=YEAR,
+        archive_after=180,
         indexing=Indexing(included=("/date/?", "/document_type/?")),
     ),
     Container(
@@ -192,6 +208,7 @@ CATALOGUE: tuple[Container, ...] = (
         purpose="Content moderation events",
         written_by=WEB_APP,
         default_ttl=3 * YEAR,
+        archive_after=365,
         indexing=Indexing(
             included=(
                 "/user_id/?",
@@ -291,6 +308,9 @@ CATALOGUE: tuple[Container, ...] = (
 
 _BY_NAME = {container.name: container for container in CATALOGUE}
 
+
+ARCHIVED = tuple(each.name for each in CATALOGUE if each.archive_after is not None)
+"""Containers of which aged documents are archived."""
 
 VIEW_CONTAINERS = tuple(
     each.name

@@ -6,6 +6,7 @@ A test compares the events with the code. A text in any other field is not logge
 from __future__ import annotations
 
 LOG_EVENTS = {
+    "archive_overdue": "documents were about to expire, within 14 days, when they were read to be archived",
     "audit_cursor_reset": "a container has another resource id: its feed is audited from the beginning",
     "audit_cursor_unreadable": "a cursor cannot be read, or is refused: its range is read from the beginning",
     "audit_failed": "the audit of one feed failed; the other feeds were audited",
@@ -18,6 +19,7 @@ LOG_EVENTS = {
     "documents_migrated": "a run of a migration ended: its documents are of a newer schema version; with "
     "counts and cost",
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
+    "documents_archived": "a run of the archive over one container has ended; with outcomes and cost",
     "fleet_refuses_work": "no invocation can succeed until a person does what the reason says",
     "fleet_works_again": "what made the fleet refuse to work is corrected",
     "generation_complete": "a generation has counted everything; its figures are published from now on",

@@ -58,6 +58,20 @@ class Settings(BaseSettings):
         default="vimarsh-multi-personality", validation_alias="COSMOS_DATABASE", min_length=1, max_length=255
     )
 
+    archive_connection_string: str | None = Field(default=None, validation_alias="ArchiveStorage", repr=False)
+    """Connection string of the archive's storage account. Takes precedence over the endpoint."""
+
+    archive_blob_service_uri: str | None = Field(
+        default=None, validation_alias="ArchiveStorage__blobServiceUri"
+    )
+    """Endpoint of the archive's blob service, for access by an identity instead of a key."""
+
+    archive_client_id: str | None = Field(default=None, validation_alias="ArchiveStorage__clientId")
+    """Client id of the user-assigned identity for the archive."""
+
+    archive_credential: str | None = Field(default=None, validation_alias="ArchiveStorage__credential")
+    """``managedidentity``, or not set: then the identity is sought in the environment, as on a laptop."""
+
     shards: Annotated[int, Field(ge=1, le=1024, validation_alias="FLEET_SHARDS")] = 64
     """Number of shards. All state about one user lives in one shard, so a change needs a new generation.
 

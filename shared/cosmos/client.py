@@ -134,22 +134,35 @@ def connect(settings: Settings, *, user_agent: str) -> Connection:
 
 
 def credential_of(settings: Settings) -> AsyncTokenCredential:
-    """Return the identity that the settings name, as the platform's trigger reads the same settings.
+    """Return the identity for the database: see :func:`identity`."""
+    return identity("CosmosDb", settings.cosmos_credential, settings.cosmos_client_id)
+
+
+def identity(connection: str, kind: str | None, client_id: str | None) -> AsyncTokenCredential:
+    """Return the identity that the settings of a connection name, as the platform reads the same settings.
+
+    Parameters
+    ----------
+    connection
+        Name of the connection: ``CosmosDb`` of ``CosmosDb__credential``.
+    kind
+        The setting ``…__credential``.
+    client_id
+        The setting ``…__clientId``.
 
     Raises
     ------
     SettingsError
-        ``CosmosDb__credential`` is something else than ``managedidentity``.
+        The kind is something else than ``managedidentity``.
     """
-    client_id = settings.cosmos_client_id or None
-    match settings.cosmos_credential:
+    match kind:
         case None | "":
-            return DefaultAzureCredential(managed_identity_client_id=client_id)
-        case kind if kind.lower() == MANAGED_IDENTITY:
-            return ManagedIdentityCredential(client_id=client_id)
+            return DefaultAzureCredential(managed_identity_client_id=client_id or None)
+        case _ if kind.lower() == MANAGED_IDENTITY:
+            return ManagedIdentityCredential(client_id=client_id or None)
         case _:
             raise SettingsError(
-                f"The setting CosmosDb__credential must be {MANAGED_IDENTITY} or not set; not set, it is "
+                f"The setting {connection}__credential must be {MANAGED_IDENTITY} or not set; not set, it is "
                 "the identity of the environment."
             )
 

@@ -32,6 +32,8 @@ class Scope(StrEnum):
     """One document per generation: the time up to which the scheduled views are published."""
     AUDIT = "audit"
     """One document per generation and feed: the cursors of the audit."""
+    ARCHIVE = "archive"
+    """One document per archived container: how far its feed ranges are archived, and its last run."""
     PRICING = "pricing"
     """One document per generation: the prices of all counted interactions, and a walk in progress."""
     STATE = "state"

@@ -99,6 +99,10 @@ class UnavailableError(FleetError, AzureError):
         self.retry_after = retry_after
 
 
+class StorageUnavailableError(UnavailableError):
+    """Blob Storage did not do a request: not in all attempts, or not within its time."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether an error comes from the service or the network, and is temporary."""
     if isinstance(error, _SERVICE_ERRORS):

@@ -102,3 +102,46 @@ def _value(source: str, path: str, value: object, place: Place, into: Redacted) 
 def _described(path: str, value: object, into: Redacted) -> str:
     into.paths.add(path)
     return f"{describe(value)}, {NOT_KEPT}"
+
+
+def without_secrets(source: str, document: Mapping[str, object], place: Place) -> Redacted:
+    """Return a copy of a source's document with the whole values of the fields that may go to a place.
+
+    For places that documents are read from again, where a description of a value would be of no use. A field
+    that is not in the table counts as a secret.
+    """
+    redacted = Redacted()
+    redacted.document = _permitted(source, "", document, place, redacted)
+    return redacted
+
+
+def _permitted(
+    source: str, block: str, value: Mapping[str, object], place: Place, into: Redacted
+) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name, each in value.items():
+        path = f"{block}.{name}" if block else name
+        known = FIELDS[source].get(path)
+        if path in BLOCKS[source] or (known is not None and may_go(known.field_class, place)):
+            whole = _whole(source, path, each, place, into)
+            if whole is not _LEFT_OUT:
+                kept[name] = whole
+        else:
+            into.paths.add(path if known is not None else f"{block}.{REST}" if block else REST)
+    return kept
+
+
+_LEFT_OUT = object()
+
+
+def _whole(source: str, path: str, value: object, place: Place, into: Redacted) -> object:
+    """Return a value of a field, without what its objects may not have there."""
+    if isinstance(value, list):
+        entries = [_whole(source, path, each, place, into) for each in value]
+        return [each for each in entries if each is not _LEFT_OUT]
+    if isinstance(value, Mapping):
+        return _permitted(source, path, value, place, into)
+    if value is None or path in FIELDS[source]:
+        return value
+    into.paths.add(path)  # a text where the table has an object: it may be anything
+    return _LEFT_OUT

@@ -1,0 +1,63 @@
+"""The archive of a fleet: everything that its functions and commands call, over one storage connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.archive.archiver import Archiver, ErasedAmong, nobody
+from shared.archive.restore import Restorer
+from shared.archive.store import CONTAINER, Archive
+from shared.archive.verify import Verifier
+from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import FLEET_STATE
+from shared.fleet import Fleet
+from shared.storage.blobs import BlobStore
+from shared.storage.client import connect_storage
+
+
+class FleetArchive:
+    """The parts of the archive, put together.
+
+    Parameters
+    ----------
+    erased_among
+        Says which people are erased: they are neither archived nor restored.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        blobs: BlobStore,
+        *,
+        erased_among: ErasedAmong = nobody,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.blobs = blobs
+        self.archive = Archive(blobs, fleet.settings.key_ring())
+        self.archiver = Archiver(
+            database=fleet.database,
+            progress=fleet.database.get_container_client(FLEET_STATE),
+            archive=self.archive,
+            generations=fleet.generations,
+            erased_among=erased_among,
+            clock=clock,
+        )
+        self.verifier = Verifier(self.archive)
+        self.restorer = Restorer(
+            database=fleet.database, archive=self.archive, erased_among=erased_among, clock=clock
+        )
+
+
+@asynccontextmanager
+async def connected_archive(fleet: Fleet, *, clock: Clock = SYSTEM_CLOCK) -> AsyncIterator[FleetArchive]:
+    """Connect a fleet to the storage of its settings; close the connection at the end.
+
+    Raises
+    ------
+    SettingsError
+        The settings name no storage account, or not as they should.
+    """
+    async with connect_storage(fleet.settings) as client:
+        blobs = BlobStore(client.get_container_client(CONTAINER))
+        yield FleetArchive(fleet, blobs, clock=clock)
