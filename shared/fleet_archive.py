@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.archive.archiver import Archiver, ErasedAmong, nobody
+from shared.archive.archiver import Archiver
 from shared.archive.restore import Restorer
 from shared.archive.store import CONTAINER, Archive
 from shared.archive.verify import Verifier
@@ -17,22 +17,10 @@ from shared.storage.client import connect_storage
 
 
 class FleetArchive:
-    """The parts of the archive, put together.
+    """The parts of the archive, put together. Nobody who is erased is archived or restored."""
 
-    Parameters
-    ----------
-    erased_among
-        Says which people are erased: they are neither archived nor restored.
-    """
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        blobs: BlobStore,
-        *,
-        erased_among: ErasedAmong = nobody,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
+    def __init__(self, fleet: Fleet, blobs: BlobStore, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        erased_among = fleet.register.erased_among
         self.blobs = blobs
         self.archive = Archive(blobs, fleet.settings.key_ring())
         self.archiver = Archiver(

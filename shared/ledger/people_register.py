@@ -14,14 +14,16 @@ people who have a record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.concurrency import batched
 from shared.containers import CATALOGUE, DAY
 from shared.cosmos.control import ControlDocument
+from shared.cosmos.queries import Query, in_list, numbered, run_query
 from shared.ledger.document_version import Version
 from shared.ledger.known_accounts import KnownAccount, merged_accounts
 from shared.privacy.keyring import KeyedHash, KeyRing
@@ -35,6 +37,12 @@ SCOPE_PREFIX = "person|"
 REFUSAL_TTL = max(each.default_ttl or 0 for each in CATALOGUE) + 400 * DAY
 """Seconds for which refusals are known after the last of them changed: longer than any document of a person
 whose accounts are deleted is kept, in the sources and in the state."""
+
+
+SCOPES_OF_A_QUERY = 100
+"""People who are looked for in one query: its text stays short."""
+
+_ERASED = "SELECT c.scope FROM c WHERE IS_DEFINED(c.erased_at)"
 
 
 class RegisteredPerson(NamedTuple):
@@ -73,6 +81,20 @@ class PeopleRegister:
     async def is_erased(self, user_id: str) -> bool:
         """Return whether a person was erased."""
         return (await self.read(user_id)).erased
+
+    async def erased_among(self, user_ids: Collection[str]) -> frozenset[str]:
+        """Return those of some people who were erased: one query for every hundred hashes."""
+        of = {
+            f"{SCOPE_PREFIX}{hashed.name}": user_id
+            for user_id in user_ids
+            for hashed in self._ring.candidates(user_id)
+        }
+        found: set[str] = set()
+        for some in batched(of, SCOPES_OF_A_QUERY):
+            query = Query("erased_among", f"{_ERASED} AND c.scope IN ({in_list('scope', some)})")
+            rows = run_query(self._container, query, numbered("scope", some))
+            found |= {of[row["scope"]] async for row in rows}
+        return frozenset(found)
 
     async def record_accounts(
         self,

@@ -98,6 +98,8 @@ def test_missing_settings_end_with_2_before_anything_is_asked(
 
 
 ARGUMENTS = {
+    "archive show": ["archived/2025/08/05/ann/i1.json"],
+    "archive restore": ["--user", "ann"],
     "poison show": ["poison_1"],
     "poison replay": ["poison_1"],
     "poison resolve": ["poison_1"],

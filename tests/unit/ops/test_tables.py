@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +17,12 @@ from typer.testing import CliRunner
 
 from ops.__main__ import cli
 from ops.checkup import Finding, Verdict
+from shared.archive.archiver import ContainerReport
+from shared.archive.archiver import Status as ArchiveStatus
+from shared.archive.names import BlobName
+from shared.archive.restore import RestoreReport
+from shared.archive.store import Archived
+from shared.archive.verify import Kind, Problem, VerifyReport
 from shared.cosmos.container_plan import Drift, Plan
 from shared.cosmos.provisioning import ProvisioningReport
 from shared.ledger.generations import Generation
@@ -32,6 +39,7 @@ from shared.pricing.table import list_prices
 from shared.publishing.report import PublishReport
 from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
+from shared.storage.blobs import Stored
 from shared.units import Day
 from terminal import output
 from terminal.output import Exit
@@ -75,6 +83,19 @@ def day(row_id: str, text: str) -> dict[str, Any]:
     }
 
 
+def archived(row_id: str, text: str) -> Archived:
+    metadata = {"container": text, "ts": "1760000000", "etag": text, "part": text}
+    stored = Stored(row_id, 1_234_567, b"", metadata, text, datetime(2026, 11, 28, tzinfo=UTC))
+    name = BlobName(date(2026, 11, 28), text, text, 2)
+    return Archived(name, text, text, 1_760_000_000, text, 1, True, text, text, None, stored)
+
+
+def restored(row_id: str, text: str) -> RestoreReport:
+    report = RestoreReport(blobs=[(row_id, "damaged")])
+    report.results["restored"] = 1_234_567
+    return report
+
+
 Answer = Callable[[str, str], Any]
 
 TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
@@ -111,6 +132,16 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
             impossible=[Drift(row_id, text, text, text, remedy=text or "none")],
         ),
     ),
+    ("archive", "list"): ("archive", lambda row_id, text: [archived(row_id, text)] * 2),
+    ("archive", "show", "x"): (
+        "archive",
+        lambda row_id, text: (json.dumps({text: text}).encode(), archived(row_id, text)),
+    ),
+    ("archive", "verify"): (
+        "archive",
+        lambda row_id, text: VerifyReport(1, 2, 3, 4, [Problem(Kind.LOST, row_id)]),
+    ),
+    ("archive", "restore", "--user", "x"): ("archive", restored),
     ("doctor",): (
         "doctor",
         lambda row_id, text: ([Finding(row_id, Verdict.WARNING, text, text or None)], Exit.DONE),
@@ -131,6 +162,14 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
     ("audit", "run"): (
         "audit",
         [AuditReport("user_interactions", 1_000), AuditReport("view_state", due_at=1_760_000_000)],
+    ),
+    ("archive", "run"): ("archive", [ContainerReport("user_interactions"), ContainerReport("user_sessions")]),
+    ("archive", "status"): (
+        "archive",
+        [
+            ArchiveStatus("user_interactions", 180, 1_760_000_000, 1_234_567, 0, {"ended": TIME}),
+            ArchiveStatus("user_sessions", 60, None, 0, 1_234_567, None),
+        ],
     ),
     ("poison", "redact"): ("poison", 1_234_567),
     ("views", "refresh"): ("views", (ScheduledReport(1, 2, 3, 1_234_567), HealthReport(1, 2))),

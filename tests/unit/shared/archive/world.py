@@ -41,7 +41,7 @@ class World:
 
     async def reconnect(self) -> None:
         """Connect a new client, as a new process does."""
-        client = CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self.cosmos._app))
+        client = CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self.cosmos.app))
         await self.clients.enter_async_context(client)
         self.database = await client.create_database_if_not_exists(DATABASE)
 
