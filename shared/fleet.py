@@ -197,6 +197,7 @@ class Fleet:
                 writer=writer,
                 readiness=self.readiness,
                 settings=settings,
+                retention=self.retention,
                 clock=clock,
             ),
             publisher=self.publisher,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.aggregates.base import Aggregate, Contributions, PersonChange
+from shared.aggregates.churn import Churn
 from shared.aggregates.day import DayAggregate
 from shared.aggregates.incident_month import IncidentMonth
 from shared.aggregates.person import Person
@@ -10,7 +11,8 @@ from shared.aggregates.person_month import PersonMonth
 from shared.facts import Fact, Uncounted
 
 AGGREGATES: dict[str, Aggregate] = {
-    aggregate.name: aggregate for aggregate in (DayAggregate(), Person(), PersonMonth(), IncidentMonth())
+    aggregate.name: aggregate
+    for aggregate in (DayAggregate(), Person(), PersonMonth(), IncidentMonth(), Churn())
 }
 """Every aggregate, by name."""
 

@@ -95,6 +95,9 @@ class Aggregate:
     bounded: ClassVar[frozenset[str]] = frozenset()
     """Groups of counts whose keys are no names that documents choose, such as minutes."""
 
+    recounted: ClassVar[bool] = True
+    """Whether a rebuild counts it again, from the ledger's pages."""
+
     def owner_of(self, key: str) -> str | None:
         """Return the person who owns a key. The whole state of the key is then in that person's shard.
 

@@ -1,4 +1,4 @@
-"""Count people by engagement tier, month by month, from their own state alone. Pure.
+"""Count people by engagement tier, month by month, and by the days on which they churn. Pure.
 
 Every person belongs to at most one tier of a month as of a day: to the churned ones after 30 days without
 activity, otherwise to the tier that they reach in the month. People who refuse user-level analytics belong to
@@ -12,13 +12,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from shared.aggregates.churn import ChurnCounts
 from shared.aggregates.engagement_tiers import CHURNED, is_churned, tier_in
 from shared.aggregates.person import active_months, interactions_by_day
 from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally, top
 from shared.periods import monthly
 from shared.scores import churn_risk, engagement
-from shared.units import Day, Month, days_between, month_after, month_of, to_micro
+from shared.units import Day, Month, days_between, days_of_month, month_after, month_of, to_micro
 
 STORED_FAVOURITES = 250
 """Personas, and categories, that stored counts have of a tier: 1 MB in the worst case, of 17 months."""
@@ -52,6 +53,9 @@ class TierCounts:
         self._today = today
         self._since = since
         self._counts: dict[Month, Tally] = {}
+        self.churn = ChurnCounts(today, None if since is None else days_of_month(month_after(since, 1))[0])
+        """All people, those who refuse among them, by the days on which they churn. A month counts the people
+        who were here in the month before too, so the days begin a month later."""
         self.months: set[Month] = set()
         """The months in which anybody was active who does not refuse."""
 
@@ -67,21 +71,24 @@ class TierCounts:
         return {
             "counts": {month: _with_fewer_favourites(counts) for month, counts in self._counts.items()},
             "months": sorted(self.months),
+            "churn": self.churn.encode(),
         }
 
     def add_stored(self, stored: Mapping[str, Any]) -> None:
         """Add the counts that :meth:`encode` returned, of other people and as of the same day."""
         self.months.update(stored["months"])
+        self.churn.add_stored(stored["churn"])
         for month, counts in stored["counts"].items():
             self._counts.setdefault(month, Tally()).merge(Tally.decode(counts))
 
-    def add(self, person: Tally, record: PersonRecord) -> None:
-        """Count one person, who does not refuse user-level analytics, in each month since their first one."""
+    def add(self, person: Tally, record: PersonRecord, *, refused: bool = False) -> None:
+        """Count one person in each month since their first one, unless they refuse, and by days."""
         active = active_months(person)
-        if not active:
+        days = interactions_by_day(person)
+        self.churn.add(days)
+        if refused or not active:
             return
         self.months |= active
-        days = interactions_by_day(person)
         # Writers' clocks may be ahead, so that people are active in the next month already.
         following = month_after(month_of(self._today), 1)
         month, last = max(min(active), self._since or min(active)), max(following, *active)

@@ -42,11 +42,11 @@ def pages_of_month(month: Month) -> list[Stretch]:
 
 
 def partials_of_month(month: Month) -> list[Stretch]:
-    """Return the partials of a month. Those of people have no month."""
+    """Return the partials of a month that are recounted. Those of people have no month."""
     return [
         Stretch(_partials_from(name, month), _partials_from(name, month_after(month, 1)))
-        for name in AGGREGATES
-        if name != person.NAME
+        for name, aggregate in AGGREGATES.items()
+        if aggregate.recounted
     ]
 
 
@@ -63,8 +63,8 @@ def beginnings(month: Month) -> list[Stretch]:
     ]
     partials = [
         Stretch(_partials_from(name, month), f"{PARTIAL}|{name}~")
-        for name in AGGREGATES
-        if name != person.NAME
+        for name, aggregate in AGGREGATES.items()
+        if aggregate.recounted
     ]
     return pages + partials
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.aggregates import AGGREGATES, person
+from shared.aggregates import AGGREGATES, churn, person
 from shared.aggregates.base import PartialKey
 from shared.ledger.partials import PARTIAL
 from shared.publishing.contents import BuiltInput
@@ -31,8 +31,12 @@ class ViewInput:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever counted or built for the document. A person's record is not a count."""
-        return not any(state.partials for state in self._counted().values()) and not any(self.built)
+        """Whether nothing was ever counted or built for the document.
+
+        A person's record is not a count. That people churn on a day makes no document of a day without more.
+        """
+        counted = (state for target, state in self._counted().items() if target.aggregate != churn.NAME)
+        return not any(state.partials for state in counted) and not any(self.built)
 
     def stamp(self, generation: int, tick: str) -> Stamp:
         """Return the stamp that is stored in the document."""

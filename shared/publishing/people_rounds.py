@@ -15,7 +15,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from shared.aggregates import day, person, person_month
+from shared.aggregates import churn, day, person, person_month
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_month import split_key
 from shared.clock import SYSTEM_CLOCK, Clock
@@ -192,10 +192,15 @@ class PeopleRounds:
         return await self.update(done)
 
     async def _first_rows(self, selection: Selection | None) -> tuple[list[Selected], bool]:
-        """Return a selection, and whether there is more of it than one piece may read."""
+        """Return a selection, and whether there is more of it than one piece may read.
+
+        Days on which people churn are left out: a count of people writes them, and asks for no further count.
+        """
         rows, weight = list[Selected](), 0
         if selection is not None:
             async for row in self._reader.selected(self._generation, selection):
+                if row.target.aggregate == churn.NAME:
+                    continue
                 rows.append(row)
                 weight += _weight(row)
                 if weight > KEYS_PER_PIECE:

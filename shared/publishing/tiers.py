@@ -27,8 +27,10 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.retries import retrying
 from shared.ledger.reader import Item, StateReader, position_after
+from shared.ledger.retention import DEFAULT_RETENTION, Retention
 from shared.ledger.shards import ShardId, all_shards
 from shared.periods import day_text, monthly
+from shared.publishing.churn import ChurnWriter
 from shared.publishing.decide import Candidate, Stale, WriteWhen, decide, digest_of, stale_error
 from shared.publishing.existing import Address, ExistingDocuments
 from shared.publishing.readiness import ViewReadiness
@@ -56,6 +58,8 @@ class TierReport:
     """People who were counted."""
     published: int = 0
     """Documents that were written."""
+    churn: int = 0
+    """Days of which the number of people who churn was written. The feed of ``view_state`` publishes them."""
     unfinished: bool = False
     """Whether the time was up before everybody was counted. The next run continues."""
     stale: list[Stale] = field(default_factory=list)
@@ -132,8 +136,10 @@ class TierPublisher:
         writer: ViewWriter,
         readiness: ViewReadiness,
         settings: Settings,
+        retention: Retention = DEFAULT_RETENTION,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._churn = ChurnWriter(state=state, readiness=readiness, settings=settings, retention=retention)
         self._reader = StateReader(state)
         self._progress = ControlDocument(progress, Scope.REFRESH, f"tiers-{settings.generation}")
         self._existing = existing
@@ -173,8 +179,8 @@ class TierPublisher:
 
         Raises
         ------
-        TransientStaleReadError
-            Another instance published a later count.
+        TransientStaleReadError, ConflictError
+            Another instance published a later count, or other instances kept writing.
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer, or other instances kept writing, through all retries.
         """
@@ -270,7 +276,8 @@ class TierPublisher:
             await retrying(*WRITE_CONFLICTS)(self._publish_month, key, counts, stamp, report)
         if report.stale:
             raise stale_error(NAME, report.stale, now)
-        _log.info("tiers_published", people=report.people, published=report.published)
+        report.churn = await self._churn.write(counts.churn.by_day(), to_millis(now))
+        _log.info("tiers_published", people=report.people, published=report.published, churn=report.churn)
 
     async def _publish_month(
         self, key: TierKey, counts: TierCounts, stamp: Stamp, report: TierReport
@@ -289,7 +296,9 @@ class TierPublisher:
 
 
 def _decode(stored: Mapping[str, Any] | None) -> _Walk | None:
-    return None if stored is None or stored["walk"] is None else _Walk.decode(stored["walk"])
+    if stored is None or stored["walk"] is None or "churn" not in stored["walk"]["counts"]:
+        return None  # the last of these: a walk that an earlier release began
+    return _Walk.decode(stored["walk"])
 
 
 def _nobody(now: datetime, changed: Set[Month], everything: bool) -> TierCounts:
@@ -300,5 +309,5 @@ def _nobody(now: datetime, changed: Set[Month], everything: bool) -> TierCounts:
 
 
 def _add(counts: TierCounts, row: Item) -> None:
-    if not row["record"].get("refused"):
-        counts.add(Tally.decode(row["state"]), PersonRecord.decode(row["record"]))
+    record = PersonRecord.decode(row["record"])
+    counts.add(Tally.decode(row["state"]), record, refused=bool(row["record"].get("refused")))

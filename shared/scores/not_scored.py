@@ -10,8 +10,6 @@ NOT_SCORED = {
     "daily_metrics.system_performance.availability_percent": "who could not ask left no interaction",
     "daily_metrics.business_metrics.nps_score": "people are not asked whether they would recommend the "
     "product; a rating of an answer is another question",
-    "daily_metrics.business_metrics.churn_rate": "a person is known to have left after thirty days, not on "
-    "a day; engagement_summary counts churned people",
     "daily_metrics.business_metrics.feature_adoption_rate": "the use of features is not recorded",
     "incidents_by_content.trend_analysis.user_education_effectiveness": "a warning is recorded, what came of "
     "it is not: who was suspended or left has no second incident either",

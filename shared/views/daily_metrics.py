@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.aggregates import day
+from shared.aggregates import churn, day
 from shared.aggregates.base import PartialKey
 from shared.aggregates.tally import NO_SAMPLES, Tally, group_by_display_name, quantile, ratio
 from shared.builds.content import Figures
@@ -44,11 +44,12 @@ class DailyMetrics(ClocklessView):
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the day of a changed state, or of a content that was built."""
-        is_day_of = target.aggregate == day.NAME or (target.aggregate == CONTENT and is_day(target.key))
-        return (target.key,) if is_day_of else ()
+        is_day_of = target.aggregate in (day.NAME, churn.NAME)
+        is_content_of = target.aggregate == CONTENT and is_day(target.key)
+        return (target.key,) if is_day_of or is_content_of else ()
 
     def inputs(self, key: str) -> tuple[PartialKey, ...]:
-        return (PartialKey(day.NAME, key),)
+        return (PartialKey(day.NAME, key), PartialKey(churn.NAME, key))
 
     def contents(self, key: str) -> tuple[tuple[str, ...], ...]:
         """Return the content of the day, for the figures that no shard can count alone."""
@@ -79,7 +80,7 @@ def _document(key: str, state: Tally, states: States, stamp: Stamp) -> dict[str,
         "resource_utilization": _resource_utilization(),
         "quality_metrics": _quality_metrics(state),
         "safety_metrics": _safety_metrics(state),
-        "business_metrics": _business_metrics(state),
+        "business_metrics": _business_metrics(state, states.of(churn.NAME, key)),
         "input_quality": _input_quality(state),
         "data_completeness": _completeness(state),
         **stamp_fields(stamp),
@@ -194,11 +195,12 @@ def _safety_metrics(state: Tally) -> dict[str, Any]:
     }
 
 
-def _business_metrics(state: Tally) -> dict[str, Any]:
+def _business_metrics(state: Tally, people: Tally) -> dict[str, Any]:
     active_users, outcomes = state.total("active_users"), state.counts("session_outcomes")
     return {
         "user_retention_rate": ratio(active_users - state.total("new_users"), active_users),
         "session_completion_rate": ratio(outcomes.get("completed", 0), sum(outcomes.values())),
+        "churn_rate": ratio(people.total(churn.LEFT), people.total(churn.PRESENT)),
         **not_measured(NAME, "business_metrics"),
     }
 

@@ -100,7 +100,9 @@ DAILY_METRICS = {
     "business_metrics.user_retention_rate": "share of the active users who were here on an earlier day",
     "business_metrics.session_completion_rate": "completed / (completed + abandoned + expired) sessions that started on the day",
     "business_metrics.feature_adoption_rate": NOT_MEASURED,
-    "business_metrics.churn_rate": NOT_MEASURED,
+    "business_metrics.churn_rate": "of the people with an interaction in the thirty days before the day, those who "
+    "refuse among them: the share whose last one lies on the first of these days, and who so count as churned, as in "
+    "engagement_summary; as of the last count of people, null before the first one",
     "business_metrics.nps_score": NOT_MEASURED,
     "alerts[].alert_type": "performance, reliability or quality",
     "alerts[].severity": "critical or warning, as the specification ranks the threshold",

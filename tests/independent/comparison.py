@@ -85,8 +85,11 @@ def shared_differences(published: Published, sources: Sources) -> Iterator[str]:
         for container in ("content_popularity", "content_analytics")
         for shown in published[container]
     }
-    yield from _days(list(published["daily_metrics"]), sources)
-    yield from _tiers(list(published["engagement_summary"]), people, sources)
+    tiers = list(published["engagement_summary"])
+    # Of a period that is over no later day is shown than its last, so the latest of all is the day it is.
+    today = max(map(_day_of, [*tiers, *people]), default=date.min)
+    yield from _days(list(published["daily_metrics"]), sources, today)
+    yield from _tiers(tiers, sources, today)
     yield from _by_id("content_popularity", published, expected_popularity(sources, ticks))
     yield from _by_id("incidents_by_content", published, expected_incidents(sources, _written(published)))
     yield from _by_id("content_analytics", published, expected_texts(sources, ticks))
@@ -103,13 +106,18 @@ def _assert_none(found: list[str], sources: Sources) -> None:
     assert not found, f"{len(found)} differences, from {len(sources.interactions)} interactions:\n{listed}"
 
 
-def _days(shown: list[Document], sources: Sources, *, built: bool = True) -> Iterator[str]:
-    """Compare days. What is built of a day follows within the hour: it may be missing unless ``built``."""
-    by_day, expected = _unique(shown, "date"), expected_days(sources)
+def _days(
+    shown: list[Document], sources: Sources, today: date = date.max, *, built: bool = True
+) -> Iterator[str]:
+    """Compare days. What follows within the hour, such as what is built, may be missing unless ``built``."""
+    by_day, expected = _unique(shown, "date"), expected_days(sources, today)
     for day, document in expected.items():
         content = by_day.get(day, {}).get("content_performance", {})
         if not built and content.get("content_discovery_rate") is None:
             document["content_performance"]["content_discovery_rate"] = None
+        business = by_day.get(day, {}).get("business_metrics", {})
+        if not built and business.get("churn_rate") is None:
+            document["business_metrics"]["churn_rate"] = None
         shown_alerts = by_day.get(day, {}).get("alerts", [])
         for alert, shown_alert in zip(document["alerts"], shown_alerts, strict=False):
             if not built and shown_alert["resolved"] is None:
@@ -140,10 +148,8 @@ def _by_person(sources: Sources) -> Iterator[Sources]:
         )
 
 
-def _tiers(shown: list[Document], people: list[Document], sources: Sources) -> Iterator[str]:
+def _tiers(shown: list[Document], sources: Sources, today: date) -> Iterator[str]:
     ticks = {f"engagement_summary {d['id'][-6:]}": _day_of(d) for d in shown}
-    # Of a period that is over no later day is shown than its last, so the latest of all is the day it is.
-    today = max(map(_day_of, [*shown, *people]), default=date.min)
     yield from _compared("engagement_summary", _unique(shown, "id"), expected_tiers(sources, ticks, today))
 
 

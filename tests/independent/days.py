@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from tests.differences import Near, Text
 from tests.independent.arithmetic import (
@@ -51,16 +51,16 @@ from tests.independent.sources import (
 )
 
 
-def expected_days(sources: Sources) -> dict[str, Document]:
+def expected_days(sources: Sources, today: date = date.max) -> dict[str, Document]:
     """Build ``daily_metrics`` of every day on which anything happened."""
     days = grouped(sources.interactions, day_of).keys()
     opened = {f"{start_of(session):%Y-%m-%d}" for session in sources.sessions}
     closed = {f"{end:%Y-%m-%d}" for session in sources.sessions if (end := until_of(session)) is not None}
     reported = {f"{noticed(incident):%Y-%m-%d}" for incident in sources.incidents}
-    return {day: expected_day(day, sources) for day in days | opened | closed | reported}
+    return {day: expected_day(day, sources, today) for day in days | opened | closed | reported}
 
 
-def expected_day(day: str, sources: Sources) -> Document:
+def expected_day(day: str, sources: Sources, today: date = date.max) -> Document:
     """Build the document of ``daily_metrics`` for one day."""
     documents = [d for d in sources.interactions if day_of(d) == day]
     sessions_begun = [s for s in sources.sessions if f"{start_of(s):%Y-%m-%d}" == day]
@@ -144,7 +144,8 @@ def expected_day(day: str, sources: Sources) -> Document:
         "business_metrics": {
             "user_retention_rate": part_of(len(active) - len(new), len(active)),
             "session_completion_rate": part_of(outcomes["completed"], sum(outcomes.values())),
-            **nothing("feature_adoption_rate", "churn_rate", "nps_score"),
+            "churn_rate": churn_rate(date.fromisoformat(day), sources, today),
+            **nothing("feature_adoption_rate", "nps_score"),
         },
         "alerts": expected_alerts(errors, slowness, rating, documents),
         "data_completeness": part_of(
@@ -155,6 +156,18 @@ def expected_day(day: str, sources: Sources) -> Document:
             4 * len(documents),
         ),
     }
+
+
+def churn_rate(day: date, sources: Sources, today: date) -> Near | None:
+    """Of the people who were here in the thirty days before: those who have been away for thirty on it."""
+    if day > today:
+        return None
+    visits = grouped(((d["user_id"], at(d).date()) for d in sources.interactions), lambda visit: visit[0])
+    before = [max((on for _, on in own if on < day), default=date.min) for own in visits.values()]
+    here_today = [any(on == day for _, on in own) for own in visits.values()]
+    present = sum((day - last).days <= 30 for last in before)
+    lost = sum((day - last).days == 30 and not here for last, here in zip(before, here_today, strict=True))
+    return part_of(lost, present)
 
 
 def is_filtered(document: Document) -> bool:

@@ -282,6 +282,7 @@ async def deliver(
     await hand_over(list(final.values()))
     await world.publish(publisher)
     await scheduled.publish_due(everything=True)
+    await world.publish(publisher)  # the count of people has changed days
     assert_right(world, final)
 
 

@@ -56,7 +56,8 @@ async def test_a_small_fleet_is_counted_by_one_query_and_stores_nothing() -> Non
     world.state.requests.clear()
     report = await publisher.publish(world.now, set())
     assert (report.people, new_users(world)) == (PEOPLE, PEOPLE)
-    assert world.state.requests == ["query"]
+    # Of the people, of the stored days on which people churn, and the write of those that differ.
+    assert world.state.requests == ["query", "query", "batch"]
     assert stored(world) == []
 
 
@@ -142,7 +143,7 @@ async def test_a_walk_from_before_a_change_is_not_taken_for_its_count() -> None:
 def test_stored_counts_are_added_and_have_the_most_frequent_favourites() -> None:
     names = STORED_FAVOURITES + 10
     first, second = TierCounts(Day("2025-09-15")), TierCounts(Day("2025-09-15"))
-    first.add_stored({"months": [], "counts": {SEPTEMBER: {}}})
+    first.add_stored({"months": [], "counts": {SEPTEMBER: {}}, "churn": {"came": {}, "left": {}}})
     for number in range(names):
         first.of(SEPTEMBER).part("new").count("personas", f"p{number}", names - number)
     first.of(SEPTEMBER).part("new").add("users", 3)
