@@ -95,6 +95,9 @@ async def apply_plan(
 ) -> ProvisioningReport:
     """Do what a plan says. A change that the service refuses is reported, and the others are made.
 
+    A container that is not as the plan found it any more is not changed: what was a harmless step when the plan
+    was shown may now let documents expire.
+
     Parameters
     ----------
     allow_expiry
@@ -116,7 +119,7 @@ async def apply_plan(
         steps[drift.container].append(drift)
     report.drifted += [] if allow_expiry else plan.expire
     for name, drifts in steps.items():
-        await _change(plane, wanted[name], drifts, report)
+        await _change(plane, wanted[name], drifts, plan, report)
     return report
 
 
@@ -131,7 +134,7 @@ async def _create(plane: ControlPlane, wanted: Container) -> None:
 
 
 async def _change(
-    plane: ControlPlane, wanted: Container, drifts: list[Drift], report: ProvisioningReport
+    plane: ControlPlane, wanted: Container, drifts: list[Drift], plan: Plan, report: ProvisioningReport
 ) -> None:
     """Make the changes of one container: its throughput, and its policies in one step."""
     policies = [drift for drift in drifts if drift.prop != AUTOSCALE]
@@ -142,6 +145,10 @@ async def _change(
             found = await plane.read(wanted.name)
             if found is None:
                 report.refused.append(f"{wanted.name}: it was deleted meanwhile")
+                report.drifted += group
+                continue
+            if not _is_as_planned(plane, wanted, found, plan, throughput=group is not policies):
+                report.refused.append(f"{wanted.name}: it was changed after the plan; see the new plan first")
                 report.drifted += group
                 continue
             if group is policies:
@@ -158,6 +165,22 @@ async def _change(
             report.drifted += group
         else:
             report.changed += group
+
+
+def _is_as_planned(
+    plane: ControlPlane, wanted: Container, found: Found, plan: Plan, *, throughput: bool
+) -> bool:
+    """Return whether a container still differs from the catalogue as the plan says."""
+    now = plan_of([wanted], {wanted.name: found}, can_migrate=plane.can_migrate)
+
+    def differences(of: Plan) -> list[Drift]:
+        return [
+            drift
+            for drift in (*of.change, *of.expire, *of.impossible)
+            if drift.container == wanted.name and (drift.prop == AUTOSCALE) is throughput
+        ]
+
+    return differences(now) == differences(plan)
 
 
 async def apply_catalogue(client: CosmosClient, database: str) -> ProvisioningReport:

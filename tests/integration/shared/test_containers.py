@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.containers import CATALOGUE, container
 from shared.cosmos.container_plan import changed_properties
-from shared.cosmos.provisioning import KeyPlane
+from shared.cosmos.provisioning import KeyPlane, apply_plan, plan_containers
 from tests.cosmos_server import ServerProcess
 
 USERS = container("users")
@@ -99,6 +99,34 @@ async def test_an_older_database_is_brought_to_the_catalogue_and_keeps_what_is_i
     await fleet("apply", "--allow-expiry")
     _, plan = await planned()
     assert (plan["change"], plan["expire"], len(plan["impossible"])) == ([], [], 2)
+
+
+async def test_a_container_that_changed_after_the_plan_keeps_its_lifetime(database: DatabaseProxy) -> None:
+    """A step that made documents live longer would now let them expire."""
+    await fleet("apply")
+    plane, index = KeyPlane(database), {"indexingMode": "consistent", "includedPaths": [{"path": "/*"}]}
+
+    async def set_lifetime(seconds: int) -> None:
+        found = await plane.read(SESSIONS.name)
+        assert found is not None
+        await plane.replace(
+            found,
+            {**found.properties, "defaultTtl": seconds, "indexingPolicy": {**index, "excludedPaths": []}},
+        )
+
+    await set_lifetime(60)
+    plan = await plan_containers(plane)
+    assert (plan.expire, plan.change != []) == ([], True)
+    await set_lifetime(-1)
+    report = await apply_plan(plane, plan)
+    assert report.changed == []
+    assert report.refused == ["user_sessions: it was changed after the plan; see the new plan first"]
+    assert {drift.container for drift in report.drifted} == {SESSIONS.name}
+    properties = await plane.read_properties(SESSIONS.name)
+    assert properties is not None
+    assert properties["defaultTtl"] == -1
+    again = await apply_plan(plane, await plan_containers(plane))
+    assert [drift.prop for drift in again.drifted] == ["default TTL"]
 
 
 async def test_a_container_that_changed_meanwhile_is_not_overwritten(database: DatabaseProxy) -> None:
