@@ -89,13 +89,20 @@ def _price_table(title: str, prices: Iterable[ModelPrice]) -> Table:
         for tier in price.tiers:
             table.add(
                 price.model,
-                f"{price.effective_from:%Y-%m-%dT%H:%M:%S}".removesuffix("T00:00:00"),
+                _since(price),
                 tier.up_to_input_tokens or "any",
                 tier.input_nano_usd_per_token,
                 tier.cached_nano_usd_per_token,
                 tier.output_nano_usd_per_token,
             )
     return table
+
+
+def _since(price: ModelPrice) -> str:
+    """Return from when a price is in force, as precisely as ``remove`` needs it."""
+    millis = price.since % 1000
+    text = f"{price.effective_from:%Y-%m-%dT%H:%M:%S}"
+    return f"{text}.{millis:03d}" if millis else text.removesuffix("T00:00:00")
 
 
 @prices_cli.command("put")

@@ -136,9 +136,14 @@ class PriceBook:
         Raises
         ------
         PriceError
-            A price that one of them replaces has more tiers, or prices of more kinds of tokens; or a name is
-            an alias.
+            A price that one of them replaces has more tiers, or prices of more kinds of tokens; a name is an
+            alias; or two of them are of the same model and date.
         """
+        given = set[tuple[str, Millis]]()
+        for price in prices:
+            if (price.key, price.since) in given:
+                raise PriceError(f"{price.model} has two prices from {price.effective_from.isoformat()} on")
+            given.add((price.key, price.since))
         overrides = await self.overrides()
         aliases = overrides.table().names.aliases
         for price in prices:
@@ -226,7 +231,10 @@ def _spelling(name: object) -> str:
 
 
 def _price_id(key: str, since: Millis) -> str:
-    return f"{_in_id(key)}|{datetime.fromtimestamp(since / 1000, UTC):%Y-%m-%dT%H:%M:%S}"
+    """Return the id of an override. Milliseconds are in it where there are any."""
+    seconds, millis = divmod(since, 1000)
+    fraction = f".{millis:03d}" if millis else ""
+    return f"{_in_id(key)}|{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}"
 
 
 def _alias_id(alias: str) -> str:

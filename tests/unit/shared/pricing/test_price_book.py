@@ -85,6 +85,22 @@ async def test_an_override_of_the_same_model_and_date_is_replaced(book: Book) ->
     assert await book.cost() == 7
 
 
+async def test_overrides_of_one_second_are_two_and_of_one_moment_are_refused(book: Book) -> None:
+    whole, half = "2025-07-01T10:00:00Z", "2025-07-01T10:00:00.500Z"
+    ids = await book.book.put(parse_price(price(5, since=whole)), parse_price(price(6, since=half)))
+    assert ids == [f"{MODEL}|2025-07-01T10:00:00", f"{MODEL}|2025-07-01T10:00:00.500"]
+    assert [known.since for known in (await book.book.overrides()).prices] == [
+        to_millis(datetime(2025, 7, 1, 10, 0, 0, micros, UTC)) for micros in (0, 500_000)
+    ]
+    before = book.stored()
+    with pytest.raises(PriceError, match="two prices from"):
+        await book.book.put(
+            *(parse_price(price(7, since=since)) for since in (whole, "2025-07-01T12:00:00+02:00"))
+        )
+    assert book.stored() == before
+    assert await book.book.remove(MODEL, Millis(AUGUST)) is False
+
+
 async def test_another_instance_reads_the_overrides_again_when_its_table_is_too_old(book: Book) -> None:
     assert await book.cost() == 75
     await book.another().put(parse_price(price(5)))
