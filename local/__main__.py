@@ -23,7 +23,7 @@ from local.processes import ROOT, Reporter, StackError
 from local.seed.traffic import DEFAULT_UNTIL, TrafficPlan
 from shared.clock import SYSTEM_CLOCK
 from terminal.arguments import day
-from terminal.output import Exit, fail, note, print_json
+from terminal.output import Exit, fail, note, note_lines, print_json
 
 app = typer.Typer(
     name="python -m local",
@@ -56,8 +56,15 @@ def _failures_as_sentences(reporter: Reporter | None = None) -> Iterator[None]:
         if reporter is not None:
             reporter.failed(sentence)
         if isinstance(failure, StackError) and failure.details:
-            note(failure.details)
-        fail(f"error: {sentence}", Exit.UNREACHABLE if isinstance(failure, AzureError) else Exit.REFUSED)
+            note_lines(failure.details)
+        fail(f"error: {sentence}", _code_of(failure))
+
+
+def _code_of(failure: Exception) -> Exit:
+    """A host that does not start has wrong settings, or an app that it cannot run."""
+    if isinstance(failure, AzureError):
+        return Exit.UNREACHABLE
+    return Exit.USAGE if isinstance(failure, HostStartError) else Exit.REFUSED
 
 
 def _sentence(failure: Exception) -> str:

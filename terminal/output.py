@@ -71,13 +71,21 @@ def width_of(stream: IO[str]) -> int | None:
 
 
 def say(text: str = "", *, stream: IO[str] | None = None, color: str | None = None) -> None:
-    """Print text, wrapped between words on a terminal. Characters that are not printable are escaped."""
+    """Print one line, wrapped between words on a terminal.
+
+    Characters that are not printable are escaped, line breaks too: a name in the text could forge a line.
+    """
     stream = stream or sys.stdout
     width = width_of(stream)
+    safe = printable(text)
+    for part in wrap_words(safe, width) if width and not safe.startswith(" ") else [safe]:
+        typer.echo(typer.style(part, fg=color) if color else part, file=stream)
+
+
+def note_lines(text: str) -> None:
+    """Print each line of a text, such as the end of a log, to standard error."""
     for line in LINE_BREAKS.split(text):
-        safe = printable(line)
-        for part in wrap_words(safe, width) if width and not safe.startswith(" ") else [safe]:
-            typer.echo(typer.style(part, fg=color) if color else part, file=stream)
+        note(line)
 
 
 def note(text: str, *, color: str | None = None) -> None:

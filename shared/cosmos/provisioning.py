@@ -95,8 +95,8 @@ async def apply_plan(
 ) -> ProvisioningReport:
     """Do what a plan says. A change that the service refuses is reported, and the others are made.
 
-    A container that is not as the plan found it any more is not changed: what was a harmless step when the plan
-    was shown may now let documents expire.
+    A container that is not as the plan found it any more is not changed: what was a harmless step when the
+    plan was shown may now let documents expire.
 
     Parameters
     ----------

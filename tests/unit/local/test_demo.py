@@ -45,7 +45,7 @@ def test_wrong_options_are_named_and_end_with_code_2(arguments: list[str], word:
     [
         (ServiceRequestError("refused\nmore"), 3, "error: The database did not do as asked: refused"),
         (ServiceRequestError(""), 3, "error: The database did not do as asked: ServiceRequestError"),
-        (HostStartError("The setting X must be set."), 1, "error: The setting X must be set."),
+        (HostStartError("The setting X must be set."), 2, "error: The setting X must be set."),
         (OSError("no \x1b[2J room"), 1, "error: no \\x1b[2J room"),
     ],
 )
