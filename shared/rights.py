@@ -155,15 +155,9 @@ AGING = (
 
 ARCHIVE = Work(
     "archive",
-    _grants(
-        fleet_state="create read replace query",
-        # A restored document is counted, or known to be.
-        view_state="create read replace query",
-        users="read query",
-        **dict.fromkeys(AGING, "create read query"),
-    ),
+    _grants(fleet_state="create read replace query", **dict.fromkeys(AGING, "query")),
 )
-"""Aged documents are found by queries, and a restore creates them again."""
+"""Aged documents are found by queries. Restores are commands, under the operator's own identity."""
 
 ERASE = Work(
     "erasure",

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import structlog
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
@@ -99,6 +99,18 @@ class ContainerReport:
     """Documents that would have expired within 14 days: an alert."""
     outcome: Outcome = field(default_factory=Outcome)
     cost: Cost = field(default_factory=Cost)
+
+    @classmethod
+    def decode(cls, report: Mapping[str, Any]) -> Self:
+        """Read the sum of pages as JSON has it."""
+        outcome, cost = report.get("outcome", {}), report.get("cost", {})
+        return cls(
+            report["container"],
+            ranges=report["ranges"],
+            expiring=report.get("expiring", 0),
+            outcome=Outcome(**outcome),
+            cost=Cost(**cost),
+        )
 
     def add(self, page: PageReport) -> None:
         """Add the outcome of a page."""

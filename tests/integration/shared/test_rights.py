@@ -7,10 +7,11 @@ its own. The server refuses what the token has no right to, as the service does.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 import azure.functions as func
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from local.seed.database import database_writes
 from local.seed.traffic import TrafficPlan
 from local.seed.writer import write_traffic
+from shared import fleet_archive
 from shared.builds import store
 from shared.containers import container
 from shared.maintenance import migrate as migrating
@@ -35,6 +37,7 @@ from shared.rights import (
     granted,
     rights_of,
 )
+from tests.fake_blobs import FakeBlobs
 from tests.fleet_in_process import FUNCTIONS as APP
 from tests.fleet_in_process import MODULES, FleetInProcess, fleet_in_process
 
@@ -128,6 +131,7 @@ class Days:
             await self.work()
         await self.operate()
         await self.migrate()
+        await self.archive()
 
     async def pass_by(self, **time: int) -> None:
         self.here.now += timedelta(**time)
@@ -243,6 +247,21 @@ class Days:
             with patch.object(migrating, "replace_under_etag", edited):
                 done = await self.here.invoke("migrate_piece", order=order)
             assert done["finished"]
+
+    async def archive(self) -> None:
+        """Archive what is older than a day; nothing is left to do afterwards."""
+        await self.pass_by(days=2)
+        with (
+            patch.object(fleet_archive, "connect_storage", lambda _: nullcontext(MagicMock())),
+            patch.object(fleet_archive, "BlobStore", lambda _: blobs),
+        ):
+            blobs = FakeBlobs(lambda: self.here.now.timestamp())
+            for expected in (True, False):
+                tasks = await self.here.invoke("archive_plan", order={"older_than_days": 1})
+                pages = [await self.here.invoke("archive_page", task=task) for task in tasks]
+                assert any(page["outcome"]["archived"] for page in pages) is expected
+            report = {"container": "user_sessions", "run": "r", "ranges": 1}
+            await self.here.invoke("archive_finish", report=report)
 
     async def write(self, name: str, document: dict[str, Any]) -> None:
         key = document[container(name).partition_key.removeprefix("/")]
