@@ -72,6 +72,17 @@ class Settings(BaseSettings):
     archive_credential: str | None = Field(default=None, validation_alias="ArchiveStorage__credential")
     """``managedidentity``, or not set: then the identity is sought in the environment, as on a laptop."""
 
+    lifecycle_client_id: str | None = Field(default=None, validation_alias="LifecycleCosmosDb__clientId")
+    """Client id of the identity that may delete, create and replace in the sources: for erasures.
+
+    Without it, that of the fleet is used.
+    """
+
+    deletion_grace_days: Annotated[
+        int, Field(ge=0, le=3_650, validation_alias="FLEET_DELETION_GRACE_DAYS")
+    ] = 30
+    """Days after which a person is erased whose account has the status ``deleted``."""
+
     shards: Annotated[int, Field(ge=1, le=1024, validation_alias="FLEET_SHARDS")] = 64
     """Number of shards. All state about one user lives in one shard, so a change needs a new generation.
 

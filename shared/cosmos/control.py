@@ -40,6 +40,8 @@ class Scope(StrEnum):
     """One document per generation: a copy of the mark in ``view_state``."""
     PRICES = "prices"
     """One document per model and date: operator overrides of prices."""
+    PEOPLE = "people"
+    """One document per request to export or erase a person."""
     PRICE_CHANGES = "price_changes"
     """One document: how often operators changed the overrides."""
     MIGRATIONS = "migrations"

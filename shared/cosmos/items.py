@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
@@ -20,6 +20,8 @@ ITEM_BY_RID = Query("item_by_rid", "SELECT * FROM c WHERE c._rid = @rid")
 NOT_IN_A_URL = frozenset("/\\?#")
 """The service stores ids with these characters. The SDK writes none, other SDKs do. No URL can address such a
 document, so a query finds it."""
+
+NOT_FOUND = 404
 
 NO_URLS = frozenset({".", ".."})
 """Ids that are steps of a path: clients take them out of a URL."""
@@ -141,6 +143,37 @@ async def _as_batch(
             return False
         raise
     return True
+
+
+async def delete_items(container: ContainerProxy, ids: Sequence[str], partition_key: Any) -> int:
+    """Delete documents of one partition in one transaction; return how many were there.
+
+    Id and partition may be any that the service stores, as for :func:`find_item`. An id that no URL can
+    address is no hindrance: the ids of a transaction are in its body.
+
+    Raises
+    ------
+    CosmosBatchOperationError, CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+        The service refused, or did not answer.
+    """
+    key: Any = partition_key
+    if partition_key is None:
+        key = NullPartitionKeyValue
+    elif partition_key is Partition.ABSENT:
+        key = NonePartitionKeyValue
+    left = list(ids)
+    while left:
+        try:
+            await container.execute_item_batch(
+                [("delete", (item_id,)) for item_id in left], partition_key=key, response_hook=record_charge
+            )
+        except CosmosBatchOperationError as error:
+            if error.status_code != NOT_FOUND or error.error_index is None:
+                raise
+            del left[error.error_index]  # another process, or expiry, deleted it
+        else:
+            return len(left)
+    return 0
 
 
 def is_absent(error: CosmosResourceNotFoundError) -> bool:

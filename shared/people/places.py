@@ -1,0 +1,182 @@
+"""A person in the containers of the catalogue: found, read and deleted. ``view_state`` is in ``state``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+
+from shared.address import SourceAddress
+from shared.concurrency import batched
+from shared.containers import CATALOGUE, FLEET, FLEET_STATE, POISON_MESSAGES, VIEW_STATE
+from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.items import delete_items
+from shared.cosmos.queries import Query, after_prefix, run_query
+from shared.documents.users import ids_without_owner, owner_of
+from shared.facts import USERS
+from shared.ingest.new_people import ACCOUNTS_OF_PERSON
+from shared.ingest.sources import SOURCES
+from shared.ledger.partials import PARTIAL
+from shared.ledger.reader import StateReader
+from shared.ledger.shards import ShardId
+from shared.poison.rows import PARTITION as POISON_PARTITION
+from shared.publishing.consent import USER_LEVEL_CONTAINERS
+
+DOCUMENTS = Query("documents_of_partition", "SELECT * FROM c")
+EVERYTHING = Query("everything", "SELECT * FROM c")
+
+SOURCE_CONTAINERS = tuple(SOURCES)
+"""Containers that the web application writes, and that have documents about one person each."""
+
+SEARCHED = (POISON_MESSAGES, FLEET_STATE)
+"""Containers that are searched document by document: they are small."""
+
+WITHOUT_PEOPLE = tuple(
+    each.name
+    for each in CATALOGUE
+    if each.name not in (*SOURCE_CONTAINERS, *USER_LEVEL_CONTAINERS, *SEARCHED, VIEW_STATE)
+)
+"""Containers that hold no id of a person: views about everybody, personas, texts, and leases."""
+
+DELETES_PER_TRANSACTION = 25
+
+_SHARD = re.compile(r"\d+:\d{4}")
+
+
+class Stored(NamedTuple):
+    """A document, and its partition."""
+
+    document: Mapping[str, Any]
+    partition: Any
+
+
+class Places:
+    """Everything about one person outside ``view_state``.
+
+    Parameters
+    ----------
+    lifecycle_database
+        The database through the identity that may delete in the sources.
+    """
+
+    def __init__(self, database: DatabaseProxy, lifecycle_database: DatabaseProxy) -> None:
+        self._database = database
+        self._lifecycle = lifecycle_database
+        self._state = StateReader(database.get_container_client(VIEW_STATE))
+
+    async def documents(self, container_name: str, user_id: str) -> AsyncIterator[Stored]:
+        """Yield a person's documents in a container of :data:`SOURCE_CONTAINERS`, or of published views.
+
+        Accounts are looked for in all partitions: those from before 1.0 are in none of their owner.
+        """
+        container = self._container(container_name)
+        if container_name == USERS:
+            without_prefix, with_prefix = ids_without_owner(user_id)
+            values = {"owner": without_prefix, "with_prefix": with_prefix}
+            async for row in run_query(container, ACCOUNTS_OF_PERSON, values):
+                address = SourceAddress.of(row)
+                if owner_of(row) == user_id and address is not None:
+                    yield Stored(row, address.partition)
+            return
+        async for row in run_query(container, DOCUMENTS, {}, partition_key=user_id):
+            yield Stored(row, user_id)
+
+    async def delete(self, container_name: str, user_id: str) -> int:
+        """Delete a person's documents in such a container; return how many there were.
+
+        Raises
+        ------
+        CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
+            The service did not answer. Run it again.
+        """
+        container, deleted = self._container(container_name), 0
+        addresses: dict[Any, list[str]] = {}
+        async for stored in self.documents(container_name, user_id):
+            addresses.setdefault(stored.partition, []).append(str(stored.document["id"]))
+        for partition, ids in addresses.items():
+            for some in batched(ids, DELETES_PER_TRANSACTION):
+                deleted += await delete_items(container, some, partition)
+        return deleted
+
+    async def poison_rows(self, user_id: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the rows of a person's documents and views."""
+        rows = run_query(self._container(POISON_MESSAGES), EVERYTHING, {}, partition_key=POISON_PARTITION)
+        async for row in rows:
+            if mentions(row, user_id):
+                yield row
+
+    async def delete_poison(self, user_id: str) -> int:
+        """Delete the poison rows of a person; return how many there were."""
+        ids = [str(row["id"]) async for row in self.poison_rows(user_id)]
+        deleted = 0
+        for some in batched(ids, DELETES_PER_TRANSACTION):
+            deleted += await delete_items(self._container(POISON_MESSAGES), some, POISON_PARTITION)
+        return deleted
+
+    async def controls(self, user_id: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the control documents that name a person, except requests: positions of rounds of work."""
+        async for document in run_query(self._container(FLEET_STATE), EVERYTHING, {}):
+            if document["scope"] != Scope.PEOPLE and mentions(document, user_id):
+                yield document
+
+    async def move_positions(self, user_id: str) -> int:
+        """Move positions at a person's documents in ``view_state`` to the next document; return their number.
+
+        Called when the person's documents are gone, so that no work is left out or done twice.
+        """
+        moved = 0
+        async for document in self.controls(user_id):
+            following = {
+                position: await self._position_after(shard, position)
+                for shard, position in positions_in(document, user_id)
+            }
+            control = ControlDocument(
+                self._container(FLEET_STATE), str(document["scope"]), str(document["id"])
+            )
+            await control.update(
+                lambda stored, moves=following: (  # type: ignore[misc]
+                    None if stored is None else moved_positions(stored, moves)
+                )
+            )
+            moved += len(following)
+        return moved
+
+    async def _position_after(self, shard: ShardId, position: str) -> str:
+        end = after_prefix(f"{PARTIAL}|person")
+        return await self._state.first_id(shard, position, end) or end
+
+    def _container(self, name: str) -> ContainerProxy:
+        is_source = next(each for each in CATALOGUE if each.name == name).written_by != FLEET
+        database = self._lifecycle if is_source else self._database
+        return database.get_container_client(name)
+
+
+def mentions(value: object, user_id: str) -> bool:
+    """Return whether any text in a value is a person's id, or ends with it as the key of a state does."""
+    if isinstance(value, str):
+        text = value.rstrip(" ")
+        return text == user_id or text.endswith((f"|{user_id}", f"user_{user_id}"))
+    if isinstance(value, Mapping):
+        return any(mentions(each, user_id) for entry in value.items() for each in entry)
+    return isinstance(value, Sequence) and any(mentions(each, user_id) for each in value)
+
+
+def positions_in(value: object, user_id: str) -> Iterable[tuple[ShardId, str]]:
+    """Yield the positions at a person's documents, with their shards."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if isinstance(each, str) and _SHARD.fullmatch(str(key)) and mentions(each, user_id):
+                yield ShardId(key), each
+            else:
+                yield from positions_in(each, user_id)
+
+
+def moved_positions(value: Any, moves: Mapping[str, str]) -> Any:
+    """Return a value with other positions."""
+    if isinstance(value, str):
+        return moves.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: moved_positions(each, moves) for key, each in value.items()}
+    return [moved_positions(each, moves) for each in value] if isinstance(value, list) else value
