@@ -142,6 +142,12 @@ class Settings(BaseSettings):
     log_level: Annotated[str, AfterValidator(_level), Field(validation_alias="FLEET_LOG_LEVEL")] = "INFO"
     """Lowest level that is logged."""
 
+    def for_lifecycle(self) -> Settings:
+        """Return the settings of a client that may delete in the sources."""
+        if self.cosmos_connection_string or not self.lifecycle_client_id:
+            return self
+        return self.model_copy(update={"cosmos_client_id": self.lifecycle_client_id})
+
     def key_ring(self) -> KeyRing:
         """Return the keys of the hashes that stay of erased people.
 

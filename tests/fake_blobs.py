@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
+from typing import IO
 
 from shared.errors import ConflictError
 from shared.storage.blobs import BlobStore, Stored
@@ -104,6 +105,15 @@ class FakeBlobs(BlobStore):
                 if name.startswith(prefix) and "/" in name[len(prefix) :]
             }
         )
+
+    async def upload(self, name: str, file: IO[bytes], *, metadata: Mapping[str, str]) -> None:
+        dies = await self._operation()
+        self._put(name, file.read(), metadata)
+        if dies:
+            raise Death
+
+    async def link(self, name: str, until: datetime) -> str:
+        return f"https://storage/{name}?until={until.isoformat()}"
 
     def change(self, name: str, content: bytes) -> None:
         """Change a blob by hand: its metadata stay."""

@@ -10,8 +10,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from shared.blobs import BlobStore
 from shared.privacy.keyring import KeyedHash
+from shared.storage.blobs import BlobStore
 
 CONTAINER = "tombstones"
 
@@ -24,7 +24,7 @@ class Tombstone(NamedTuple):
 
 
 class TombstoneBlobs:
-    """The copies. Methods raise what those of :class:`~shared.blobs.BlobStore` raise."""
+    """The copies. Methods raise what those of :class:`~shared.storage.blobs.BlobStore` raise."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -36,14 +36,14 @@ class TombstoneBlobs:
             "digest": tombstone.hashed.digest,
             "erased_at": tombstone.erased_at,
         }
-        await self._blobs.put(CONTAINER, _name(tombstone.hashed), json.dumps(content).encode())
+        await self._blobs.create(_name(tombstone.hashed), json.dumps(content).encode())
 
     async def all(self) -> AsyncIterator[Tombstone]:
         """Yield all copies."""
-        async for blob in self._blobs.list(CONTAINER):
-            stored = await self._blobs.get(CONTAINER, blob.name)
-            if stored is not None:
-                content = json.loads(stored)
+        async for blob in self._blobs.find(""):
+            found = await self._blobs.read(blob.name)
+            if found is not None:
+                content = json.loads(found[0])
                 yield Tombstone(KeyedHash(content["key_id"], content["digest"]), str(content["erased_at"]))
 
 

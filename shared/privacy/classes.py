@@ -45,6 +45,8 @@ class Place(StrEnum):
     """Error messages and traces. Of what may go there, only numbers and times are quoted."""
     ARCHIVE = "archive"
     """Archived documents."""
+    EXPORT = "export"
+    """The export of a person's data, for that person. Notes of reviewers are left out."""
     LOG = "log"
     """Log lines."""
 
@@ -52,9 +54,11 @@ class Place(StrEnum):
 ALLOWED: Mapping[FieldClass, frozenset[Place]] = MappingProxyType(
     {
         FieldClass.SECRET: frozenset(),
-        FieldClass.USER_PII: frozenset({Place.ARCHIVE}),
-        FieldClass.SENSITIVE_CONTENT: frozenset({Place.ARCHIVE}),
-        FieldClass.IDENTIFIER: frozenset({Place.STATE, Place.PERSON_VIEW, Place.POISON, Place.ARCHIVE}),
+        FieldClass.USER_PII: frozenset({Place.ARCHIVE, Place.EXPORT}),
+        FieldClass.SENSITIVE_CONTENT: frozenset({Place.ARCHIVE, Place.EXPORT}),
+        FieldClass.IDENTIFIER: frozenset(
+            {Place.STATE, Place.PERSON_VIEW, Place.POISON, Place.ARCHIVE, Place.EXPORT}
+        ),
         FieldClass.ANALYTICS_ONLY: frozenset(set(Place) - {Place.LOG}),
     }
 )

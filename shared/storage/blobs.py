@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import IO, Any, NamedTuple, TypeVar
 
 import aiohttp
 from azure.core import MatchConditions
@@ -24,7 +25,14 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import BlobProperties, ContentSettings, StandardBlobTier
+from azure.storage.blob import (
+    BlobProperties,
+    BlobSasPermissions,
+    ContentSettings,
+    StandardBlobTier,
+    UserDelegationKey,
+    generate_blob_sas,
+)
 from azure.storage.blob.aio import BlobPrefix, ContainerClient
 
 from shared.cosmos.charges import record_charge
@@ -46,6 +54,12 @@ Result = TypeVar("Result")
 
 NO_CONTAINER = "ContainerNotFound"
 BEING_DELETED = "ContainerBeingDeleted"
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Bytes of a file that are sent, and in memory, at a time."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""A link is valid from a moment before it is made: clocks differ."""
+
 PAGE = 5_000
 """Blobs of one answer to a listing: the most that the service gives."""
 
@@ -150,6 +164,49 @@ class BlobStore:
             answer = await self._patiently("put", upload)
         if bytes(answer["content_md5"] or b"") != md5:
             raise DamagedUploadError("archive storage answered another MD5 than that of the content sent")
+
+    async def upload(self, name: str, file: IO[bytes], *, metadata: Mapping[str, str]) -> None:
+        """Store a file as a blob, in place of any of this name: in blocks, of which few are in memory."""
+        blob = self._container.get_blob_client(name)
+        blocks: list[str] = []
+        while block := file.read(BLOCK_BYTES):
+            block_id = f"{len(blocks):08d}"
+            try:
+                await self._patiently("put", partial(blob.stage_block, block_id, block))
+            except ResourceNotFoundError as error:
+                if _code(error) != NO_CONTAINER:
+                    raise
+                await self._create_container()
+                await self._patiently("put", partial(blob.stage_block, block_id, block))
+            blocks.append(block_id)
+        commit = partial(blob.commit_block_list, blocks, metadata=dict(metadata))  # type: ignore[arg-type]
+        await self._patiently("put", commit)
+
+    async def link(self, name: str, until: datetime) -> str:
+        """Return an address by which whoever has it may read a blob until a time.
+
+        It is signed with the account's key or, for an identity, with a key that the service delegates for
+        seven days at most. The latter was not tried: Azurite knows identities only over TLS.
+        """
+        blob = self._container.get_blob_client(name)
+        start = datetime.now(UTC) - CLOCK_SKEW
+        key = getattr(blob.credential, "account_key", None)
+        delegated: UserDelegationKey | None = None
+        if key is None:
+            service = self._container._get_blob_service_client()
+            get_key = partial(service.get_user_delegation_key, start, until)
+            delegated = await self._patiently("get_user_delegation_key", get_key)
+        signature = generate_blob_sas(
+            account_name=blob.account_name or "",
+            container_name=blob.container_name,
+            blob_name=name,
+            account_key=key,
+            user_delegation_key=delegated,
+            permission=BlobSasPermissions(read=True),
+            start=start,
+            expiry=until,
+        )
+        return f"{blob.url}?{signature}"
 
     async def _create_container(self) -> None:
         async def create() -> None:
