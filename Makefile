@@ -4,19 +4,21 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock infra run demo sdk-tests test lint types imports unit az-check bench package pictures scale soak clean
+.PHONY: help setup lock infra infra-check run demo sdk-tests test lint types imports unit az-check bench package pictures scale soak clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_STAMP := $(VENV)/.installed
+INFRA_VENV := .venv-infra
+INFRA_STAMP := $(INFRA_VENV)/.installed
 NODE_STAMP := node_modules/.installed
 ARGS ?=
 AZURE_CLI := 2.91.0
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(ARGS)
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | while IFS='|' read -r name text; do printf 'make %-11s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Options go into ARGS: make demo ARGS='--users 200'"
 
@@ -48,10 +50,21 @@ demo: setup  ## Seed sample traffic, drain it, show the views; ends by itself
 lock: setup  ## Write requirements*.txt from the .in files (ARGS=--upgrade)
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --override requirements-infra-overrides.txt --output-file requirements-infra.txt requirements-infra.in
 
 infra: setup  ## Write infra/*.json from the catalogue of containers
 	$(BIN)/fleet docs containers > infra/containers.json
 	$(BIN)/fleet docs roles > infra/roles.json
+
+infra-check: $(INFRA_STAMP)  ## Check infra/ with tools of their own: 1 minute after install
+	@$(INFRA_VENV)/bin/python -m tests.azure
+
+$(INFRA_STAMP): requirements-infra.txt $(VENV_STAMP)
+	@test -x $(INFRA_VENV)/bin/python || $(BIN)/python -m venv $(INFRA_VENV)
+	@echo "Installing the Python packages of requirements-infra.txt into $(INFRA_VENV) …"
+	@# Without dependencies: all of them are listed, and requirements-infra-overrides.txt says which differs.
+	@$(BIN)/uv pip install --quiet --python $(INFRA_VENV)/bin/python --no-deps --require-hashes -r requirements-infra.txt
+	@touch $@
 
 test: setup lint types imports unit  ## Check style, types and imports, and run all tests
 
@@ -74,7 +87,7 @@ bench: setup  ## Measure the fleet against the specification's own processor
 scale: setup  ## Push traffic of 10,000 people through a fleet; check limits
 	@exec $(BIN)/python -m tests.scale $(ARGS)
 
-package: setup  ## Build what is deployed; install and load it in clean environments
+package: setup  ## Build what is deployed; install, load it in clean environments
 	@exec $(BIN)/python -m tests.deployment $(ARGS)
 
 az-check: setup  ## Compare the documented az commands with az's own help, 4 min

@@ -67,10 +67,6 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' = {
     disableKeyBasedMetadataWriteAccess: true
     minimalTlsVersion: 'Tls12'
     publicNetworkAccess: publicNetworkAccess
-    // Texts of queries hold ids of people: they are not logged.
-    diagnosticLogSettings: {
-      enableFullTextQuery: 'False'
-    }
   }
 }
 

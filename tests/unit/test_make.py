@@ -57,6 +57,7 @@ def test_ci_tests_the_oldest_and_the_newest_version_each_in_its_environment(path
     done = ci(path)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("make")] == [
+        f"make infra-check PYTHON={oldest} VENV=.venv-3.11",
         f"make test PYTHON={oldest} VENV=.venv-3.11 ARGS=--hypothesis-seed=0",
         f"make test PYTHON={newest} VENV=.venv-3.13 ARGS=--hypothesis-seed=0",
     ]
@@ -76,10 +77,10 @@ def test_ci_fails_before_any_test_where_an_interpreter_is_missing(
 def test_ci_fails_where_a_test_run_fails(path: Path) -> None:
     interpreter(path, "python3.11", "3.11.9")
     interpreter(path, "python3.13", "3.13.5")
-    command(path, "make", 'echo "make $@"; exit 3')
+    command(path, "make", 'echo "make $@"; [ "$1" != test ]')
     done = run("bash", ".ci/run", path=path)
     assert done.returncode != 0
-    assert [line for line in done.stdout.splitlines() if line.startswith("make")] == [
+    assert [line for line in done.stdout.splitlines() if line.startswith("make test")] == [
         f"make test PYTHON={path / 'python3.11'} VENV=.venv-3.11 ARGS=--hypothesis-seed=0"
     ]
 

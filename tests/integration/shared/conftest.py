@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,20 +24,51 @@ def time_of_the_documents() -> Iterator[None]:
         yield
 
 
+ELSEWHERE = "FLEET_TEST_COSMOS"
+"""Variable with the connection string of another account, such as Microsoft's emulator. Its clock tells the
+present time, and nobody can move it."""
+
+
+WITH_THE_CLOCK = ("test_damage", "test_generations", "test_migrate")
+"""Modules whose tests hold only if the database lives in the time of the test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ELSEWHERE in os.environ:
+        for item in items:
+            if item.path.parent == Path(__file__).parent and item.path.stem in WITH_THE_CLOCK:
+                item.add_marker(pytest.mark.skip(reason="needs a database whose clock a test moves"))
+
+
+class OtherServer:
+    """An account that is not this repository's server."""
+
+    def __init__(self, connection_string: str) -> None:
+        self.connection_string = connection_string
+
+    def __getattr__(self, name: str) -> Any:
+        pytest.skip(f"needs {name} of the local server")
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess | OtherServer]:
+    if ELSEWHERE in os.environ:
+        yield OtherServer(os.environ[ELSEWHERE])
+        return
     with running_server(tmp_path_factory.mktemp("cosmos"), partitions=2) as process:
         yield process
 
 
 @pytest.fixture
-async def settings(server: ServerProcess) -> Settings:
+async def settings(server: ServerProcess | OtherServer) -> AsyncIterator[Settings]:
     name = f"test-{uuid4().hex[:8]}"
     async with CosmosClient.from_connection_string(server.connection_string) as client:
         await apply_catalogue(client, name)
-    return Settings(
-        CosmosDb=server.connection_string, COSMOS_DATABASE=name, FLEET_DOCUMENT_BACKOFF_SECONDS=0.01
-    )
+        yield Settings(
+            CosmosDb=server.connection_string, COSMOS_DATABASE=name, FLEET_DOCUMENT_BACKOFF_SECONDS=0.01
+        )
+        if isinstance(server, OtherServer):
+            await client.delete_database(name)
 
 
 @pytest.fixture

@@ -171,7 +171,6 @@ LOCKED_DOWN: Mapping[str, Mapping[str, Any]] = {
         "properties.disableLocalAuth": True,
         "properties.disableKeyBasedMetadataWriteAccess": True,
         "properties.minimalTlsVersion": "Tls12",
-        "properties.diagnosticLogSettings.enableFullTextQuery": "False",
         "properties.enableMultipleWriteLocations": False,
         "properties.consistencyPolicy.defaultConsistencyLevel": "Session",
         "properties.backupPolicy.type": "Continuous",
