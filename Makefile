@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lock infra infra-check run demo sdk-tests test lint types imports unit az-check bench package pictures scale soak clean
+.PHONY: help setup lock infra infra-check run demo sdk-tests test lint types imports unit az-check bench package pictures scale archive soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -96,6 +96,9 @@ az-check: setup  ## Compare the documented az commands with az's own help, 4 min
 
 pictures: setup  ## Draw what commands print, for the README
 	@exec $(BIN)/python -m tests.pictures
+
+archive: setup  ## Archive 50,000 documents while hosts are killed; read all back
+	@exec $(BIN)/python -m tests.archive_check $(ARGS)
 
 soak: setup  ## Disturb a fleet for ten minutes; then everything must add up
 	@exec $(BIN)/python -m tests.soak $(ARGS)
