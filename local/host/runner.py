@@ -8,7 +8,7 @@ import faulthandler
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -146,9 +146,9 @@ class Host:
             raise
         self._watchdog = LoopWatchdog(self._active)
         self._watchdog.start()
-        self._tasks = [asyncio.create_task(self._guard(listener)) for listener in self._listeners]
+        self._tasks = [asyncio.create_task(self._guard(one.spec.name, one.run)) for one in self._listeners]
         if self._hub is not None:
-            self._tasks.append(asyncio.create_task(self._hub.dispatcher.run()))
+            self._tasks.append(asyncio.create_task(self._guard("durable", self._hub.dispatcher.run)))
         self._state = "Running"
         names = tuple(spec.name for spec in self._functions)
         log.info(
@@ -327,14 +327,14 @@ class Host:
             hub=self._hub,
         )
 
-    async def _guard(self, listener: CosmosListener | TimerListener) -> None:
+    async def _guard(self, function: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run a trigger; if the host's own code fails in it, say so and start it again. The others go on."""
         while True:
             try:
-                await listener.run()
+                await run()
                 return
             except Exception as error:  # noqa: BLE001 - a defect in one trigger must not end the others; logged
-                log.critical("trigger_failed", function=listener.spec.name, **describe(error))
+                log.critical("trigger_failed", function=function, **describe(error))
             await asyncio.sleep(1)
 
     def _active(self) -> list[str]:

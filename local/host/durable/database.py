@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,13 +86,49 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Commit everything in the block together, or nothing of it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+class HubFile:
+    """The open file. All methods may be called from any thread; they block for milliseconds.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        The file cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect(path)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Read, outside of any transaction."""
+        with self._lock:
+            yield self._connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything in the block together, or nothing of it."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def finds(self, question: str, values: tuple[object, ...]) -> bool:
+        """Say whether a query finds anything: a host that is idle must not keep others from writing."""
+        with self.read() as db:
+            return db.execute(question, values).fetchone() is not None
+
+    def shorten(self) -> None:
+        """Empty the write-ahead log, in which what was deleted can be read, unless another host uses it."""
+        with self.read() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

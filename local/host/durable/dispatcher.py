@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from azure.functions.durable_functions import ActivityTriggerConverter, OrchestrationTriggerConverter
@@ -14,9 +15,12 @@ from azure.functions.meta import Datum
 from local.host.bindings import FunctionSpec
 from local.host.durable import engine
 from local.host.durable.answers import Answer, AnswerError, read_answer, read_failure
+from local.host.durable.database import HubFile
 from local.host.durable.episodes import Episode, begin, sort_inbox, trigger_text
 from local.host.durable.history import Event, EventType, event
-from local.host.durable.store import ActivityClaim, Claim, ClaimLostError, DurableStore
+from local.host.durable.instances import Instances
+from local.host.durable.rows import Filter
+from local.host.durable.store import ActivityClaim, Claim, ClaimLostError, WorkStore
 from local.host.durable.work import ContinuedAsNew, Decision, Ended, Instance
 from local.host.durable_bindings import ActivityTrigger, OrchestrationTrigger
 from local.host.invoke import Invoker, Outcome, wait_for
@@ -27,6 +31,8 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.25
 """How long an idle host waits before it looks for what another host has left in the hub."""
+PURGE_SECONDS = 600.0
+"""How often it looks for orchestrations whose time is over."""
 FAILED_SECONDS = 1.0
 """How long it waits after its own code or the file failed."""
 
@@ -36,17 +42,23 @@ class Dispatcher:
 
     def __init__(
         self,
-        store: DurableStore,
+        file: HubFile,
+        work: WorkStore,
+        instances: Instances,
         functions: list[FunctionSpec],
         invoker: Invoker,
         *,
         lease_seconds: float,
         max_orchestrations: int,
         max_activities: int,
+        retention: timedelta,
     ) -> None:
-        self._store = store
+        self._file = file
+        self._store = work
+        self._instances = instances
         self._invoker = invoker
         self._lease = lease_seconds
+        self._retention = retention
         self._limits = {"orchestrations": max_orchestrations, "activities": max_activities}
         self.orchestrators: dict[str, FunctionSpec] = {}
         self.activities: dict[str, FunctionSpec] = {}
@@ -80,14 +92,15 @@ class Dispatcher:
     def close(self) -> None:
         """End the store's thread."""
         self._thread.shutdown()
-        self._store.close()
+        self._file.close()
 
     async def run(self) -> None:
         """Work until :meth:`stop`."""
-        await self.ask(self._store.take_back)
         renewing = asyncio.create_task(self._forever(self._renew))
-        loops = [self._forever(self._orchestrate), self._forever(self._act), self._forever(self._fire)]
+        steps = (self._orchestrate, self._act, self._fire, self._purge)
+        loops = [self._forever(step) for step in steps]
         try:
+            await self.ask(self._store.take_back)
             await asyncio.gather(*loops)
             while self._working:
                 await asyncio.wait(self._working)
@@ -131,6 +144,14 @@ class Dispatcher:
         self._wake["orchestrations"].set()
         self._timers.clear()
         await wait_for(self._timers, POLL_SECONDS if following is None else min(POLL_SECONDS, following))
+
+    async def _purge(self) -> None:
+        """Delete what has ended long ago."""
+        before = utc_now() - self._retention
+        deleted = await self.ask(lambda: self._instances.purge_by(Filter(updated_to=before)))
+        if deleted:
+            durable_log.info("orchestrations_purged", count=deleted, ended_before=before.isoformat())
+        await wait_for(self._stopping, PURGE_SECONDS)
 
     async def _renew(self) -> None:
         await asyncio.sleep(self._lease / 3)

@@ -13,10 +13,12 @@ from typing import Any
 from azure.durable_functions.models.utils import http_utils
 
 from local.host.bindings import FunctionSpec
+from local.host.durable.database import HubFile
 from local.host.durable.dispatcher import Dispatcher
+from local.host.durable.instances import Instances
 from local.host.durable.management import WEBHOOK, Management, Reply, Request
 from local.host.durable.settings import read_durable_settings
-from local.host.durable.store import DurableStore
+from local.host.durable.store import WorkStore
 from local.host.durable_bindings import ActivityTrigger, ClientInput, OrchestrationTrigger
 from local.host.errors import HostStartError
 from local.host.invoke import Invoker
@@ -64,32 +66,30 @@ class TaskHub:
             A setting, a client or the file cannot be used.
         """
         read = read_durable_settings(host_json, settings)
-        for spec in functions:
-            if spec.client and spec.client.task_hub and spec.client.task_hub != read.hub:
-                raise HostStartError(
-                    f"The durable client of function {spec.name} has the task_hub {spec.client.task_hub!r}, "
-                    f"but host.json names {read.hub!r}; this host has one hub."
-                )
-        folder = config.data_dir / FOLDER
-        try:
-            self._store = DurableStore(
-                folder / f"{read.hub}.sqlite",
-                owner=config.instance,
-                lease_seconds=config.lease_seconds,
-                clock=utc_now,
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise HostStartError(f"The task hub's file in {folder} cannot be opened: {error}.") from error
+        _check_clients(functions, read.hub)
+        file = _open(config.data_dir / FOLDER, read.hub)
+        version = read.default_version
+        instances = Instances(file, clock=utc_now, default_version=version)
+        work = WorkStore(
+            file,
+            owner=config.instance,
+            lease_seconds=config.lease_seconds,
+            clock=utc_now,
+            default_version=version,
+        )
         self.dispatcher = Dispatcher(
-            self._store,
+            file,
+            work,
+            instances,
             functions,
             invoker,
             lease_seconds=config.lease_seconds,
             max_orchestrations=read.max_orchestrations,
             max_activities=read.max_activities,
+            retention=read.retention,
         )
         self._management = Management(
-            self._store,
+            instances,
             self.dispatcher.ask,
             hub=read.hub,
             is_orchestrator=lambda name: name.lower() in self.dispatcher.orchestrators,
@@ -137,3 +137,19 @@ class TaskHub:
         """Close the hub's file, and the connections of the package's clients, which it never closes."""
         self.dispatcher.close()
         await http_utils._close_session()
+
+
+def _check_clients(functions: list[FunctionSpec], hub: str) -> None:
+    for spec in functions:
+        if spec.client and spec.client.task_hub and spec.client.task_hub != hub:
+            raise HostStartError(
+                f"The durable client of function {spec.name} has the task_hub {spec.client.task_hub!r}, but "
+                f"host.json names {hub!r}; this host has one hub."
+            )
+
+
+def _open(folder: Path, hub: str) -> HubFile:
+    try:
+        return HubFile(folder / f"{hub}.sqlite")
+    except (OSError, sqlite3.Error) as error:
+        raise HostStartError(f"The task hub's file in {folder} cannot be opened: {error}.") from error

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from local.host.durable.history import Event, EventType, event, told
+from local.host.durable.instances import InstanceExistsError, Instances
 from local.host.durable.rows import Filter, State
-from local.host.durable.store import DurableStore, InstanceExistsError
 from local.host.durable.work import ENDED
 from local.host.lease_store import utc_now
 
@@ -74,7 +74,7 @@ class Management:
 
     def __init__(
         self,
-        store: DurableStore,
+        instances: Instances,
         ask: Ask,
         *,
         hub: str,
@@ -83,7 +83,7 @@ class Management:
         code: str,
         awake: Callable[[], None],
     ) -> None:
-        self._store = store
+        self._instances = instances
         self._ask = ask
         self._hub = hub
         self._is_orchestrator = is_orchestrator
@@ -141,11 +141,11 @@ class Management:
             _check_id(instance_id)
         text = _json_text(request.body)
         made = await self._ask(
-            lambda: self._store.start(
+            lambda: self._instances.start(
                 name,
                 text,
                 instance_id=instance_id,
-                version=request.query.get("version", ""),
+                version=request.query.get("version"),
                 replace_running=self._replace_running,
             )
         )
@@ -158,7 +158,7 @@ class Management:
         if timeout is not None and _seconds(request.query.get("pollingInterval")) is not None:
             end = asyncio.get_running_loop().time() + timeout
             while asyncio.get_running_loop().time() < end:
-                state = await self._ask(lambda: self._store.state(instance_id))
+                state = await self._ask(lambda: self._instances.state(instance_id))
                 if state is not None and state.status == "Completed":
                     return Reply(200, _value(state.output))
                 if state is not None and state.status in ENDED:
@@ -168,12 +168,12 @@ class Management:
         return Reply(202, links, {"location": links["statusQueryGetUri"], "retry-after": "10"})
 
     async def _status(self, request: Request, instance_id: str) -> Reply:
-        state = await self._ask(lambda: self._store.state(instance_id))
+        state = await self._ask(lambda: self._instances.state(instance_id))
         if state is None:
             return Reply(404)
         body = _described(state, with_input=_flag(request, "showInput", True))
         if _flag(request, "showHistory", False):
-            history = await self._ask(lambda: self._store.history(instance_id))
+            history = await self._ask(lambda: self._instances.history(instance_id))
             output = _flag(request, "showHistoryOutput", False)
             body["historyEvents"] = [_shown(one, with_output=output) for one in history]
         if state.status not in ENDED:
@@ -188,7 +188,7 @@ class Management:
         limit = int(top) if top.isdigit() and int(top) > 0 else None
         after = request.headers.get("x-ms-continuation-token", "")
         found = await self._ask(
-            lambda: self._store.query(wanted, after=after, limit=None if limit is None else limit + 1)
+            lambda: self._instances.query(wanted, after=after, limit=None if limit is None else limit + 1)
         )
         more = limit is not None and len(found) > limit
         page = found[:limit]
@@ -197,7 +197,7 @@ class Management:
         return Reply(200, [_described(state, with_input=with_input) for state in page], headers)
 
     async def _purge(self, instance_id: str) -> Reply:
-        status = await self._ask(lambda: self._store.purge(instance_id))
+        status = await self._ask(lambda: self._instances.purge(instance_id))
         if status is None:
             return Reply(404)
         if status not in ENDED:
@@ -209,7 +209,7 @@ class Management:
         wanted = _filter(request)
         if wanted.created_from is None:
             raise BadRequestError("Please provide value for 'createdTimeFrom' parameter.")
-        deleted = await self._ask(lambda: self._store.purge_by(wanted))
+        deleted = await self._ask(lambda: self._instances.purge_by(wanted))
         return Reply(200, {"instancesDeleted": deleted}) if deleted else Reply(404)
 
     async def _control(self, request: Request, instance_id: str, kind: EventType) -> Reply:
@@ -224,18 +224,18 @@ class Management:
         return await self._send(instance_id, message)
 
     async def _send(self, instance_id: str, message: Event) -> Reply:
-        status = await self._ask(lambda: self._store.send(instance_id, message))
+        status = await self._ask(lambda: self._instances.send(instance_id, message))
         if status is None:
             return Reply(404)
         return Reply(410 if status in ENDED else 202)
 
     async def _restart(self, request: Request, instance_id: str) -> Reply:
-        state = await self._ask(lambda: self._store.state(instance_id))
+        state = await self._ask(lambda: self._instances.state(instance_id))
         if state is None:
             return Reply(404)
         fresh = _flag(request, "restartWithNewInstanceId", True)
         made = await self._ask(
-            lambda: self._store.start(
+            lambda: self._instances.start(
                 state.name, state.input, instance_id=None if fresh else instance_id, version=state.version
             )
         )

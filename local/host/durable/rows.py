@@ -70,7 +70,9 @@ def instance_of(row: sqlite3.Row) -> Instance:
     parent = None
     if row["parent_instance"] is not None:
         parent = Parent(row["parent_instance"], row["parent_execution"], row["parent_number"])
-    return Instance(row["instance_id"], row["execution_id"], row["name"], row["input"], parent)
+    return Instance(
+        row["instance_id"], row["execution_id"], row["name"], row["input"], parent, row["version"]
+    )
 
 
 def state_of(row: sqlite3.Row) -> State:

@@ -1,4 +1,4 @@
-"""Instances, history, messages, activities and timers, each change in one transaction.
+"""Work of a task hub: episodes and activities to claim and to complete, timers to fire.
 
 Work is leased: a host claims an instance's episode or an activity for some seconds under a token of its own,
 renews while it works, and commits only if the row still carries the token. What a host that died had claimed
@@ -9,32 +9,23 @@ exactly once.
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from local.host.durable.database import connect, transaction
+from local.host.durable.database import HubFile
 from local.host.durable.history import Event, EventType, event, time_text
 from local.host.durable.rows import (
-    Filter,
-    State,
     append_history,
-    delete_instance,
     delete_timer,
     instance_of,
     read_history,
     send,
     set_status,
-    state_of,
-    status_of,
 )
-from local.host.durable.transitions import continue_as_new, create_instance, end_instance, schedule
-from local.host.durable.work import ENDED, ContinuedAsNew, Decision, Instance
+from local.host.durable.transitions import continue_as_new, end_instance, schedule
+from local.host.durable.work import ContinuedAsNew, Decision, Instance
 
 CONTROL = (EventType.EXECUTION_TERMINATED, EventType.EXECUTION_RESUMED)
 """Messages that a suspended orchestration reads."""
@@ -42,10 +33,6 @@ CONTROL = (EventType.EXECUTION_TERMINATED, EventType.EXECUTION_RESUMED)
 
 class ClaimLostError(Exception):
     """Another host has the work by now; nothing was committed."""
-
-
-class InstanceExistsError(Exception):
-    """An orchestration with this id exists and may not be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,76 +68,37 @@ class ActivityClaim:
     token: str
 
 
-class DurableStore:
-    """The task hub's file. All methods may be called from any thread; they block for milliseconds."""
+class WorkStore:
+    """The work of a task hub, for one host."""
 
     def __init__(
-        self, path: Path, *, owner: str, lease_seconds: float, clock: Callable[[], datetime]
+        self,
+        file: HubFile,
+        *,
+        owner: str,
+        lease_seconds: float,
+        clock: Callable[[], datetime],
+        default_version: str = "",
     ) -> None:
-        self.path = path
+        self._file = file
         self._owner = owner
         self._lease = lease_seconds
         self._clock = clock
-        self._connection = connect(path)
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    def _now(self) -> datetime:
-        return self._clock()
-
-    # Starting, and messages from outside
-
-    def start(
-        self,
-        name: str,
-        text: str | None,
-        *,
-        instance_id: str | None = None,
-        version: str = "",
-        replace_running: bool = False,
-    ) -> str:
-        """Start an orchestration and return its id. ``text`` is its input as JSON.
-
-        Raises
-        ------
-        InstanceExistsError
-            One with this id runs, and ``replace_running`` does not allow to replace it.
-        """
-        made = instance_id or uuid.uuid4().hex
-        with self._write() as db:
-            found = status_of(db, made)
-            if found is not None and found not in ENDED and not replace_running:
-                raise InstanceExistsError(f"An orchestration with the instance id {made} already runs.")
-            create_instance(db, made, name, text, version, None, self._now())
-        return made
-
-    def send(self, instance_id: str, message: Event) -> str | None:
-        """Send a message to an instance; return its status before, None if there is no such instance.
-
-        An instance that has ended gets none.
-        """
-        with self._write() as db:
-            status = status_of(db, instance_id)
-            if status is not None and status not in ENDED:
-                send(db, instance_id, None, message)
-        return status
-
-    # Orchestrations
+        self._default_version = default_version
 
     def claim_orchestration(self) -> Claim | None:
         """Claim an instance that has messages, if there is one."""
-        now = self._now()
-        with self._write() as db:
-            row = db.execute(
-                "SELECT i.* FROM messages m JOIN instances i ON i.instance_id = m.instance_id"
-                " WHERE i.leased_until <= ? AND (i.status <> 'Suspended' OR m.kind IN (?, ?))"
-                " ORDER BY m.id LIMIT 1",
-                (now.timestamp(), *CONTROL),
-            ).fetchone()
+        now = self._clock()
+        ready = (
+            "SELECT i.* FROM messages m JOIN instances i ON i.instance_id = m.instance_id"
+            " WHERE i.leased_until <= ? AND (i.status <> 'Suspended' OR m.kind IN (?, ?))"
+            " ORDER BY m.id LIMIT 1"
+        )
+        values = (now.timestamp(), *CONTROL)
+        if not self._file.finds(ready, values):
+            return None
+        with self._file.write() as db:
+            row = db.execute(ready, values).fetchone()
             if row is None:
                 return None
             token = uuid.uuid4().hex
@@ -191,9 +139,9 @@ class DurableStore:
         ClaimLostError
             The lease was over and another host has claimed the instance.
         """
-        now = self._now()
+        now = self._clock()
         instance_id = claim.instance.instance_id
-        with self._write() as db:
+        with self._file.write() as db:
             changed = db.execute(
                 "UPDATE instances SET token = NULL, leased_until = 0 WHERE instance_id = ? AND token = ?",
                 (instance_id, claim.token),
@@ -206,7 +154,7 @@ class DurableStore:
                 started = bool(claim.history) or suspended
                 set_status(db, instance_id, status if started else "Pending", now)
                 return
-            schedule(db, claim.instance, decision, now)
+            schedule(db, claim.instance, decision, now, self._default_version)
             if decision.custom_status is not None:
                 db.execute(
                     "UPDATE instances SET custom_status = ? WHERE instance_id = ?",
@@ -220,18 +168,16 @@ class DurableStore:
             if decision.end:
                 end_instance(db, claim.instance, decision.end, now)
 
-    # Activities and timers
-
     def claim_activities(self, limit: int) -> list[ActivityClaim]:
         """Claim up to ``limit`` activities, the oldest first."""
-        now = self._now()
+        now = self._clock()
+        ready = "SELECT * FROM activities WHERE leased_until <= ? ORDER BY id LIMIT ?"
+        values = (now.timestamp(), limit)
+        if not self._file.finds(ready, values):
+            return []
         claims = []
-        with self._write() as db:
-            rows = db.execute(
-                "SELECT * FROM activities WHERE leased_until <= ? ORDER BY id LIMIT ?",
-                (now.timestamp(), limit),
-            ).fetchall()
-            for row in rows:
+        with self._file.write() as db:
+            for row in db.execute(ready, values).fetchall():
                 token = uuid.uuid4().hex
                 db.execute(
                     "UPDATE activities SET token = ?, owner = ?, leased_until = ?, attempts = attempts + 1"
@@ -259,7 +205,7 @@ class DurableStore:
         ClaimLostError
             The lease was over and another host has claimed the activity: its result counts.
         """
-        with self._write() as db:
+        with self._file.write() as db:
             row = db.execute(
                 "SELECT instance_id, execution_id FROM activities WHERE id = ? AND token = ?",
                 (claim.row, claim.token),
@@ -273,7 +219,7 @@ class DurableStore:
 
     def release(self, token: str) -> None:
         """Give back what is claimed under a token; any host may claim it at once."""
-        with self._write() as db:
+        with self._file.write() as db:
             for table in ("instances", "activities"):
                 db.execute(
                     f"UPDATE {table} SET token = NULL, leased_until = 0 WHERE token = ?",  # noqa: S608
@@ -282,15 +228,15 @@ class DurableStore:
 
     def renew(self, tokens: Iterable[str]) -> None:
         """Keep what is claimed under these tokens for another lease."""
-        until = self._now().timestamp() + self._lease
+        until = self._clock().timestamp() + self._lease
         pairs = [(until, token) for token in tokens]
-        with self._write() as db:
+        with self._file.write() as db:
             db.executemany("UPDATE instances SET leased_until = ? WHERE token = ?", pairs)
             db.executemany("UPDATE activities SET leased_until = ? WHERE token = ?", pairs)
 
     def take_back(self) -> None:
         """Free what an earlier process of this instance's name had claimed: it is dead."""
-        with self._write() as db:
+        with self._file.write() as db:
             for table in ("instances", "activities"):
                 db.execute(
                     f"UPDATE {table} SET token = NULL, leased_until = 0"  # noqa: S608 - a name from above
@@ -300,65 +246,15 @@ class DurableStore:
 
     def fire_timers(self) -> float | None:
         """Send the events of all timers that are due; return the seconds until the next one is, or None."""
-        now = self._now()
-        with self._write() as db:
-            due = db.execute("SELECT * FROM timers WHERE fire_at <= ? ORDER BY fire_at", (now.timestamp(),))
-            for row in due.fetchall():
-                at = time_text(datetime.fromtimestamp(row["fire_at"], UTC))
-                fired = event(EventType.TIMER_FIRED, now, TimerId=row["number"], FireAt=at)
-                send(db, row["instance_id"], row["execution_id"], fired)
-                delete_timer(db, row["instance_id"], row["execution_id"], row["number"])
+        now = self._clock()
+        due = "SELECT * FROM timers WHERE fire_at <= ? ORDER BY fire_at"
+        if self._file.finds(due, (now.timestamp(),)):
+            with self._file.write() as db:
+                for row in db.execute(due, (now.timestamp(),)).fetchall():
+                    at = time_text(datetime.fromtimestamp(row["fire_at"], UTC))
+                    fired = event(EventType.TIMER_FIRED, now, TimerId=row["number"], FireAt=at)
+                    send(db, row["instance_id"], row["execution_id"], fired)
+                    delete_timer(db, row["instance_id"], row["execution_id"], row["number"])
+        with self._file.read() as db:
             (following,) = db.execute("SELECT MIN(fire_at) FROM timers").fetchone()
         return None if following is None else max(0.0, following - now.timestamp())
-
-    # Questions
-
-    def state(self, instance_id: str) -> State | None:
-        """Return what is known of an instance; None if there is none of this id."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT * FROM instances WHERE instance_id = ?", (instance_id,)
-            ).fetchone()
-        return None if row is None else state_of(row)
-
-    def history(self, instance_id: str) -> tuple[Event, ...]:
-        """Return the history of an instance's running or last execution."""
-        with self._lock:
-            return read_history(self._connection, instance_id)
-
-    def query(self, wanted: Filter, *, after: str = "", limit: int | None = None) -> list[State]:
-        """Return the instances that a filter allows, by id, those after ``after`` only."""
-        where, values = wanted.sql()
-        with self._lock:
-            rows = self._connection.execute(
-                f"SELECT * FROM instances WHERE instance_id > ? AND {where}"  # noqa: S608 - made above
-                " ORDER BY instance_id LIMIT ?",
-                (after, *values, -1 if limit is None else limit),
-            ).fetchall()
-        return [state_of(row) for row in rows]
-
-    def purge(self, instance_id: str) -> str | None:
-        """Delete an instance that has ended; return the status it had, None if there is none of this id."""
-        with self._write() as db:
-            status = status_of(db, instance_id)
-            if status in ENDED:
-                delete_instance(db, instance_id)
-        return status
-
-    def purge_by(self, wanted: Filter) -> int:
-        """Delete the ended instances that a filter allows; return their number."""
-        where, values = wanted.sql()
-        with self._write() as db:
-            rows = db.execute(
-                f"SELECT instance_id FROM instances WHERE {where}"  # noqa: S608 - made above
-                " AND status IN ('Completed', 'Failed', 'Terminated')",
-                values,
-            ).fetchall()
-            for row in rows:
-                delete_instance(db, row["instance_id"])
-        return len(rows)
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, transaction(self._connection) as db:
-            yield db

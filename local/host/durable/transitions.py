@@ -50,7 +50,9 @@ def create_instance(
     send(db, instance_id, None, execution_started(now, name, text, version))
 
 
-def schedule(db: sqlite3.Connection, instance: Instance, decision: Decision, now: datetime) -> None:
+def schedule(
+    db: sqlite3.Connection, instance: Instance, decision: Decision, now: datetime, default_version: str
+) -> None:
     """Store what an episode asks for."""
     where = (instance.instance_id, instance.execution_id)
     db.executemany(
@@ -64,10 +66,12 @@ def schedule(db: sqlite3.Connection, instance: Instance, decision: Decision, now
     for number in decision.cancelled:
         delete_timer(db, *where, number)
     for child in decision.sub_orchestrations:
-        _start_child(db, instance, child, now)
+        _start_child(db, instance, child, now, default_version)
 
 
-def _start_child(db: sqlite3.Connection, parent: Instance, child: SubOrchestration, now: datetime) -> None:
+def _start_child(
+    db: sqlite3.Connection, parent: Instance, child: SubOrchestration, now: datetime, default_version: str
+) -> None:
     found = status_of(db, child.instance_id)
     if found is not None and found not in ENDED:
         failed = event(
@@ -79,9 +83,10 @@ def _start_child(db: sqlite3.Connection, parent: Instance, child: SubOrchestrati
         )
         send(db, parent.instance_id, parent.execution_id, failed)
         return
+    version = child.version or default_version
     link = Parent(parent.instance_id, parent.execution_id, child.number)
     # A JSON text inside a JSON text, as the platform passes it on.
-    create_instance(db, child.instance_id, child.name, json.dumps(child.input), child.version, link, now)
+    create_instance(db, child.instance_id, child.name, json.dumps(child.input), version, link, now)
 
 
 def continue_as_new(
@@ -95,7 +100,7 @@ def continue_as_new(
         "UPDATE instances SET execution_id = ?, input = ?, status = ?, updated = ? WHERE instance_id = ?",
         (uuid.uuid4().hex, text, status, now.timestamp(), instance.instance_id),
     )
-    send(db, instance.instance_id, None, execution_started(now, instance.name, text))
+    send(db, instance.instance_id, None, execution_started(now, instance.name, text, instance.version))
 
 
 def end_instance(db: sqlite3.Connection, instance: Instance, end: Ended, now: datetime) -> None:

@@ -31,6 +31,7 @@ class Instance:
     input: str | None = None
     """JSON, as it was posted."""
     parent: Parent | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
