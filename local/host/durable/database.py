@@ -114,8 +114,8 @@ class HubFile:
     def write(self) -> Iterator[sqlite3.Connection]:
         """Commit everything in the block together, or nothing of it."""
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:

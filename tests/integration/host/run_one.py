@@ -20,7 +20,11 @@ def main() -> int:
     parser.add_argument("--http-port", type=int)
     arguments = parser.parse_args()
     config = HostConfig(
-        arguments.app, arguments.instance, http_port=arguments.http_port, timer_lock_seconds=1.5
+        arguments.app,
+        arguments.instance,
+        http_port=arguments.http_port,
+        timer_lock_seconds=1.5,
+        durable_lease_seconds=1.5,
     )
 
     def ready(host: HostReady) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,10 @@ class Hub:
     def __init__(self, web: aiohttp.ClientSession, port: int) -> None:
         self.web = web
         self.base = f"http://127.0.0.1:{port}"
+
+    def moved(self, links: Mapping[str, str]) -> dict[str, str]:
+        """Return addresses that another host of the stack gave, at this one."""
+        return {name: re.sub(r"^http://[^/]+", self.base, address) for name, address in links.items()}
 
     async def start(self, name: str, input_: Any = None, **query: str) -> dict[str, str]:
         """Start an orchestration; return its addresses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,3 +57,13 @@ def test_a_damaged_file_is_reported(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(HostStartError, match=r"host-keys\.json must hold"):
         load_or_create_keys(path)
+
+
+def test_a_file_of_an_earlier_release_gets_the_key_of_the_extension(tmp_path: Path) -> None:
+    path = tmp_path / "host-keys.json"
+    path.write_text(json.dumps({"masterKey": "m", "functionKeys": {"default": "f"}}))
+    keys = load_or_create_keys(path)
+    assert (keys.master, keys.function) == ("m", "f")
+    assert len(keys.durable) >= 40
+    assert load_or_create_keys(path) == keys
+    assert not keys.allows("function", keys.durable)
