@@ -386,9 +386,9 @@ async def test_a_request_has_four_megabytes_at_most(client: Client) -> None:
 @pytest.mark.parametrize(
     ("authorization", "date", "status"),
     [
-        ("", formatdate(usegmt=True), 401),
-        ("type%3Dmaster%26ver%3D1.0%26sig%3D", formatdate(usegmt=True), 401),
-        ("type=aad&ver=1.0&sig=x", formatdate(usegmt=True), 401),
+        ("", "now", 401),
+        ("type%3Dmaster%26ver%3D1.0%26sig%3D", "now", 401),
+        ("type=aad&ver=1.0&sig=x", "now", 401),
         (None, "Thu, 01 Jan 1970 00:00:00 GMT", 403),
         (None, "yesterday", 403),
         (None, "", 401),
@@ -397,6 +397,7 @@ async def test_a_request_has_four_megabytes_at_most(client: Client) -> None:
 async def test_signatures_that_are_refused(
     client: Client, authorization: str | None, date: str, status: int
 ) -> None:
+    date = formatdate(usegmt=True) if date == "now" else date
     signed = signature("GET", "dbs", "", date) if authorization is None else authorization
     answer = await client.send("GET", "/dbs", authorization=signed, x_ms_date=date)
     assert answer is not None
