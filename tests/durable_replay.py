@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ import azure.durable_functions as df
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from local.host.durable import engine
-from local.host.durable.answers import Answer, AnswerError, read_answer, read_failure
+from local.host.durable.answers import ActionType, Answer, AnswerError, read_answer, read_failure
 from local.host.durable.episodes import begin, trigger_text
 from local.host.durable.history import Event, EventType, event, execution_started
 from local.host.durable.work import ContinuedAsNew, Decision, Ended, Instance, Timer
@@ -76,6 +77,7 @@ def replay(
     instance_id: str = "instance",
     shuffle: random.Random | None = None,
     batch: int = 1,
+    observe: Callable[[str, Answer], None] | None = None,
 ) -> Run:
     """Run an orchestrator to its end and check that it is deterministic.
 
@@ -84,11 +86,13 @@ def replay(
     orchestrator
         The decorated function, or the generator function itself.
     events
-        External events. Each is raised as soon as nothing but events and timers is waited for.
+        External events. Each is raised when the orchestrator waits for it, and for no function any more.
     shuffle
         Chooses what completes next; without it, what was asked for first.
     batch
         How many completions the orchestrator gets to see at a time.
+    observe
+        Called with what the orchestrator is given and what it answers, for each episode.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def replay(
     text = None if input_ is None else json.dumps(json.dumps(input_))  # twice, as the client does
     while True:
         instance = Instance(instance_id, f"execution-{run.executions}", "orchestrator", text)
-        end = _execute(instance, handle, world)
+        end = _execute(instance, handle, world, observe)
         if isinstance(end, Ended):
             run.status = end.status
             run.output = json.loads(end.output) if end.status == "Completed" else end.output
@@ -123,7 +127,12 @@ def check_deterministic(handle: Handle, episodes: Sequence[tuple[str, Answer]]) 
         before = tuple(_without_cancelled(leaf) for leaf in answer.leaves)
 
 
-def _execute(instance: Instance, handle: Handle, world: _World) -> Ended | ContinuedAsNew:
+def _execute(
+    instance: Instance,
+    handle: Handle,
+    world: _World,
+    observe: Callable[[str, Answer], None] | None,
+) -> Ended | ContinuedAsNew:
     history: tuple[Event, ...] = ()
     messages: list[Event] = [execution_started(world.now, instance.name, instance.input)]
     episodes: list[tuple[str, Answer]] = []
@@ -134,13 +143,15 @@ def _execute(instance: Instance, handle: Handle, world: _World) -> Ended | Conti
             text = trigger_text(instance, episode)
             answer = _ask(handle, text)
             episodes.append((text, answer))
+            if observe is not None:
+                observe(text, answer)
             decision = engine.finish(instance, episode, answer)
             world.run.episodes += 1
             if decision.custom_status is not None:
                 world.run.custom_status = decision.custom_status
             history = (*history, *decision.events)
             world.run.history = history
-            world.accept(decision)
+            world.accept(decision, answer)
             if decision.end is not None:
                 check_deterministic(handle, episodes)
                 return decision.end
@@ -167,14 +178,19 @@ class _World:
         self._batch = batch
         self._work: list[tuple[str, int, str, str]] = []
         self._timers: list[Timer] = []
+        self._awaited: Counter[str] = Counter()
+        self._raised: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Forget what an earlier execution left open."""
         self._work.clear()
         self._timers.clear()
+        self._raised.clear()
 
-    def accept(self, decision: Decision) -> None:
+    def accept(self, decision: Decision, answer: Answer) -> None:
         """Take over what an episode asks for."""
+        waits = [leaf for leaf in answer.leaves if leaf["actionType"] == ActionType.WAIT_FOR_EXTERNAL_EVENT]
+        self._awaited = Counter(str(leaf["externalEventName"]) for leaf in waits)
         self._work += [("activity", one.number, one.name, one.input) for one in decision.activities]
         self._work += [
             ("orchestration", one.number, one.name, one.input) for one in decision.sub_orchestrations
@@ -192,8 +208,9 @@ class _World:
             for _ in range(min(self._batch, len(self._work))):
                 position = self._shuffle.randrange(len(self._work)) if self._shuffle else 0
                 yield self._do(*self._work.pop(position))
-        elif self._events:
-            name, value = self._events.pop(0)
+        elif (position := self._next_event()) is not None:
+            name, value = self._events.pop(position)
+            self._raised[name] += 1
             yield event(EventType.EVENT_RAISED, self.now, Name=name, Input=json.dumps(value))
         elif self._timers:
             first = min(self._timers, key=lambda timer: (timer.fire_at, timer.number))
@@ -201,7 +218,14 @@ class _World:
             self.now = max(self.now, first.fire_at)
             yield event(EventType.TIMER_FIRED, self.now, TimerId=first.number, FireAt=str(first.fire_at))
         else:
-            raise StuckError("the orchestrator waits, and nothing is left to happen")
+            left = [name for name, _ in self._events]
+            raise StuckError(
+                f"the orchestrator waits for {dict(self._awaited)}; what is left to raise: {left}"
+            )
+
+    def _next_event(self) -> int | None:
+        waiting = self._awaited - self._raised
+        return next((n for n, (name, _) in enumerate(self._events) if waiting[name] > 0), None)
 
     def _do(self, kind: str, number: int, name: str, text: str) -> Event:
         script = self._scripts[kind].get(name)

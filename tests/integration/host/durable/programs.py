@@ -64,6 +64,18 @@ def _value(step: list[Any]) -> Any:
     return step[0]
 
 
+def events_of(program: Program, rounds: int) -> list[str]:
+    """Return the names of the events that a program waits for, without those of sub-orchestrations."""
+    keys = [(step, f"{rounds}.{number}") for number, step in enumerate(program)]
+    return [name for step, key in keys for name in _events(step, key)]
+
+
+def _events(step: list[Any], key: str) -> list[str]:
+    if step[0] == "all":
+        return [name for n, part in enumerate(step[1]) for name in _events(part, f"{key}.{n}")]
+    return [key] if step[0] == "event" else []
+
+
 def interpret(context: df.DurableOrchestrationContext) -> Iterator[Any]:
     """Run a program; the orchestrator ``interpret``. ``rounds`` more executions follow."""
     given = context.get_input()

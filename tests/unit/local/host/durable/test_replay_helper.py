@@ -124,6 +124,16 @@ def test_a_wait_without_end_is_noticed() -> None:
         replay(orchestrator)
 
 
+def test_an_event_is_raised_when_it_is_waited_for() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        first = yield context.wait_for_external_event("a")
+        both = yield context.task_all([context.wait_for_external_event(name) for name in ("b", "a")])
+        return [first, *both]
+
+    assert replay(orchestrator, events=[("a", 1), ("a", 2), ("b", 3)]).output == [1, 3, 2]
+
+
 def test_a_call_that_is_not_scripted_is_noticed() -> None:
     def orchestrator(context: Context) -> Orchestration:
         yield context.call_activity("unknown")
