@@ -59,6 +59,7 @@ LOG_EVENTS = {
 }
 
 LOG_WORDS = {
+    "check": "what the fleet asked itself before it worked",
     "error_type": "class of an error",
     "event": "name of the event",
     "exception": "the code that an error came through, without its message",
@@ -71,6 +72,7 @@ LOG_WORDS = {
     "period": "a day or month",
     "poison_id": "id of a poison row",
     "problem": "what is wrong with what an operator wrote",
+    "reason": "sentence about settings, rights or state, of an error that stays until somebody acts",
     "request": "id of a request about a person",
     "schema_version": "version that a source document states: digits and points",
     "shard": "name of a shard",
