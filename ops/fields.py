@@ -26,7 +26,8 @@ A sentence, an address, a number or a code is no name, and counts as `unknown`:
 - more than five words, whatever separates them. One letter is no word. Nor are "the", "of" and "and" where
   all other words begin with a capital: "The Tibetan Book of the Dead" has three. Of wide characters (Chinese,
   Japanese, Korean) two count as a word, of Thai, Lao, Tibetan, Burmese and Khmer three;
-- more than eight digits, a word of more than 30 characters, or of more than 16 with letters and digits;
+- more than eight digits of any script (circled ones and Roman numerals such as Ⅳ are digits too), a word of
+  more than 30 characters, or of more than 16 with letters and digits;
 - one of `@`, `%`, `=` and `://`, an `at` in brackets, or a character that is written as in HTML (`&#64;`).
 
 ## One passage, one spelling

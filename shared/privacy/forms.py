@@ -199,13 +199,18 @@ def _weight(words: Iterable[str]) -> int:
 
 
 def _digits(words: Iterable[str]) -> int:
-    return sum(character.isdecimal() for word in words for character in word)
+    return sum(_is_digit(character) for word in words for character in word)
+
+
+def _is_digit(character: str) -> bool:
+    """Return whether a character is a digit of any script, or a number such as a circled or a Roman one."""
+    return unicodedata.category(character)[0] == "N"
 
 
 def _is_code(word: str) -> bool:
     if len(word) <= LONGEST_CODE:
         return False
-    mixed = any(map(str.isdecimal, word)) and not word.isdecimal()
+    mixed = any(map(_is_digit, word)) and not all(map(_is_digit, word))
     return mixed or len(word) > LONGEST_WORD
 
 
@@ -239,11 +244,10 @@ def _model_spelling(text: str) -> str:
 def _is_more_than_a_model(spelling: str) -> bool:
     words = _words(spelling)
     sentences = (
-        [word for word in _words(segment) if not any(map(str.isdecimal, word))]
-        for segment in spelling.split("/")
+        [word for word in _words(segment) if not any(map(_is_digit, word))] for segment in spelling.split("/")
     )
     return (
-        all(map(str.isdecimal, words))
+        all(_is_digit(character) for word in words for character in word)
         or _digits(words) > MOST_DIGITS_OF_A_MODEL
         or any(map(_is_code, words))
         or any(_weight(segment) > MOST_WORDS_OF_A_MODEL for segment in sentences)

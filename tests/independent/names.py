@@ -72,7 +72,7 @@ def words_in(word: str) -> int:
 
 
 def digits_of(words: list[str]) -> int:
-    return sum(1 for word in words for character in word if character.isdecimal())
+    return sum(1 for word in words for c in word if c.isnumeric() and not c.isalpha())
 
 
 def is_code(word: str) -> bool:

@@ -160,7 +160,7 @@ def may_be_a_model(path: list[str]) -> bool:
         sum(words_in(word) for word in segment.split("-") if not digits_of([word])) for segment in path
     )
     return (
-        not all(word.isdecimal() for word in words)
+        digits_of(words) < sum(map(len, words))
         and digits_of(words) <= MOST_DIGITS_OF_A_MODEL
         and most <= MOST_WORDS_OF_A_MODEL
         and not any(map(is_code, words))

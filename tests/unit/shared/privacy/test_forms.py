@@ -70,6 +70,7 @@ def test_names(name: str) -> None:
         "ann&#64;example.org",
         "YW5uQGV4YW1wbGUub3Jn",
         "+49 170 1234567",
+        "⓪①⑦⓪①②③④⑤",
         "4111-1111-1111-1111",
         "192.168.17.244",
         "我妈妈得了癌症我很害怕该怎么办",
@@ -95,7 +96,7 @@ def test_a_sentence_is_unknown_whatever_separates_its_words(words: list[str], da
 
 @given(
     st.text(max_size=40)
-    | st.text(st.sampled_from("ab 1-_,./@%(at)&#;我ก\u0301"), max_size=40)
+    | st.text(st.sampled_from("ab 1-_,./@%(at)&#;我ก\u0301①Ⅳ²三५"), max_size=40)
     | st.lists(st.sampled_from(["the", "Of", "and", "Dead", "dead", "我"]), max_size=9).map(" ".join)
 )
 def test_a_name_is_its_own_name_and_the_independent_one(text: str) -> None:
