@@ -9,8 +9,10 @@ from typing import Any
 
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from shared.cosmos.retries import StorageUnavailableError, is_service_fault
+from shared.cosmos.access import not_found
+from shared.cosmos.retries import StorageUnavailableError, is_service_fault, is_transient
 from shared.errors import TEMPORARY, FleetError, NotReadyError, SettingsError, line_of
 from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
@@ -55,6 +57,8 @@ def _fail_with(error: Exception) -> None:
     refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
     if refused or isinstance(error, ClientAuthenticationError):
         fail(f"The database refuses the key or identity of the settings: {first}", Exit.USAGE)
+    if isinstance(error, CosmosResourceNotFoundError) and not is_transient(error):
+        fail(not_found([]), Exit.USAGE)  # commands expect that documents may be missing
     service = "archive storage" if isinstance(error, StorageUnavailableError) else "database"
     fail(f"The {service} did not do as asked: {first}", Exit.UNREACHABLE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -36,8 +37,6 @@ async def database(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> As
 
 
 async def fleet(*arguments: str) -> Result:
-    import asyncio
-
     return await asyncio.to_thread(CliRunner().invoke, cli, ["containers", *arguments])
 
 
@@ -57,6 +56,16 @@ async def test_a_plan_is_shown_then_done_then_there_is_nothing_to_do(database: D
     assert (code, len(plan["unchanged"])) == (0, len(CATALOGUE))
     again = json.loads((await fleet("apply", "--json")).stdout)
     assert (again["created"], again["changed"], again["drifted"]) == ([], [], [])
+
+
+@pytest.mark.parametrize("command", [["prices", "list"], ["views", "list"], ["poison", "list"]], ids=" ".join)
+async def test_a_command_without_its_database_names_the_command_that_makes_it(
+    database: DatabaseProxy, command: list[str]
+) -> None:
+    ended = await asyncio.to_thread(CliRunner().invoke, cli, command)
+    assert ended.exit_code == 2, ended.output
+    assert "the database or containers are missing" in ended.stderr
+    assert "`fleet containers apply`" in ended.stderr
 
 
 async def test_an_older_database_is_brought_to_the_catalogue_and_keeps_what_is_its_own(
