@@ -22,7 +22,8 @@ shown only if at least five people share it there: see [privacy](privacy.md).
 
 A sentence, an address, a number or a code is no name, and counts as `unknown`:
 
-- more than 64 UTF-8 bytes, or more than 256 characters with blanks around them and decomposed characters;
+- more than 64 characters or 144 UTF-8 bytes, or more than 256 characters with blanks around them and
+  decomposed characters;
 - more than five words, whatever separates them. One letter is no word. Nor are "the", "of" and "and" where
   all other words begin with a capital: "The Tibetan Book of the Dead" has three. Of wide characters (Chinese,
   Japanese, Korean) two count as a word, of Thai, Lao, Tibetan, Burmese and Khmer three;

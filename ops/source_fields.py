@@ -26,7 +26,7 @@ FORMS = {
     Form.VERSION: "a version, `1.0`",
     Form.NUMERAL: "a number, or two with a point or colon between them, or a name",
     Form.DOCUMENT_TYPE: "a name",
-    Form.NAME: f"letters, digits and `._~-:/+`; {MOST_WORDS} words and {LONGEST_NAME} bytes at most",
+    Form.NAME: f"letters, digits and `._~-:/+`; {MOST_WORDS} words and {LONGEST_NAME} characters at most",
     Form.MODEL: "a name that has a spelling as a model",
     Form.IDENTIFIER: "a text or a number",
     Form.TEXT: "any",

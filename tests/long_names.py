@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-LONGEST = 64
+LONGEST = 144
 
 
 def long_name(number: int) -> str:
-    """Return one of 100,000 different names of 64 bytes."""
-    return f"{number:05d}-{'x' * 29}-{'y' * 28}"
+    """Return one of 100,000 different names of 144 bytes."""
+    return f"{number:05d}-{'क' * 29}-{'ख' * 16}xx"

@@ -14,7 +14,11 @@ UNKNOWN = "unknown"
 name."""
 
 LONGEST_NAME = 64
-"""UTF-8 bytes of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
+"""Characters of the longest name of anything that documents name: a persona, a model, a text, a chapter."""
+
+BYTES_OF_A_NAME = 144
+"""UTF-8 bytes of the longest name: 48 characters of Devanagari. The room that states reserve for one document
+would not do for longer names."""
 
 LONGEST_TEXT = 256
 """Characters of the longest text in which a name is looked for: a model's name may have a path before it."""
@@ -93,7 +97,7 @@ class Form(StrEnum):
     DOCUMENT_TYPE = "document_type"
     """A name, one of :data:`DOCUMENT_TYPES` unless something is wrong."""
     NAME = "name"
-    """A name of at most :data:`MOST_WORDS` words and :data:`LONGEST_NAME` bytes."""
+    """A name of at most :data:`MOST_WORDS` words and :data:`LONGEST_NAME` characters."""
     MODEL = "model"
     """A name with a spelling as a model (:func:`model_spelling`)."""
     IDENTIFIER = "identifier"
@@ -167,10 +171,14 @@ def _label(text: str) -> str:
 
 
 def _is_more_than_a_name(text: str) -> bool:
-    if len(text.encode(errors="surrogatepass")) > LONGEST_NAME or _ADDRESS.search(text):
+    if _is_too_long(text) or _ADDRESS.search(text):
         return True
     words = _words(text)
     return _weight(_told(words)) > MOST_WORDS or _digits(words) > MOST_DIGITS or any(map(_is_code, words))
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > LONGEST_NAME or len(text.encode(errors="surrogatepass")) > BYTES_OF_A_NAME
 
 
 def _words(text: str) -> list[str]:
@@ -236,7 +244,7 @@ def _model_spelling(text: str) -> str:
     spelling = "/".join(cleaned for _, cleaned in segments)
     blanks = sum(len(part.split()) - 1 for part, _ in segments)
     is_no_model = any(_ADDRESS.search(part) or _IN_A_SENTENCE.search(part) for part, _ in segments)
-    if is_no_model or blanks >= MOST_WORDS or len(spelling.encode()) > LONGEST_NAME:
+    if is_no_model or blanks >= MOST_WORDS or _is_too_long(spelling):
         return UNKNOWN
     return UNKNOWN if spelling and _is_more_than_a_model(spelling) else spelling
 

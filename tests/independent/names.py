@@ -6,7 +6,8 @@ import re
 from itertools import groupby
 from unicodedata import category, east_asian_width, normalize
 
-LONGEST = 64
+LONGEST = 64, 144
+"""Characters and bytes."""
 """UTF-8 bytes of a name."""
 
 LONGEST_TEXT = 256
@@ -30,13 +31,18 @@ def plain_name(name: str) -> str | None:
     words = words_of(name)
     if (
         looks_like_an_address(name)
-        or len(name.encode(errors="surrogatepass")) > LONGEST
+        or is_too_long(name)
         or sum(map(words_in, counted(words))) > MOST_WORDS
         or digits_of(words) > MOST_DIGITS
         or any(map(is_code, words))
     ):
         return "unknown"
     return shown or None
+
+
+def is_too_long(name: str) -> bool:
+    characters, size = LONGEST
+    return len(name) > characters or len(name.encode(errors="surrogatepass")) > size
 
 
 def looks_like_an_address(text: str) -> bool:

@@ -9,11 +9,11 @@ from datetime import datetime
 from unicodedata import normalize
 
 from tests.independent.names import (
-    LONGEST,
     LONGEST_TEXT,
     MOST_WORDS,
     digits_of,
     is_code,
+    is_too_long,
     looks_like_an_address,
     words_in,
     words_of,
@@ -146,7 +146,7 @@ def spelled(written: str) -> str:
         start = path.index("models") + 1
         path, raw = path[start:], raw[start:]
     written_as = "/".join(raw)
-    if any(map(looks_like_an_address, raw)) or len("/".join(path).encode()) > LONGEST:
+    if any(map(looks_like_an_address, raw)) or is_too_long("/".join(path)):
         return "unknown"
     if len(written_as.split()) > MOST_WORDS or set(written_as) & set(",;!?"):
         return "unknown"

@@ -86,7 +86,8 @@ def raw(source: str, number: int, hour: int, rng: random.Random, document_id: st
     at = START + timedelta(hours=hour)
 
     def name() -> str:
-        return chr(rng.randrange(0x11013, 0x11038)) * 90 + str(rng.randrange(50))
+        letter = chr(rng.randrange(0x11013, 0x11038))
+        return f"{letter * 29}-{letter * 6}{rng.randrange(50):02d}"
 
     system = {"_ts": int(NOW.timestamp()), "_lsn": number, "_etag": f'"{number:0>36}"'}
     identity = {"id": document_id, "user_id": USER}

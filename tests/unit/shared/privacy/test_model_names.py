@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.privacy.forms import LONGEST_NAME, model_spelling
+from shared.privacy.forms import BYTES_OF_A_NAME, LONGEST_NAME, model_spelling
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,8 @@ NAMES = st.one_of(
 def test_a_spelling_is_its_own_spelling_and_bounded(name: str) -> None:
     spelling = model_spelling(name)
     assert model_spelling(spelling) == spelling
-    assert len(spelling.encode()) <= LONGEST_NAME
+    assert len(spelling) <= LONGEST_NAME
+    assert len(spelling.encode()) <= BYTES_OF_A_NAME
 
 
 WORDS = st.from_regex("[abc][abc123]{0,15}", fullmatch=True).filter(lambda w: sum(map(str.isdigit, w)) <= 12)
