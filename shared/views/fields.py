@@ -123,7 +123,7 @@ SYSTEM_HEALTH = {
     "document_type": "always system_health",
     "timestamp": "start of the window, UTC; interactions and incidents written or rated later than ten minutes after its end are not included",
     "time_window_minutes": "always 5",
-    "performance_metrics.avg_response_time_ms": "mean of response_time_ms",
+    "performance_metrics.avg_response_time_ms": "as in daily_metrics",
     "performance_metrics.p95_response_time_ms": "95th percentile of response_time_ms, exact",
     "performance_metrics.requests_per_second": "interactions of the window / 300",
     "performance_metrics.error_rate": "as in daily_metrics",

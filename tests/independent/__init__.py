@@ -6,7 +6,18 @@ that is wrong, missing or made up shows, whichever it is.
 
 from __future__ import annotations
 
-from tests.independent.comparison import assert_all_views_equal, assert_views_equal
+from tests.independent.comparison import (
+    assert_all_views_equal,
+    assert_health_equal,
+    assert_views_equal,
+)
 from tests.independent.interactions import Document, in_todays_shape, is_malformed
 
-__all__ = ["Document", "assert_all_views_equal", "assert_views_equal", "in_todays_shape", "is_malformed"]
+__all__ = [
+    "Document",
+    "assert_all_views_equal",
+    "assert_health_equal",
+    "assert_views_equal",
+    "in_todays_shape",
+    "is_malformed",
+]

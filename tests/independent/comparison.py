@@ -12,6 +12,7 @@ from tests.differences import differences
 from tests.independent.arithmetic import grouped
 from tests.independent.content import expected_popularity, expected_texts
 from tests.independent.days import expected_days
+from tests.independent.health import expected_health, windows_of
 from tests.independent.incidents import expected_incidents
 from tests.independent.interactions import Document
 from tests.independent.people import expected_people, expected_tiers
@@ -67,6 +68,15 @@ def assert_all_views_equal(
     if passages_grew:
         found = [line for line in found if not AS_OF_THE_CALCULATION.search(line)]
     _assert_none(found, sources)
+
+
+def assert_health_equal(
+    shown: Iterable[Document], documents: Mapping[str, list[Document]], now: datetime
+) -> None:
+    """Compare the health of the windows that a run has just published with all documents, as they stand."""
+    sources, current = good(documents), [f"{start:%Y-%m-%dT%H:%M:%SZ}" for start in windows_of(now)]
+    published = {"system_health": [d for d in shown if d["timestamp"] in current]}
+    _assert_none(list(_by_id("system_health", published, expected_health(sources, now))), sources)
 
 
 def _written(published: Published) -> dict[str, date]:

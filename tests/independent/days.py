@@ -229,7 +229,7 @@ def figures_of(documents: list[Document]) -> tuple[Near | None, Near | None, Nea
     answers = [answered for d in documents if (answered := is_answered(d)) is not None]
     return (
         part_of(answers.count(False), len(answers)),
-        mean(measured(documents, "response_time_ms"), 1),
+        mean([round(ms) for ms in measured(documents, "response_time_ms")], 1),
         mean(measured(documents, "user_rating"), 2),
     )
 

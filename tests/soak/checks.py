@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -17,7 +18,8 @@ from shared.fleet import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document
-from tests.independent import assert_all_views_equal, is_malformed
+from tests.independent import assert_all_views_equal, assert_health_equal, is_malformed
+from tests.independent.health import windows_of
 from tests.soak.conductor import Conductor
 from tests.soak.crew import Crew
 from tests.soak.logs import LogSummary
@@ -35,7 +37,7 @@ COMPARED = (
     "personality_vectors",
     "personalities",
 )
-"""Containers that the independent computation knows. The health of five minutes has tests of its own."""
+"""Containers that are compared with all documents. Health is of five minutes: see :func:`check_health`."""
 
 AUDIT_SECONDS = 30.0
 """Seconds of one run of the auditor over one feed; it runs until it has seen everything."""
@@ -104,6 +106,45 @@ async def check_views(fleet: RunningFleet, when: str, *, passages_grew: bool = F
     except AssertionError as difference:
         return Check(what, False, str(difference))
     return Check(what, True, ", ".join(f"{len(found):,} of {name}" for name, found in published.items()))
+
+
+async def check_health(fleet: RunningFleet) -> Check:
+    """Write interactions of these minutes, count and publish them, and compare the last windows."""
+    await fleet.write(list(recent_interactions(datetime.now(UTC))))
+    await fleet.drain()
+    async with connected_fleet(Settings(**fleet.stack.settings)) as operator:
+        while True:
+            begun = datetime.now(UTC)
+            await operator.health.publish_windows()
+            if windows_of(begun) == windows_of(datetime.now(UTC)):
+                break
+    documents = {name: await fleet.all_of(name) for name in SOURCES}
+    shown = await fleet.all_of("system_health")
+    what = "the health of the last minutes equals an independent computation"
+    try:
+        assert_health_equal(shown, documents, begun)
+    except AssertionError as difference:
+        return Check(what, False, str(difference))
+    first = f"{windows_of(begun)[-1]:%Y-%m-%dT%H:%M:%SZ}"
+    compared = sum(document["timestamp"] >= first for document in shown)
+    return verdict(what, [] if compared else ["no window has a document"], f"{compared} documents")
+
+
+def recent_interactions(now: datetime) -> Iterator[Document]:
+    """Yield interactions of the last ten minutes: slow and unanswered ones, then good ones."""
+    for number in range(20):
+        is_bad = number < 8
+        yield {
+            "id": f"health_{number}",
+            "user_id": f"health_{number % 5}",
+            "timestamp": (now - timedelta(seconds=30 * (20 - number))).isoformat(),
+            "response_text": "" if is_bad and number % 2 else "…",
+            "response_time_ms": 9_000 if is_bad else 700 + number,
+            "user_rating": 1 if is_bad else 5,
+            "user_feedback": {"accurate": not is_bad},
+            "quality_metrics": {"safety_score": 0.9, "citation_accuracy": number / 20},
+            "response_metadata": {"personality_used": "krishna"},
+        }
 
 
 async def check_rebuild(fleet: RunningFleet) -> Check:

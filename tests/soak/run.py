@@ -153,6 +153,7 @@ class _Soak:
         self._report.checks.append(await checks.check_rebuild(fleet))
         await drain_feeds(self._stack.connection, timeout=DRAIN_SECONDS)
         self._report.checks.append(await checks.check_views(fleet, "after a rebuild"))
+        self._report.checks.append(await checks.check_health(fleet))  # last: it writes
 
     async def _sample(self) -> NoReturn:
         while True:
