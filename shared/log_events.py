@@ -77,6 +77,7 @@ LOG_WORDS = {
     "schema_version": "version that a source document states: digits and points",
     "shard": "name of a shard",
     "source": "name of a source container",
+    "step": "name of a step of an erasure",
     "timestamp": "time of the event",
     "view": "name of a view",
     "views": "names of views",
