@@ -14,6 +14,7 @@ from shared.archive.archiver import ContainerReport, Task
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS
 from shared.fleet_archive import connected_archive
+from shared.rights import Identity
 
 blueprint = df.Blueprint()
 
@@ -78,7 +79,7 @@ def archive_range(context: df.DurableOrchestrationContext) -> Generator[Any, Any
 @deadline(INVOCATION_SECONDS)
 async def archive_plan(order: dict) -> list[dict[str, Any]]:  # type: ignore[type-arg]
     """Return the feed ranges to archive. The order may name a container, and an age in days."""
-    async with connected_archive(await fleet()) as archive:
+    async with connected_archive(await fleet(Identity.LIFECYCLE)) as archive:
         tasks = await archive.archiver.plan(
             order.get("container"), older_than_days=order.get("older_than_days")
         )
@@ -90,7 +91,7 @@ async def archive_plan(order: dict) -> list[dict[str, Any]]:  # type: ignore[typ
 @deadline(INVOCATION_SECONDS)
 async def archive_page(task: dict) -> dict[str, Any]:  # type: ignore[type-arg]  # the worker reads it
     """Archive one page of a feed range; return numbers only."""
-    async with connected_archive(await fleet()) as archive:
+    async with connected_archive(await fleet(Identity.LIFECYCLE)) as archive:
         page = await archive.archiver.archive_page(Task(**task))
     return asdict(page)
 
@@ -100,7 +101,7 @@ async def archive_page(task: dict) -> dict[str, Any]:  # type: ignore[type-arg] 
 @deadline(INVOCATION_SECONDS)
 async def archive_finish(report: dict) -> None:  # type: ignore[type-arg]
     """Record that a run over a container has ended."""
-    async with connected_archive(await fleet()) as archive:
+    async with connected_archive(await fleet(Identity.LIFECYCLE)) as archive:
         await archive.archiver.finish(ContainerReport.decode(report), report["run"])
 
 

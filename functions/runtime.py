@@ -1,4 +1,4 @@
-"""The one :class:`~shared.fleet.Fleet` of this process, created when the first trigger needs it."""
+"""The :class:`~shared.fleet.Fleet` of this process: one per identity, connected when a trigger needs it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from shared.cosmos.access import reason_of
 from shared.errors import NotReadyError, SettingsError
 from shared.fleet import Fleet, connected_fleet
+from shared.rights import Identity
 from shared.settings import current_settings
 
 STATE_CHECK_SECONDS = 60.0
@@ -58,9 +59,10 @@ class _Periodic:
 
 
 class _Runtime:
-    """The fleet of one event loop."""
+    """The fleet of one event loop and identity."""
 
-    def __init__(self) -> None:
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
         self.opening: asyncio.Task[Fleet] | None = None
         self.lifetime: AbstractAsyncContextManager[Fleet] | None = None
         self.state_check = _Periodic(STATE_CHECK_SECONDS, after_failure=0.0)
@@ -79,7 +81,10 @@ class _Runtime:
         # Functions have no hook for the end of the process. An event loop that is shut down closes its
         # asynchronous generators: that of ``connected_fleet``, which closes the connections. It must be the
         # only one, since the loop closes all of them concurrently.
-        lifetime = connected_fleet(current_settings())
+        settings = current_settings()
+        lifetime = connected_fleet(
+            settings.for_lifecycle() if self._identity is Identity.LIFECYCLE else settings
+        )
         fleet = await lifetime.__aenter__()
         self.lifetime = lifetime
         return fleet
@@ -123,17 +128,22 @@ def _reason(error: Exception) -> str | None:
     return reason_of(error) if isinstance(error, CosmosHttpResponseError) else None
 
 
-_runtimes: dict[asyncio.AbstractEventLoop, _Runtime] = {}
+_runtimes: dict[tuple[asyncio.AbstractEventLoop, Identity], _Runtime] = {}
 
 
-def _runtime() -> _Runtime:
-    return _runtimes.setdefault(asyncio.get_running_loop(), _Runtime())
+def _runtime(identity: Identity) -> _Runtime:
+    return _runtimes.setdefault((asyncio.get_running_loop(), identity), _Runtime(identity))
 
 
-async def fleet() -> Fleet:
+async def fleet(identity: Identity = Identity.FLEET) -> Fleet:
     """Return the fleet of the running event loop. The first call connects it.
 
     A failed connection is not cached: the next call tries again.
+
+    Parameters
+    ----------
+    identity
+        As whom it connects. Functions of :data:`shared.rights.FAMILIES` have the rights of the lifecycle.
 
     Raises
     ------
@@ -143,7 +153,7 @@ async def fleet() -> Fleet:
     NotReadyError
         The database, a container or a right is missing.
     """
-    return await _runtime().working()
+    return await _runtime(identity).working()
 
 
 async def check_ready() -> None:
@@ -156,5 +166,5 @@ async def check_ready() -> None:
     CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
         The service did not answer.
     """
-    runtime = _runtime()
+    runtime = _runtime(Identity.FLEET)
     await runtime.ready_check.done(runtime.ready)

@@ -14,6 +14,7 @@ from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
 from shared.errors import MigrationError, line_of
 from shared.maintenance.migrate import require_version
+from shared.rights import Identity
 
 blueprint = df.Blueprint()
 
@@ -65,7 +66,7 @@ def migrate_documents(context: df.DurableOrchestrationContext) -> Generator[Any,
 @deadline(INVOCATION_SECONDS)
 async def migrate_piece(order: dict) -> dict[str, Any]:  # type: ignore[type-arg]  # the worker reads it
     """Continue a migration for less than a minute; return what is done. No ids of documents are in it."""
-    report = await (await fleet()).migrator.migrate(
+    report = await (await fleet(Identity.LIFECYCLE)).migrator.migrate(
         order["container"], order["to"], ru_per_second=order["ru_per_second"], budget_seconds=RUN_SECONDS
     )
     return {"finished": report.finished, **report.tally.encode()}

@@ -27,6 +27,7 @@ from shared import fleet as composition
 from shared.clock import Clock
 from shared.containers import CATALOGUE
 from shared.cosmos.provisioning import apply_containers
+from shared.rights import Identity
 from shared.settings import Settings
 from tests.cosmos_in_process import DATABASE, ENDPOINT, KEY, InProcessCosmos, InProcessTransport
 
@@ -54,7 +55,11 @@ MODULES: dict[str, str] = {name: _defined(function).__module__ for name, functio
 """Where each function is defined."""
 
 SETTINGS = Settings(
-    CosmosDb__accountEndpoint=ENDPOINT, COSMOS_DATABASE=DATABASE, FLEET_DOCUMENT_BACKOFF_SECONDS=0
+    CosmosDb__accountEndpoint=ENDPOINT,
+    CosmosDb__clientId=Identity.FLEET,
+    LifecycleCosmosDb__clientId=Identity.LIFECYCLE,
+    COSMOS_DATABASE=DATABASE,
+    FLEET_DOCUMENT_BACKOFF_SECONDS=0,
 )
 
 
@@ -95,6 +100,8 @@ class FleetInProcess:
         self.database = database
         self._clock = clock
         self._delivered: dict[str, str] = {}
+        self.connected_as: dict[str, set[str]] = {}
+        """The identities that each function connected with."""
 
     @property
     def now(self) -> datetime:
@@ -119,14 +126,24 @@ class FleetInProcess:
 
     async def invoke(self, name: str, **arguments: Any) -> Any:
         """Invoke a function in a process of its own, as far as its connections and caches go."""
-        with patch.object(composition, "connect", lambda *_, **__: self._client(name)):
-            own = runtime._Runtime()
-            with patch.object(runtime, "_runtime", lambda: own):
+
+        def connect(settings: Settings, **_: Any) -> Any:
+            self.connected_as.setdefault(name, set()).add(str(settings.cosmos_client_id))
+            return self._client(name)
+
+        with patch.object(composition, "connect", connect):
+            own: dict[Identity, runtime._Runtime] = {}
+
+            def of(identity: Identity) -> runtime._Runtime:
+                return own.setdefault(identity, runtime._Runtime(identity))
+
+            with patch.object(runtime, "_runtime", of):
                 try:
                     return await FUNCTIONS[name].get_user_function()(**arguments)
                 finally:
-                    if own.lifetime is not None:
-                        await own.lifetime.__aexit__(None, None, None)
+                    for each in own.values():
+                        if each.lifetime is not None:
+                            await each.lifetime.__aexit__(None, None, None)
 
     async def feed(self, name: str) -> int:
         """Invoke a change feed function with what it has not seen yet; return with how many documents."""

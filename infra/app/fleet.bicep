@@ -113,6 +113,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     CosmosDb__accountEndpoint: accountEndpoint
     CosmosDb__credential: 'managedidentity'
     CosmosDb__clientId: fleetClientId
+    LifecycleCosmosDb__clientId: lifecycleClientId
     COSMOS_DATABASE: databaseName
     ArchiveStorage__blobServiceUri: archiveBlobUrl
     ArchiveStorage__credential: 'managedidentity'

@@ -19,6 +19,7 @@ from shared.cosmos.provisioning import apply_catalogue
 from shared.errors import NotReadyError, SettingsError
 from shared.fleet import Fleet, connected_fleet
 from shared.ledger.generations import LAYOUT
+from shared.rights import Identity
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess
 from tests.integration.shared.conftest import Feed, interaction
@@ -58,7 +59,7 @@ async def test_an_invocation_fails_until_the_settings_are_right(
 
 async def close_runtime() -> None:
     """Close the fleet of this event loop, which lives on after the test."""
-    lifetime = runtime._runtimes.pop(asyncio.get_running_loop()).lifetime
+    lifetime = runtime._runtimes.pop((asyncio.get_running_loop(), Identity.FLEET)).lifetime
     assert lifetime is not None
     await lifetime.__aexit__(None, None, None)
 

@@ -304,6 +304,8 @@ async def test_every_function_does_its_work_with_its_rights_and_uses_all_of_them
         await Days(here).run()
         used, refused = await here.used(), await here.refused()
     assert refused == {}
+    # fleet(Identity.LIFECYCLE) for functions of shared.rights.FAMILIES
+    assert here.connected_as == {name: {rights(name).identity} for name in here.connected_as}
     assert unused(used) == set()
 
 

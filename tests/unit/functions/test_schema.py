@@ -12,6 +12,7 @@ import pytest
 
 from functions import schema
 from shared.maintenance.migrate import MigrationReport
+from shared.rights import Identity
 from tests.durable_replay import replay
 from tests.unit.functions.registered import functions_of
 
@@ -107,7 +108,7 @@ async def test_a_piece_is_a_run_with_a_limit_and_says_no_ids(monkeypatch: pytest
             report.tally.left["user_rating"] = 1
             return report
 
-    async def fleet() -> Any:
+    async def fleet(_: Identity) -> Any:
         return SimpleNamespace(migrator=Migrator())
 
     monkeypatch.setattr(schema, "fleet", fleet)

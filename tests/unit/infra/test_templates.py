@@ -23,8 +23,6 @@ PLATFORM_SETTINGS = {
 }
 """Settings that the platform reads, not the fleet."""
 
-ARCHIVE_SETTINGS = {f"ArchiveStorage__{name}" for name in ("blobServiceUri", "credential", "clientId")}
-
 BROKEN = [
     ("app/db.bicep", "param tags object", "param tags object = {", "Unexpected"),
     ("main.bicep", "'app/db.bicep'", "'app/database.bicep'", "does not exist"),
@@ -161,7 +159,7 @@ def app_settings() -> dict[str, Any]:
 
 def test_every_setting_of_the_app_is_one_that_somebody_reads() -> None:
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    assert set(app_settings()) - PLATFORM_SETTINGS - ARCHIVE_SETTINGS <= known
+    assert set(app_settings()) - PLATFORM_SETTINGS <= known
 
 
 def test_settings_that_the_fleet_cannot_do_without_are_there_and_none_is_a_key() -> None:
@@ -173,9 +171,10 @@ def test_settings_that_the_fleet_cannot_do_without_are_there_and_none_is_a_key()
     assert str(settings["FLEET_HASH_KEYS"]).startswith("@Microsoft.KeyVault(VaultName=")
 
 
-def test_the_archive_is_reached_as_the_lifecycle_and_the_rest_as_the_fleet() -> None:
+def test_the_archive_and_the_sources_for_erasure_are_reached_as_the_lifecycle() -> None:
     clients = {name: value for name, value in app_settings().items() if name.endswith("__clientId")}
     assert clients.pop("ArchiveStorage__clientId") == "lifecycleClientId"
+    assert clients.pop("LifecycleCosmosDb__clientId") == "lifecycleClientId"
     assert set(clients.values()) == {"fleetClientId"}
 
 
