@@ -21,6 +21,7 @@ from shared.errors import (
     NotReadyError,
     PoisonNotFoundError,
     QueryError,
+    RequestNotFoundError,
     SettingsError,
     line_of,
 )
@@ -52,7 +53,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
     async def answer() -> Any:
         return {"status": "alive"}
 
-    return await _answered(req, answer)
+    return await answered(req, answer)
 
 
 @blueprint.function_name("ready")
@@ -68,7 +69,7 @@ async def ready(req: func.HttpRequest) -> func.HttpResponse:
         await check_ready()
         return {"status": "ready"}
 
-    return await _answered(req, answer)
+    return await answered(req, answer)
 
 
 @blueprint.function_name("list_poison")
@@ -80,7 +81,7 @@ async def list_poison(req: func.HttpRequest) -> func.HttpResponse:
         selection, limit = Selection(_status(req.params.get("status"))), _limit(req.params.get("limit"))
         return [row async for row in (await fleet()).poison.list(selection, limit=limit)]
 
-    return await _answered(req, answer, parameters=("status", "limit"))
+    return await answered(req, answer, parameters=("status", "limit"))
 
 
 @blueprint.function_name("get_poison")
@@ -91,7 +92,7 @@ async def get_poison(req: func.HttpRequest) -> func.HttpResponse:
     async def answer() -> Any:
         return await (await fleet()).poison.get(_poison_id(req))
 
-    return await _answered(req, answer)
+    return await answered(req, answer)
 
 
 @blueprint.function_name("settle_poison")
@@ -116,11 +117,15 @@ async def settle_poison(req: func.HttpRequest) -> func.HttpResponse:
                 raise BadRequestError("action: is not replay, resolve or discard")
         return {key: row[key] for key in ("id", "status", "status_changed_at", "status_changed_by")}
 
-    return await _answered(req, answer)
+    return await answered(req, answer)
 
 
-async def _answered(
-    req: func.HttpRequest, answer: Callable[[], Awaitable[Any]], *, parameters: Collection[str] = ()
+async def answered(
+    req: func.HttpRequest,
+    answer: Callable[[], Awaitable[Any]],
+    *,
+    parameters: Collection[str] = (),
+    status: int = 200,
 ) -> func.HttpResponse:
     """Return the answer, or why there is none, within the time that a caller waits.
 
@@ -129,23 +134,25 @@ async def _answered(
     parameters
         The query parameters of the route. A request with others is refused: a misspelt filter would return
         everything.
+    status
+        The status of an answer.
     """
     try:
         _check_parameters(req, parameters)
         async with deadline(HTTP_SECONDS):
-            return _json(await answer())
+            return _json(await answer(), status)
     except Exception as error:
-        status = _status_of(error)
-        if status is None:
+        refused = _status_of(error)
+        if refused is None:
             raise
-        return _unavailable(error) if status == UNAVAILABLE else _json({"error": _text_of(error)}, status)
+        return _unavailable(error) if refused == UNAVAILABLE else _json({"error": _text_of(error)}, refused)
 
 
 def _status_of(error: Exception) -> int | None:
     """Return the status that tells a caller of an error, None for a fault of this program."""
     if isinstance(error, BadRequestError | QueryError):
         return 400
-    if isinstance(error, PoisonNotFoundError):
+    if isinstance(error, PoisonNotFoundError | RequestNotFoundError):
         return 404
     if isinstance(error, (SettingsError, NotReadyError, *TEMPORARY)) or is_service_fault(error):
         return UNAVAILABLE

@@ -10,6 +10,7 @@ from ops.doctor import doctor
 from ops.documents import documents_cli
 from ops.generations import generations_cli
 from ops.metrics import metrics_cli
+from ops.people import people_cli
 from ops.poison import poison_cli
 from ops.prices import prices_cli
 from ops.schema import schema_cli
@@ -29,6 +30,7 @@ for name, group in (
     ("archive", archive_cli),
     ("generations", generations_cli),
     ("containers", containers_cli),
+    ("people", people_cli),
     ("documents", documents_cli),
     ("metrics", metrics_cli),
     ("schema", schema_cli),

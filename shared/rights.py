@@ -105,9 +105,9 @@ PUBLISH = Work(
         personality_vectors="query",
         user_analytics="create read replace delete query",
         content_analytics="create replace query",
-        **dict.fromkeys(
-            ("content_popularity", "daily_metrics", "incidents_by_content"), "create read replace"
-        ),
+        **dict.fromkeys(("content_popularity", "daily_metrics"), "create read replace"),
+        # A text of which no incident is left has no document.
+        incidents_by_content="create read replace delete",
     ),
 )
 
@@ -162,12 +162,12 @@ ARCHIVE = Work(
 ERASE = Work(
     "erasure",
     _grants(
-        fleet_state="create read replace delete query",
+        fleet_state="create read replace query",
         view_state="create read replace delete query",
-        poison_messages="read replace delete query",
+        poison_messages="delete query",
         **dict.fromkeys(
             ("users", "user_sessions", "user_interactions", "abuse_incidents", "user_analytics"),
-            "read replace delete query",
+            "delete query",
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -95,6 +95,10 @@ class People:
         _log.info("person_request", request=request.id, kind=request.kind.value)
         return request
 
+    async def record_export(self, user_id: str, *, by: str, documents: Mapping[str, int]) -> Request:
+        """Record an export that was written into a file; return its audit."""
+        return await self.requests.record(Kind.EXPORT, user_id, reason=Reason.PERSON, by=by, counts=documents)
+
     async def advance(self, request_id: str) -> tuple[Request, float]:
         """Do the next step of a request; return it, and the seconds until another step can be done.
 
@@ -124,23 +128,24 @@ class People:
                 return request
             await asyncio.sleep(min(seconds, 1.0))
 
-    async def work(self, deadline: float) -> int:
+    async def work(self, seconds: float) -> int:
         """Begin and continue what is due: deleted accounts, requests, expired exports; return the steps done.
 
         Parameters
         ----------
-        deadline
-            When to begin no further step, on the monotonic clock in seconds.
+        seconds
+            Time after which no further step begins.
         """
+        deadline = self._clock.monotonic() + seconds
         await self.exports.delete_expired()
         async for user_id in self._deleted_accounts.due():
             await self.erase(user_id, reason=Reason.ACCOUNT_DELETED, by=BY_TIMER)
         steps = 0
         for request_id in [request.id async for request in self.requests.all() if request.is_running]:
             while self._clock.monotonic() < deadline:
-                request, seconds = await self.advance(request_id)
+                request, waits = await self.advance(request_id)
                 steps += 1
-                if not request.is_running or request.status is Status.REFUSED or seconds > 0:
+                if not request.is_running or request.status is Status.REFUSED or waits > 0:
                     break
         return steps
 

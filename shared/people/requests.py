@@ -142,17 +142,21 @@ class Requests:
         async for request in self.all():
             if request.is_running and request.kind is kind and request.person in names:
                 return request
-        request = Request(
-            secrets.token_hex(ID_BYTES),
-            kind,
-            self._ring.hash(user_id).name,
-            reason,
-            by,
-            iso(self._clock.now()),
-            user_id,
-        )
-        await self._document(request.id).save(request.encode())
+        request = self._new(kind, user_id, reason, by)
+        await self._document(request.id).update(lambda _: request.encode())
         return request
+
+    async def record(
+        self, kind: Kind, user_id: str, *, reason: str, by: str, counts: Mapping[str, int]
+    ) -> Request:
+        """Store the audit of a request that was done at once."""
+        request = self.ended(self._new(kind, user_id, reason, by).counted(counts))
+        await self._document(request.id).update(lambda _: request.encode())
+        return request
+
+    def _new(self, kind: Kind, user_id: str, reason: str, by: str) -> Request:
+        person, now = self._ring.hash(user_id).name, iso(self._clock.now())
+        return Request(secrets.token_hex(ID_BYTES), kind, person, reason, by, now, user_id)
 
     async def get(self, request_id: str) -> Request:
         """Return a request.

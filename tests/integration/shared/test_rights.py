@@ -19,7 +19,7 @@ import pytest
 from local.seed.database import database_writes
 from local.seed.traffic import TrafficPlan
 from local.seed.writer import write_traffic
-from shared import fleet_archive
+from shared import fleet_archive, fleet_people
 from shared.builds import store
 from shared.containers import container
 from shared.maintenance import migrate as migrating
@@ -132,6 +132,7 @@ class Days:
         await self.operate()
         await self.migrate()
         await self.archive()
+        await self.erase()
 
     async def pass_by(self, **time: int) -> None:
         self.here.now += timedelta(**time)
@@ -262,6 +263,30 @@ class Days:
                 assert any(page["outcome"]["archived"] for page in pages) is expected
             report = {"container": "user_sessions", "run": "r", "ranges": 1}
             await self.here.invoke("archive_finish", report=report)
+
+    async def erase(self) -> None:
+        """Erase a person who has everything, and one of whom nothing is counted: both have left."""
+        published = [item async for item in self.container("user_analytics").read_all_items()]
+        leaving = str(published[0]["user_id"])
+        await self.write("user_interactions", {"id": "broken", "user_id": leaving, "timestamp": "never"})
+        await self.write("abuse_incidents", SAMPLES["abuse_incident"] | {"user_id": leaving})
+        reported = (await self.cited_interaction())["user_id"]  # for the last incident of a text
+        await self.write("abuse_incidents", SAMPLES["abuse_incident"] | {"user_id": reported})
+        await self.write("user_sessions", {"id": "last", "user_id": leaving})
+        for name in FEEDS:
+            await self.here.feed(name)
+        for user in (leaving, "unknown"):
+            gone = {"id": f"user_{user}", "user_id": user, "account_status": "deleted"}
+            await self.write("users", gone)
+        await self.pass_by(days=31)
+        with (
+            patch.object(fleet_people, "connect_storage", lambda _: nullcontext(MagicMock())),
+            patch.object(fleet_people, "BlobStore", lambda _: FakeBlobs()),
+        ):
+            for _ in range(2):
+                await self.here.invoke("serve_people", timer=None)
+                await self.pass_by(minutes=5)
+        assert not [each for each in await self.interactions() if each.get("user_id") == leaving]
 
     async def write(self, name: str, document: dict[str, Any]) -> None:
         key = document[container(name).partition_key.removeprefix("/")]

@@ -112,6 +112,9 @@ ARGUMENTS = {
     "prices remove": ["gemini", "--from", "2025-08-05"],
     "prices alias": ["our-proxy/fast", "gemini"],
     "generations remove": ["1"],
+    "people export": ["ann", "--to", "blob"],
+    "people erase": ["ann", "--reason", "person"],
+    "people status": ["cafe"],
     "schema migrate": ["user_interactions", "--to", "1.1"],
 }
 """What a command needs to be understood."""
