@@ -117,6 +117,7 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 5
     window: 'PT15M'
+    frequency: 'PT5M'
   }
   {
     name: 'http-response-time'
@@ -126,6 +127,7 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 3000
     window: 'PT15M'
+    frequency: 'PT5M'
   }
   {
     name: 'fleet-refuses-work'
@@ -135,6 +137,7 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 0
     window: 'PT15M'
+    frequency: 'PT5M'
   }
   {
     name: 'audit-silent'
@@ -144,6 +147,7 @@ var logAlertRules = [
     operator: 'LessThan'
     threshold: 1
     window: 'PT30M'
+    frequency: 'PT5M'
   }
   {
     name: 'change-feed-lag'
@@ -153,6 +157,7 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 900
     window: 'PT15M'
+    frequency: 'PT5M'
   }
   {
     name: 'audit-repaired'
@@ -162,6 +167,7 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 0
     window: 'PT15M'
+    frequency: 'PT5M'
   }
   {
     name: 'poisoned'
@@ -171,6 +177,27 @@ var logAlertRules = [
     operator: 'GreaterThan'
     threshold: 0
     window: 'PT15M'
+    frequency: 'PT5M'
+  }
+  {
+    name: 'archive-overdue'
+    description: 'Documents are about to expire within 14 days, and were not archived yet.'
+    severity: 1
+    query: '${events} | where name == "archive_overdue" | summarize value = count()'
+    operator: 'GreaterThan'
+    threshold: 0
+    window: 'P1D'
+    frequency: 'PT6H'
+  }
+  {
+    name: 'archive-silent'
+    description: 'No archive of any container ended for two days.'
+    severity: 1
+    query: '${events} | where name == "documents_archived" | summarize value = count()'
+    operator: 'LessThan'
+    threshold: 1
+    window: 'P2D'
+    frequency: 'PT6H'
   }
 ]
 
@@ -277,7 +304,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       scopes: [
         applicationInsightsId
       ]
-      evaluationFrequency: 'PT5M'
+      evaluationFrequency: rule.frequency
       windowSize: rule.window
       criteria: {
         allOf: [

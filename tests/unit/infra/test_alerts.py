@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.log_events import LOG_EVENTS
-from tests.unit.infra.templates import templates
+from tests.unit.infra.templates import ROOT, templates
 
 ALERTS = templates()["app/alerts.bicep"]
 
@@ -94,11 +94,27 @@ def test_a_query_names_events_that_are_logged(name: str) -> None:
 
 
 def test_a_window_is_not_shorter_than_its_frequency() -> None:
-    minutes = {"PT1M": 1, "PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60}
-    for rule in METRICS.values():
+    minutes = {
+        "PT1M": 1, "PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "P1D": 1_440, "P2D": 2_880,
+    }  # fmt: skip
+    for rule in (*METRICS.values(), *LOGS.values()):
         assert minutes[rule["window"]] >= minutes[rule["frequency"]]
     # The auditor runs every five minutes; a run may take most of that.
     assert minutes[LOGS["audit-silent"]["window"]] >= 4 * 5
+    # The archive runs once a day, and may take hours.
+    assert minutes[LOGS["archive-silent"]["window"]] >= 2 * 1_440
+
+
+def test_every_alert_is_in_the_table_of_the_page() -> None:
+    page = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    table = page[page.index("## Alerts") : page.index("## What only Azure can refuse")]
+    listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`|^\| `(poisoned)`", table, re.MULTILINE))
+    assert {one or other for one, other in listed} == {
+        *METRICS,
+        *LOGS,
+        "cosmos-failed-requests",
+        "resource-health",
+    }
 
 
 def test_every_alert_says_what_it_means_and_critical_ones_are_those_of_the_specification() -> None:

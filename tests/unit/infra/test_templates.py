@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from shared.archive import store
+from shared.archive.names import PREFIX
 from shared.containers import CATALOGUE
+from shared.people import exports, tombstones
 from shared.settings import Settings
 from tests.unit.infra.checks import problems
 from tests.unit.infra.templates import INFRA, templates
@@ -176,6 +179,18 @@ def test_the_archive_and_the_sources_for_erasure_are_reached_as_the_lifecycle() 
     assert clients.pop("ArchiveStorage__clientId") == "lifecycleClientId"
     assert clients.pop("LifecycleCosmosDb__clientId") == "lifecycleClientId"
     assert set(clients.values()) == {"fleetClientId"}
+
+
+def test_the_archive_has_the_containers_that_the_fleet_uses() -> None:
+    listed = templates()["app/storage.bicep"].section("variables")["archiveContainers"]["value"]
+    assert set(listed) == {store.CONTAINER, exports.CONTAINER, tombstones.CONTAINER}
+    prefixes = re.findall(r"'(\w+/[\w/]*)'", templates()["app/storage.bicep"].text)
+    assert set(prefixes) == {f"{store.CONTAINER}/{PREFIX}", f"{exports.CONTAINER}/"}
+
+
+def test_the_rule_deletes_exports_later_than_the_timer() -> None:
+    parameter = templates()["main.bicep"].parameters["exportRetentionDays"]
+    assert parameter["default"] > exports.LIFETIME.days
 
 
 def test_the_holders_of_roles_are_those_that_main_names() -> None:
