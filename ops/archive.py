@@ -12,6 +12,7 @@ import typer
 
 from ops.console import report_json, run
 from shared.archive.archiver import ContainerReport, Status
+from shared.archive.counting import CountReport
 from shared.archive.names import PREFIX, day_prefix
 from shared.archive.restore import NothingArchivedError, RestoreReport
 from shared.archive.store import Archived
@@ -300,6 +301,31 @@ def restore_archived(
             say(f"  {result}: {name}")
     if report.blobs:
         fail("Not everything can be restored: see above.", Exit.REFUSED)
+
+
+@archive_cli.command("count")
+def count_archived(as_json: AsJson = False) -> None:
+    """Count what the archive has of months that are still open, for a new generation.
+
+    A new generation counts the sources by itself; they hold no more what has expired. The command counts
+    nothing twice, and may be interrupted and run again.
+    """
+
+    async def work(archive: FleetArchive) -> CountReport:
+        with progress("documents") as advance:
+            return await archive.counter.count(lambda done: advance(done, None))
+
+    report = _with_archive(work)
+    if as_json:
+        print_json(report_json(report))
+    else:
+        say(f"{report.documents:,} documents of {report.days:,} days looked at, {report.counted:,} counted")
+        if report.poisoned:
+            say(f"{report.poisoned:,} cannot be counted and went to poison")
+        if report.erased:
+            say(f"{report.erased:,} belong to erased people and are not counted")
+    if report.damaged:
+        fail(f"{report.damaged:,} are damaged: see `fleet archive verify`.", Exit.REFUSED)
 
 
 _RESULTS = {

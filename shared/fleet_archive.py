@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shared.archive.archiver import Archiver
+from shared.archive.counting import ArchiveCounter
 from shared.archive.restore import Restorer
 from shared.archive.store import CONTAINER, Archive
 from shared.archive.verify import Verifier
@@ -32,6 +33,13 @@ class FleetArchive:
             clock=clock,
         )
         self.verifier = Verifier(self.archive)
+        self.counter = ArchiveCounter(
+            archive=self.archive,
+            ingest=fleet.ingest,
+            retention=fleet.retention,
+            erased_among=erased_among,
+            clock=clock,
+        )
         self.restorer = Restorer(
             database=fleet.database, archive=self.archive, erased_among=erased_among, clock=clock
         )

@@ -6,6 +6,7 @@ A test compares the events with the code. A text in any other field is not logge
 from __future__ import annotations
 
 LOG_EVENTS = {
+    "archive_counted": "archived documents of open months were passed to the fold; with counts and cost",
     "archive_overdue": "documents were about to expire, within 14 days, when they were read to be archived",
     "audit_cursor_reset": "a container has another resource id: its feed is audited from the beginning",
     "audit_cursor_unreadable": "a cursor cannot be read, or is refused: its range is read from the beginning",

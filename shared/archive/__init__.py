@@ -12,4 +12,5 @@ writing    a piece of a page: blobs first, then the part that lists them
 archiver   plan, page after page, status
 verify     whether everything is as the manifests say
 restore    documents back into their containers
+counting   archived documents into a generation
 """

@@ -2,8 +2,8 @@
 
 1. The part is written as unfinished, with all blobs that are to be stored.
 2. The blobs are stored, unless there are some of these names. The storage compares the MD5 of what it got.
-3. A blob that exists with the same content is left as it is: another part lists it. One with other content is
-   kept, and the new content gets the next version of the name. With those, it begins again at 1.
+3. If the newest version that exists has the same content, it is left as it is: another part lists it. If it
+   has other content, that is kept, and the new content gets the next version. With those, 1 comes again.
 4. The part is written as finished, with what was stored, and the unfinished one is deleted.
 
 A process may die between any two steps. The page is archived again then; what it stored is found at 3, and
@@ -139,13 +139,16 @@ async def _store(
         found = await archive.blobs.properties(name)
         if found is None:
             continue  # deleted in between
+        if found.metadata.get("part") == part.id and found.metadata.get("sha256") == metadata["sha256"]:
+            break  # stored by an attempt whose answer was lost
+        following = each.name._replace(version=each.name.version + 1)
+        if await archive.blobs.properties(following.text()) is not None:
+            return each._replace(name=following)
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
         if found.metadata.get("sha256") != metadata["sha256"] or found.md5 != md5:
-            return each._replace(name=each.name._replace(version=each.name.version + 1))
-        if found.metadata.get("part") != part.id:
-            outcome.known += 1
-            return None
-        break  # stored by an attempt whose answer was lost
+            return each._replace(name=following)
+        outcome.known += 1
+        return None
     stored[name] = each
     return None
 

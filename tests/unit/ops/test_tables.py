@@ -19,6 +19,7 @@ from ops.__main__ import cli
 from ops.checkup import Finding, Verdict
 from shared.archive.archiver import ContainerReport
 from shared.archive.archiver import Status as ArchiveStatus
+from shared.archive.counting import CountReport
 from shared.archive.names import BlobName
 from shared.archive.restore import RestoreReport
 from shared.archive.store import Archived
@@ -164,6 +165,7 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
         [AuditReport("user_interactions", 1_000), AuditReport("view_state", due_at=1_760_000_000)],
     ),
     ("archive", "run"): ("archive", [ContainerReport("user_interactions"), ContainerReport("user_sessions")]),
+    ("archive", "count"): ("archive", CountReport(3, 1_234_567, 1_234_567, 1, 2, 0)),
     ("archive", "status"): (
         "archive",
         [

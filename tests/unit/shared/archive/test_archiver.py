@@ -201,7 +201,7 @@ async def test_erased_people_are_not_archived_and_an_erasure_meanwhile_leaves_no
         assert (verified.problems, verified.unfinished) == ([], 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     deaths=st.lists(st.integers(2, 160), max_size=4),
     moves=st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=4),
