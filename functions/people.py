@@ -21,6 +21,7 @@ from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
 from shared.errors import BadRequestError
 from shared.fleet_people import connected_people
 from shared.people.requests import Kind, Reason, Request, Status
+from shared.rights import Identity
 
 blueprint = df.Blueprint()
 
@@ -45,7 +46,7 @@ async def start_erasure(req: func.HttpRequest, client: df.DurableOrchestrationCl
             reason = Reason(str(body.get("reason")))
         except ValueError:
             raise BadRequestError(f"reason: is not one of {', '.join(Reason)}") from None
-        async with connected_people(await fleet()) as people:
+        async with connected_people(await fleet(Identity.LIFECYCLE)) as people:
             request = await people.erase(body["user_id"], reason=reason, by=body["by"])
         await _start(client, request)
         return request.public()
@@ -61,7 +62,7 @@ async def start_export(req: func.HttpRequest, client: df.DurableOrchestrationCli
 
     async def answer() -> Any:
         body = _body(req)
-        async with connected_people(await fleet()) as people:
+        async with connected_people(await fleet(Identity.LIFECYCLE)) as people:
             request = await people.export(body["user_id"], by=body["by"])
         await _start(client, request)
         return request.public()
@@ -75,7 +76,7 @@ async def get_people_request(req: func.HttpRequest) -> func.HttpResponse:
     """Return how far a request is, or its audit; of an export that is made, a link that works for a day."""
 
     async def answer() -> Any:
-        async with connected_people(await fleet()) as people:
+        async with connected_people(await fleet(Identity.LIFECYCLE)) as people:
             request = await people.requests.get(str(req.route_params.get("request_id")))
             if request.kind is Kind.EXPORT and request.target is not None:
                 return request.public() | {"link": await people.exports.link(request)}
@@ -105,7 +106,7 @@ def serve_person(context: df.DurableOrchestrationContext) -> Generator[Any, Any,
 @deadline(INVOCATION_SECONDS)
 async def serve_person_step(request: str) -> dict[str, Any]:
     """Do the next step of a request; return how far it is. The result names nobody."""
-    async with connected_people(await fleet()) as people:
+    async with connected_people(await fleet(Identity.LIFECYCLE)) as people:
         after, seconds = await people.advance(request)
     over = not after.is_running or after.status is Status.REFUSED
     return {"over": over, "status": after.status.value, "step": after.step, "seconds": seconds}
@@ -116,7 +117,7 @@ async def serve_person_step(request: str) -> dict[str, Any]:
 @deadline(INVOCATION_SECONDS)
 async def serve_people(timer: func.TimerRequest) -> None:
     """Continue requests, erase people whose accounts were deleted, and delete exports whose time is over."""
-    async with connected_people(await fleet()) as people:
+    async with connected_people(await fleet(Identity.LIFECYCLE)) as people:
         await people.work(RUN_SECONDS)
 
 

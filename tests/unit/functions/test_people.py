@@ -15,6 +15,7 @@ import pytest
 
 from functions import people as functions
 from shared.people.people import People
+from shared.rights import Identity
 from tests.durable_replay import START, Call, replay
 from tests.unit.functions.test_schema import Client
 from tests.unit.shared.people.world import World, fill
@@ -31,7 +32,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         fleet = await one.fleet()
         await one.deliver(fleet)
 
-        async def running() -> Any:
+        async def running(_: Identity) -> Any:
             return fleet
 
         @asynccontextmanager
