@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from shared.cosmos.change_feed import WHOLE_FEED, FeedRange, encode_continuation
+from shared.cosmos.change_feed import WHOLE_FEED, FeedRange
+from shared.cosmos.sdk_feed import encode_continuation
 from tests.fakes import FakeContainer
 
 Document = dict[str, Any]
@@ -83,7 +84,7 @@ class _Reading:
             feed.read_from.append((self._number, self._offset))
         self._offset += len(page)
         position = f'"{self._offset}"'
-        etag = encode_continuation(feed.rid, feed.feed_ranges()[self._number], position)
+        etag = encode_continuation(feed.rid, feed.feed_ranges()[self._number].encode(), position)
         self._response_hook({"etag": etag}, None)
         if not page:
             raise StopAsyncIteration

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +13,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from azure.cosmos.http_constants import HttpHeaders, SubStatusCodes
 
 from local.host.leases import FeedRange
+from shared.cosmos.sdk_feed import encode_continuation, positions_in
 
 Result = TypeVar("Result")
 
@@ -135,7 +134,7 @@ class ChangeFeed:
         if continuation is None:
             options.update(feed_range=feed_range.to_sdk(), start_time=start)
         else:
-            options["continuation"] = encode_state(self._rid, feed_range, continuation)
+            options["continuation"] = encode_continuation(self._rid, feed_range.to_sdk(), continuation)
         pages = self._container.query_items_change_feed(**options).by_page()
         documents: list[dict[str, Any]] = []
         try:
@@ -181,31 +180,12 @@ class ChangeFeed:
             raise ContainerReplacedError(self._container.id)
 
 
-def encode_state(rid: str, feed_range: FeedRange, etag: str) -> str:
-    """Build the SDK's continuation for a position in a range: what it would have returned itself."""
-    bounds = feed_range.to_sdk()["Range"]
-    state = {
-        "v": "v2",
-        "containerRid": rid,
-        "mode": "LatestVersion",
-        "startFrom": {"Type": "Beginning"},
-        "continuation": {
-            "v": "v2",
-            "rid": rid,
-            "continuation": [{"token": etag, "range": bounds}],
-            "Range": bounds,
-        },
-    }
-    return base64.b64encode(json.dumps(state).encode()).decode()
-
-
 def _position(state: str) -> str:
     """Return the etag inside the SDK's continuation, or say that the range was split."""
-    document = json.loads(base64.b64decode(state))
-    parts = document["continuation"]["continuation"]
-    if len(parts) != 1:
-        raise RangeSplitError(f"the range lies on {len(parts)} partitions")
-    return str(parts[0]["token"])
+    positions = positions_in(state)
+    if len(positions) != 1:
+        raise RangeSplitError(f"the range lies on {len(positions)} partitions")
+    return positions[0]
 
 
 def position_lsn(continuation: str) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.cosmos.sdk_feed import together_contain
+
 RANGE_BASED = 1
 """``version`` of a lease for a range of effective partition keys: what this host creates."""
 
@@ -69,12 +71,7 @@ class FeedRange:
 
 def covers(ranges: list[FeedRange], wanted: FeedRange) -> bool:
     """Say whether ``ranges`` together contain all of ``wanted``."""
-    position = wanted.min
-    for candidate in sorted(ranges):
-        if candidate.min > position:
-            break
-        position = max(position, candidate.max)
-    return position >= wanted.max
+    return together_contain(((each.min, each.max) for each in ranges), wanted.min, wanted.max)
 
 
 def lease_prefix(configured: str, endpoint_host: str, database_rid: str, container_rid: str) -> str:

@@ -14,15 +14,13 @@ lies on several physical partitions, :func:`read_page` raises, and the caller di
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy
 
 from shared.cosmos.charges import record_charge
+from shared.cosmos.sdk_feed import encode_continuation, positions_in, together_contain
 
 
 class FeedRange(NamedTuple):
@@ -53,12 +51,7 @@ class FeedRange(NamedTuple):
 
     def is_covered_by(self, ranges: Iterable[FeedRange]) -> bool:
         """Return whether the ranges together have all of this range's keys."""
-        reached = self.low
-        for each in sorted(ranges):
-            if each.low > reached:
-                break
-            reached = max(reached, each.high)
-        return reached >= self.high
+        return together_contain(ranges, *self)
 
 
 WHOLE_FEED = FeedRange("", "FF")
@@ -117,7 +110,7 @@ async def read_page(
     if position is None:
         options |= {"feed_range": feed_range.encode(), "start_time": "Beginning"}
     else:
-        options["continuation"] = encode_continuation(rid, feed_range, position)
+        options["continuation"] = encode_continuation(rid, feed_range.encode(), position)
     documents: list[dict[str, Any]] = []
     async for page in container.query_items_change_feed(**options).by_page():
         documents = [item async for item in page]
@@ -126,33 +119,9 @@ async def read_page(
     return FeedPage(documents, _position(answers[-1]["etag"], feed_range))
 
 
-def encode_continuation(rid: str, feed_range: FeedRange, position: str) -> str:
-    """Return the SDK's continuation for a position in a range of a container."""
-    bounds = feed_range.encode()
-    state = {
-        "v": "v2",
-        "containerRid": rid,
-        "mode": "LatestVersion",
-        "startFrom": {"Type": "Beginning"},
-        "continuation": {
-            "v": "v2",
-            "rid": rid,
-            "continuation": [{"token": position, "range": bounds["Range"]}],
-            **bounds,
-        },
-    }
-    return base64.b64encode(json.dumps(state).encode()).decode()
-
-
 def _position(continuation: str, feed_range: FeedRange) -> str:
     """Return the only position in the SDK's continuation."""
-    try:
-        parts = json.loads(base64.b64decode(continuation, validate=True))["continuation"]["continuation"]
-    except (binascii.Error, ValueError, TypeError, KeyError):
-        raise ValueError("the SDK's continuation has another form than in azure-cosmos 4.17") from None
-    if len(parts) != 1:
-        raise RangeSplitError(f"the feed range {feed_range} lies on {len(parts)} physical partitions")
-    token = parts[0]["token"]
-    if not isinstance(token, str) or not token:
-        raise ValueError("the SDK's continuation has no position")
-    return token
+    positions = positions_in(continuation)
+    if len(positions) != 1:
+        raise RangeSplitError(f"the feed range {feed_range} lies on {len(positions)} physical partitions")
+    return positions[0]

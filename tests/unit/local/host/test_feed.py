@@ -14,17 +14,17 @@ from local.host.feed import (
     ChangeFeed,
     ContainerReplacedError,
     RangeSplitError,
-    encode_state,
     gather_all,
     latest_lsn,
 )
 from local.host.leases import FeedRange
+from shared.cosmos.sdk_feed import encode_continuation
 
 RANGE = FeedRange("10", "20")
 
 
 def test_the_sdk_reads_the_position_that_leases_hold() -> None:
-    token = encode_state("rid=", RANGE, '"42"')
+    token = encode_continuation("rid=", RANGE.to_sdk(), '"42"')
     state = ChangeFeedState.from_json("dbs/d/colls/c", "rid=", {"continuationFeedRange": token})
     assert isinstance(state, ChangeFeedStateV2)
     headers: dict[str, Any] = {}

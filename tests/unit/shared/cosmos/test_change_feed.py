@@ -17,10 +17,10 @@ from shared.cosmos.change_feed import (
     FeedPage,
     FeedRange,
     RangeSplitError,
-    encode_continuation,
     physical_ranges,
     read_page,
 )
+from shared.cosmos.sdk_feed import encode_continuation
 from tests.cosmos_in_process import InProcessCosmos, key_of
 
 FEED = "user_interactions"
@@ -119,7 +119,7 @@ async def test_the_continuation_is_the_one_that_the_sdk_writes(container: Contai
         assert [item async for item in page]
         break
     rid = (await container.read())["_rid"]
-    assert headers[-1]["etag"] == encode_continuation(rid, WHOLE_FEED, f'"{len(USERS)}"')
+    assert headers[-1]["etag"] == encode_continuation(rid, WHOLE_FEED.encode(), f'"{len(USERS)}"')
 
 
 bounds = st.lists(st.integers(0, 8), min_size=2, max_size=2, unique=True).map(sorted)
