@@ -7,8 +7,10 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local.host.bindings import AuthLevel
 from local.host.errors import HostStartError
@@ -26,7 +28,7 @@ class HostKeys:
 
     master: str = field(repr=False)
     function: str = field(repr=False)
-    durable: str = field(default="", repr=False)
+    durable: str = field(repr=False)
     """The extension's own key, which opens the management of orchestrations and nothing else."""
 
     def allows(self, level: AuthLevel, presented: str | None) -> bool:
@@ -48,19 +50,29 @@ def load_or_create_keys(path: Path) -> HostKeys:
     Raises
     ------
     HostStartError
-        The file cannot be read or written, or does not hold both keys.
+        The file cannot be read or written, or does not hold all keys.
     """
     if not path.exists():
         _create(path)
-    _complete(path)
+    try:
+        _complete(path)
+    except OSError as error:
+        raise HostStartError(f"The keys file {path} cannot be written: {error.strerror}.") from error
     document = read_json_object(path)
-    master, functions = document.get("masterKey"), document.get("functionKeys")
-    default = functions.get("default") if isinstance(functions, dict) else None
-    if not isinstance(master, str) or not isinstance(default, str) or not master or not default:
-        raise HostStartError(
-            f"{path} must hold 'masterKey' and 'functionKeys.default'; delete it to have new keys made."
-        )
-    return HostKeys(master=master, function=default, durable=document["systemKeys"][DURABLE_KEY])
+    keys = {
+        "masterKey": document.get("masterKey"),
+        "functionKeys.default": _inner(document, "functionKeys", "default"),
+        f"systemKeys.{DURABLE_KEY}": _inner(document, "systemKeys", DURABLE_KEY),
+    }
+    for name, key in keys.items():
+        if not isinstance(key, str) or not key:
+            raise HostStartError(f"{path} must hold '{name}'; delete the file to have new keys made.")
+    return HostKeys(*keys.values())
+
+
+def _inner(document: Mapping[str, Any], section: str, name: str) -> Any:
+    keys = document.get(section)
+    return keys.get(name) if isinstance(keys, dict) else None
 
 
 def _complete(path: Path) -> None:
@@ -71,9 +83,9 @@ def _complete(path: Path) -> None:
             document = json.load(file)
         except ValueError:
             return  # said by the reader
-        if not isinstance(document, dict) or DURABLE_KEY in document.get("systemKeys", {}):
+        if not isinstance(document, dict) or "systemKeys" in document:
             return
-        document.setdefault("systemKeys", {})[DURABLE_KEY] = secrets.token_urlsafe(KEY_BYTES)
+        document["systemKeys"] = {DURABLE_KEY: secrets.token_urlsafe(KEY_BYTES)}
         file.seek(0)
         file.write(json.dumps(document, indent=2))
         file.truncate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -98,10 +98,9 @@ class Dispatcher:
         """Work until :meth:`stop`."""
         renewing = asyncio.create_task(self._forever(self._renew))
         steps = (self._orchestrate, self._act, self._fire, self._purge)
-        loops = [self._forever(step) for step in steps]
         try:
             await self.ask(self._store.take_back)
-            await asyncio.gather(*loops)
+            await asyncio.gather(*(self._forever(step) for step in steps))
             while self._working:
                 await asyncio.wait(self._working)
         finally:
@@ -260,5 +259,10 @@ def _failed(claim: ActivityClaim, reason: str) -> Event:
 
 def _log_end(instance: Instance, end: Ended | ContinuedAsNew) -> None:
     if isinstance(end, Ended):
-        fields: Mapping[str, Any] = {"orchestrator": instance.name, "instance": instance.instance_id}
-        durable_log.info("orchestration_ended", status=end.status, **fields)
+        say = durable_log.warning if end.status == "Failed" else durable_log.info
+        say(
+            "orchestration_ended",
+            status=end.status,
+            orchestrator=instance.name,
+            instance=instance.instance_id,
+        )

@@ -23,6 +23,7 @@ from local.host.durable_bindings import ActivityTrigger, ClientInput, Orchestrat
 from local.host.errors import HostStartError
 from local.host.invoke import Invoker
 from local.host.lease_store import utc_now
+from local.host.logs import log
 
 FOLDER = "durable"
 RPC = "/durabletask/"
@@ -127,6 +128,7 @@ class TaskHub:
             inner = rest[2:]
             given = request.headers.get("x-functions-key") or request.query.get("code", "")
             if not is_admin and not hmac.compare_digest(given.encode(), self._code.encode()):
+                log.warning("http_unauthorized", function="durable", level="system")
                 return Reply(401)
         inside = Request(
             request.method, tuple(inner), request.query, request.headers, request.body, request.origin

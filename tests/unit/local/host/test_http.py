@@ -19,7 +19,7 @@ from local.host.keys import HostKeys
 from local.host.routes import Router
 from local.host.trigger_http import HttpApp
 
-KEYS = HostKeys(master="master-key", function="function-key")
+KEYS = HostKeys(master="master-key", function="function-key", durable="durable-key")
 
 
 def function(

@@ -12,7 +12,7 @@ import pytest
 from local.host.errors import HostStartError
 from local.host.keys import HostKeys, load_or_create_keys
 
-KEYS = HostKeys(master="m" * 20, function="f" * 20)
+KEYS = HostKeys(master="m" * 20, function="f" * 20, durable="d" * 20)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,16 @@ def test_hosts_that_start_together_agree(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["host-keys.json"]
 
 
-@pytest.mark.parametrize("content", ["{}", '{"masterKey": ""}', '{"masterKey": "a", "functionKeys": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        '{"masterKey": ""}',
+        '{"masterKey": "a", "functionKeys": 1}',
+        '{"masterKey": "a", "functionKeys": {"default": "b"}, "systemKeys": {"durabletask_extension": ""}}',
+        '{"masterKey": "a", "functionKeys": {"default": "b"}, "systemKeys": []}',
+    ],
+)
 def test_a_damaged_file_is_reported(tmp_path: Path, content: str) -> None:
     path = tmp_path / "host-keys.json"
     path.write_text(content)
@@ -67,3 +76,11 @@ def test_a_file_of_an_earlier_release_gets_the_key_of_the_extension(tmp_path: Pa
     assert len(keys.durable) >= 40
     assert load_or_create_keys(path) == keys
     assert not keys.allows("function", keys.durable)
+
+
+def test_hosts_that_complete_a_file_together_agree(tmp_path: Path) -> None:
+    path = tmp_path / "host-keys.json"
+    path.write_text(json.dumps({"masterKey": "m", "functionKeys": {"default": "f"}}))
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: load_or_create_keys(path), range(16)))
+    assert len(found) == 1
