@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import aiohttp
@@ -80,3 +81,53 @@ async def test_two_hosts_share_the_activities_of_one_orchestration(tmp_path: Pat
     assert state["output"]["numbers"] == [*range(18)]
     assert len(state["output"]["hosts"]) == 2
     assert sorted(ran) == [[part, n] for part in range(3) for n in range(6)]  # each once
+
+
+STEPS = """
+import asyncio
+
+@bp.orchestration_trigger(context_name="context")
+def climb(context):
+    done = context.get_input()
+    for _ in range(8):
+        done = done + [(yield context.call_activity_with_retry("step", df.RetryOptions(10, 3), len(done)))]
+        yield context.create_timer(context.current_utc_datetime + timedelta(milliseconds=20))
+    if len(done) < 32:
+        context.continue_as_new(done)
+    return done
+
+@bp.activity_trigger(input_name="number")
+async def step(number: int) -> int:
+    print(json.dumps({"step": number}), flush=True)
+    await asyncio.sleep(0.02)
+    return number * number
+"""
+
+
+async def test_an_orchestration_survives_any_number_of_kills(tmp_path: Path) -> None:
+    folder = write_durable_app(tmp_path, STEPS)
+    chance = random.Random(1)
+    ran: list[int] = []
+    async with aiohttp.ClientSession() as web:
+        async with host_process(folder, "one", "--http-port", "0") as one:
+            links = await Hub(web, port_of(one)).start("climb", [])
+            ran += await killed_within(one, chance)
+        for _ in range(3):
+            async with host_process(folder, "one", "--http-port", "0") as one:
+                ran += await killed_within(one, chance)
+        async with host_process(folder, "one", "--http-port", "0") as one:
+            hub = Hub(web, port_of(one))
+            state = await hub.ended(hub.moved(links))
+            ran += one.printed("step")
+    assert state["output"] == [number * number for number in range(32)]
+    assert {*ran} == {*range(32)}
+    assert len(ran) <= 32 + 4  # at most one was running at each kill
+
+
+async def killed_within(host: HostProcess, chance: random.Random) -> list[int]:
+    """Kill a host some milliseconds after it has run some steps; return the steps that it ran."""
+    before, more = len(host.printed("step")), chance.randint(1, 5)
+    await host.until(lambda: len(host.printed("step")) >= before + more)
+    await asyncio.sleep(chance.uniform(0, 0.06))
+    await host.kill()
+    return host.printed("step")
