@@ -12,7 +12,8 @@ param applicationInsightsId string
 @description('Storage of the database in GB at which it counts as full.')
 param storageLimitGB int
 
-// Severity 0 and 1: critical. 2: warning. "dimensions" names what is watched one by one.
+// Severity 0 and 1: critical. 2: warning. "dimensions" names what is watched one by one. The size of the data is
+// reported every five minutes by each region, and a total adds up what lies in its window: one report of one region.
 var metricAlertRules = [
   {
     name: 'cosmos-availability'
@@ -63,9 +64,11 @@ var metricAlertRules = [
     aggregation: 'Total'
     operator: 'GreaterThan'
     threshold: storageLimitGB * 800000000
-    window: 'PT1H'
-    frequency: 'PT15M'
-    dimensions: []
+    window: 'PT5M'
+    frequency: 'PT5M'
+    dimensions: [
+      'Region'
+    ]
   }
   {
     name: 'cosmos-storage-utilization'
@@ -75,9 +78,11 @@ var metricAlertRules = [
     aggregation: 'Total'
     operator: 'GreaterThan'
     threshold: storageLimitGB * 850000000
-    window: 'PT1H'
-    frequency: 'PT15M'
-    dimensions: []
+    window: 'PT5M'
+    frequency: 'PT5M'
+    dimensions: [
+      'Region'
+    ]
   }
   {
     name: 'cosmos-latency'

@@ -62,7 +62,10 @@ def test_a_threshold_of_storage_is_an_alert(threshold: str) -> None:
     factor = re.search(rf"name: '{name}'.*?threshold: storageLimitGB \* (\d+)", ALERTS.text, re.DOTALL)
     assert factor is not None
     assert int(factor[1]) == percent * GB // 100
-    assert METRICS[name]["metric"] == "DataUsage"
+    rule = METRICS[name]
+    assert rule["metric"] == "DataUsage"
+    # Each region reports every five minutes; a longer window or both regions would be a multiple of the size.
+    assert (rule["aggregation"], rule["window"], rule["dimensions"]) == ("Total", "PT5M", ["Region"])
 
 
 def test_failed_requests_are_counted_by_the_minute() -> None:
