@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import uvicorn
@@ -24,6 +25,9 @@ from local.interrupt import stopping_on_signals
 
 PURGE_SECONDS = 1.0
 """How often expired items are removed. They are invisible from the moment they expire."""
+
+FORGET_TURNS = 60
+"""After so many turns the write-ahead log is emptied, and with it what was deleted in the last minute."""
 
 BACKLOG = 2_048
 
@@ -207,9 +211,11 @@ async def _run(
 
 
 async def _purge(storage: Storage) -> None:
-    while True:
+    for turn in count(1):
         await asyncio.sleep(PURGE_SECONDS)
         try:
+            if turn % FORGET_TURNS == 0:
+                storage.forget_log()
             more = True
             while more:  # a block at a time, so that requests are answered in between
                 more = storage.purge_expired() > 0

@@ -108,12 +108,19 @@ class Storage:
                 "remove the directory, or give another one with --data."
             )
         self._db.execute("PRAGMA journal_mode = WAL")
+        # What was deleted or replaced is overwritten: erased documents are not left in the file.
+        self._db.execute("PRAGMA secure_delete = ON")
         # What the process has handed to the kernel survives the process; only a power cut could take it.
         self._db.execute("PRAGMA synchronous = NORMAL")
         # 16 MiB: beyond, the kernel's own cache serves nearly as fast, and the process stays small.
         self._db.execute("PRAGMA cache_size = -16384")
         self._db.execute("PRAGMA wal_autocheckpoint = 4000")
         self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+        self.forget_log()
+
+    def forget_log(self) -> None:
+        """Move the write-ahead log into the file and empty it: it holds what was replaced since."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the file."""

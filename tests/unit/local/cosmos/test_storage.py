@@ -338,3 +338,36 @@ def test_partitions_cover_every_key_once(count: int) -> None:
     partitions = even_partitions(count)
     for key in ("", "00", "3FFF", "1555", *(effective_key((n,), hierarchical=False) for n in range(200))):
         assert sum(partition.range.holds(key) for partition in partitions) == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_was_deleted_is_in_no_file_after_the_next_start(
+    path: Path, tmp_path: Path, killed: bool
+) -> None:
+    """A process that is killed leaves its write-ahead log behind."""
+    storage = Storage(path)
+    container = create(storage, indexingPolicy=SOUGHT)
+    for number in range(300):
+        write(storage, container, id=f"kept{number}", text="x" * 900, kind="k")
+        write(
+            storage, container, id=f"secret{number}", text="hidden words " * 200, kind=f"hidden kind {number}"
+        )
+    for number in range(300):
+        write(storage, container, id=f"kept{number}", text="y" * 400)
+        with storage.transaction():
+            Items(storage).delete(container, f"secret{number}", ("p",), ALWAYS)
+    left = tmp_path / "after"
+    left.mkdir()
+    if not killed:
+        storage.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        (left / file.name).write_bytes(file.read_bytes())
+    again = Storage(left / path.name)
+    for file in left.iterdir():
+        content = file.read_bytes()
+        assert b"hidden" not in content
+        assert b"secret" not in content
+    assert b"kept7" in (left / path.name).read_bytes()
+    again.close()
+    if killed:
+        storage.close()
