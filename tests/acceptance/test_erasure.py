@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 import zipfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from local.seed.traffic import TrafficPlan, writes
+from shared.clock import Clock
 from shared.containers import CATALOGUE
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.acceptance.fleet import RunningFleet, running_fleet
@@ -80,6 +82,12 @@ def _set_clock(later: timedelta) -> None:
     Path(os.environ["MOVED_CLOCK"]).write_text(f"{moved:+}")
 
 
+def _now(_: Clock) -> datetime:
+    """Return the time of the processes of the stack, in this one too."""
+    moved = float(Path(os.environ["MOVED_CLOCK"]).read_text())
+    return datetime.fromtimestamp(time.time() + moved, UTC)
+
+
 async def _killed(fleet: RunningFleet, step: int) -> None:
     """Begin the erasure, or continue it, and kill the command with -9 when a step is to be done."""
     process = _start(fleet, *ERASE)
@@ -113,7 +121,7 @@ def _traces_in(files: Any) -> list[str]:
 
 async def test_nothing_of_an_erased_person_is_left_in_the_stack_and_its_files(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with moved_clock():
+    with moved_clock(), patch.object(Clock, "now", _now):
         async with running_fleet(data, instances=2) as fleet:
             plan = TrafficPlan(users=4, interactions=60, days=4, seed=7, malformed_share=0)
             await fleet.write(write.document for write in writes(plan))
