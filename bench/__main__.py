@@ -17,6 +17,7 @@ import typer
 from azure.core.exceptions import AzureError
 
 from bench.aims import verdicts
+from bench.archive import measure_archive
 from bench.comparison import Plan, measure_level, measure_people
 from bench.contenders import BenchError
 from bench.figures import Figures
@@ -46,6 +47,7 @@ class Section(StrEnum):
     FRESHNESS = "freshness"
     IDLE = "idle"
     SERVER = "server"
+    ARCHIVE = "archive"
 
 
 @app.command()
@@ -133,6 +135,9 @@ async def measure(plan: Plan, sections: Collection[Section], silence: float, *, 
     if not {Section.FRESHNESS, Section.IDLE}.isdisjoint(sections):
         stack, idle = await measure_stack(plan.scale, sections, progress, silence, quick=quick)
         figures = replace(figures, stack=stack, idle=idle)
+    if Section.ARCHIVE in sections:
+        documents, alone = (500, 100) if quick else (5_000, 500)
+        figures = replace(figures, archive=await measure_archive(documents, alone, progress))
     if Section.SERVER in sections:
         figures = replace(figures, load=await measure_local_server(_load_plan(quick=quick), progress))
     return replace(figures, seconds=time.monotonic() - started)

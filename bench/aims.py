@@ -38,6 +38,9 @@ FOLD = 0.5
 POLL_DELAYS = 2.0
 """p99 of freshness over the pauses of the triggers between write and view, at most."""
 
+ARCHIVE = 10.0
+"""Archived documents per second over those of one after the other, at least."""
+
 SERVER_PER_SECOND = 1_500
 """Reads, and upserts, of the local database server, at least."""
 
@@ -62,6 +65,7 @@ def verdicts(figures: Figures) -> list[Verdict]:
         *_growth(figures.growth_with_people(), "10 × the people"),
         *_fold(figures),
         *_freshness(figures),
+        *_archive(figures),
         *(_load(figures.load) if figures.load else ()),
     ]
 
@@ -107,6 +111,13 @@ def _freshness(figures: Figures) -> Iterator[Verdict]:
     for view, one in stack.live.items() if stack else ():
         most = POLL_DELAYS * stack.poll_delays if stack else 0.0
         yield Verdict(one.p99 <= most, f"freshness of {view}, p99: {one.p99:.2f} s (aim: at most {most:g} s)")
+
+
+def _archive(figures: Figures) -> Iterator[Verdict]:
+    if figures.archive is not None:
+        ratio = figures.archive.ratio
+        text = f"archive: {ratio:.1f} × one document after the other (aim: at least {ARCHIVE:g} ×)"
+        yield Verdict(ratio >= ARCHIVE, text)
 
 
 def _load(figures: LoadFigures) -> Iterator[Verdict]:

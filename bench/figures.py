@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from statistics import median
 from typing import Any
 
+from bench.archive_figures import ArchiveFigures
 from bench.load_figures import LoadFigures
 from bench.stack_figures import IdleFigures, StackFigures
 from shared.cosmos.charges import Cost
@@ -331,8 +332,7 @@ class Figures:
     idle: IdleFigures | None = None
     load: LoadFigures | None = None
     """The local database server under load."""
-    archive_per_second: float | None = field(default=None)
-    """Nothing archives yet."""
+    archive: ArchiveFigures | None = None
 
     def growth_with_history(self) -> dict[int, float]:
         """Return the fleet's request units per change by batch size, longest over shortest history."""
@@ -361,7 +361,7 @@ class Figures:
             "stack": self.stack.as_json() if self.stack else None,
             "idle": self.idle.as_json() if self.idle else None,
             "local_server": self.load.as_json() if self.load else None,
-            "archive_documents_per_second": self.archive_per_second,
+            "archive": self.archive.as_json() if self.archive else None,
         }
 
 

@@ -123,9 +123,17 @@ def other_table(figures: Figures) -> Table:
             NOT_MEASURED if rss is None else f"{rss / MEBIBYTE:,.0f} MiB",
             stack.unavailable or f"after {stack.changes_processed:,} changes",
         )
-    if figures.levels:
-        archive = figures.archive_per_second
-        table.add_row("Archived documents", NOT_MEASURED if archive is None else _number(archive), "per s")
+    if figures.archive is not None:
+        archive = figures.archive
+        table.add_row("Archived documents", _number(archive.per_second), "per s")
+        table.add_row("One after the other", _number(archive.one_by_one_per_second), "per s")
+        table.add_row("Requests per archived document", f"{archive.requests_per_document:.3f}", "")
+        table.add_row("Request units per archived document", f"{archive.units_per_document:.2f}", "")
+        table.add_row(
+            "An archive with nothing to do",
+            _number(archive.idle_requests),
+            f"requests, {archive.idle_units:.0f} RU",
+        )
     return table
 
 
