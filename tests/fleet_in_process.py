@@ -129,7 +129,7 @@ class FleetInProcess:
 
         def connect(settings: Settings, **_: Any) -> Any:
             self.connected_as.setdefault(name, set()).add(str(settings.cosmos_client_id))
-            return self._client(name)
+            return self.client(name)
 
         with patch.object(composition, "connect", connect):
             own: dict[Identity, runtime._Runtime] = {}
@@ -158,7 +158,7 @@ class FleetInProcess:
         return len(documents)
 
     @asynccontextmanager
-    async def _client(self, token: str) -> AsyncIterator[CosmosClient]:
+    async def client(self, token: str) -> AsyncIterator[CosmosClient]:
         transport = InProcessTransport(self.cosmos.app)
         async with CosmosClient(ENDPOINT, Token(token), transport=transport) as client:
             yield client

@@ -16,6 +16,8 @@ from unittest.mock import MagicMock, patch
 import azure.functions as func
 import pytest
 
+from local.host.lease_store import LeaseStore
+from local.host.leases import FeedRange
 from local.seed.database import database_writes
 from local.seed.traffic import TrafficPlan
 from local.seed.writer import write_traffic
@@ -37,6 +39,7 @@ from shared.rights import (
     granted,
     rights_of,
 )
+from tests.cosmos_in_process import DATABASE
 from tests.fake_blobs import FakeBlobs
 from tests.fleet_in_process import FUNCTIONS as APP
 from tests.fleet_in_process import MODULES, FleetInProcess, fleet_in_process
@@ -368,3 +371,26 @@ def tokens_as_if_used(*, without: tuple[str, Action]) -> Tokens:
     for places in given.values():
         places.get(without[0], set()).discard(without[1])
     return given
+
+
+async def test_a_host_keeps_its_leases_with_the_rights_of_a_trigger() -> None:
+    """The local host writes leases as the platform's processor does."""
+    grants = {"": {READ_METADATA}, **{place: {*actions} for place, actions in LEASES.grants.items()}}
+    async with fleet_in_process(START) as here:
+        await here.grant({"host": grants})
+        async with here.client("host") as client:
+            container = client.get_database_client(DATABASE).get_container_client("change_feed_leases")
+            store = LeaseStore(container, prefix="fold-1-", owner="host", process="p")
+
+            async def ranges() -> list[FeedRange]:
+                return [FeedRange("", "FF")]
+
+            await store.initialize(ranges)
+            [lease] = await store.list()
+            held = await store.acquire(lease)
+            await held.checkpoint('"1"')
+            await held.release()
+            [lease] = await store.list()
+            await store.delete(lease)
+        assert await here.refused() == {}
+        assert (await here.used())["host"] == grants
