@@ -13,6 +13,7 @@ from ops.metrics import metrics_cli
 from ops.people import people_cli
 from ops.poison import poison_cli
 from ops.prices import prices_cli
+from ops.recovery import recovery_cli
 from ops.schema import schema_cli
 from ops.views import views_cli
 from terminal.output import commands
@@ -34,6 +35,7 @@ for name, group in (
     ("documents", documents_cli),
     ("metrics", metrics_cli),
     ("schema", schema_cli),
+    ("recovery", recovery_cli),
     ("docs", docs_cli),
 ):
     cli.add_typer(group, name=name)

@@ -17,8 +17,9 @@ shares are rounded to four digits.
 Names (of personas, models, texts, chapters, verses, categories, actions and the like) are shown in
 Unicode's normal form C, without blanks around them, with one underscore for anything else than letters,
 marks and digits of any script, dots, hyphens, underscores, tildes and blanks. A blank name counts as none. A
-topic in `content_popularity` and `content_analytics`, and a persona or category in `engagement_summary`, is
-shown only if at least five people share it there: see [privacy](privacy.md).
+topic in `content_popularity` and `content_analytics`, and a persona, category or part of the day in
+`engagement_summary`, is shown only if at least five people share it there, and an engagement tier of fewer
+people shows only how many they are: see [privacy](privacy.md).
 
 A sentence, an address, a number or a code is no name, and counts as `unknown`:
 

@@ -62,6 +62,7 @@ def _document(
     key: TierKey, tier: str, state: Tally, earlier: Tally, everybody: int, stamp: Stamp
 ) -> dict[str, Any]:
     users = state.total("users")
+    own, past = _of_enough(state), _of_enough(earlier)
     criteria = CRITERIA.get(tier)
     return {
         "id": document_id(tier, key.month),
@@ -77,34 +78,34 @@ def _document(
         "user_count": users,
         "percentage_of_total": ratio(users, everybody),
         "avg_metrics": {
-            "sessions_per_month": ratio(state.total("sessions"), users, 2),
-            "engagement_score": state.mean("engagement", MICROS),
-            "session_duration_min": state.mean("session_seconds", 60, digits=2),
-            "content_depth_score": state.mean("depth", MICROS),
-            "satisfaction_rating": state.mean("rating", digits=2),
+            "sessions_per_month": ratio(own.total("sessions"), own.total("users"), 2),
+            "engagement_score": own.mean("engagement", MICROS),
+            "session_duration_min": own.mean("session_seconds", 60, digits=2),
+            "content_depth_score": own.mean("depth", MICROS),
+            "satisfaction_rating": own.mean("rating", digits=2),
         },
         "common_patterns": {
-            "preferred_personalities": _shared(state.counts("personas")),
-            "peak_usage_times": top(state.counts("daytimes"), PATTERNS),
-            "content_preferences": _shared(state.counts("categories")),
+            "preferred_personalities": _shared(own.counts("personas")),
+            "peak_usage_times": _shared(own.counts("daytimes")),
+            "content_preferences": _shared(own.counts("categories")),
             "session_triggers": None,
         },
         "business_value": {
             **not_measured(NAME, "business_value"),
-            "churn_risk": state.mean("churn_risk", MICROS),
+            "churn_risk": own.mean("churn_risk", MICROS),
         },
         "trend_analysis": {
             "growth_rate_monthly": _growth(key, tier, users, earlier.total("users")),
             "retention_trend": trend_word(
-                _retention(state), _retention(earlier), words=("improving", "declining", "stable")
+                _retention(own), _retention(past), words=("improving", "declining", "stable")
             ),
             "engagement_trend": trend_word(
-                state.mean("engagement", MICROS),
-                earlier.mean("engagement", MICROS),
+                own.mean("engagement", MICROS),
+                past.mean("engagement", MICROS),
                 words=("increasing", "decreasing", "stable"),
             ),
             "satisfaction_trend": trend_word(
-                state.mean("rating"), earlier.mean("rating"), words=("increasing", "decreasing", "stable")
+                own.mean("rating"), past.mean("rating"), words=("increasing", "decreasing", "stable")
             ),
         },
         "last_updated": stamp_fields(stamp)["calculated_at"],
@@ -113,6 +114,11 @@ def _document(
         **stamp_fields(stamp),
         "_ttl": container(NAME).default_ttl,
     }
+
+
+def _of_enough(state: Tally) -> Tally:
+    """Return the state of a tier, empty if it is of too few people: its means would describe one of them."""
+    return state if state.total("users") >= MIN_PEOPLE else Tally()
 
 
 def _shared(people: Mapping[str, int]) -> list[str]:

@@ -76,14 +76,14 @@ ENGAGEMENT_SUMMARY = {
     "tier_criteria.retention_rate_threshold": "the specification's 0.75, for information",
     "user_count": "people, as of state.tick",
     "percentage_of_total": "share of the people of all five tiers",
-    "avg_metrics.sessions_per_month": "sessions / people",
-    "avg_metrics.engagement_score": "mean of the people's scores of the month, as of state.tick",
-    "avg_metrics.session_duration_min": "mean over their sessions that have ended",
-    "avg_metrics.content_depth_score": "mean of the people's scores",
-    "avg_metrics.satisfaction_rating": "mean user_rating of their interactions, 1 to 5",
+    "avg_metrics.sessions_per_month": "sessions / people; null of fewer than five people",
+    "avg_metrics.engagement_score": "mean of the people's scores of the month, as of state.tick; null of fewer than five people",
+    "avg_metrics.session_duration_min": "mean over their sessions that have ended; null of fewer than five people",
+    "avg_metrics.content_depth_score": "mean of the people's scores; null of fewer than five people",
+    "avg_metrics.satisfaction_rating": "mean user_rating of their interactions, 1 to 5; null of fewer than five people",
     "common_patterns.preferred_personalities": "the three personas that most people asked most often in the "
     "month, at least five people each; of more than 20,000 people, among the 250 of each tier that are ahead while they are counted",
-    "common_patterns.peak_usage_times": "the three parts of the UTC day in which most people were most active; these people live in many time zones",
+    "common_patterns.peak_usage_times": "the three parts of the UTC day in which most people were most active; at least five people each; these people live in many time zones",
     "common_patterns.content_preferences": "the three query_category that most people asked about most often, at least five "
     "people each; "
     "of more than 20,000 people as for personas",
@@ -91,13 +91,13 @@ ENGAGEMENT_SUMMARY = {
     "business_value.avg_lifetime_value": NOT_MEASURED,
     "business_value.upgrade_conversion_rate": NOT_MEASURED,
     "business_value.referral_rate": NOT_MEASURED,
-    "business_value.churn_risk": "mean of the people's churn_risk of the month, as of state.tick",
+    "business_value.churn_risk": "mean of the people's churn_risk of the month, as of state.tick; null of fewer than five people",
     "trend_analysis.growth_rate_monthly": "people per day that has begun / those of the month before − 1; of churned: "
     "user_count / that of the end of the month before − 1",
     "trend_analysis.retention_trend": "improving, declining or stable (within 2 %): share of people who were here "
-    "in the month before as well, against the month before",
-    "trend_analysis.engagement_trend": "increasing, decreasing or stable (within 2 %) against the month before",
-    "trend_analysis.satisfaction_trend": "increasing, decreasing or stable (within 2 %) against the month before",
+    "in the month before as well, against the month before; null if either month is of fewer than five people",
+    "trend_analysis.engagement_trend": "increasing, decreasing or stable (within 2 %) against the month before; null if either month is of fewer than five people",
+    "trend_analysis.satisfaction_trend": "increasing, decreasing or stable (within 2 %) against the month before; null if either month is of fewer than five people",
     "last_updated": "as calculated_at",
     "data_freshness": "hourly: how often the documents are computed",
     "sample_size": "as user_count",

@@ -48,6 +48,11 @@ FEWEST = 5
 """People who must share a name before it is shown."""
 
 
+def are_enough(people: int) -> bool:
+    """Whether a group of people is so large that figures of it are of no one in particular."""
+    return people >= FEWEST
+
+
 def shared(people: Mapping[str, int]) -> dict[str, int]:
     """The names, with their people, that enough people share."""
     return {name: number for name, number in people.items() if number >= FEWEST}

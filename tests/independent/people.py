@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from tests.differences import Near
 from tests.independent import scores
 from tests.independent.arithmetic import (
+    are_enough,
     grouped,
     mean,
     most_frequent,
@@ -427,7 +428,9 @@ def expected_tiers(sources: Sources, ticks: dict[str, date], today: date) -> dic
 def expected_tier(name: str, label: str, now: TierMonth, before: TierMonth) -> Document:
     least = {"power_user": (20, 0.8, 0.7), "engaged": (8, 0.6, 0.0), "casual": (0, 0.0, 0.0)}.get(name)
     own, seconds = now.own[name], now.seconds[name]
-    return {
+    silent = not are_enough(now.users[name])
+    past = are_enough(before.users[name]) and not silent
+    document: Document = {
         "id": f"engagement_summary_{name}_{label}",
         "partition_key": name,
         "engagement_tier": name,
@@ -449,7 +452,7 @@ def expected_tier(name: str, label: str, now: TierMonth, before: TierMonth) -> D
         },
         "common_patterns": {
             "preferred_personalities": most_frequent(shared(now.favourites[name]["personas"]), 3),
-            "peak_usage_times": most_frequent(now.favourites[name]["daytimes"], 3),
+            "peak_usage_times": most_frequent(shared(now.favourites[name]["daytimes"]), 3),
             "content_preferences": most_frequent(shared(now.favourites[name]["categories"]), 3),
             "session_triggers": None,
         },
@@ -467,6 +470,16 @@ def expected_tier(name: str, label: str, now: TierMonth, before: TierMonth) -> D
         },
         "sample_size": now.users[name],
     }
+    if silent:
+        document["avg_metrics"] = dict.fromkeys(document["avg_metrics"])
+        document["business_value"] = dict.fromkeys(document["business_value"])
+        hidden = ("preferred_personalities", "peak_usage_times", "content_preferences")
+        document["common_patterns"] |= {field: [] for field in hidden}
+    if not past:
+        document["trend_analysis"] |= dict.fromkeys(
+            ("retention_trend", "engagement_trend", "satisfaction_trend")
+        )
+    return document
 
 
 def growth(now: float, before: float) -> Near | None:

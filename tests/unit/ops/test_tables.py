@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -15,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from ops import rehearsal
 from ops.__main__ import cli
 from ops.checkup import Finding, Verdict
+from ops.rehearsal import RehearsalReport, ViewReport
 from shared.archive.archiver import ContainerReport
 from shared.archive.archiver import Status as ArchiveStatus
 from shared.archive.counting import CountReport
@@ -29,6 +32,8 @@ from shared.cosmos.provisioning import ProvisioningReport
 from shared.ledger.generations import Generation
 from shared.maintenance.audit import AuditReport
 from shared.maintenance.decide import Action, DecisionReport, Refusal
+from shared.maintenance.migrate import MigrationReport
+from shared.maintenance.migrate_walk import Tally
 from shared.maintenance.rebuild import RebuildReport
 from shared.maintenance.remove_generation import RemovalReport
 from shared.maintenance.repair import PutReport
@@ -91,6 +96,13 @@ def archived(row_id: str, text: str) -> Archived:
     return Archived(name, text, text, 1_760_000_000, text, 1, True, text, text, None, stored)
 
 
+def migrated(row_id: str, text: str) -> MigrationReport:
+    report = MigrationReport("users", "1.0", tally=Tally(Counter({text: 1_234_567}), moved=3, ending=1))
+    report.tally.left[text] = 1_234
+    report.examples.append((text, row_id))
+    return report
+
+
 def restored(row_id: str, text: str) -> RestoreReport:
     report = RestoreReport(blobs=[(row_id, "damaged")])
     report.results["restored"] = 1_234_567
@@ -143,6 +155,7 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
         lambda row_id, text: VerifyReport(1, 2, 3, 4, [Problem(Kind.LOST, row_id)]),
     ),
     ("archive", "restore", "--user", "x"): ("archive", restored),
+    ("schema", "migrate", "users", "--to", "1.0"): ("schema", migrated),
     ("doctor",): (
         "doctor",
         lambda row_id, text: ([Finding(row_id, Verdict.WARNING, text, text or None)], Exit.DONE),
@@ -172,6 +185,15 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
             ArchiveStatus("user_interactions", 180, 1_760_000_000, 1_234_567, 0, {"ended": TIME}),
             ArchiveStatus("user_sessions", 60, None, 0, 1_234_567, None),
         ],
+    ),
+    ("recovery", "rehearse"): (
+        "recovery",
+        RehearsalReport(
+            {"personality_vectors": rehearsal.ContainerReport(1_234_567, 1, 1_234_566, False)},
+            {"content_popularity": ViewReport(1_234, 1_234, 1_234, 7)},
+            ["content_popularity.top_foundational_texts"],
+            seconds={"restore": 12.345},
+        ),
     ),
     ("poison", "redact"): ("poison", 1_234_567),
     ("views", "refresh"): ("views", (ScheduledReport(1, 2, 3, 1_234_567), HealthReport(1, 2))),

@@ -7,16 +7,19 @@ import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from shared.builds import content
 from shared.cosmos.retries import UnavailableError
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
 from shared.ingest.sources import SOURCES
+from shared.views import engagement_summary
 from tests.fakes import Killed
-from tests.independent import assert_all_views_equal
+from tests.independent import arithmetic, assert_all_views_equal
 from tests.unit.shared.delivery import Document, Faults, Instance, faults, no_pauses, survive
 from tests.unit.shared.world import World
 
@@ -233,11 +236,17 @@ people = st.builds(
     batch_size=st.integers(1, 6),
     plan=faults,
     seed=st.integers(0, 2**16),
+    fewest=st.sampled_from([1, 2, 5]),
 )
 def test_every_view_is_right(
-    specs: list[tuple[str, Document]], batch_size: int, plan: list[str], seed: int
+    specs: list[tuple[str, Document]], batch_size: int, plan: list[str], seed: int, fewest: int
 ) -> None:
-    asyncio.run(deliver(specs, batch_size, plan, random.Random(seed)))
+    with (
+        patch.object(engagement_summary, "MIN_PEOPLE", fewest),
+        patch.object(content, "MIN_PEOPLE", fewest),
+        patch.object(arithmetic, "FEWEST", fewest),
+    ):
+        asyncio.run(deliver(specs, batch_size, plan, random.Random(seed)))
 
 
 async def deliver(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from shared.aggregates.engagement_tiers import CHURNED, NEW, TIERS
 from shared.privacy.classes import MIN_PEOPLE
 from shared.units import Day, day_after
+from shared.views import engagement_summary
 from tests.unit.shared.delivery import Document
 from tests.unit.shared.world import World, interaction
 
@@ -96,7 +98,10 @@ async def test_sessions_alone_make_nobody_active() -> None:
     assert not any(users(world, month) for month in months(world))
 
 
-async def test_churned_people_show_the_month_in_which_they_were_here_last() -> None:
+async def test_churned_people_show_the_month_in_which_they_were_here_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engagement_summary, "MIN_PEOPLE", 1)
     world = World(now=NOW)
     for number in range(3):
         await world.ingest(interaction(number, f"2025-07-{number + 1:02d}T10:00:00Z", user_rating=2))
@@ -119,6 +124,44 @@ async def test_names_are_shown_that_are_the_favourites_of_enough_people(people: 
     assert patterns["preferred_personalities"] == (["krishna"] if people >= MIN_PEOPLE else [])
 
 
+@pytest.mark.parametrize("people", [1, MIN_PEOPLE - 1, MIN_PEOPLE])
+async def test_of_few_people_a_tier_shows_nothing_but_how_many_they_are(people: int) -> None:
+    world = World(now=NOW)
+    for number in range(people):
+        for month in ("07", "08"):
+            at = f"2025-{month}-20T10:{number:02d}:00Z"
+            await world.ingest(interaction(number + 100 * int(month), at, f"person {number}", user_rating=4))
+    await publish(world)
+    document = summary(world, "casual", "202508")
+    earlier = summary(world, NEW, "202507")
+    assert (document["user_count"], document["sample_size"], earlier["user_count"]) == (people,) * 3
+    assert document["percentage_of_total"] == 1.0
+    measured = [*document["avg_metrics"].values(), document["business_value"]["churn_risk"]]
+    patterns = [names for names in document["common_patterns"].values() if names]
+    if people < MIN_PEOPLE:
+        assert set(measured) == {None}
+        assert patterns == []
+    else:
+        assert document["avg_metrics"]["satisfaction_rating"] == 4
+        assert None not in measured[:2]
+        assert len(patterns) == 3
+    for field in ("retention_trend", "engagement_trend", "satisfaction_trend"):
+        assert document["trend_analysis"][field] is None  # nobody was casual the month before
+
+
+@pytest.mark.parametrize("before", [MIN_PEOPLE - 1, MIN_PEOPLE])
+async def test_a_tier_is_not_compared_with_one_of_few_people(before: int) -> None:
+    world = World(now=NOW)
+    for number in range(MIN_PEOPLE + 1):
+        months = ["05", "06", "07"] if number < before else ["05", "07"]
+        for month in months:
+            at = f"2025-{month}-25T10:{number:02d}:00Z"
+            await world.ingest(interaction(number + 100 * int(month), at, f"person {number}"))
+    await publish(world)
+    trend = summary(world, "casual", "202507")["trend_analysis"]["satisfaction_trend"]
+    assert trend == ("stable" if before >= MIN_PEOPLE else None)
+
+
 PEOPLE = ("ann", "bob", "cid", "dan")
 activity = st.dictionaries(
     st.sampled_from(PEOPLE),
@@ -137,7 +180,8 @@ activity = st.dictionaries(
 def test_a_person_s_tier_and_churn_risk_are_those_that_the_summary_counts(
     activity: dict[str, dict[Day, int]],
 ) -> None:
-    asyncio.run(_compare(activity))
+    with patch.object(engagement_summary, "MIN_PEOPLE", 1):
+        asyncio.run(_compare(activity))
 
 
 async def _compare(activity: dict[str, dict[Day, int]]) -> None:
