@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from shared.address import SourceAddress
+from shared.aggregates import person, person_month
+from shared.aggregates.base import PartialKey
 from shared.concurrency import batched
 from shared.containers import CATALOGUE, FLEET, FLEET_STATE, POISON_MESSAGES, VIEW_STATE
-from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.control import ControlDocument
 from shared.cosmos.items import delete_items
 from shared.cosmos.queries import Query, after_prefix, run_query
 from shared.documents.users import ids_without_owner, owner_of
 from shared.facts import USERS
 from shared.ingest.new_people import ACCOUNTS_OF_PERSON
 from shared.ingest.sources import SOURCES
-from shared.ledger.partials import PARTIAL
+from shared.ledger.partials import PARTIAL, partial_id
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
 from shared.poison.rows import PARTITION as POISON_PARTITION
 from shared.publishing.consent import USER_LEVEL_CONTAINERS
+from shared.units import Month
 
 DOCUMENTS = Query("documents_of_partition", "SELECT * FROM c")
 EVERYTHING = Query("everything", "SELECT * FROM c")
@@ -104,7 +107,7 @@ class Places:
         """Yield the rows of a person's documents and views."""
         rows = run_query(self._container(POISON_MESSAGES), EVERYTHING, {}, partition_key=POISON_PARTITION)
         async for row in rows:
-            if mentions(row, user_id):
+            if is_about(row, user_id):
                 yield row
 
     async def delete_poison(self, user_id: str) -> int:
@@ -116,9 +119,9 @@ class Places:
         return deleted
 
     async def controls(self, user_id: str) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield the control documents that name a person, except requests: positions of rounds of work."""
+        """Yield the control documents with positions of rounds of work at a person's documents."""
         async for document in run_query(self._container(FLEET_STATE), EVERYTHING, {}):
-            if document["scope"] != Scope.PEOPLE and mentions(document, user_id):
+            if any(positions_in(document, user_id)):
                 yield document
 
     async def move_positions(self, user_id: str) -> int:
@@ -153,21 +156,35 @@ class Places:
         return database.get_container_client(name)
 
 
-def mentions(value: object, user_id: str) -> bool:
-    """Return whether any text in a value is a person's id, or ends with it as the key of a state does."""
-    if isinstance(value, str):
-        text = value.rstrip(" ")
-        return text == user_id or text.endswith((f"|{user_id}", f"user_{user_id}"))
-    if isinstance(value, Mapping):
-        return any(mentions(each, user_id) for entry in value.items() for each in entry)
-    return isinstance(value, Sequence) and any(mentions(each, user_id) for each in value)
+def is_about(row: Mapping[str, Any], user_id: str) -> bool:
+    """Return whether a poison row is about a document or a view of a person.
+
+    Only the fields that say whose it is are looked at. Any other text may be somebody's id by chance: that of
+    a chapter, or of a status.
+    """
+    copy = row.get("original_document")
+    document = copy if isinstance(copy, Mapping) else {}
+    partition = row.get("source_partition_key")
+    if row.get("source_container") != USERS:
+        return user_id in (partition, document.get("user_id"))
+    address = {"id": row.get("document_id")} | ({} if partition is None else {"user_id": partition})
+    return owner_of({**address, **document}) == user_id
+
+
+def is_position_at(text: str, user_id: str) -> bool:
+    """Return whether a position in a shard is at a document that a person owns, or just after it."""
+    at, months = text.removesuffix(" "), f"{PARTIAL}|{person_month.NAME}|"
+    if at.startswith(months):
+        month = Month(at.removeprefix(months).partition("|")[0])
+        return at == partial_id(PartialKey(person_month.NAME, person_month.month_key(month, user_id)))
+    return at == partial_id(PartialKey(person.NAME, user_id))
 
 
 def positions_in(value: object, user_id: str) -> Iterable[tuple[ShardId, str]]:
     """Yield the positions at a person's documents, with their shards."""
     if isinstance(value, Mapping):
         for key, each in value.items():
-            if isinstance(each, str) and _SHARD.fullmatch(str(key)) and mentions(each, user_id):
+            if isinstance(each, str) and _SHARD.fullmatch(str(key)) and is_position_at(each, user_id):
                 yield ShardId(key), each
             else:
                 yield from positions_in(each, user_id)

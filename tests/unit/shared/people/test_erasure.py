@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from shared.aggregates.base import PartialKey
 from shared.containers import CATALOGUE
 from shared.cosmos.retries import ERASED_RECORD_SECONDS
 from shared.errors import ErasureError, RequestNotFoundError
+from shared.ledger.partials import partial_id
 from shared.people.erasure import Step
-from shared.people.places import SEARCHED, SOURCE_CONTAINERS, WITHOUT_PEOPLE
+from shared.people.places import SEARCHED, SOURCE_CONTAINERS, WITHOUT_PEOPLE, is_position_at
 from shared.people.requests import Reason, Status
 from shared.publishing.consent import USER_LEVEL_CONTAINERS
 from shared.settings import Settings
@@ -272,6 +274,14 @@ async def test_positions_of_rounds_at_the_person_move_to_the_next_one() -> None:
         assert position > "partial|person|ann-marie"
 
 
+@pytest.mark.parametrize("user", ["ann", "ann/me", "marie|ann"])
+def test_a_position_is_at_the_documents_of_one_person(user: str) -> None:
+    for target in (PartialKey("person", user), PartialKey("person_month", f"202509|{user}")):
+        for position in (partial_id(target), f"{partial_id(target)} "):
+            at = [other for other in ("ann", "ann/me", "marie|ann", "me") if is_position_at(position, other)]
+            assert at == [user]
+
+
 async def test_what_a_person_has_to_help_with_is_said_and_tried_again() -> None:
     async with world() as one:
         fleet = await one.fleet()
@@ -321,3 +331,26 @@ async def test_a_long_name_of_another_person_is_not_taken_for_theirs() -> None:
         await one.erase("ann", fleet)
         assert len(one.mentions("ann-marie")) == before
         assert not [d for d in one.cosmos.documents("user_interactions") if d["user_id"] == "ann"]
+
+
+@pytest.mark.parametrize("person", ["1", "2", "pending", "people"])
+async def test_a_text_that_happens_to_be_a_persons_id_is_not_taken_for_them(person: str) -> None:
+    """As the number of a chapter or of a generation, as a status, and as the end of a longer id."""
+    others = ["ben", f"auth0|{person}", f"user_{person}", f"superuser_{person}"]
+    async with world() as one:
+        await fill(one, [person, *others])
+        for user in (person, *others):
+            await one.write("user_interactions", interaction(user, 90, "no time at all"))
+        broken = {"account_status": 5} | {"privacy_settings": {"analytics_consent": person}}
+        await one.write("users", account(person, **broken), account("ben", **broken))
+        fleet = await one.fleet()
+        await one.deliver(fleet)
+        rows = [row["source_partition_key"] for row in one.cosmos.documents("poison_messages")]
+        assert sorted(rows) == sorted([person, person, "ben", *others])
+        people = one.people(fleet)
+        found = [row async for row in people.eraser._places.poison_rows(person)]
+        assert [row["source_partition_key"] for row in found] == [person, person]
+        assert "fleet_state" not in await people.eraser.find(person)
+        assert (await one.erase(person, fleet)).status is Status.DONE
+        left = [row["source_partition_key"] for row in one.cosmos.documents("poison_messages")]
+        assert sorted(left) == sorted(["ben", *others])
