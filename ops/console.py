@@ -54,12 +54,14 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 def _fail_with(error: Exception) -> None:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # The storage's SDK gives its errors a name of the service's, the database's does not.
+    of_storage = isinstance(error, StorageUnavailableError) or hasattr(error, "error_code")
+    service = "archive storage" if of_storage else "database"
     refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
     if refused or isinstance(error, ClientAuthenticationError):
-        fail(f"The database refuses the key or identity of the settings: {first}", Exit.USAGE)
+        fail(f"The {service} refuses the key or identity of the settings: {first}", Exit.USAGE)
     if isinstance(error, CosmosResourceNotFoundError) and not is_transient(error):
         fail(not_found([]), Exit.USAGE)  # commands expect that documents may be missing
-    service = "archive storage" if isinstance(error, StorageUnavailableError) else "database"
     fail(f"The {service} did not do as asked: {first}", Exit.UNREACHABLE)
 
 

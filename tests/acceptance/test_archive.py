@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.azurite import connection_string
+from local.azurite import ACCOUNT_KEY, connection_string
 from local.ports import free_port
 from local.seed.traffic import TrafficPlan, writes
 from tests.acceptance.commands import PATIENCE, ROOT, environment
@@ -64,7 +64,7 @@ async def test_an_operator_archives_verifies_and_restores(tmp_path: Path) -> Non
             documents = await fleet.all_of("user_interactions")
             _set_clock(timedelta(days=2))
             await archives(command, documents)
-            await tells_that_the_storage_is_away(command)
+            await tells_that_the_storage_is_away(command, fleet.stack.blob_port)
             _set_clock(timedelta(days=400))
             assert await fleet.all_of("user_interactions") == []
             await restores(command, fleet, documents)
@@ -95,9 +95,12 @@ async def archives(command: Any, documents: list[dict[str, Any]]) -> None:
     await command("run", "--container", "users", code=1)
 
 
-async def tells_that_the_storage_is_away(command: Any) -> None:
+async def tells_that_the_storage_is_away(command: Any, port: int) -> None:
     said = await command("run", code=3, ArchiveStorage=connection_string(free_port()))
     assert "The archive storage did not do as asked: archive storage get: no connection" in said
+    wrong = connection_string(port).replace(ACCOUNT_KEY, "d3Jvbmc=")
+    said = await command("run", code=2, ArchiveStorage=wrong)
+    assert "The archive storage refuses the key or identity of the settings" in said
     said = await command("run", code=2, ArchiveStorage="nonsense")
     assert "ArchiveStorage is not a connection string" in said
 
