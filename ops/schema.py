@@ -77,6 +77,7 @@ def _json(report: MigrationReport) -> dict[str, Any]:
         "migrated": tally.migrated,
         "moved": tally.moved,
         "ending": tally.ending,
+        "ageing": tally.ageing,
         "left": dict(sorted(tally.left.items())),
         "examples": [{"field": field, "id": document_id} for field, document_id in report.examples],
         **asdict(report.cost),
@@ -92,7 +93,8 @@ def _print(report: MigrationReport) -> None:
     done = "would be brought" if report.dry_run else "brought"
     moved = f", {tally.moved:,} of them into another partition or container" if tally.moved else ""
     ending = f"; {tally.ending:,} are about to expire" if tally.ending else ""
-    say(f"{tally.migrated:,} documents {done} to {report.to}{moved}{ending}")
+    ageing = f"; {tally.ageing:,} stay as they are for the archive" if tally.ageing else ""
+    say(f"{tally.migrated:,} documents {done} to {report.to}{moved}{ending}{ageing}")
     say(f"{report.cost.request_units:,.0f} request units in {report.cost.seconds:.0f} s")
     if report.examples:
         table = Table(whole("left because of"), detail("id"))

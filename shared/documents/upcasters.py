@@ -118,7 +118,7 @@ def _is_same(one: object, other: object) -> bool:
 
 def _unwrap_envelope(document: Mapping[str, Any], envelope: str, called: str, type_: str) -> dict[str, Any]:
     """Return the envelope's own fields, with the current name of the document type."""
-    opened = _without(document, envelope, *(name for name in _ENVELOPE if not document.get(name)))
+    opened = _without(document, envelope, *(name for name in _ENVELOPE if document.get(name) in (None, {})))
     if opened.get("document_type") == called:
         opened["document_type"] = type_
     return opened

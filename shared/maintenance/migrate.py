@@ -46,6 +46,7 @@ from shared.maintenance.cursors import CLOCK_SKEW_SECONDS, Cursor, Cursors
 from shared.maintenance.migrate_document import (
     DOCUMENT_TYPES,
     SYSTEM_FIELDS,
+    Ageing,
     Current,
     Ending,
     Figures,
@@ -272,6 +273,7 @@ class Migrator:
             if len(run.report.examples) < MAX_EXAMPLES:
                 run.report.examples.append((decision.field, str(raw["id"])))
         tally.ending += isinstance(decision, Ending)
+        tally.ageing += isinstance(decision, Ageing)
 
     def _was_there(self, run: _Run, raw: Mapping[str, Any]) -> bool:
         """Return whether a document was not written after the walk began: so what the walk wrote is not."""

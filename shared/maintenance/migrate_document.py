@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.containers import ARCHIVE_ALERT_DAYS, DAY
 from shared.containers import container as catalogued
 from shared.documents.versions import (
     ABUSE_INCIDENT,
@@ -79,6 +80,16 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Ageing:
+    """The document would expire before its new age lets the archive copy it, so it stays as it is.
+
+    The archive goes by the time of the last write, and copies documents of any version.
+    """
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rewrite:
     """The document is replaced where it is, or, if it belongs elsewhere, created there and deleted here."""
 
@@ -89,7 +100,7 @@ class Rewrite:
     moves: bool
 
 
-Decision = Current | Left | Ending | Rewrite
+Decision = Current | Left | Ending | Ageing | Rewrite
 
 
 def decide(name: str, raw: Mapping[str, Any], to: str, *, now: float, figures: Figures) -> Decision:
@@ -143,6 +154,9 @@ def _placed(
     if left is not None:
         if left <= 0:
             return Ending(version)
+        archived_after = catalogued(name).archive_after
+        if archived_after is not None and left < (archived_after + ARCHIVE_ALERT_DAYS) * DAY:
+            return Ageing(version)
         body["ttl"] = left
     return Rewrite(version, body, target, moves=name != target or raw.get(key) != body.get(key))
 

@@ -23,6 +23,8 @@ class Tally:
     """Documents that have another partition or container now."""
     ending: int = 0
     """Documents whose time was over."""
+    ageing: int = 0
+    """Documents that the archive is to copy first."""
     left: Counter[str] = field(default_factory=Counter)
     """Documents that stay as they are, by the field that is the cause."""
 
@@ -33,6 +35,7 @@ class Tally:
         self.migrated += other.migrated
         self.moved += other.moved
         self.ending += other.ending
+        self.ageing += other.ageing
 
     def encode(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -41,6 +44,7 @@ class Tally:
             "migrated": self.migrated,
             "moved": self.moved,
             "ending": self.ending,
+            "ageing": self.ageing,
             "left": dict(self.left),
         }
 
@@ -52,6 +56,7 @@ class Tally:
             stored["migrated"],
             stored["moved"],
             stored["ending"],
+            stored["ageing"],
             Counter(stored["left"]),
         )
 

@@ -155,7 +155,7 @@ class Meanwhile:
 @given(
     shapes=st.lists(st.integers(0, len(SHAPES) - 1), min_size=1, max_size=14),
     plan=st.lists(st.sampled_from(STEPS), max_size=8),
-    age=st.integers(2, 360 * DAY),
+    age=st.integers(2, 170 * DAY),
     partitions=st.integers(1, 2),
 )
 def test_every_document_is_brought_to_the_version_or_named(

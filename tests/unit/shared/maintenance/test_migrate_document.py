@@ -17,6 +17,7 @@ from shared.errors import DocumentError
 from shared.ingest.sources import SOURCES
 from shared.maintenance.migrate_document import (
     DOCUMENT_TYPES,
+    Ageing,
     Current,
     Ending,
     Left,
@@ -29,6 +30,7 @@ from shared.pricing.table import PriceTable, list_prices
 from tests.unit.shared.documents.test_versions import (
     BARE,
     FLAT,
+    FLAT_SESSION,
     NESTED,
     OLD_USER,
     TODAY,
@@ -214,10 +216,24 @@ def test_the_time_that_is_left(ttl: int | None, default: int | None, left: int |
 
 
 def test_a_document_whose_time_is_over_is_not_brought_back() -> None:
-    year = 365 * DAY
-    assert decided("user_interactions", FLAT, "1.1", WRITTEN + year) == Ending("0.2")
-    assert decided("user_interactions", FLAT, "1.1", WRITTEN + year - 7).body["ttl"] == 7
-    assert "ttl" not in decided("users", OLD_USER | {"_ts": WRITTEN}, "1.0", WRITTEN + 9 * year).body
+    assert decided("user_interactions", FLAT, "1.1", WRITTEN + 365 * DAY) == Ending("0.2")
+    assert "ttl" not in decided("users", OLD_USER | {"_ts": WRITTEN}, "1.0", WRITTEN + 9 * 365 * DAY).body
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "newest", "days"),
+    [
+        ("user_interactions", FLAT, "1.1", 365 - 180 - 14),
+        ("user_sessions", FLAT_SESSION | {"_ts": WRITTEN}, "1.0", 90 - 60 - 14),
+    ],
+)
+def test_a_document_that_would_expire_before_its_new_age_archives_it_is_left(
+    name: str, raw: Document, newest: str, days: int
+) -> None:
+    assert decided(name, raw, newest, WRITTEN + days * DAY).body["ttl"] == (
+        container(name).default_ttl - days * DAY
+    )
+    assert decided(name, raw, newest, WRITTEN + days * DAY + 1) == Ageing("0.2")
 
 
 # --- the content pipeline's documents -----------------------------------------------------------------------
