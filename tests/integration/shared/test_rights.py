@@ -39,6 +39,7 @@ from shared.rights import (
     granted,
     rights_of,
 )
+from shared.views import engagement_summary
 from tests.cosmos_in_process import DATABASE
 from tests.fake_blobs import FakeBlobs
 from tests.fleet_in_process import FUNCTIONS as APP
@@ -124,7 +125,10 @@ class Days:
         await self.change_a_price()
         await self.work()
         await self.poison_and_repair()
-        with patch.object(store, "parts_for", lambda _: 2):  # as of a day with very many passages
+        with (
+            patch.object(store, "parts_for", lambda _: 2),  # as of a day with very many passages
+            patch.object(engagement_summary, "MIN_PEOPLE", 1),  # as of tiers of many people
+        ):
             for _ in range(2):
                 await self.pass_by(days=1, hours=1)
                 await self.correct()
