@@ -250,6 +250,7 @@ async def test_nothing_of_a_purged_orchestration_is_left_in_the_files(tmp_path: 
         assert [*rows_with(folder / "TestHubName.sqlite", secret)]
         assert await client(hub, "purge", links["id"]) == 1
         assert not [*rows_with(folder / "TestHubName.sqlite", secret)]
+        assert [path.name for path in folder.iterdir() if secret.encode() in path.read_bytes()] == []
     assert [path.name for path in folder.iterdir() if secret.encode() in path.read_bytes()] == []
 
 

@@ -177,6 +177,31 @@ async def test_names_and_versions_of_the_decorators_and_of_host_json_count(tmp_p
     assert (tmp_path / "data" / "durable" / "Named.sqlite").is_file()
 
 
+LONG = """
+import asyncio, pathlib
+
+@bp.orchestration_trigger(context_name="context")
+def long(context):
+    return (yield context.call_activity("take_time"))
+
+@bp.activity_trigger(input_name="nothing")
+async def take_time(nothing) -> None:
+    with pathlib.Path(__file__).with_name("ran").open("a") as file:
+        file.write("x")
+    await asyncio.sleep(2)
+"""
+
+
+async def test_an_activity_that_outlasts_its_claim_runs_once(tmp_path: Path) -> None:
+    folder = write_durable_app(tmp_path, LONG)
+    async with (
+        hosting_hub(folder, "one", durable_lease_seconds=0.6) as hub,
+        hosting_hub(folder, "two", durable_lease_seconds=0.6) as other,
+    ):
+        await asyncio.gather(hub.run("long"), other.run("long"))
+    assert (tmp_path / "ran").read_text() == "xx"
+
+
 async def test_what_ended_long_ago_is_purged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_durable_app(tmp_path, CHAIN)
     async with hosting_hub(folder) as hub:
