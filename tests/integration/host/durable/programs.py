@@ -31,7 +31,8 @@ def steps(depth: int) -> st.SearchStrategy[list[Any]]:
     """Return a strategy of steps, with sub-orchestrations ``depth`` deep."""
     inner = [simple]
     if depth:
-        inner.append(st.builds(lambda program: ["sub", program], programs(depth - 1)))
+        rounds = st.integers(0, 2)
+        inner.append(st.builds(lambda program, more: ["sub", program, more], programs(depth - 1), rounds))
     many = st.builds(lambda parts: ["all", parts], st.lists(st.one_of(*inner), min_size=1, max_size=5))
     broken = st.builds(lambda parts, x: ["all-fails", parts, x], st.lists(act, max_size=3), small)
     return st.one_of(*inner, fail, many, broken, either)
@@ -55,7 +56,7 @@ def _value(step: list[Any]) -> Any:
             return x * 100 if failures < attempts else "failed"
         case ["fail", _] | ["all-fails", *_]:
             return "failed"
-        case ["sub", program]:
+        case ["sub", program, _]:
             return expected(program)
         case ["all", parts]:
             # One attempt too few fails the whole, whatever else succeeds.
@@ -121,8 +122,8 @@ def _task(context: df.DurableOrchestrationContext, step: list[Any], key: str) ->
             awaited = [*(context.custom_status or []), key]
             context.set_custom_status(awaited)
             return context.wait_for_external_event(key)
-        case ["sub", program]:
-            return context.call_sub_orchestrator("interpret", {"program": program, "rounds": 0})
+        case ["sub", program, rounds]:
+            return context.call_sub_orchestrator("interpret", {"program": program, "rounds": rounds})
         case ["all", parts]:
             return context.task_all([_task(context, part, f"{key}.{n}") for n, part in enumerate(parts)])
         case ["all-fails", parts, x]:
