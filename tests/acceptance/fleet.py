@@ -70,10 +70,12 @@ class RunningFleet:
     async def assert_views_are_right(self) -> list[Document]:
         """Compare the views with the documents as they stand; return the documents.
 
-        A timer may have built the content of a day before the last corrections: it is built again first.
+        A timer may have built the content of a day, or counted people, before the last corrections: both are
+        done again first. The feed publishes the days that a count of people changed.
         """
         async with connected_fleet(Settings(**self.stack.settings)) as fleet:
             await fleet.scheduled.publish_due(everything=True)
+        await self.drain()
         documents = await self.all_of("user_interactions")
         daily, users = await self.all_of("daily_metrics"), await self.all_of("user_analytics")
         assert_views_equal(daily, users, documents)
