@@ -176,10 +176,22 @@ def is_malformed_incident(document: Document) -> bool:
         _time(document, "created_at"),
         _time(document.get("detection_metadata") or {}, "detection_timestamp"),
     )
+    detection, resolution = (document.get(name) or {} for name in ("detection_metadata", "resolution"))
+    all_times = [
+        (document, "created_at"),
+        (document, "review_completed_at"),
+        (detection, "detection_timestamp"),
+        (resolution, "resolution_timestamp"),
+    ]
     return (
         not _has_ids(document)
         or not any(times)
+        or any(part.get(name) is not None and _time(part, name) is None for part, name in all_times)
         or not isinstance(decision, str | None)
+        or not all(
+            isinstance(document.get(n), str | None) for n in ("incident_type", "severity", "review_status")
+        )
+        or not isinstance(document.get("actions_taken"), list | None)
         or is_of_unreadable_version(document, "abuse_incidents")
     )
 

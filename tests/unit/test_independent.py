@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.seed.malformed import INCIDENT_DEFECTS, break_as
 from local.seed.traffic import TrafficPlan, writes
 from tests.differences import Near, Text, differences, flattened
 from tests.independent import Document, assert_views_equal, is_malformed, pricing
@@ -18,7 +19,7 @@ from tests.independent.incidents import expected_incidents
 from tests.independent.interactions import citations_of
 from tests.independent.names import chapter_and_verse, plain_name
 from tests.independent.people import expected_period, expected_tiers, period_of
-from tests.independent.sources import Sources, good
+from tests.independent.sources import Sources, good, is_malformed_incident
 from tests.long_names import long_name
 
 DAY, MONTH, PERSON = "2025-08-05", "2025-08", "e45d45fe-1111"
@@ -260,3 +261,15 @@ def change(document: Document, path: tuple[str, ...]) -> None:
             document[path[-1]] = 0
         case _:
             document[path[-1]] = "made up"
+
+
+@pytest.mark.parametrize("kind", INCIDENT_DEFECTS)
+def test_every_defect_of_the_sample_incidents_is_malformed(kind: str) -> None:
+    incident = {
+        "id": "n", "user_id": "ann", "created_at": "2025-08-05T10:00:00Z", "severity": "low",
+        "incident_type": "spam", "actions_taken": [{"action_type": "warning_issued"}],
+        "resolution": {"resolution_timestamp": "2025-08-05T11:00:00Z"},
+        "detection_metadata": {"detection_timestamp": "2025-08-05T10:00:00Z"},
+    }  # fmt: skip
+    assert not is_malformed_incident(incident)
+    assert is_malformed_incident(break_as(incident, INCIDENT_DEFECTS, kind))
