@@ -28,7 +28,7 @@ from shared.publishing.consent import USER_LEVEL_CONTAINERS
 from shared.units import Month
 
 DOCUMENTS = Query("documents_of_partition", "SELECT * FROM c")
-EVERYTHING = Query("everything", "SELECT * FROM c")
+ROWS = Query("rows_to_search", "SELECT * FROM c")
 
 SOURCE_CONTAINERS = tuple(SOURCES)
 """Containers that the web application writes, and that have documents about one person each."""
@@ -105,7 +105,7 @@ class Places:
 
     async def poison_rows(self, user_id: str) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the rows of a person's documents and views."""
-        rows = run_query(self._container(POISON_MESSAGES), EVERYTHING, {}, partition_key=POISON_PARTITION)
+        rows = run_query(self._container(POISON_MESSAGES), ROWS, {}, partition_key=POISON_PARTITION)
         async for row in rows:
             if is_about(row, user_id):
                 yield row
@@ -120,7 +120,7 @@ class Places:
 
     async def controls(self, user_id: str) -> AsyncIterator[Mapping[str, Any]]:
         """Yield the control documents with positions of rounds of work at a person's documents."""
-        async for document in run_query(self._container(FLEET_STATE), EVERYTHING, {}):
+        async for document in run_query(self._container(FLEET_STATE), ROWS, {}):
             if any(positions_in(document, user_id)):
                 yield document
 
