@@ -234,7 +234,7 @@ class Archiver:
         )
         await store_piece(self._archive, part, kept, generation=task.generation, outcome=outcome)
         for user in await self._erased_among({_user(document) for document in kept} - {""}):
-            await self._archive.erase_person(user)
+            await self._archive.erase_person(user, part=part.id)
 
     async def finish(self, report: ContainerReport, run: str) -> None:
         """Record that a run over a container has ended, and log what it did."""

@@ -177,18 +177,26 @@ class Archive:
                 for each in found:
                     yield each
 
-    async def erase_person(self, user_id: str) -> ErasedFromArchive:
+    async def erase_person(self, user_id: str, *, part: str = "") -> ErasedFromArchive:
         """Delete everything that is archived about a person, and their entries in manifests.
 
         It may be cut off at any point, and called again. Call it after nobody reads documents of the person
         in the sources any more, and after the person counts as erased: a page that is being archived looks
         for that once more after its blobs are stored.
+
+        Parameters
+        ----------
+        part
+            The finished part of that page. It may list blobs that are deleted already: it was written after
+            another erasure had looked for it.
         """
         found = [each async for each in self.find_person(user_id)]
         entries = await self.remove_entries(found)
         owners = set(self.owners(user_id))
         async for stored in self.blobs.find(UNFINISHED):
             entries += await self._remove_from(stored.name, None, owners)
+        if part:
+            entries += await self._remove_from(finished_name(part), None, owners)
         deleted = await for_each(
             [each.stored.name for each in found], self.blobs.delete, max_concurrency=CONCURRENCY
         )

@@ -166,7 +166,8 @@ async def finish_parts(archive: Archive, now: datetime) -> int:
     """Complete the parts that processes left when they died; return how many.
 
     Of the blobs that such a part lists, those stay in it that it stored. The others were stored by another
-    part, or not at all, and are due again.
+    part, or not at all, and are due again. A part that is finished stays as it is: its process died before it
+    deleted the unfinished one.
     """
     finished = 0
     async for stored in archive.blobs.find(UNFINISHED):
@@ -176,10 +177,11 @@ async def finish_parts(archive: Archive, now: datetime) -> int:
         part = None if found is None else Part.decode(found[0], archive.ring)
         if part is None:
             continue
-        blobs = await for_each(part.entries, archive.blobs.properties, max_concurrency=CONCURRENCY)
-        own = {blob.name for blob in blobs if blob is not None and blob.metadata.get("part") == part.id}
-        if own:
-            await _finish(archive, part.only(own))
+        if await archive.blobs.properties(finished_name(part.id)) is None:
+            blobs = await for_each(part.entries, archive.blobs.properties, max_concurrency=CONCURRENCY)
+            own = {blob.name for blob in blobs if blob is not None and blob.metadata.get("part") == part.id}
+            if own:
+                await _finish(archive, part.only(own))
         await archive.blobs.delete(stored.name)
         finished += 1
     return finished

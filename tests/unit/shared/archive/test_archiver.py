@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from typing import Any
@@ -16,7 +17,9 @@ from shared.archive.archiver import ContainerReport
 from shared.archive.names import parse_name
 from shared.containers import ARCHIVED
 from shared.cosmos.charges import measured_cost
+from shared.privacy.keyring import KeyRing
 from tests.fake_blobs import Death
+from tests.sample_keys import HASH_KEYS
 from tests.unit.shared.archive.world import World, interaction, world
 
 INTERACTIONS = "user_interactions"
@@ -197,6 +200,72 @@ async def test_erased_people_are_not_archived_and_an_erasure_meanwhile_leaves_no
         assert {body["user_id"] for body in contents(here).values()} == {"ann"}
         assert "eve" not in everything
         assert "bob" not in everything
+        verified = await here.verifier().verify(sample=None)
+        assert (verified.problems, verified.unfinished) == ([], 0)
+
+
+@pytest.mark.parametrize("before", range(8))
+async def test_an_erasure_while_a_page_is_stored_leaves_nothing(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The erasure runs just before one of the writes: of the unfinished part, the six blobs, or the part."""
+    async with world(partitions=1) as here:
+        await here.write(
+            INTERACTIONS, *(interaction(n, user) for n in range(3) for user in ("ann", "bob")), age_days=200
+        )
+        writes = 0
+
+        async def erase(name: str) -> None:
+            nonlocal writes
+            writes += name != "archive.json"
+            if writes == before + 1 and "bob" not in here.erased:
+                here.erased.add("bob")
+                await here.archive.erase_person("bob")
+
+        create, replace = here.blobs.create, here.blobs.replace
+
+        async def created(name: str, *of: Any, **more: Any) -> bool:
+            await erase(name)
+            return await create(name, *of, **more)
+
+        async def replaced(name: str, *of: Any, **more: Any) -> None:
+            await erase(name)
+            await replace(name, *of, **more)
+
+        monkeypatch.setattr(here.blobs, "create", created)
+        monkeypatch.setattr(here.blobs, "replace", replaced)
+        await here.archiver(here.erased_among).run(INTERACTIONS)
+        assert here.erased == {"bob"}
+        assert b"bob" not in b"".join(content for content, _ in here.blobs.blobs.values())
+        assert {parse_name(name).owner for name in here.names()} == {"ann"}  # type: ignore[union-attr]
+        verified = await here.verifier().verify(sample=None)
+        assert (verified.problems, verified.unfinished, verified.documents) == ([], 0, 3)
+
+
+@pytest.mark.parametrize("since", ["nothing", "a blob is lost", "the key is replaced"])
+async def test_a_finished_part_of_a_dead_process_is_no_hindrance(
+    since: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process died after it wrote the part as finished, and before it deleted the unfinished one."""
+    async with world(partitions=1) as here:
+        await here.write(INTERACTIONS, *(interaction(n) for n in range(3)), age_days=200)
+
+        async def dies(name: str) -> bool:
+            raise Death
+
+        with monkeypatch.context() as patched:
+            patched.setattr(here.blobs, "delete", dies)
+            with pytest.raises(Death):
+                await here.archiver().run(INTERACTIONS)
+        lost = here.names()[:1] if since == "a blob is lost" else []
+        for name in lost:
+            await here.blobs.delete(name)
+        if since == "the key is replaced":
+            newer = f"newer={base64.b64encode(bytes(range(32))).decode()},{HASH_KEYS}"
+            here.archive.ring = KeyRing.parse(newer)
+        here.time += 7_200
+        await here.archiver().run(INTERACTIONS)
+        assert len(here.names()) == 3  # what was lost is due still, and archived again
         verified = await here.verifier().verify(sample=None)
         assert (verified.problems, verified.unfinished) == ([], 0)
 
