@@ -16,7 +16,8 @@ LENGTH = 8
 """Characters by which a canary is recognized."""
 
 _START = "Zq"
-_FOUND = re.compile(rf"{_START.lower()}[2-7a-z]{{{LENGTH - len(_START)}}}")
+_FOUND = re.compile(rf"(?=({_START.lower()}[2-7a-z]{{{LENGTH - len(_START)}}}))")
+"""Also where two overlap: the letters before a canary may look like its beginning."""
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}")
 _QUANTUM = 4

@@ -47,6 +47,11 @@ def test_a_canary_is_found_however_it_was_changed(
     assert mark_of(text) in found_in(told)
 
 
+def test_a_canary_is_found_behind_what_looks_like_its_beginning() -> None:
+    text = canary(1)
+    assert mark_of(text) in found_in(f"zQ{text}")
+
+
 def test_canaries_differ_and_plain_words_are_none() -> None:
     assert len({mark_of(canary(number)) for number in range(5_000)}) == 5_000
     assert found_in("what lessons can we learn? bhagavad_gita|2|47 e45d45fe-d106-46b0") == set()
