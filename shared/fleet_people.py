@@ -57,7 +57,7 @@ def people_of(
     places = Places(database, lifecycle_database)
     archive = Archive(archive_blobs, ring)
     exporter = Exporter(places, archive, clock=clock)
-    made = exports.Exports(export_blobs, exporter, requests, ring, clock=clock)
+    made = exports.Exports(export_blobs, exporter, requests, ring, fleet.register, clock=clock)
     copies = tombstones.TombstoneBlobs(tombstone_blobs)
     eraser = Eraser(
         requests=requests,

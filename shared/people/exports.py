@@ -10,6 +10,7 @@ import structlog
 
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.errors import ErasureError
+from shared.ledger.people_register import PeopleRegister
 from shared.people.export import Exporter
 from shared.people.requests import Request, Requests
 from shared.privacy.keyring import KeyRing
@@ -41,6 +42,7 @@ class Exports:
         exporter: Exporter,
         requests: Requests,
         ring: KeyRing,
+        register: PeopleRegister,
         *,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -48,10 +50,14 @@ class Exports:
         self._exporter = exporter
         self._requests = requests
         self._ring = ring
+        self._register = register
         self._clock = clock
 
     async def make(self, request: Request) -> Request:
         """Write the export that a request asks for, and end the request. It may be repeated.
+
+        Somebody who is erased meanwhile has an export of what is left: the erasure may have looked for
+        exports before this one was there.
 
         Raises
         ------
@@ -62,10 +68,15 @@ class Exports:
             return request
         name = f"{request.person}/{request.id}.zip"
         expires = iso(self._clock.now() + LIFETIME)
-        with tempfile.TemporaryFile() as file:
-            report = await self._exporter.write(request.user_id, file)
-            file.seek(0)
-            await self._blobs.upload(name, file, metadata={EXPIRES: expires})
+        while True:
+            was_erased = await self._register.is_erased(request.user_id)
+            with tempfile.TemporaryFile() as file:
+                report = await self._exporter.write(request.user_id, file)
+                file.seek(0)
+                await self._blobs.upload(name, file, metadata={EXPIRES: expires})
+            if was_erased or not await self._register.is_erased(request.user_id):
+                break
+            await self._blobs.delete(name)
         ended = self._requests.ended(replace(request.counted(report.documents), target=name))
         _log.info("person_exported", request=request.id, documents=report.total)
         return await self._requests.update(request.id, lambda _: ended)

@@ -80,7 +80,7 @@ class Places:
             values = {"owner": without_prefix, "with_prefix": with_prefix}
             async for row in run_query(container, ACCOUNTS_OF_PERSON, values):
                 address = SourceAddress.of(row)
-                if owner_of(row) == user_id and address is not None:
+                if _owns(user_id, row) and address is not None:
                     yield Stored(row, address.partition)
             return
         async for row in run_query(container, DOCUMENTS, {}, partition_key=user_id):
@@ -168,7 +168,12 @@ def is_about(row: Mapping[str, Any], user_id: str) -> bool:
     if row.get("source_container") != USERS:
         return user_id in (partition, document.get("user_id"))
     address = {"id": row.get("document_id")} | ({} if partition is None else {"user_id": partition})
-    return owner_of({**address, **document}) == user_id
+    return _owns(user_id, {**address, **document})
+
+
+def _owns(user_id: str, account: Mapping[str, Any]) -> bool:
+    """Return whether an account is a person's, also if the id is longer than any that is counted."""
+    return user_id in (owner_of(account), account.get("user_id"))
 
 
 def is_position_at(text: str, user_id: str) -> bool:

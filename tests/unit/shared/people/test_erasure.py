@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,7 @@ from tests.unit.shared.people.world import (
     account,
     fill,
     interaction,
+    session,
     world,
 )
 
@@ -354,3 +358,58 @@ async def test_a_text_that_happens_to_be_a_persons_id_is_not_taken_for_them(pers
         assert (await one.erase(person, fleet)).status is Status.DONE
         left = [row["source_partition_key"] for row in one.cosmos.documents("poison_messages")]
         assert sorted(left) == sorted(["ben", *others])
+
+
+@pytest.mark.parametrize("length", [256, 1_023])
+async def test_a_person_whose_id_is_too_long_to_be_counted_is_erased_all_the_same(length: int) -> None:
+    person = "ann-marie" + "x" * (length - 9)
+    async with world() as one:
+        await one.write("users", account(person) | {"id": "an account"})
+        await one.write("user_sessions", session(person, 0) | {"id": "a session"})
+        fleet = await one.fleet()
+        await one.deliver(fleet)
+        assert len(one.mentions("ann-marie")) == 4
+        assert (await one.erase(person, fleet)).counts == {
+            "users": 1, "user_sessions": 1, "poison_messages": 2,
+        }  # fmt: skip
+        assert one.mentions("ann-marie") == []
+
+
+async def test_an_export_that_ends_after_the_erasure_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as one:
+        await fill(one, ["ann-marie"])
+        fleet = await one.fleet()
+        people = one.people(fleet)
+        request = await people.export("ann-marie", by="tests")
+        upload = one.exports.upload
+
+        async def after_the_erasure(*of: Any, **more: Any) -> None:
+            monkeypatch.undo()
+            assert (await one.erase("ann-marie")).status is Status.DONE
+            await upload(*of, **more)
+
+        monkeypatch.setattr(one.exports, "upload", after_the_erasure)
+        ended, _ = await people.advance(request.id)
+        assert (ended.status, ended.counts) == (Status.DONE, {})
+        ((content, _),) = one.exports.blobs.values()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist() if name.endswith(".json")}
+        assert {text for name, text in files.items() if name != "manifest.json"} == {b"[]\n"}
+
+
+async def test_many_deleted_accounts_leave_time_for_the_steps_of_erasures() -> None:
+    async with world() as one:
+        await one.write("users", *(account(f"p{n}", account_status="deleted") for n in range(12)))
+        people = one.people(await one.fleet())
+        one.now += timedelta(days=31)
+        elapsed = 0.0
+
+        def monotonic() -> float:
+            nonlocal elapsed
+            elapsed += 1.0
+            return elapsed
+
+        one.clock.monotonic = monotonic  # type: ignore[method-assign]  # each look at it takes a second
+        assert await people.work(12.0) > 4
+        requests = [each async for each in people.requests.running()]
+        assert 0 < len(requests) < 12
