@@ -15,7 +15,7 @@ from azure.functions.meta import Datum
 from local.host.bindings import FunctionSpec
 from local.host.cors import CorsPolicy, is_preflight
 from local.host.durable.hub import TaskHub
-from local.host.durable.management import Request
+from local.host.durable.payloads import Request
 from local.host.invoke import Invoker
 from local.host.keys import HostKeys
 from local.host.logs import log

@@ -1,7 +1,7 @@
 """The decisions of an orchestration: history and messages in, work and more history out. Pure.
 
-An *episode* is one call of the orchestrator. :func:`begin` puts new messages behind the history, the caller
-has the function called with :func:`trigger_text`, and :func:`finish` reads its answer.
+An *episode* is one call of the orchestrator. ``episodes.begin`` puts new messages behind the history, the
+caller has the function called with ``episodes.trigger_text``, and :func:`finish` reads its answer.
 
 The answer lists all actions so far, without numbers. The package numbers its tasks by itself while it
 replays, so that the numbers given here have to be the same. It gives them
@@ -9,9 +9,9 @@ replays, so that the numbers given here have to be the same. It gives them
 1. to the actions of a ``yield``, in their order, when the orchestrator comes to it, and
 2. to the timer and the next attempt of an action with retries, when the failure or the timer is replayed.
 
-The two mix only within one episode. So :func:`begin` puts the messages of the second kind first. They never
-let the orchestrator go on, since what it waits for is not decided by them, and all numbers of the second kind
-come before those of the first.
+The two mix only within one episode. So ``episodes.begin`` puts the messages of the second kind first. They
+never let the orchestrator go on, since what it waits for is not decided by them, and all numbers of the second
+kind come before those of the first.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from local.host.bindings import FunctionSpec
 from local.host.durable.database import HubFile
 from local.host.durable.dispatcher import Dispatcher
 from local.host.durable.instances import Instances
-from local.host.durable.management import WEBHOOK, Management, Reply, Request
+from local.host.durable.management import WEBHOOK, Management
+from local.host.durable.payloads import Reply, Request
 from local.host.durable.settings import read_durable_settings
 from local.host.durable.store import WorkStore
 from local.host.durable_bindings import ActivityTrigger, ClientInput, OrchestrationTrigger

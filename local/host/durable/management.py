@@ -8,54 +8,38 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
-from local.host.durable.history import Event, EventType, event, told
+from local.host.durable.history import Event, EventType, event
 from local.host.durable.instances import InstanceExistsError, Instances
-from local.host.durable.rows import Filter, State
+from local.host.durable.payloads import (
+    BadRequestError,
+    Reply,
+    Request,
+    bad_request,
+    check_id,
+    describe_event,
+    describe_state,
+    filter_of,
+    flag,
+    json_text,
+    json_value,
+    seconds,
+    unsupported,
+)
 from local.host.durable.work import ENDED
 from local.host.lease_store import utc_now
 
 T = TypeVar("T")
 
 WEBHOOK = "/runtime/webhooks/durabletask"
-MAX_ID_LENGTH = 100
 CONTROLS: Mapping[str, EventType] = {
     "terminate": EventType.EXECUTION_TERMINATED,
     "suspend": EventType.EXECUTION_SUSPENDED,
     "resume": EventType.EXECUTION_RESUMED,
 }
-STATUSES = ("Pending", "Running", "Completed", "Failed", "Terminated", "Suspended")
 POLL_SECONDS = 0.1
-NAMES: Mapping[int, str] = {
-    kind: "".join(part.capitalize() for part in kind.name.split("_")) for kind in EventType
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request, without what identified its sender."""
-
-    method: str
-    path: tuple[str, ...]
-    """The parts of the path behind the prefix, decoded."""
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    origin: str
-    """Scheme and host that the sender used, for the addresses in answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer; ``body`` becomes JSON, None is an empty body."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ask(Protocol):
@@ -63,10 +47,6 @@ class Ask(Protocol):
 
     def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
         """Return what the call returns."""
-
-
-class BadRequestError(Exception):
-    """The request cannot be used; the text says why."""
 
 
 class Management:
@@ -95,11 +75,11 @@ class Management:
         """Answer one request, whose sender may do all this."""
         hub = request.query.get("taskHub")
         if hub and hub != self._hub:
-            return _bad(f"This host has the task hub {self._hub}, and no {hub}.")
+            return bad_request(f"This host has the task hub {self._hub}, and no {hub}.")
         try:
             reply = await self._answer(request)
         except BadRequestError as error:
-            return _bad(str(error))
+            return bad_request(str(error))
         except InstanceExistsError as error:
             return Reply(409, {"Message": str(error), "ExceptionMessage": str(error)})
         if request.method != "GET":
@@ -127,9 +107,9 @@ class Management:
             case ("POST", "instances", instance_id, "raiseEvent" | "raiseevent", name):
                 return await self._raise_event(request, instance_id, name)
             case ("POST", "instances", _, operation) if operation.lower() == "rewind":
-                return _unsupported("rewind")
+                return unsupported("rewind")
             case (_, "entities", *_):
-                return _unsupported("an entity")
+                return unsupported("an entity")
         return Reply(404)
 
     async def _start(self, request: Request, name: str, instance_id: str | None) -> Reply:
@@ -138,8 +118,8 @@ class Management:
                 f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator function."
             )
         if instance_id is not None:
-            _check_id(instance_id)
-        text = _json_text(request.body)
+            check_id(instance_id)
+        text = json_text(request.body)
         made = await self._ask(
             lambda: self._instances.start(
                 name,
@@ -154,15 +134,15 @@ class Management:
     async def _started(self, request: Request, instance_id: str) -> Reply:
         """Answer with the addresses of an instance, after waiting for its end if the request says so."""
         self._awake()
-        timeout = _seconds(request.query.get("timeout"))
-        if timeout is not None and _seconds(request.query.get("pollingInterval")) is not None:
+        timeout = seconds(request.query.get("timeout"))
+        if timeout is not None and seconds(request.query.get("pollingInterval")) is not None:
             end = asyncio.get_running_loop().time() + timeout
             while asyncio.get_running_loop().time() < end:
                 state = await self._ask(lambda: self._instances.state(instance_id))
                 if state is not None and state.status == "Completed":
-                    return Reply(200, _value(state.output))
+                    return Reply(200, json_value(state.output))
                 if state is not None and state.status in ENDED:
-                    return Reply(200, _described(state, with_input=True))
+                    return Reply(200, describe_state(state, with_input=True))
                 await asyncio.sleep(POLL_SECONDS)
         links = self.links(request.origin, instance_id)
         return Reply(202, links, {"location": links["statusQueryGetUri"], "retry-after": "10"})
@@ -171,19 +151,19 @@ class Management:
         state = await self._ask(lambda: self._instances.state(instance_id))
         if state is None:
             return Reply(404)
-        body = _described(state, with_input=_flag(request, "showInput", True))
-        if _flag(request, "showHistory", False):
+        body = describe_state(state, with_input=flag(request, "showInput", True))
+        if flag(request, "showHistory", False):
             history = await self._ask(lambda: self._instances.history(instance_id))
-            output = _flag(request, "showHistoryOutput", False)
-            body["historyEvents"] = [_shown(one, with_output=output) for one in history]
+            output = flag(request, "showHistoryOutput", False)
+            body["historyEvents"] = [describe_event(one, with_output=output) for one in history]
         if state.status not in ENDED:
             location = self.links(request.origin, instance_id)["statusQueryGetUri"]
             return Reply(202, body, {"location": location, "retry-after": "5"})
-        broken = state.status == "Failed" and _flag(request, "returnInternalServerErrorOnFailure", False)
+        broken = state.status == "Failed" and flag(request, "returnInternalServerErrorOnFailure", False)
         return Reply(500 if broken else 200, body)
 
     async def _list(self, request: Request) -> Reply:
-        wanted = _filter(request)
+        wanted = filter_of(request)
         top = request.query.get("top", "")
         limit = int(top) if top.isdigit() and int(top) > 0 else None
         after = request.headers.get("x-ms-continuation-token", "")
@@ -192,9 +172,9 @@ class Management:
         )
         more = limit is not None and len(found) > limit
         page = found[:limit]
-        with_input = _flag(request, "showInput", True)
+        with_input = flag(request, "showInput", True)
         headers = {"x-ms-continuation-token": page[-1].instance_id if more else ""}
-        return Reply(200, [_described(state, with_input=with_input) for state in page], headers)
+        return Reply(200, [describe_state(state, with_input=with_input) for state in page], headers)
 
     async def _purge(self, instance_id: str) -> Reply:
         status = await self._ask(lambda: self._instances.purge(instance_id))
@@ -206,7 +186,7 @@ class Management:
         return Reply(200, {"instancesDeleted": 1})
 
     async def _purge_by(self, request: Request) -> Reply:
-        wanted = _filter(request)
+        wanted = filter_of(request)
         if wanted.created_from is None:
             raise BadRequestError("Please provide value for 'createdTimeFrom' parameter.")
         deleted = await self._ask(lambda: self._instances.purge_by(wanted))
@@ -219,7 +199,7 @@ class Management:
     async def _raise_event(self, request: Request, instance_id: str, name: str) -> Reply:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise BadRequestError("Only application/json request content is supported")
-        text = _json_text(request.body)
+        text = json_text(request.body)
         message = event(EventType.EVENT_RAISED, utc_now(), Name=name, Input=text)
         return await self._send(instance_id, message)
 
@@ -233,7 +213,7 @@ class Management:
         state = await self._ask(lambda: self._instances.state(instance_id))
         if state is None:
             return Reply(404)
-        fresh = _flag(request, "restartWithNewInstanceId", True)
+        fresh = flag(request, "restartWithNewInstanceId", True)
         made = await self._ask(
             lambda: self._instances.start(
                 state.name, state.input, instance_id=None if fresh else instance_id, version=state.version
@@ -272,100 +252,3 @@ class Management:
                 "rpcBaseUrl": rpc_base_url,
             }
         )
-
-
-def _check_id(instance_id: str) -> None:
-    if instance_id.startswith("@"):
-        raise BadRequestError("Orchestration instance ids must not start with @.")
-    if any(character in "/\\?#" or ord(character) < 32 or ord(character) == 127 for character in instance_id):
-        raise BadRequestError("Instance ids must not contain /, \\, #, ?, or control characters.")
-    if not 1 <= len(instance_id) <= MAX_ID_LENGTH:
-        raise BadRequestError(f"Instance ID lengths must not exceed {MAX_ID_LENGTH} characters.")
-
-
-def _json_text(body: bytes) -> str | None:
-    if not body.strip():
-        return None
-    try:
-        text = body.decode()
-        json.loads(text)
-    except ValueError as error:
-        raise BadRequestError(f"Invalid JSON content: {error}") from error
-    return text
-
-
-def _bad(message: str) -> Reply:
-    said = "One or more of the arguments submitted is incorrect"
-    return Reply(400, {"Message": said, "ExceptionMessage": message, "ExceptionType": "ArgumentException"})
-
-
-def _unsupported(what: str) -> Reply:
-    message = f"The local host does not support {what}."
-    return Reply(501, {"Message": message, "ExceptionMessage": message})
-
-
-def _described(state: State, *, with_input: bool) -> dict[str, Any]:
-    return {
-        "name": state.name,
-        "instanceId": state.instance_id,
-        "runtimeStatus": state.status,
-        "input": _value(state.input) if with_input else None,
-        "customStatus": _value(state.custom_status),
-        "output": _value(state.output),
-        "createdTime": _time(state.created),
-        "lastUpdatedTime": _time(state.updated),
-    }
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _value(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
-
-
-def _shown(one: Event, *, with_output: bool) -> Event:
-    shown = told(one, played=True)
-    del shown["IsPlayed"]
-    shown["EventType"] = NAMES[one["EventType"]]
-    if not with_output:
-        for name in ("Input", "Result"):
-            shown.pop(name, None)
-    return shown
-
-
-def _flag(request: Request, name: str, default: bool) -> bool:
-    text = request.query.get(name, "").lower()
-    return text == "true" if text in ("true", "false") else default
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
-
-
-def _filter(request: Request) -> Filter:
-    statuses = tuple(part for part in request.query.get("runtimeStatus", "").split(",") if part)
-    unknown = [part for part in statuses if part not in STATUSES]
-    if len(unknown) == len(statuses):  # the extension ignores what it does not know
-        statuses = ()
-    return Filter(
-        created_from=_moment(request, "createdTimeFrom"),
-        created_to=_moment(request, "createdTimeTo"),
-        statuses=tuple(part for part in statuses if part in STATUSES),
-        prefix=request.query.get("instanceIdPrefix", ""),
-    )
-
-
-def _moment(request: Request, name: str) -> datetime | None:
-    text = request.query.get(name)
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadRequestError(f"{name} is not a time like 2026-02-16T14:19:29Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
