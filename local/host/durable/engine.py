@@ -10,8 +10,8 @@ replays, so that the numbers given here have to be the same. It gives them
 2. to the timer and the next attempt of an action with retries, when the failure or the timer is replayed.
 
 The two mix only within one episode. So ``episodes.begin`` puts the messages of the second kind first. They
-never let the orchestrator go on, since what it waits for is not decided by them, and all numbers of the second
-kind come before those of the first.
+never let the orchestrator go on, since what it waits for is not decided by them, and all numbers of the
+second kind come before those of the first.
 """
 
 from __future__ import annotations
