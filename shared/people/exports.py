@@ -12,7 +12,7 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.errors import ErasureError
 from shared.ledger.people_register import PeopleRegister
 from shared.people.export import Exporter
-from shared.people.requests import Request, Requests
+from shared.people.requests import Kind, Request, Requests
 from shared.privacy.keyring import KeyRing
 from shared.storage.blobs import BlobStore
 from shared.units import iso
@@ -109,7 +109,14 @@ class Exports:
         return len([None for name in self._prefixes(user_id) async for _ in self._blobs.find(name)])
 
     async def erase(self, user_id: str) -> int:
-        """Delete all exports of a person; return how many there were."""
+        """Delete all exports of a person; return how many there were. End requests for others.
+
+        A request for an export has the id of the person as long as it runs.
+        """
+        people = {hashed.name for hashed in self._ring.candidates(user_id)}
+        async for request in self._requests.running():
+            if request.kind is Kind.EXPORT and request.person in people:
+                await self._requests.update(request.id, self._requests.ended)
         names = [blob.name for name in self._prefixes(user_id) async for blob in self._blobs.find(name)]
         return sum([await self._blobs.delete(name) for name in names])
 

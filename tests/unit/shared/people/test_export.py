@@ -174,3 +174,15 @@ async def test_a_process_that_dies_while_it_exports_is_followed_by_another() -> 
         await one.people(await one.fleet()).work(1e9)
         assert (await people.requests.get(request.id)).status is Status.DONE
         assert len(one.exports.blobs) == 1
+
+
+async def test_an_erasure_ends_requests_for_exports_of_the_person() -> None:
+    async with world() as one:
+        await fill(one, [PERSON, "ben"])
+        people = one.people(await one.fleet())
+        requests = [await people.export(user, by="tests") for user in (PERSON, "ben")]
+        await one.erase(PERSON)
+        mine, other = [await people.requests.get(each.id) for each in requests]
+        assert (mine.is_running, mine.user_id) == (False, None)
+        assert (other.is_running, other.user_id) == (True, "ben")
+        assert one.mentions(PERSON) == []
