@@ -22,8 +22,9 @@ SHARED = Path(__file__).parents[4] / "shared"
 
 ON_THE_SERVER = {
     "poison_rows", "poison_count", "poison_groups", "poison_ids", "earlier_rows", "requests",
-    "running_requests",    "rows_to_search", "documents_of_partition", "owners", "owners_of_accounts", "deleted_accounts",
-    "erased_among", "written_since", "everything", "archive_written", "archive_count", "archive_documents",
+    "running_requests", "rows_to_search", "documents_of_partition", "owners", "owners_of_accounts",
+    "deleted_accounts", "erased_among", "written_since", "everything", "archive_written", "archive_count",
+    "archive_documents",
 }  # fmt: skip
 """Queries that no test answers from a fake: those of poison, people, archive and backup run on the local
 database server."""
