@@ -27,7 +27,7 @@ from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyVa
 from shared.address import Partition
 from shared.archive.archiver import ErasedAmong, nobody
 from shared.archive.content import RESTORED, sha256
-from shared.archive.names import PREFIX, day_prefix, document_segments
+from shared.archive.names import PREFIX, day_prefix, document_segments, owner_segment
 from shared.archive.store import CONCURRENCY, Archive, Archived
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
@@ -201,7 +201,11 @@ class Restorer:
         if found is None or each.container not in ARCHIVED or sha256(found[0]) != each.sha256:
             return None
         body = json.loads(found[0])
-        return body if isinstance(body, dict) else None
+        if not isinstance(body, dict):
+            return None
+        user_id = body.get("user_id")
+        owner = owner_segment(user_id if isinstance(user_id, str) else None)
+        return body if owner == each.name.owner else None  # not a copy under another person's name
 
     async def _delete(self, each: Archived) -> None:
         """Delete what was just restored: its person was erased in between."""

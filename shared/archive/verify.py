@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from shared.archive.content import sha256
@@ -117,18 +118,20 @@ class Verifier:
         if most is not None and most < len(entries):
             entries = random.sample(entries, most)
         for some in batched(entries, 10 * CONCURRENCY):
-            found = await for_each(some, self._compare, max_concurrency=CONCURRENCY)
+            compare = partial(self._compare, part.container)
+            found = await for_each(some, compare, max_concurrency=CONCURRENCY)
             report.problems += [problem for problem in found if problem is not None]
             report.documents += len(some)
             on_progress(report.documents)
 
-    async def _compare(self, entry: tuple[str, str]) -> Problem | None:
+    async def _compare(self, container: str, entry: tuple[str, str]) -> Problem | None:
         name, digest = entry
         found = await self._archive.blobs.read(name)
         if found is None:
             return Problem(Kind.LOST, name)
         content, stored = found
-        if sha256(content) != digest or stored.metadata.get("sha256") != digest:
+        known = stored.metadata.get("container"), stored.metadata.get("sha256")
+        if sha256(content) != digest or known != (container, digest):
             return Problem(Kind.CHANGED, name)
         return None
 

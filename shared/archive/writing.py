@@ -142,10 +142,15 @@ async def _store(
         if found.metadata.get("part") == part.id and found.metadata.get("sha256") == metadata["sha256"]:
             break  # stored by an attempt whose answer was lost
         following = each.name._replace(version=each.name.version + 1)
+        md5 = hashlib.md5(content, usedforsecurity=False).digest()
+        of_container = found.metadata.get("container") == part.container
+        same = of_container and found.metadata.get("sha256") == metadata["sha256"] and found.md5 == md5
+        if same and found.metadata.get("etag") == metadata["etag"]:
+            outcome.known += 1  # this very write, whatever is archived after it under the same name
+            return None
         if await archive.blobs.properties(following.text()) is not None:
             return each._replace(name=following)
-        md5 = hashlib.md5(content, usedforsecurity=False).digest()
-        if found.metadata.get("sha256") != metadata["sha256"] or found.md5 != md5:
+        if not same:
             return each._replace(name=following)
         outcome.known += 1
         return None

@@ -161,6 +161,13 @@ def _without_paths(document: dict[str, Any], paths: Iterable[str]) -> dict[str, 
         first, _, rest = path.partition(".")
         if not rest:
             body.pop(first, None)
-        elif isinstance(body.get(first), dict):
-            body[first] = _without_paths(body[first], [rest])
+        elif first in body:
+            body[first] = _within(body[first], rest)
     return body
+
+
+def _within(value: Any, path: str) -> Any:
+    """Return an object, or each object of a list, without what is at a path."""
+    if isinstance(value, list):
+        return [_within(each, path) for each in value]
+    return _without_paths(value, [path]) if isinstance(value, dict) else value

@@ -204,6 +204,25 @@ async def test_erased_people_are_not_archived_and_an_erasure_meanwhile_leaves_no
         assert (verified.problems, verified.unfinished) == ([], 0)
 
 
+async def test_a_page_that_is_archived_again_adds_nothing_if_documents_share_a_name() -> None:
+    """One of each container; and two without a user, of which only one says so."""
+    async with world(partitions=1) as here:
+        same = interaction(1) | {"created_at": "2025-03-01T10:00:00Z"}
+        nobody = {name: value for name, value in interaction(2).items() if name != "user_id"}
+        await here.write(
+            INTERACTIONS, same, {**nobody, "user_id": None}, {**nobody, "user_id": 7}, age_days=200
+        )
+        await here.write("abuse_incidents", same, age_days=200)
+        await here.archiver().run(older_than_days=100)
+        state = here.database.get_container_client("fleet_state")
+        before = here.names()
+        assert len(before) == 4
+        for name in (INTERACTIONS, "abuse_incidents"):
+            await state.delete_item(f"archive-{name}", "archive")
+        await here.archiver().run(older_than_days=100)
+        assert here.names() == before
+
+
 @pytest.mark.parametrize("before", range(8))
 async def test_an_erasure_while_a_page_is_stored_leaves_nothing(
     before: int, monkeypatch: pytest.MonkeyPatch

@@ -149,3 +149,15 @@ async def test_the_register_says_who_of_many_is_erased_under_any_key() -> None:
         await register.bury("u230")
         assert await register.erased_among({f"u{number}" for number in range(250)}) == {"u7", "u230"}
         assert await register.erased_among(()) == frozenset()
+
+
+async def test_a_copy_under_another_persons_name_is_not_restored() -> None:
+    """Otherwise it would bring back an erased person: who is erased is asked about the name."""
+    async with world() as here:
+        await archived(here, interaction(1, "ann"))
+        content, known = here.blobs.blobs["archived/2025/03/01/ann/i1.json"]
+        name = "archived/2025/03/01/bob/i1.json"
+        here.blobs.blobs[name] = content, known._replace(name=name)
+        here.erased = {"ann"}
+        assert outcome(await here.restorer().restore(user_id="bob")) == {"damaged": 1}
+        assert await here.all_of(INTERACTIONS) == []

@@ -67,3 +67,13 @@ async def test_a_sample_reads_about_as_many_as_it_says() -> None:
         report = await here.verifier().verify(sample=5)
         assert 1 <= report.documents <= 10
         assert report.problems == []
+
+
+async def test_a_blob_of_another_container_than_its_manifest_says_is_changed() -> None:
+    async with world() as here:
+        await archived(here)
+        content, known = here.blobs.blobs[FIRST]
+        other = known._replace(metadata={**known.metadata, "container": "abuse_incidents"})
+        here.blobs.blobs[FIRST] = content, other
+        report = await here.verifier().verify(sample=None)
+        assert report.problems == [Problem(Kind.CHANGED, FIRST)]

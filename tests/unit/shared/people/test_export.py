@@ -61,6 +61,8 @@ async def test_tokens_and_notes_of_reviewers_and_unknown_fields_are_left_out() -
         await one.write("abuse_incidents", {
             "id": "with feedback", "user_id": PERSON, "feedback_data": feedback | {"model_accuracy": "good"}
         })  # fmt: skip
+        listed = {"id": "with a list", "user_id": PERSON, "feedback_data": [feedback, [feedback], "she"]}
+        await one.write("abuse_incidents", listed)
         await one.write("user_interactions", interaction(PERSON, 1, unheard_of="internal words"))
         content = await exported(one)
         whole = "".join(content.values())
