@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from typing import IO
@@ -29,6 +29,8 @@ class FakeBlobs(BlobStore):
         self.requests = 0
         self.dies_at: int | None = None
         """Number of the operation after which the process is gone. Odd: it was done before."""
+        self.interruption: tuple[int, Callable[[], Awaitable[object]]] | None = None
+        """What another process does before an operation of this number."""
         self._now = now
         self._etags = count(1)
 
@@ -36,6 +38,12 @@ class FakeBlobs(BlobStore):
         """Count an operation; return whether it is done before the process dies with it."""
         await asyncio.sleep(0)
         self.requests += 1
+        if self.interruption is not None and self.requests >= self.interruption[0]:
+            _, work = self.interruption
+            self.interruption, dies_at, self.dies_at = None, self.dies_at, None
+            before = self.requests
+            await work()
+            self.requests, self.dies_at = before, dies_at
         if self.dies_at is not None and 2 * self.requests > self.dies_at:
             if self.dies_at % 2:
                 return True

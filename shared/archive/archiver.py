@@ -4,8 +4,7 @@ A page is archived in this order, so that a process may die anywhere:
 
 1. The documents of the next seconds are read: :mod:`shared.archive.pages`.
 2. Those of erased people are left out. The others are stored: :mod:`shared.archive.writing`.
-3. Whoever was erased meanwhile is deleted again. An erasure that begins later finds the blobs itself.
-4. The position of the range is committed. Without this step the page is archived again, and found stored.
+3. The position of the range is committed. Without this step the page is archived again, and found stored.
 
 The sources are only read: a write would begin the documents' time to live again.
 """
@@ -13,7 +12,7 @@ The sources are only read: a write would begin the documents' time to live again
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
@@ -24,7 +23,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from shared.archive import pages
 from shared.archive.due import Position, Positions, alert_until, archived_containers, due_until
 from shared.archive.manifests import Part, part_id
-from shared.archive.store import Archive
+from shared.archive.store import Archive, ErasedAmong
 from shared.archive.writing import Outcome, finish_parts, store_piece
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import for_each
@@ -37,9 +36,6 @@ from shared.units import iso
 
 RANGES_AT_ONCE = 4
 """Feed ranges that a command archives concurrently. Each holds one piece of a page, of at most 4 MB."""
-
-ErasedAmong = Callable[[Collection[str]], Awaitable[AbstractSet[str]]]
-"""Returns those of the given user ids whose people are erased."""
 
 _log = structlog.get_logger(__name__)
 
@@ -180,7 +176,7 @@ class Archiver:
         names = archived_containers(name)
         identity = await self._archive.identity()
         assert identity is not None  # noqa: S101  it was created
-        await finish_parts(self._archive, now)
+        await finish_parts(self._archive, now, self._erased_among)
         generation = await self._counted_by()
         tasks: list[Task] = []
         for each in names:
@@ -232,9 +228,14 @@ class Archiver:
             task.range,
             {},
         )
-        await store_piece(self._archive, part, kept, generation=task.generation, outcome=outcome)
-        for user in await self._erased_among({_user(document) for document in kept} - {""}):
-            await self._archive.erase_person(user, part=part.id)
+        await store_piece(
+            self._archive,
+            part,
+            kept,
+            generation=task.generation,
+            outcome=outcome,
+            erased_among=self._erased_among,
+        )
 
     async def finish(self, report: ContainerReport, run: str) -> None:
         """Record that a run over a container has ended, and log what it did."""

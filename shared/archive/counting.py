@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from shared.archive.archiver import ErasedAmong, nobody
+from shared.archive.archiver import nobody
 from shared.archive.content import sha256
 from shared.archive.restore import newest
-from shared.archive.store import CONCURRENCY, Archive, Archived, day_of_prefix
+from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong, day_of_prefix
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.containers import ARCHIVED

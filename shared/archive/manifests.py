@@ -39,6 +39,9 @@ class Part:
     """The SHA-256 of each blob, by its name."""
     erased: int = 0
     """Entries that were removed, because the documents of a person were erased."""
+    days: tuple[str, ...] = ()
+    """Of an unfinished part: the days of entries that were removed. The process that writes it may store such
+    a blob even so, and die."""
     is_genuine: bool = True
     """Whether its keyed hash was right. A part that was changed by hand stays recognizable as such."""
 
@@ -50,6 +53,10 @@ class Part:
         """Return the part without the entries of blobs that are erased."""
         left = {name: digest for name, digest in self.entries.items() if name not in names}
         return replace(self, entries=left, erased=self.erased + len(self.entries) - len(left))
+
+    def leading_to(self, days: Collection[str]) -> Part:
+        """Return the part with the days of removed entries."""
+        return replace(self, days=tuple(sorted({*self.days, *days})))
 
     def encode(self, ring: KeyRing) -> bytes:
         """Return the part as it is stored, with its keyed hash under the newest key."""
@@ -64,6 +71,7 @@ class Part:
             "documents": len(self.entries) + self.erased,
             "erased": self.erased,
             "entries": dict(self.entries),
+            "days": list(self.days),
         }
 
     @classmethod
@@ -82,8 +90,10 @@ class Part:
                     "range": [str(low), str(high)],
                     "entries": dict(entries),
                     "erased": int(erased),
+                    "days": list(days),
                 }:
-                    return cls(of, container, FeedRange(low, high), entries, erased, any(genuine))
+                    feed_range = FeedRange(low, high)
+                    return cls(of, container, feed_range, entries, erased, tuple(days), any(genuine))
         except (ValueError, TypeError, AttributeError, RecursionError):
             return None
         return None

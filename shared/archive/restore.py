@@ -25,10 +25,10 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
 from shared.address import Partition
-from shared.archive.archiver import ErasedAmong, nobody
+from shared.archive.archiver import nobody
 from shared.archive.content import RESTORED, sha256
 from shared.archive.names import PREFIX, day_prefix, document_segments, owner_segment
-from shared.archive.store import CONCURRENCY, Archive, Archived
+from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.containers import ARCHIVED, container

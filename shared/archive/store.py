@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 from shared.archive.content import Copy, sha256
-from shared.archive.manifests import UNFINISHED, Part, finished_name, unfinished_name
-from shared.archive.names import PREFIX, BlobName, hashed_owner, owner_segment, parse_name
+from shared.archive.manifests import UNFINISHED, Part, finished_name
+from shared.archive.names import PREFIX, BlobName, day_prefix, hashed_owner, owner_segment, parse_name
 from shared.concurrency import batched, for_each
 from shared.cosmos.retries import retrying
 from shared.errors import ConflictError
@@ -30,6 +31,10 @@ IDENTITY = "archive.json"
 
 CONCURRENCY = 16
 """Requests to the storage at the same time, of one piece of work."""
+
+
+ErasedAmong = Callable[[Collection[str]], Awaitable[AbstractSet[str]]]
+"""Returns those of the given user ids whose people are erased."""
 
 
 class Archived(NamedTuple):
@@ -177,7 +182,7 @@ class Archive:
                 for each in found:
                     yield each
 
-    async def erase_person(self, user_id: str, *, part: str = "") -> ErasedFromArchive:
+    async def erase_person(self, user_id: str, parts: Collection[str] = ()) -> ErasedFromArchive:
         """Delete everything that is archived about a person, and their entries in manifests.
 
         It may be cut off at any point, and called again. Call it after nobody reads documents of the person
@@ -186,31 +191,24 @@ class Archive:
 
         Parameters
         ----------
-        part
-            The finished part of that page. It may list blobs that are deleted already: it was written after
-            another erasure had looked for it.
+        parts
+            Parts of manifests that may list blobs of the person which are deleted already.
         """
         found = [each async for each in self.find_person(user_id)]
-        entries = await self.remove_entries(found)
-        owners = set(self.owners(user_id))
-        async for stored in self.blobs.find(UNFINISHED):
-            entries += await self._remove_from(stored.name, None, owners)
-        if part:
-            entries += await self._remove_from(finished_name(part), None, owners)
+        entries = await self._remove_entries(found)
         deleted = await for_each(
             [each.stored.name for each in found], self.blobs.delete, max_concurrency=CONCURRENCY
         )
+        owners = set(self.owners(user_id))
+        for part in parts:
+            entries += await self._remove_from(finished_name(part), None, owners)
+        # Last: until the blobs are deleted, an unfinished part of a process that died leads to them.
+        async for stored in self.blobs.find(UNFINISHED):
+            entries += await self._remove_from(stored.name, None, owners)
         return ErasedFromArchive(sum(deleted), entries)
 
-    async def forget(self, found: Iterable[Archived]) -> int:
-        """Delete blobs, and before that their entries in manifests; return how many blobs there were."""
-        blobs = list(found)
-        await self.remove_entries(blobs)
-        names = [each.stored.name for each in blobs]
-        return sum(await for_each(names, self.blobs.delete, max_concurrency=CONCURRENCY))
-
-    async def remove_entries(self, found: Iterable[Archived]) -> int:
-        """Remove the entries of blobs from the parts of the manifests that list them; return their number."""
+    async def _remove_entries(self, found: Iterable[Archived]) -> int:
+        """Remove the entries of blobs from the finished parts that list them; return their number."""
         by_part: dict[str, set[str]] = {}
         for each in found:
             by_part.setdefault(each.part, set()).add(each.stored.name)
@@ -218,7 +216,6 @@ class Archive:
         for part, names in by_part.items():
             if part:
                 removed += await self._remove_from(finished_name(part), names, set())
-                removed += await self._remove_from(unfinished_name(part), names, set())
         return removed
 
     async def _remove_from(
@@ -237,7 +234,11 @@ class Archive:
             }
             if not gone:
                 return 0
-            content = part.without(gone).encode(self.ring)
+            left = part.without(gone)
+            if part_name.startswith(UNFINISHED):
+                parsed_names = [parsed for name in gone if (parsed := parse_name(name)) is not None]
+                left = left.leading_to({day_prefix(each.day) for each in parsed_names})
+            content = left.encode(self.ring)
             await self.blobs.replace(part_name, content, etag=found[1].etag)
             return len(gone)
 

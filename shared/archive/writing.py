@@ -4,7 +4,9 @@
 2. The blobs are stored, unless there are some of these names. The storage compares the MD5 of what it got.
 3. If the newest version that exists has the same content, it is left as it is: another part lists it. If it
    has other content, that is kept, and the new content gets the next version. With those, 1 comes again.
-4. The part is written as finished, with what was stored, and the unfinished one is deleted.
+4. The part is written as finished, with what was stored.
+5. Whoever was erased meanwhile is deleted again. An erasure that begins later finds the blobs itself.
+6. The unfinished part is deleted.
 
 A process may die between any two steps. The page is archived again then; what it stored is found at 3, and
 :func:`finish_parts` completes its part.
@@ -20,8 +22,8 @@ from typing import Any, NamedTuple
 
 from shared.archive.content import Copy, copy_of, sha256
 from shared.archive.manifests import UNFINISHED, Part, finished_name, unfinished_name
-from shared.archive.names import BlobName, blob_name
-from shared.archive.store import CONCURRENCY, Archive, metadata_of
+from shared.archive.names import BlobName, blob_name, parse_name
+from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong, metadata_of
 from shared.concurrency import for_each
 from shared.errors import ConflictError
 
@@ -68,6 +70,7 @@ async def store_piece(
     *,
     generation: int,
     outcome: Outcome,
+    erased_among: ErasedAmong,
 ) -> None:
     """Store the copies of documents.
 
@@ -100,6 +103,9 @@ async def store_piece(
     if stored:
         digests = {name: sha256(each.copy.content) for name, each in stored.items()}
         await _finish(archive, Part(part_of.id, part_of.container, part_of.range, digests))
+    users = {user for each in stored.values() if isinstance(user := each.document.get("user_id"), str)}
+    for user in await erased_among(users):
+        await archive.erase_person(user, [part_of.id])
     await archive.blobs.delete(unfinished)
     outcome.archived += len(stored)
     outcome.versions += sum(each.name.version > 1 for each in stored.values())
@@ -167,12 +173,12 @@ async def _finish(archive: Archive, part: Part) -> None:
         raise ConflictError("another process wrote the same part of a manifest")
 
 
-async def finish_parts(archive: Archive, now: datetime) -> int:
+async def finish_parts(archive: Archive, now: datetime, erased_among: ErasedAmong) -> int:
     """Complete the parts that processes left when they died; return how many.
 
     Of the blobs that such a part lists, those stay in it that it stored. The others were stored by another
-    part, or not at all, and are due again. A part that is finished stays as it is: its process died before it
-    deleted the unfinished one.
+    part, or not at all, and are due again. People who were erased meanwhile are deleted: the process died
+    before it could look.
     """
     finished = 0
     async for stored in archive.blobs.find(UNFINISHED):
@@ -182,11 +188,24 @@ async def finish_parts(archive: Archive, now: datetime) -> int:
         part = None if found is None else Part.decode(found[0], archive.ring)
         if part is None:
             continue
-        if await archive.blobs.properties(finished_name(part.id)) is None:
-            blobs = await for_each(part.entries, archive.blobs.properties, max_concurrency=CONCURRENCY)
-            own = {blob.name for blob in blobs if blob is not None and blob.metadata.get("part") == part.id}
-            if own:
-                await _finish(archive, part.only(own))
+        blobs = await for_each(part.entries, archive.blobs.properties, max_concurrency=CONCURRENCY)
+        own = {blob.name for blob in blobs if blob is not None and blob.metadata.get("part") == part.id}
+        finished_part = await archive.blobs.read(finished_name(part.id))
+        listed = None if finished_part is None else Part.decode(finished_part[0], archive.ring)
+        if own and finished_part is None:
+            await _finish(archive, part.only(own))
+        users = {each.user for blob in blobs if blob is not None and (each := Archived.of(blob)) is not None}
+        for name in (*part.entries, *(listed.entries if listed is not None else ())):
+            users.add(parsed.user_id if (parsed := parse_name(name)) is not None else None)
+        for user in await erased_among({user for user in users if user}):
+            await archive.erase_person(user, [part.id])
+        for day in part.days:
+            orphans = [
+                each.stored.name
+                async for each in archive.find(day)
+                if each.part == part.id and each.stored.name not in part.entries
+            ]
+            await for_each(orphans, archive.blobs.delete, max_concurrency=CONCURRENCY)
         await archive.blobs.delete(stored.name)
         finished += 1
     return finished

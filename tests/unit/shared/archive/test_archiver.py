@@ -6,15 +6,17 @@ import asyncio
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.archive import pages
 from shared.archive.archiver import ContainerReport
 from shared.archive.names import parse_name
+from shared.archive.store import ErasedAmong
 from shared.containers import ARCHIVED
 from shared.cosmos.charges import measured_cost
 from shared.privacy.keyring import KeyRing
@@ -175,6 +177,19 @@ async def test_another_storage_account_is_filled_from_the_beginning() -> None:
         assert reported(await here.archiver().run()).outcome.archived == 1
 
 
+def erasing_bob(here: World) -> ErasedAmong:
+    """Return what answers, and then lets bob be erased: before anything of him is stored."""
+
+    async def erased_among(users: Any) -> set[str]:
+        answer = await here.erased_among(users)
+        if "bob" not in here.erased and users:
+            here.erased.add("bob")
+            await here.archive.erase_person("bob")
+        return answer
+
+    return erased_among
+
+
 async def test_erased_people_are_not_archived_and_an_erasure_meanwhile_leaves_nothing() -> None:
     async with world(partitions=1) as here:
         documents = [interaction(n, user) for n in range(3) for user in ("ann", "bob", "eve")]
@@ -186,15 +201,7 @@ async def test_erased_people_are_not_archived_and_an_erasure_meanwhile_leaves_no
         )
         here.erased = {"eve"}
 
-        async def erased_among(users: Any) -> set[str]:
-            """Answer, and then let bob be erased: before anything of him is stored."""
-            answer = await here.erased_among(users)
-            if "bob" not in here.erased:
-                here.erased.add("bob")
-                await here.archive.erase_person("bob")
-            return answer
-
-        reports = await here.archiver(erased_among).run()
+        reports = await here.archiver(erasing_bob(here)).run()
         assert reported(reports).outcome.erased >= 3
         everything = repr([(name, content) for name, (content, _) in here.blobs.blobs.items()])
         assert {body["user_id"] for body in contents(here).values()} == {"ann"}
@@ -289,7 +296,39 @@ async def test_a_finished_part_of_a_dead_process_is_no_hindrance(
         assert (verified.problems, verified.unfinished) == ([], 0)
 
 
+@pytest.mark.parametrize("erased_at", range(6, 26))
+async def test_of_a_person_who_is_erased_while_a_process_archives_or_dies_nothing_stays(
+    erased_at: int,
+) -> None:
+    for death in (None, *range(2 * erased_at, 2 * erased_at + 24)):
+        async with world(partitions=1) as here:
+            documents = [interaction(n, user) for n in range(2) for user in ("ann", "bob")]
+            await here.write(INTERACTIONS, *documents, age_days=200)
+            here.blobs.interruption = erased_at, lambda here=here: erase_bob(here)
+            here.blobs.dies_at = death
+            with suppress(Death):
+                await here.archiver(here.erased_among).run(INTERACTIONS)
+            here.blobs.dies_at = here.blobs.interruption = None
+            if not here.erased:
+                await erase_bob(here)
+            here.time += 4_000
+            await here.archiver(here.erased_among).run(INTERACTIONS)
+            assert {body["user_id"] for body in contents(here).values()} == {"ann"}, death
+            verified = await here.verifier().verify(sample=None)
+            assert (verified.problems, verified.unfinished) == ([], 0), death
+            assert "/bob/" not in repr(here.blobs.blobs), death
+
+
+async def erase_bob(here: World) -> None:
+    """Erase bob as an erasure does: tombstone, source, archive."""
+    here.erased.add("bob")
+    for number in range(2):
+        await here.database.get_container_client(INTERACTIONS).delete_item(f"i{number}", "bob")
+    await here.archive.erase_person("bob")
+
+
 @settings(max_examples=15, deadline=None)
+@example(deaths=[2], moves=[(False, 0)], counts=[14, 11, 8], page=1, hosts=1)
 @given(
     deaths=st.lists(st.integers(2, 160), max_size=4),
     moves=st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=4),
@@ -328,7 +367,10 @@ async def _archive_with(
                 here.blobs.dies_at = None
                 if (move := next(moving, None)) is not None:
                     is_split, number = move
-                    (here.cosmos.split if is_split else here.cosmos.merge)(INTERACTIONS, number)
+                    if is_split:
+                        here.cosmos.split(INTERACTIONS, number)
+                    else:
+                        here.cosmos.merge(INTERACTIONS, number, in_order_of_time=True)
                 here.time += 4_000  # until parts that were left are completed
             await here.archiver().run(INTERACTIONS)
             assert contents(here) == wanted

@@ -8,9 +8,9 @@ from typing import Any
 
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 
-from shared.archive.archiver import Archiver, ErasedAmong, nobody
+from shared.archive.archiver import Archiver, nobody
 from shared.archive.restore import Restorer
-from shared.archive.store import Archive
+from shared.archive.store import Archive, ErasedAmong
 from shared.archive.verify import Verifier
 from shared.containers import ARCHIVED, DAY, FLEET_STATE, container
 from shared.cosmos.provisioning import apply_containers
