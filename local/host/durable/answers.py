@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -89,11 +90,13 @@ def read_failure(text: str) -> Answer:
     AnswerError
         The exception does not come from the orchestrator's own code: it carries no reply.
     """
-    message, mark, reply = text.rpartition(MARK)
-    if not mark:
-        raise AnswerError(text)
-    answer = read_answer(reply)
-    return answer if answer.error else Answer(answer.leaves, error=message.strip() or "no message")
+    message, *parts = text.split(MARK)
+    while parts:  # the message may speak of the mark, and stands in the reply again
+        with suppress(AnswerError):
+            answer = read_answer(MARK.join(parts))
+            return answer if answer.error else Answer(answer.leaves, error=message.strip() or "no message")
+        message = f"{message}{MARK}{parts.pop(0)}"
+    raise AnswerError(text)
 
 
 def _leaves(actions: Sequence[Leaf]) -> Iterator[Leaf]:

@@ -42,10 +42,13 @@ def finish(instance: Instance, episode: Episode, answer: Answer) -> Decision:
     except NonDeterminismError as error:
         return fail(instance, episode, f"Non-Deterministic workflow detected: {error}")
     plan = Plan(instance, episode.at, 1 + max(_numbers(episode.history), default=-1))
-    plan_retries(plan, episode, answer)
     known = _known_leaves(episode.history)
-    for index, leaf in enumerate(answer.leaves[known:], known):
-        plan.schedule(index, leaf, attempt=1)
+    try:
+        plan_retries(plan, episode, answer)
+        for index, leaf in enumerate(answer.leaves[known:], known):
+            plan.schedule(index, leaf, attempt=1)
+    except (ValueError, OverflowError) as error:  # it would ask for the same again, for ever
+        return fail(instance, episode, f"it asked for what cannot be done: {error}")
     completed = event(EventType.ORCHESTRATOR_COMPLETED, episode.at, _Leaves=len(answer.leaves))
     end = _end(instance, answer)
     events = (*episode.new, *plan.events, *_ending(end, episode.at), completed)

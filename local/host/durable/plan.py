@@ -26,11 +26,17 @@ class Plan:
     sub_orchestrations: list[SubOrchestration] = field(default_factory=list)
 
     def schedule(self, index: int, leaf: Leaf, attempt: int) -> None:
-        """Schedule an action; those that wait for an event or continue as new need nothing."""
+        """Schedule an action; those that wait for an event or continue as new need nothing.
+
+        Raises
+        ------
+        ValueError, OverflowError
+            A time that there is not, or a name that is no Unicode text.
+        """
         kind = leaf["actionType"]
         retry = _retry(leaf, attempt)
         if kind in (ActionType.CALL_ACTIVITY, ActionType.CALL_ACTIVITY_WITH_RETRY):
-            name, text = str(leaf["functionName"]), str(leaf["input"])
+            name, text = _unicode(leaf["functionName"]), str(leaf["input"])
             self.activities.append(Activity(self.number, name, text))
             self._create(EventType.TASK_SCHEDULED, index, retry, Name=name, Input=text)
         elif kind in (ActionType.CALL_SUB_ORCHESTRATOR, ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY):
@@ -47,11 +53,10 @@ class Plan:
         self._create(EventType.TIMER_CREATED, index, retry, FireAt=time_text(fire_at))
 
     def _start(self, index: int, leaf: Leaf, retry: Mapping[str, Any]) -> None:
-        name, text = str(leaf["functionName"]), str(leaf["input"])
-        made = f"{self.instance.execution_id}:{self.number}"
-        one = SubOrchestration(
-            self.number, name, text, str(leaf.get("instanceId") or made), str(leaf.get("version") or "")
-        )
+        name, text = _unicode(leaf["functionName"]), str(leaf["input"])
+        instance_id = _unicode(leaf.get("instanceId") or f"{self.instance.execution_id}:{self.number}")
+        version = _unicode(leaf.get("version") or "")
+        one = SubOrchestration(self.number, name, text, instance_id, version)
         self.sub_orchestrations.append(one)
         self._create(
             EventType.SUB_ORCHESTRATION_CREATED,
@@ -67,6 +72,13 @@ class Plan:
         self.number += 1
 
 
+def _unicode(value: Any) -> str:
+    """Return a text that the file can hold; :class:`UnicodeEncodeError` if a surrogate stands alone in it."""
+    text = str(value)
+    text.encode()
+    return text
+
+
 def _retry(leaf: Leaf, attempt: int) -> dict[str, Any]:
     options = leaf.get("retryOptions")
     if not options:
@@ -77,6 +89,13 @@ def _retry(leaf: Leaf, attempt: int) -> dict[str, Any]:
 
 
 def plan_retries(plan: Plan, episode: Episode, answer: Answer) -> None:
+    """Set a timer for each attempt that failed, and schedule the next one for each timer that fired.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        As :meth:`Plan.schedule`.
+    """
     created = {one["EventId"]: one for one in episode.history if one["EventType"] in CREATIONS}
     for message in episode.new:
         number = target(message)

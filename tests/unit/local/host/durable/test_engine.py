@@ -288,3 +288,46 @@ def test_an_orchestrator_that_gives_no_answer_fails() -> None:
 @pytest.mark.parametrize(("document", "text"), [('"[1]"', "[1]"), ("[1]", "[1]"), ('{"a": 1}', '{"a": 1}')])
 def test_an_input_is_decoded_once(document: str, text: str) -> None:
     assert as_text(document) == text
+
+
+FAR_BACK = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ask", "is_retried"),
+    [
+        (lambda context: context.create_timer(FAR_BACK), False),
+        (lambda context: context.call_sub_orchestrator("child", None, "id\ud800"), False),
+        (lambda context: context.call_sub_orchestrator("child\ud800"), False),
+        (lambda context: context.call_activity("work\ud800"), False),
+        (lambda context: context.call_activity_with_retry("work", df.RetryOptions(10**15, 3)), True),
+        (lambda context: context.call_activity_with_retry("work", df.RetryOptions(10**30, 3)), True),
+    ],
+)
+def test_an_execution_that_asks_for_what_cannot_be_stored_fails(
+    ask: Callable[[Context], Any], is_retried: bool
+) -> None:
+    def orchestrator(context: Context) -> Iterator[Any]:
+        yield ask(context)
+
+    play = Play(orchestrator)
+    decision = play.start()
+    if is_retried:
+        assert decision.end is None
+        decision = play.tell(failed(0))
+    assert isinstance(decision.end, Ended)
+    assert decision.end.status == "Failed"
+    assert "cannot be done" in decision.end.output
+    assert (decision.activities, decision.timers, decision.sub_orchestrations) == ((), (), ())
+
+
+def test_a_failure_may_speak_of_the_mark_before_the_reply() -> None:
+    def orchestrator(context: Context) -> Iterator[Any]:
+        raise ValueError('odd $OutOfProcData$:{"a": $OutOfProcData$:')
+        yield
+
+    end = Play(orchestrator).start().end
+    assert end == Ended(
+        "Failed",
+        "Orchestrator function 'orchestrator' failed: odd $OutOfProcData$:{\"a\": $OutOfProcData$:",
+    )
