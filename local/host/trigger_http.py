@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -164,7 +165,7 @@ class HttpApp:
             return
         key = headers.get("x-functions-key") or query.get("code")
         reply = await hub.answer(request, is_admin=self._keys.allows("admin", key))
-        body = b"" if reply.body is None else orjson.dumps(reply.body)
+        body = b"" if reply.body is None else _json(reply.body)
         await _answer(
             send, reply.status, body, [("content-type", "application/json"), *reply.headers.items()]
         )
@@ -182,6 +183,14 @@ class HttpApp:
         else:
             body = str(outcome.value).encode(errors="replace")
             await _answer(send, 200, body, [("content-type", "text/plain; charset=utf-8")])
+
+
+def _json(value: Any) -> bytes:
+    """Return JSON. Orchestrations may hold numbers of more than 64 bits and lone surrogates as well."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
 
 
 def _join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -131,6 +131,15 @@ async def test_status_has_input_output_and_history(hub: Hub) -> None:
     assert (await client(hub, "status", "nobody"))["exists"] is False
 
 
+async def test_any_json_can_be_asked_for_and_listed(hub: Hub) -> None:
+    for odd in (2**70, "half of a pair: \ud800"):
+        links = await hub.start("echo", odd)
+        assert (await hub.ended(links))["output"] == odd
+    async with hub.web.get(links["statusQueryGetUri"].replace(f"/{links['id']}", "")) as answer:
+        assert answer.status == 200
+        assert {2**70, "half of a pair: \ud800"} == {each["output"] for each in await answer.json()}
+
+
 async def test_a_start_over_http_takes_an_id_and_plain_json(hub: Hub) -> None:
     code = (await hub.start("echo"))["statusQueryGetUri"].partition("code=")[2]
     url = f"{hub.base}/runtime/webhooks/durabletask/orchestrators"
