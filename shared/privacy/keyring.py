@@ -84,13 +84,15 @@ class KeyRing:
                 )
             if key_id in keys:
                 raise ValueError(f"two keys have the id {key_id}")
-            keys[key_id] = _Key(key_id, _secret(key_id, encoded))
+            keys[key_id] = _Key(key_id, _secret(number, encoded))
         return cls(tuple(keys.values()))
 
 
-def _secret(key_id: str, encoded: str) -> bytes:
+def _secret(number: int, encoded: str) -> bytes:
+    # What looks like an id may be a key without one, so that only the entry's number is told.
     problem = (
-        f"the key {key_id} is not {KEY_BYTES} bytes in base64, as `openssl rand -base64 {KEY_BYTES}` writes"
+        f"the key of entry {number} is not {KEY_BYTES} bytes in base64, "
+        f"as `openssl rand -base64 {KEY_BYTES}` writes, behind an id and an equals sign"
     )
     try:
         secret = b64decode(encoded, validate=True)

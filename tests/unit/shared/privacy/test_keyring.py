@@ -59,11 +59,11 @@ def test_blanks_around_entries_are_no_part_of_them() -> None:
         (NEW, "entry 1 does not begin with the id of a key"),
         (f"a.b={NEW}", "entry 1 does not begin with the id of a key"),
         (f"a={NEW},a={OLD}", "two keys have the id a"),
-        ("a=", "the key a is not 32 bytes in base64"),
-        (f"a={NEW}x", "the key a is not 32 bytes in base64"),
-        (f"a=ключ{NEW}", "the key a is not 32 bytes in base64"),
-        (f"a={b64encode(bytes(31)).decode()}", "the key a is not 32 bytes in base64"),
-        (f"a={b64encode(bytes(33)).decode()}", "the key a is not 32 bytes in base64"),
+        ("a=", "the key of entry 1 is not 32 bytes in base64"),
+        (f"a={NEW}x", "the key of entry 1 is not 32 bytes in base64"),
+        (f"a=ключ{NEW}", "the key of entry 1 is not 32 bytes in base64"),
+        (f"a={b64encode(bytes(31)).decode()}", "the key of entry 1 is not 32 bytes in base64"),
+        (f"a={b64encode(bytes(33)).decode()}", "the key of entry 1 is not 32 bytes in base64"),
     ],
 )
 def test_what_is_no_list_of_keys_is_refused_without_telling_it(text: str, problem: str) -> None:
@@ -73,10 +73,17 @@ def test_what_is_no_list_of_keys_is_refused_without_telling_it(text: str, proble
     assert OLD not in str(raised.value)
 
 
+@pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcdef", "c2VjcmV0c2VjcmV0MQ=="])
+def test_a_key_without_an_id_is_not_told_as_if_it_were_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^the key of entry 1 is not 32 bytes") as raised:
+        KeyRing.parse(text)
+    assert text.rstrip("=") not in str(raised.value)
+
+
 def test_the_setting_is_named_and_not_told_if_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET_HASH_KEYS", f"a={NEW},b={NEW[:-4]}")
     with pytest.raises(
-        SettingsError, match=r"^The setting FLEET_HASH_KEYS is not usable: the key b is"
+        SettingsError, match=r"^The setting FLEET_HASH_KEYS is not usable: the key of entry 2 is"
     ) as raised:
         load_settings(need_account=False)
     assert NEW[:8] not in str(raised.value)
