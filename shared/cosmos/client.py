@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -44,11 +45,23 @@ def endpoint_of(connection_string: str) -> str:
     ValueError
         The connection string has no endpoint.
     """
+    return _part_of(connection_string, "AccountEndpoint")
+
+
+def _part_of(connection_string: str, wanted: str) -> str:
     for part in connection_string.split(";"):
         name, _, value = part.partition("=")
-        if name.strip() == "AccountEndpoint" and value:
+        if name.strip() == wanted and value:
             return value.strip()
-    raise ValueError("the connection string has no AccountEndpoint")
+    raise ValueError(f"the connection string has no {wanted}")
+
+
+def _is_address(endpoint: str) -> bool:
+    try:
+        address = urlsplit(endpoint)
+        return address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # a port that is none, or an unfinished IPv6 address
+        return False
 
 
 WITHOUT_RETRIES = {
@@ -118,16 +131,22 @@ def connect(settings: Settings, *, user_agent: str) -> Connection:
     if settings.cosmos_connection_string:
         text = settings.cosmos_connection_string
         try:
+            if not _is_address(endpoint_of(text)):
+                raise ValueError("the endpoint is no address")
+            # The SDK decodes the key with each request, and fails there without a word about settings.
+            base64.b64decode(_part_of(text, "AccountKey"))
             options["transport"] = PatientTransport(transport(endpoint_of(text)))
             return Connection(CosmosClient.from_connection_string(text, **options), None)
         except (ValueError, KeyError):
             raise SettingsError(
                 "The setting CosmosDb is not a connection string of the form "
-                "AccountEndpoint=https://…;AccountKey=…;."
+                "AccountEndpoint=https://…;AccountKey=…;, with the whole key in base64."
             ) from None
     if not settings.cosmos_account_endpoint:
         raise SettingsError("The setting CosmosDb or CosmosDb__accountEndpoint must be set.")
     endpoint = settings.cosmos_account_endpoint
+    if not _is_address(endpoint):
+        raise SettingsError("The setting CosmosDb__accountEndpoint is not an address such as https://….")
     options["transport"] = PatientTransport(transport(endpoint))
     credential = TimedCredential(credential_of(settings))
     return Connection(CosmosClient(endpoint, credential, **options), credential)

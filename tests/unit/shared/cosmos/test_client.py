@@ -53,6 +53,27 @@ async def test_the_environment_is_asked_only_where_it_names_a_proxy(
     assert await _trusts_environment(endpoint) is asks
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AccountEndpoint=https://a.documents.azure.com/;AccountKey=c2VjcmV0a;",
+        "AccountEndpoint=https://a.documents.azure.com/;AccountKey=;",
+        "AccountEndpoint=https://a.documents.azure.com/;",
+        "AccountEndpoint=a.documents.azure.com;AccountKey=c2VjcmV0;",
+        "AccountEndpoint=https://a.documents.azure.com:99999/;AccountKey=c2VjcmV0;",
+    ],
+)
+async def test_a_connection_string_that_no_request_can_use_is_refused_at_once(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^The setting CosmosDb is not a connection string") as raised:
+        connect(Settings(CosmosDb=text), user_agent="test")
+    assert "c2VjcmV0" not in str(raised.value)
+
+
+async def test_an_endpoint_without_scheme_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^The setting CosmosDb__accountEndpoint is not an address"):
+        connect(Settings(CosmosDb__accountEndpoint="a.documents.azure.com"), user_agent="test")
+
+
 def test_the_endpoint_of_a_connection_string() -> None:
     assert endpoint_of(SECRET) == ENDPOINT
     for text in ("", "AccountKey=x;", "AccountEndpoint=;AccountKey=x;"):
