@@ -178,15 +178,6 @@ class InProcessCosmos:
                 )
                 merged.lsn = Counter(max(lsn, done.rowcount), max(lsn, done.rowcount))
         of.partitions[place : place + 2] = [merged]
-        # The times of both are not in the order of their numbers, by which the server finds times.
-        self._storage.read.written_between = self._written_between  # type: ignore[method-assign]
-
-    def _written_between(
-        self, container: Container, low: float | None, high: float | None, most: int
-    ) -> set[int]:
-        bounds = (container.number, 0 if low is None else low, 2**53 if high is None else high)
-        statement = "SELECT number FROM items WHERE container = ? AND ts >= ? AND ts <= ?"
-        return self._storage.read._collect(statement, [bounds], most)
 
     def snapshot(self, container: str) -> _Snapshot:
         """Return what a restore would bring back."""
