@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +27,11 @@ def rehearse(as_json: AsJson = False) -> None:
     """Export the database, restore it into an empty one, recover the fleet there, and compare.
 
     Only the local server is accepted. The database of the stack is read; what is restored is deleted at the
-    end. Exit code 1 if documents or figures differ.
+    end, also if the command is interrupted. Exit code 1 if documents or figures differ.
     """
+    if threading.current_thread() is threading.main_thread():
+        # The export holds personal data: SIGTERM has to delete it as Ctrl-C does.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
     async def work() -> RehearsalReport:
         with progress("recovery") as advance, TemporaryDirectory(prefix="rehearsal-") as folder:

@@ -66,7 +66,7 @@ class ContainerReport:
     expired: int
     restored: int
     equal: bool
-    """Whether count and hash are those of the export."""
+    """Whether count and hash are those of the export without what has expired."""
 
 
 @dataclass(slots=True)
@@ -201,8 +201,9 @@ class Rehearsal:
             now = SYSTEM_CLOCK.timestamp()
             expired = await restore_container(container, catalogued(name), self._file(name), now)
             there = await describe(container)
-            equal = there.equals(copy) if not expired else there.documents == copy.documents - expired
-            self._report.containers[name] = ContainerReport(copy.documents, expired, there.documents, equal)
+            self._report.containers[name] = ContainerReport(
+                copy.documents, expired.documents, there.documents, there.equals(copy.without(expired))
+            )
 
     async def _recover(self, name: str, on_progress: Progress) -> None:
         """Let the next generation count and publish what was restored."""

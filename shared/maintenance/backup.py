@@ -55,6 +55,10 @@ class Copy:
         digest = (self.digest + digest_of(document)) % 2**256
         return Copy(self.documents + 1, digest, max(self.newest, int(document.get("_ts", 0))))
 
+    def without(self, other: Copy) -> Copy:
+        """Return the copy without the documents of another one, all of which it has."""
+        return Copy(self.documents - other.documents, (self.digest - other.digest) % 2**256, self.newest)
+
     def equals(self, other: Copy) -> bool:
         """Return whether both hold the same documents, whenever these were written."""
         return (self.documents, self.digest) == (other.documents, other.digest)
@@ -101,12 +105,12 @@ def read_export(file: Path) -> Iterator[Document]:
             yield json.loads(line)
 
 
-async def restore_container(target: ContainerProxy, described: Container, file: Path, now: float) -> int:
-    """Write the documents of a file into a container; return how many had expired meanwhile.
+async def restore_container(target: ContainerProxy, described: Container, file: Path, now: float) -> Copy:
+    """Write the documents of a file into a container; return those that had expired meanwhile.
 
     A repetition writes the same again.
     """
-    key, expired = described.partition_key.removeprefix("/"), 0
+    key, expired = described.partition_key.removeprefix("/"), Copy()
 
     async def write(batch: tuple[Any, list[Document]]) -> None:
         partition, documents = batch
@@ -117,8 +121,13 @@ async def restore_container(target: ContainerProxy, described: Container, file: 
         )
 
     for block in batched(read_export(file), BLOCK):
-        bodies = [body for raw in block if (body := restored(raw, described.default_ttl, now)) is not None]
-        expired += len(block) - len(bodies)
+        bodies = []
+        for raw in block:
+            body = restored(raw, described.default_ttl, now)
+            if body is None:
+                expired = expired.with_document(raw)
+            else:
+                bodies.append(body)
         await for_each(_batches(bodies, key), write, max_concurrency=MAX_CONCURRENT_BATCHES)
         await asyncio.sleep(0)
     return expired

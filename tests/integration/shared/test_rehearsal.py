@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -90,6 +92,47 @@ async def test_a_document_that_is_not_restored_and_a_figure_that_differs_are_fou
     assert report.views["daily_metrics"].different == 1
     assert "daily_metrics.usage_statistics" in report.fields
     assert not any("u7" in field for field in report.fields)
+
+
+async def test_a_changed_document_is_found_where_another_one_has_expired(
+    counted: Fleet, settings: Settings, tmp_path: Path
+) -> None:
+    await Feed(counted).write(interaction(id="ending", user_id="u7", ttl=5_000))
+    original, changes = rehearsal.restore_container, [{}, {"user_rating": 1}]
+
+    async def later(target: Any, described: Any, file: Path, now: float) -> Any:
+        if described.name != "user_interactions":
+            return await original(target, described, file, now)
+        expired = await original(target, described, file, now + 10_000)
+        document = await target.read_item("i7", "u7")
+        await target.upsert_item({**document, **changes.pop(0)})
+        return expired
+
+    for equal in (True, False):
+        with patch.object(rehearsal, "restore_container", later):
+            found = (await rehearse(settings, tmp_path)).containers["user_interactions"]
+        assert (found.exported - found.restored, found.expired) == (1, 1)
+        assert found.equal is equal
+
+
+async def test_a_terminated_rehearsal_leaves_no_export_and_no_database(
+    counted: Fleet, settings: Settings, tmp_path: Path
+) -> None:
+    connection = settings.cosmos_connection_string or ""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops", "recovery", "rehearse"),
+        env=os.environ
+        | {"CosmosDb": connection, "COSMOS_DATABASE": settings.cosmos_database, "TMPDIR": str(tmp_path)},
+    )
+    async with asyncio.timeout(60):
+        while not list(tmp_path.glob("rehearsal-*/view_state*")):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.02)
+        process.terminate()
+        assert await process.wait() == 130
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240
+    async with CosmosClient.from_connection_string(connection) as client:
+        with pytest.raises(CosmosResourceNotFoundError):
+            await client.get_database_client(settings.cosmos_database + SUFFIX).read()
 
 
 async def test_what_was_written_after_the_export_is_counted_as_lost(
