@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 
 import typer
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from ops import checkup
 from ops.checkup import Finding, Verdict
-from ops.console import USER_AGENT, reported
+from ops.checkup_settings import README, check_settings, check_storage
+from ops.console import NOT_ALLOWED, USER_AGENT, reported
 from shared.clock import SYSTEM_CLOCK
 from shared.cosmos.client import connect
 from shared.cosmos.retries import is_service_fault
@@ -25,7 +26,8 @@ Check = Callable[[], Awaitable[Iterable[Finding]]]
 def doctor(as_json: AsJson = False) -> None:
     """Look at settings, identity, rights, containers, leases, storage, versions and clock; change nothing.
 
-    Exit code 1 if there is a problem, 2 if the settings cannot be used, 3 if the account does not answer.
+    Exit code 1 if there is a problem, 2 if the settings cannot be used or the account refuses their key or
+    identity, 3 if the account does not answer.
     """
     findings, code = reported(_findings)
     if as_json:
@@ -41,9 +43,10 @@ async def _findings() -> tuple[list[Finding], Exit]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error), "README.md lists all settings."))
+        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error), README))
         return findings, Exit.USAGE
-    findings.append(Finding("settings", Verdict.OK, f"The database is {settings.cosmos_database}."))
+    findings += check_settings(settings)
+    findings += await check_storage(settings)
     try:
         async with connect(settings, user_agent=USER_AGENT) as client:
             database = client.get_database_client(settings.cosmos_database)
@@ -59,13 +62,13 @@ async def _findings() -> tuple[list[Finding], Exit]:
                     break  # without containers nothing else can be looked at
                 findings += await _found(subject, check)
     except SettingsError as error:
-        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error)))
+        findings.append(Finding("settings", Verdict.PROBLEM, line_of(error), README))
         return findings, Exit.USAGE
     except Exception as error:
         if not isinstance(error, AzureError) and not is_service_fault(error):
             raise
-        findings.append(_unreachable("account", error, settings))
-        return findings, Exit.UNREACHABLE
+        finding, code = _unreachable(error, settings)
+        return [*findings, finding], code
     wrong = any(finding.verdict is Verdict.PROBLEM for finding in findings)
     return findings, Exit.REFUSED if wrong else Exit.DONE
 
@@ -78,14 +81,23 @@ async def _found(subject: str, check: Check) -> Iterable[Finding]:
         return [Finding(subject, Verdict.PROBLEM, f"Not to be looked at: {_first_line(error)}")]
 
 
-def _unreachable(subject: str, error: Exception, settings: Settings) -> Finding:
-    name = "CosmosDb" if settings.cosmos_connection_string else "CosmosDb__accountEndpoint"
-    text = f"It does not answer, or refuses the caller: {_first_line(error)}"
-    return Finding(subject, Verdict.PROBLEM, text, f"Look at {name}, the network and the account's firewall.")
+def _unreachable(error: Exception, settings: Settings) -> tuple[Finding, Exit]:
+    has_key = settings.cosmos_connection_string is not None
+    refused = isinstance(error, HttpResponseError) and error.status_code in NOT_ALLOWED
+    if refused or isinstance(error, ClientAuthenticationError):
+        text = f"It refuses the {'key' if has_key else 'identity'}: {_first_line(error)}"
+        remedy = (
+            "Set CosmosDb with the read-write key." if has_key else "Look at the identity and its rights."
+        )
+        return Finding("account", Verdict.PROBLEM, text, remedy), Exit.USAGE
+    name = "CosmosDb" if has_key else "CosmosDb__accountEndpoint"
+    text = f"It does not answer: {_first_line(error)}"
+    remedy = f"Look at {name}, the network and the account's firewall."
+    return Finding("account", Verdict.PROBLEM, text, remedy), Exit.UNREACHABLE
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+    return str(error).partition("\n")[0].strip() or type(error).__name__
 
 
 def _print(findings: Iterable[Finding]) -> None:

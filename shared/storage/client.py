@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -45,12 +46,15 @@ def _client(settings: Settings, opened: AsyncExitStack) -> BlobServiceClient:
     text = settings.archive_connection_string
     if text:
         try:
-            endpoint = BlobServiceClient.from_connection_string(text).url
+            account = BlobServiceClient.from_connection_string(text)
+            # The SDK decodes the key with each request, and fails there without a word about settings.
+            b64decode(getattr(account.credential, "account_key", ""))
+            endpoint = account.url
             return BlobServiceClient.from_connection_string(text, transport=transport(endpoint), **_OPTIONS)
         except ValueError:
             raise SettingsError(
                 "The setting ArchiveStorage is not a connection string of the form "
-                "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…."
+                "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…, with the whole key in base64."
             ) from None
     if not settings.archive_blob_service_uri:
         raise SettingsError(MISSING)

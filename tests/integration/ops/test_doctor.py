@@ -67,6 +67,16 @@ async def test_a_database_that_does_not_exist_is_a_problem_with_its_remedy(datab
     assert "rights" not in found
 
 
+async def test_an_account_that_refuses_the_key_ends_with_2(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.connection_string.partition(";")[0]
+    monkeypatch.setenv("CosmosDb", f"{address};AccountKey=c2VjcmV0;")
+    code, found = await diagnosis()
+    assert (code, found["account"][0]) == (2, "problem")
+    assert found["account"][1].startswith("It refuses the key: ")
+
+
 async def test_a_database_as_it_should_be_has_no_problem(
     database: DatabaseProxy, server: ServerProcess
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 
 from ops import checkup
 from ops.__main__ import cli
-from ops.checkup import CLOCK_PROBLEM, CLOCK_WARNING, Verdict, check_versions, clock_finding
+from ops.checkup import CLOCK_PROBLEM, CLOCK_WARNING, Finding, Verdict, check_versions, clock_finding
+from ops.checkup_settings import check_settings, check_storage
+from shared.settings import Settings, load_settings
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -61,3 +64,43 @@ def test_an_account_that_does_not_answer_ends_with_3(monkeypatch: pytest.MonkeyP
     assert ended.exit_code == 3
     assert "It does not answer" in ended.stdout
     assert "c2VjcmV0" not in ended.output
+
+
+def test_a_key_that_is_not_base64_is_one_line_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CosmosDb", "AccountEndpoint=http://127.0.0.1:9/;AccountKey=c2VjcmV0a;")
+    ended = CliRunner().invoke(cli, ["doctor", "--json"])
+    assert ended.exit_code == 2
+    [finding] = [each for each in json.loads(ended.stdout) if each["verdict"] == "problem"]
+    assert finding["text"].startswith("The setting CosmosDb is not a connection string")
+    assert finding["remedy"]
+    assert "c2VjcmV0" not in ended.output
+
+
+def test_a_fleet_without_keys_of_hashes_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keys() -> Finding:
+        return list(check_settings(load_settings(need_account=False)))[-1]
+
+    assert keys().verdict is Verdict.OK
+    monkeypatch.delenv("FLEET_HASH_KEYS")
+    assert keys().verdict is Verdict.PROBLEM
+    assert keys().text.startswith("The setting FLEET_HASH_KEYS must be set")
+
+
+STORAGE = "DefaultEndpointsProtocol=http;AccountName=a;BlobEndpoint=http://127.0.0.1:9/a;AccountKey="
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "says"),
+    [
+        ("", Verdict.WARNING, "No blob storage is set"),
+        ("nothing", Verdict.PROBLEM, "The setting ArchiveStorage is not a connection string"),
+        (f"{STORAGE}c2VjcmV0a;", Verdict.PROBLEM, "The setting ArchiveStorage is not a connection string"),
+        (f"{STORAGE}c2VjcmV0;", Verdict.PROBLEM, "It does not answer"),
+    ],
+)
+async def test_blob_storage_is_looked_at(text: str, verdict: Verdict, says: str) -> None:
+    [finding] = await check_storage(Settings(ArchiveStorage=text))
+    assert finding.verdict is verdict
+    assert finding.text.startswith(says)
+    assert finding.remedy
+    assert "c2VjcmV0" not in finding.text
