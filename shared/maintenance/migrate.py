@@ -322,7 +322,9 @@ class Migrator:
             return decision
         again = await find_item(container, raw["id"], partition)
         if again is None:
-            return decision
+            return decision  # maybe by this run, whose answer was lost: what was copied stays
+        if decision.moves:
+            await self._take_back(decision)
         current.append(again)
         raise ConflictError(f"a document of {run.name} was changed while it was migrated")
 
@@ -334,6 +336,14 @@ class Migrator:
             return True
         there = await find_item(container, decision.body["id"], partition)
         return there is not None and _own(there) == _own(decision.body)
+
+    async def _take_back(self, decision: Rewrite) -> None:
+        """Delete the copy of a document that was changed before it could be deleted, unless that was changed."""
+        container = self._database.get_container_client(decision.container)
+        partition = partition_of(decision.body, _key_of(decision.container))
+        there = await find_item(container, decision.body["id"], partition)
+        if there is not None and _own(there) == _own(decision.body):
+            await delete_under_etag(container, there["id"], partition, there["_etag"])
 
     async def _realigned(self, run: _Run) -> MigrationWalk:
         ranges = await physical_ranges(self._reader.get_container_client(run.name))
