@@ -338,7 +338,7 @@ class Migrator:
         return there is not None and _own(there) == _own(decision.body)
 
     async def _take_back(self, decision: Rewrite) -> None:
-        """Delete the copy of a document that was changed before it could be deleted, unless that was changed."""
+        """Delete the copy of a document that was edited before it was deleted, unless the copy was too."""
         container = self._database.get_container_client(decision.container)
         partition = partition_of(decision.body, _key_of(decision.container))
         there = await find_item(container, decision.body["id"], partition)

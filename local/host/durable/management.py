@@ -40,6 +40,8 @@ CONTROLS: Mapping[str, EventType] = {
     "resume": EventType.EXECUTION_RESUMED,
 }
 POLL_SECONDS = 0.1
+MAX_PAGE = 1_000_000
+"""Instances of one answer to a list, whatever it asks for."""
 
 
 class Ask(Protocol):
@@ -165,7 +167,7 @@ class Management:
     async def _list(self, request: Request) -> Reply:
         wanted = filter_of(request)
         top = request.query.get("top", "")
-        limit = int(top) if top.isdigit() and int(top) > 0 else None
+        limit = min(int(top), MAX_PAGE) if top.isdecimal() and int(top) > 0 else None
         after = request.headers.get("x-ms-continuation-token", "")
         found = await self._ask(
             lambda: self._instances.query(wanted, after=after, limit=None if limit is None else limit + 1)

@@ -62,7 +62,7 @@ def json_text(body: bytes) -> str | None:
     try:
         text = body.decode()
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError(f"Invalid JSON content: {error}") from error
     return text
 

@@ -286,6 +286,22 @@ async def test_lists_are_filtered_and_come_in_pages(hub: Hub) -> None:
     assert await listed(runtimeStatus="Suspended") == ([], "")
 
 
+@pytest.mark.parametrize("top", ["²", "9" * 40, "0", "-1", "x"])
+async def test_a_page_of_no_size_or_of_any_is_answered(hub: Hub, top: str) -> None:
+    links = await hub.start("echo", 1)
+    await hub.ended(links)
+    url = links["statusQueryGetUri"].replace(f"/{links['id']}", "")
+    async with hub.web.get(url, params={"top": top}) as answer:
+        assert [each["instanceId"] for each in await answer.json()] == [links["id"]]
+
+
+async def test_json_that_is_nested_too_deeply_is_refused(hub: Hub) -> None:
+    url = (await hub.start("echo"))["statusQueryGetUri"].partition("/instances/")
+    code = url[2].partition("?")[2]
+    async with hub.web.post(f"{url[0]}/orchestrators/echo/deep?{code}", data="[" * 100_000) as answer:
+        assert (answer.status, "Invalid JSON" in await answer.text()) == (400, True)
+
+
 async def test_a_purge_needs_a_beginning(hub: Hub) -> None:
     links = await hub.start("echo", 1)
     await hub.ended(links)
