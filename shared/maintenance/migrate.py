@@ -323,7 +323,7 @@ class Migrator:
         again = await find_item(container, raw["id"], partition)
         if again is None:
             return decision  # maybe by this run, whose answer was lost: what was copied stays
-        if decision.moves:
+        if decision.moves and decision.container == run.name:  # it may not delete in another one
             await self._take_back(decision)
         current.append(again)
         raise ConflictError(f"a document of {run.name} was changed while it was migrated")

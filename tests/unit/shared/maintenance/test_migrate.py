@@ -408,6 +408,25 @@ async def test_a_vector_that_is_changed_while_it_moves_moves_as_it_is_then(servi
     assert (report.tally.moved, dict(report.tally.left)) == (1, {})
 
 
+async def test_nothing_is_deleted_among_personas(service: Service) -> None:
+    profile = PROFILE | {"partition_key": "krishna"}
+    await service.write(profile, to="personality_vectors")
+    delete, edits = migrate.delete_under_etag, [profile | {"display_name": "edited"}]
+    asked: list[str] = []
+
+    async def edited(container: Any, *arguments: Any) -> bool:
+        asked.append(container.id)
+        if edits:
+            await service.write(edits.pop(), to="personality_vectors")
+        return await delete(container, *arguments)
+
+    with patch.object(migrate, "delete_under_etag", edited):
+        report = await service.migrate("personality_vectors", "1.2")
+    assert set(asked) == {"personality_vectors"}
+    assert set(report.tally.left) == {"personality_id"}
+    assert set(service.stored("personality_vectors")) == {("krishna", "krishna")}
+
+
 async def test_a_vector_whose_deletion_was_not_answered_is_not_lost(service: Service) -> None:
     await service.write(VECTOR, to="personality_vectors")
     delete = migrate.delete_under_etag
