@@ -22,7 +22,16 @@ PAUSE_MS, ATTEMPTS = 60_000, 60
 """Pauses of a piece that failed, and how often it is tried: for an hour."""
 
 MAX_BODY_BYTES = 10_000
-RUNNING = (df.OrchestrationRuntimeStatus.Running, df.OrchestrationRuntimeStatus.Pending)
+MAX_RU_PER_SECOND = 1_000_000
+"""More than a container is given without asking the service's support."""
+
+AT_WORK = (
+    df.OrchestrationRuntimeStatus.Running,
+    df.OrchestrationRuntimeStatus.Pending,
+    df.OrchestrationRuntimeStatus.ContinuedAsNew,
+    df.OrchestrationRuntimeStatus.Suspended,
+)
+"""States of an orchestration under whose id no other one can be started."""
 
 
 @blueprint.function_name("start_migration")
@@ -41,7 +50,7 @@ async def start_migration(req: func.HttpRequest, client: df.DurableOrchestration
         return _refused(line_of(error))
     instance = f"migration-{order['container']}"
     known = await client.get_status(instance)
-    if known is None or known.runtime_status not in RUNNING:
+    if known is None or known.runtime_status not in AT_WORK:
         await client.start_new("migrate_documents", instance, order)
     answer: func.HttpResponse = client.create_check_status_response(req, instance)
     return answer
@@ -77,7 +86,7 @@ def _order(raw: bytes) -> dict[str, Any]:
         raise ValueError
     body = json.loads(raw)
     container, to, rate = str(body["container"]), str(body["to"]), body.get("ru_per_second")
-    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not rate >= 1):
+    if rate is not None and (isinstance(rate, bool) or not 1 <= rate <= MAX_RU_PER_SECOND):
         raise ValueError
     require_version(container, to)
     return {"container": container, "to": to, "ru_per_second": rate}

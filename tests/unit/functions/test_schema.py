@@ -52,6 +52,8 @@ async def start(body: Any, client: Client) -> func.HttpResponse:
         (None, True),
         (df.OrchestrationRuntimeStatus.Completed, True),
         (df.OrchestrationRuntimeStatus.Running, False),
+        (df.OrchestrationRuntimeStatus.ContinuedAsNew, False),
+        (df.OrchestrationRuntimeStatus.Suspended, False),
     ],
 )
 async def test_one_migration_of_a_container_is_at_work(status: Any, starts: bool) -> None:
@@ -68,6 +70,10 @@ async def test_one_migration_of_a_container_is_at_work(status: Any, starts: bool
         ({"container": "users"}, "is not of the form"),
         (ORDER | {"ru_per_second": 0}, "is not of the form"),
         (ORDER | {"ru_per_second": True}, "is not of the form"),
+        (ORDER | {"ru_per_second": "100"}, "is not of the form"),
+        (ORDER | {"ru_per_second": float("inf")}, "is not of the form"),
+        (ORDER | {"ru_per_second": float("nan")}, "is not of the form"),
+        (ORDER | {"ru_per_second": 10**400}, "is not of the form"),
         ([], "is not of the form"),
         (b"[" * 20_000, "is not of the form"),
         (ORDER | {"to": "7.0"}, "it has 0.1, 0.2, 1.0, 1.1"),
