@@ -9,6 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from functions.at_work import AT_WORK
 from functions.runtime import fleet
 from shared.archive.archiver import ContainerReport, Task
 from shared.cosmos.deadlines import deadline
@@ -23,8 +24,6 @@ PAUSE_MS, ATTEMPTS = 60_000, 10
 """Pause after a page that failed, and how often it is tried: the storage may be away for minutes. What fails
 even so is due the next day."""
 
-RUNNING = (df.OrchestrationRuntimeStatus.Running, df.OrchestrationRuntimeStatus.Pending)
-
 
 @blueprint.function_name("archive_daily")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 0 2 * * *", run_on_startup=False, use_monitor=True)
@@ -32,7 +31,7 @@ RUNNING = (df.OrchestrationRuntimeStatus.Running, df.OrchestrationRuntimeStatus.
 async def archive_daily(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Start the archive of today, unless that of an earlier day is still at work."""
     known = await client.get_status(INSTANCE)
-    if known is None or known.runtime_status not in RUNNING:
+    if known is None or known.runtime_status not in AT_WORK:
         await client.start_new("archive_documents", INSTANCE)
 
 

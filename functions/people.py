@@ -14,6 +14,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from functions.at_work import AT_WORK
 from functions.http import MAX_BODY_BYTES, MAX_NAME, answered
 from functions.runtime import fleet
 from shared.cosmos.deadlines import deadline
@@ -27,8 +28,6 @@ blueprint = df.Blueprint()
 
 PAUSE_MS, ATTEMPTS = 60_000, 60
 """Pauses of a step that failed, and how often it is tried: for an hour. After that the timer continues."""
-
-RUNNING = (df.OrchestrationRuntimeStatus.Running, df.OrchestrationRuntimeStatus.Pending)
 
 MAX_ID_CHARACTERS = 1_023
 """A longer id is of nobody."""
@@ -124,7 +123,7 @@ async def serve_people(timer: func.TimerRequest) -> None:
 async def _start(client: df.DurableOrchestrationClient, request: Request) -> None:
     instance = f"person-{request.id}"
     known = await client.get_status(instance)
-    if request.is_running and (known is None or known.runtime_status not in RUNNING):
+    if request.is_running and (known is None or known.runtime_status not in AT_WORK):
         await client.start_new("serve_person", instance, request.id)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
+from functions.at_work import AT_WORK
 from functions.runtime import fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
 from shared.errors import MigrationError, line_of
-from shared.maintenance.migrate import require_version
+from shared.maintenance.migrate_document import require_version
 from shared.rights import Identity
 
 blueprint = df.Blueprint()
@@ -24,14 +25,6 @@ PAUSE_MS, ATTEMPTS = 60_000, 60
 MAX_BODY_BYTES = 10_000
 MAX_RU_PER_SECOND = 1_000_000
 """More than a container is given without asking the service's support."""
-
-AT_WORK = (
-    df.OrchestrationRuntimeStatus.Running,
-    df.OrchestrationRuntimeStatus.Pending,
-    df.OrchestrationRuntimeStatus.ContinuedAsNew,
-    df.OrchestrationRuntimeStatus.Suspended,
-)
-"""States of an orchestration under whose id no other one can be started."""
 
 
 @blueprint.function_name("start_migration")

@@ -39,12 +39,10 @@ from shared.cosmos.items import (
 )
 from shared.cosmos.retries import retrying
 from shared.cosmos.throttle import Throttle
-from shared.documents.versions import HISTORIES
 from shared.errors import ConflictError, MigrationError
 from shared.ingest.sources import SOURCES
 from shared.maintenance.cursors import CLOCK_SKEW_SECONDS, Cursor, Cursors
 from shared.maintenance.migrate_document import (
-    DOCUMENT_TYPES,
     SYSTEM_FIELDS,
     Ageing,
     Current,
@@ -54,6 +52,7 @@ from shared.maintenance.migrate_document import (
     Rewrite,
     decide,
     reference_figures,
+    require_version,
 )
 from shared.maintenance.migrate_walk import MigrationWalk, Tally
 from shared.pricing.price_book import PriceBook
@@ -387,21 +386,3 @@ def _own(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key_of(name: str) -> str:
     return catalogued(name).partition_key.removeprefix("/")
-
-
-def require_version(name: str, to: str) -> None:
-    """Refuse a container whose documents have no versions, and a version that does not exist.
-
-    Raises
-    ------
-    MigrationError
-        The message names what there is.
-    """
-    if name not in DOCUMENT_TYPES:
-        raise MigrationError(
-            f"The documents of {name!r} have no schema versions; those of these containers have: "
-            f"{', '.join(DOCUMENT_TYPES)}."
-        )
-    versions = HISTORIES[DOCUMENT_TYPES[name]].versions
-    if to not in versions:
-        raise MigrationError(f"{name} has no schema version {to!r}; it has {', '.join(versions)}.")

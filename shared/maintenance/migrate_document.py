@@ -23,7 +23,7 @@ from shared.documents.versions import (
     VERSION_FIELDS,
     upcast,
 )
-from shared.errors import DocumentError
+from shared.errors import DocumentError, MigrationError
 from shared.views.reference import Reference, ReferenceCounter
 
 PERSONALITIES = "personalities"
@@ -183,3 +183,21 @@ def reference_figures(name: str, raw: Mapping[str, Any]) -> Reference:
     lengths = {field: len(raw[text]) for field, text in texts if isinstance(raw.get(text), str)}
     counter.add_vector({**raw, **lengths})
     return counter.reference()
+
+
+def require_version(name: str, to: str) -> None:
+    """Refuse a container whose documents have no versions, and a version that does not exist.
+
+    Raises
+    ------
+    MigrationError
+        The message names what there is.
+    """
+    if name not in DOCUMENT_TYPES:
+        raise MigrationError(
+            f"The documents of {name!r} have no schema versions; those of these containers have: "
+            f"{', '.join(DOCUMENT_TYPES)}."
+        )
+    versions = HISTORIES[DOCUMENT_TYPES[name]].versions
+    if to not in versions:
+        raise MigrationError(f"{name} has no schema version {to!r}; it has {', '.join(versions)}.")

@@ -31,7 +31,7 @@ def page(archived: int, *, is_last: bool = False, after: int = 7) -> dict[str, A
 
 @pytest.mark.parametrize(
     ("status", "starts"),
-    [(None, True), (STATUS.Failed, True), (STATUS.Running, False), (STATUS.Pending, False)],
+    [(None, True), (STATUS.Failed, True), (STATUS.Running, False), (STATUS.Suspended, False)],
 )
 async def test_one_run_is_at_work(status: Any, starts: bool) -> None:
     client = Client(status)

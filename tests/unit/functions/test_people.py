@@ -64,7 +64,7 @@ async def test_an_erasure_is_started_once_goes_on_to_its_end_and_names_nobody(wo
     status, body = await post(functions.start_erasure, order, client)
     assert (status, body["status"], body["by"]) == (202, "running", "eve")
     assert client.started == [("serve_person", f"person-{body['id']}", body["id"])]
-    again = Client(STATUS.Running)
+    again = Client(STATUS.ContinuedAsNew)
     assert (await post(functions.start_erasure, order, again))[1]["id"] == body["id"]
     assert again.started == []
     for _ in range(20):
