@@ -5,6 +5,7 @@ from __future__ import annotations
 from ops.archive import archive_cli
 from ops.audit import audit_cli
 from ops.containers import containers_cli
+from ops.cost import cost_cli
 from ops.docs import docs_cli
 from ops.doctor import doctor
 from ops.documents import documents_cli
@@ -36,6 +37,7 @@ for name, group in (
     ("metrics", metrics_cli),
     ("schema", schema_cli),
     ("recovery", recovery_cli),
+    ("cost", cost_cli),
     ("docs", docs_cli),
 ):
     cli.add_typer(group, name=name)

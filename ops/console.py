@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from shared.cosmos.access import not_found
 from shared.cosmos.retries import StorageUnavailableError, is_service_fault, is_transient
-from shared.errors import TEMPORARY, FleetError, NotReadyError, SettingsError, line_of
+from shared.errors import TEMPORARY, FleetError, NotReadyError, RefusedError, SettingsError, line_of
 from shared.fleet import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
@@ -50,6 +51,15 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         if not isinstance(error, AzureError) and not is_service_fault(error):
             raise
         _fail_with(error)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Report a refusal of a command that needs no connection as one sentence and an exit code."""
+    try:
+        yield
+    except RefusedError as error:
+        fail(line_of(error), Exit.USAGE)
 
 
 def _fail_with(error: Exception) -> None:

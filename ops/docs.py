@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cost_page import cost_page
 from ops.fields import fields_page
 from ops.infra import containers_file, roles_file
 from ops.scores import scores_page
@@ -47,6 +48,12 @@ def containers(check: Check = None) -> None:
 def roles(check: Check = None) -> None:
     """Print who may do what in them, infra/roles.json, as JSON."""
     _reference(roles_file(), "roles", check)
+
+
+@docs_cli.command("cost")
+def cost(check: Check = None) -> None:
+    """Print the page of estimated costs, docs/cost.md."""
+    _reference(cost_page(), "cost", check)
 
 
 def _reference(page: str, command: str, check: Path | None) -> None:

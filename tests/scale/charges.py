@@ -11,6 +11,9 @@ Account = dict[str, Any]
 FLEET = ("vimarsh-fleet", "vimarsh-fleet-audit", "vimarsh-host", "vimarsh-ops")
 """Clients of the fleet: functions, auditor, the hosts' leases and locks, the operator."""
 
+WRITER = "scale-writer"
+"""The client that stands for the web application."""
+
 WRITES = frozenset({"create", "replace", "upsert", "patch", "delete", "batch"})
 
 CONTROL = frozenset({"fleet_state", "change_feed_leases", "system_health"})

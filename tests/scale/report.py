@@ -12,7 +12,7 @@ from rich.table import Table
 
 from local.seed.writer import SeedSummary
 from shared.containers import POISON_MESSAGES
-from tests.scale.charges import Account, units_by
+from tests.scale.charges import WRITER, Account, units_by
 from tests.scale.due import DueWork
 from tests.scale.figures import Comparison, shortened
 from tests.scale.logs import HostLogs
@@ -155,6 +155,7 @@ class ScaleReport:
                 "per_change": round(sum(fleet.values()) / self.changes, 2) if self.changes else None,
                 "by_container": fleet,
                 "by_client": units_by(self.charges, "client"),
+                "of_the_writer": units_by(self.charges, "client", clients=(WRITER,)).get(WRITER),
             },
         }
 

@@ -24,7 +24,7 @@ from local.seed.writer import SeedSummary, write_traffic
 from local.stack import Stack, StackConfig, running_stack
 from local.summary import read_charges
 from shared.containers import CATALOGUE
-from tests.scale.charges import in_words
+from tests.scale.charges import WRITER, in_words
 from tests.scale.due import MOST_ROUNDS, DueRunner
 from tests.scale.figures import compare, slim
 from tests.scale.logs import HostLogs
@@ -32,7 +32,7 @@ from tests.scale.plan import ScalePlan
 from tests.scale.report import ScaleReport
 from tests.scale.sizes import Sizes
 
-WRITER, READER = "scale-writer", "scale-reader"
+READER = "scale-reader"
 CONCURRENT_WRITES = 32
 MOST_REFRESHES = 5
 PROGRESS_EVERY = 15.0

@@ -17,11 +17,11 @@ from ops.__main__ import cli
 WITHOUT_JSON = {
     "poison show",
     "documents get",
-    *(f"docs {name}" for name in ("fields", "scores", "sources", "containers", "roles")),
+    *(f"docs {name}" for name in ("fields", "scores", "sources", "containers", "roles", "cost")),
 }
 """Commands whose output is JSON or a page anyway; their help says so."""
 
-OFFLINE = {"docs"}
+OFFLINE = {"docs", "cost"}
 """Groups whose commands need no connection."""
 
 Path = tuple[str, ...]
