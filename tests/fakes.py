@@ -111,12 +111,13 @@ class FakeContainer:
         return stored
 
     async def replace_item(
-        self, item_id: str, item: dict[str, Any], *, etag: str, **_: Any
+        self, item_id: str, item: dict[str, Any], *, etag: str | None = None, **_: Any
     ) -> dict[str, Any]:
         await self._begin("replace")
         current = self.items.get((self._partition(item), item_id))
         if current is None:
             raise CosmosResourceNotFoundError(status_code=404, message="not found")
+        assert etag is not None, "what exists is replaced under its etag"
         if current["_etag"] != etag:
             raise CosmosAccessConditionFailedError(status_code=412, message="changed")
         stored = self._store(item)

@@ -21,7 +21,7 @@ SETTINGS = {"CosmosDb": "AccountEndpoint=http://127.0.0.1:1/;AccountKey=a2V5;", 
 
 @pytest.fixture(autouse=True)
 def no_explicit_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CosmosDb", "CosmosDb__accountEndpoint", "COSMOS_DATABASE", "FLEET_GENERATION"):
+    for name in (*OPTIONS, "FLEET_HASH_KEYS"):
         monkeypatch.delenv(name, raising=False)
 
 

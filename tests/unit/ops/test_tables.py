@@ -38,6 +38,9 @@ from shared.maintenance.rebuild import RebuildReport
 from shared.maintenance.remove_generation import RemovalReport
 from shared.maintenance.repair import PutReport
 from shared.maintenance.reprice import RepriceReport
+from shared.people import requests
+from shared.people.people import ReapplyReport
+from shared.people.requests import Request
 from shared.poison.rows import Status
 from shared.poison.selection import LISTED, Cause, PoisonGroup
 from shared.pricing.price_book import Overrides
@@ -109,6 +112,15 @@ def restored(row_id: str, text: str) -> RestoreReport:
     return report
 
 
+def request(row_id: str, text: str, kind: requests.Kind = requests.Kind.EXPORT) -> Request:
+    counts = {text: 1, row_id: 1_234_567}
+    return Request(row_id, kind, text, text, text, TIME, counts=counts, ended_at=TIME)
+
+
+def request_of_erasure(row_id: str, text: str) -> Request:
+    return request(row_id, text, requests.Kind.ERASE)
+
+
 Answer = Callable[[str, str], Any]
 
 TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
@@ -156,6 +168,17 @@ TABLES: dict[tuple[str, ...], tuple[str, Answer]] = {
     ),
     ("archive", "restore", "--user", "x"): ("archive", restored),
     ("schema", "migrate", "users", "--to", "1.0"): ("schema", migrated),
+    ("people", "export", "x", "--to", "blob"): (
+        "people",
+        lambda row_id, text: (request(row_id, text), f"https://account/{row_id}"),
+    ),
+    ("people", "erase", "x", "--reason", "person"): ("people", request_of_erasure),
+    ("people", "erase", "x", "--reason", "person", "--dry-run"): (
+        "people",
+        lambda row_id, text: {row_id: 1_234_567, text: 1},
+    ),
+    ("people", "status", "request-1"): ("people", request_of_erasure),
+    ("people", "reapply"): ("people", lambda row_id, _: ReapplyReport(3, (row_id,))),
     ("doctor",): (
         "doctor",
         lambda row_id, text: ([Finding(row_id, Verdict.WARNING, text, text or None)], Exit.DONE),

@@ -12,6 +12,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from shared.aggregates.base import PartialKey
 from shared.cosmos import retries
 from shared.facts import USERS
+from shared.privacy.classes import MIN_PEOPLE
 from shared.publishing.merge import StateMerger
 from shared.publishing.merged_state import MergedState
 from shared.publishing.plan import MAX_STATES
@@ -176,7 +177,10 @@ async def test_figures_that_go_back_to_what_they_were_are_shown_whoever_showed_o
     one, two = await world.scheduled(), await world.scheduled()
     shown = []
     for rating, scheduled in ((5, one), (3, two), (5, one)):
-        await world.ingest(interaction(1, "2025-09-12T10:00:00Z", user_rating=rating))
+        for number in range(MIN_PEOPLE):  # fewer have no figures of a tier
+            await world.ingest(
+                interaction(number, "2025-09-12T10:00:00Z", f"user-{number}", user_rating=rating)
+            )
         world.now += timedelta(seconds=1)
         await scheduled.publish_due(everything=True)
         documents = world.documents(container).items()
