@@ -15,6 +15,7 @@ INFRA_STAMP := $(INFRA_VENV)/.installed
 NODE_STAMP := node_modules/.installed
 ARGS ?=
 AZURE_CLI := 2.91.0
+WORKERS ?= 2
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(ARGS)
 
 help:  ## Show this list
@@ -79,7 +80,7 @@ imports: setup
 	$(BIN)/lint-imports
 
 unit: setup  ## Run all tests, 10 min; ARGS=tests/unit/shared: half a minute
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 bench: setup  ## Measure the fleet against the specification's own processor
 	@exec $(BIN)/python -m bench $(ARGS)
