@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -18,6 +19,18 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 """How fast a machine is says nothing about the code. In a new clone the first text takes seconds, because
 hypothesis then computes its tables of characters."""
+
+ALONE = [Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")]
+"""Folders of tests with processes of their own and limits in seconds. Other tests next to them would be what
+they measure."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run one after the other: see ``make unit``."""
+    for item in items:
+        if any(folder in item.path.parents for folder in ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
