@@ -230,13 +230,17 @@ def _document(
 
 
 def _tier(months: Mapping[Month, Tally], first: Month | None) -> str | None:
-    """Return the tier of the latest of some months in which the person was active."""
+    """Return the tier of the latest of some months in which the person was active.
+
+    The first month is in another document than the months. If that was read before the transaction that
+    counted a month, it knows nothing yet, or only later months: the month is the first one.
+    """
     for month, state in reversed(list(months.items())):
         summary = summary_of(state)
         if summary is not None:
             days = (day.total("interactions") for day in state.parts().values())
             scores = month_scores(month, [interactions for interactions in days if interactions], summary)
-            return tier_of(scores, is_first_month=month == first)
+            return tier_of(scores, is_first_month=first is None or month <= first)
     return None
 
 

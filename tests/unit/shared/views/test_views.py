@@ -356,3 +356,21 @@ def generic(path: str) -> str:
             _, dot, tail = rest.partition(".")
             return f"{head}.{data}.*{dot}{tail}"
     return path
+
+
+@pytest.mark.parametrize("read", ["in one moment", "before the month", "when only a later month was known"])
+def test_the_first_month_is_new_whenever_the_person_was_read(read: str) -> None:
+    """The documents of a person and of a month are written in one transaction, and read one after another."""
+    one = fact()
+    counted = states(one)
+    target = PartialKey(person.NAME, one.user_id)
+    if read == "before the month":
+        del counted[target]
+    elif read == "when only a later month was known":
+        counted[target] = states(fact(timestamp="2025-09-01T10:00:00Z"))[target]
+    state = States(counted, records(counted))
+    (shown,) = VIEWS["user_analytics"].render(
+        f"202508|{one.user_id}", state, replace(STAMP, tick="2025-08-05")
+    )
+    assert shown.body is not None
+    assert shown.body["user_profile"]["user_tier"] == "new"
