@@ -45,9 +45,9 @@ async def test_the_auditor_repairs_what_the_platform_lost(
                 first = await repair.auditor.audit_all(delay_seconds=0)
                 await fleet.drain()
                 second = await repair.auditor.audit_all(delay_seconds=0)
+            documents = await fleet.assert_views_are_right()
         finally:
             await host.stop()
-        documents = await fleet.assert_views_are_right()
         await fleet.assert_poison_holds_the_malformed(documents)
         lost = sum(not is_malformed(document) for document in documents) - before
         assert lost > 0
