@@ -15,7 +15,7 @@ from select import select
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0
+PATIENCE = 240
 """Seconds after which a test gives up; nothing waits this long when all is well."""
 
 
