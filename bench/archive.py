@@ -25,8 +25,8 @@ from shared.clock import Clock
 from shared.concurrency import batched, for_each
 from shared.containers import container
 from shared.cosmos.provisioning import apply_catalogue
-from shared.fleet import connected_fleet
-from shared.fleet_archive import connected_archive
+from shared.fleet.archive import connected_archive
+from shared.fleet.wiring import connected_fleet
 
 CONTAINER = "user_interactions"
 DATABASE = "archive"

@@ -15,7 +15,7 @@ from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.client import connect
 from shared.cosmos.provisioning import apply_catalogue
 from shared.facts import USER_INTERACTIONS
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.pricing.table import list_prices
 from shared.settings import Settings
 

@@ -14,7 +14,7 @@ from functions.runtime import fleet
 from shared.archive.archiver import ContainerReport, Task
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS
-from shared.fleet_archive import connected_archive
+from shared.fleet.archive import connected_archive
 from shared.rights import Identity
 
 blueprint = df.Blueprint()

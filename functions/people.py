@@ -20,7 +20,7 @@ from functions.runtime import fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
 from shared.errors import BadRequestError
-from shared.fleet_people import connected_people
+from shared.fleet.people import connected_people
 from shared.people.requests import Kind, Reason, Request, Status
 from shared.rights import Identity
 

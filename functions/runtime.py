@@ -1,4 +1,4 @@
-"""The :class:`~shared.fleet.Fleet` of this process: one per identity, connected when a trigger needs it."""
+"""The :class:`~shared.fleet.wiring.Fleet` of this process: one per identity, connected when needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from shared.cosmos.access import reason_of
 from shared.errors import NotReadyError, SettingsError
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.rights import Identity
 from shared.settings import current_settings
 

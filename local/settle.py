@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError
 from local.connection import Connection
 from local.drain import DrainResult, drain_feeds
 from shared.errors import FleetError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
 

@@ -27,7 +27,7 @@ from local.ports import HOST, free_port, require_free
 from local.processes import Child, StackError, start_command
 from shared.cosmos.provisioning import ProvisioningReport, apply_catalogue
 from shared.errors import SettingsError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.settings import load_settings
 
 T = TypeVar("T")

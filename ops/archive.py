@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from ops.console import report_json, run
+from ops.console import report_json, run_with
 from shared.archive.archiver import ContainerReport, Status
 from shared.archive.counting import CountReport
 from shared.archive.names import PREFIX, day_prefix
@@ -18,8 +17,7 @@ from shared.archive.restore import NothingArchivedError, RestoreReport
 from shared.archive.store import Archived
 from shared.archive.verify import VerifyReport
 from shared.containers import ARCHIVE_ALERT_DAYS
-from shared.fleet import Fleet
-from shared.fleet_archive import FleetArchive, connected_archive
+from shared.fleet.archive import FleetArchive, connected_archive
 from shared.units import iso
 from terminal.arguments import day as a_day
 from terminal.output import AsJson, Exit, commands, fail, note, print_json, print_table, progress, say
@@ -36,17 +34,6 @@ OfDay = Annotated[
     date | None,
     typer.Option("--day", parser=a_day, help="Day of the documents' own time.", metavar="YYYY-MM-DD"),
 ]
-
-Answer = TypeVar("Answer")
-
-
-def _with_archive(work: Callable[[FleetArchive], Awaitable[Answer]]) -> Answer:
-    async def connected(fleet: Fleet) -> Answer:
-        async with connected_archive(fleet) as archive:
-            return await work(archive)
-
-    answer: Answer = run(connected)
-    return answer
 
 
 @archive_cli.command("run")
@@ -70,7 +57,7 @@ def run_archive(
                 container, older_than_days=older_than, dry_run=dry_run, on_progress=advance
             )
 
-    reports = _with_archive(work)
+    reports = run_with(connected_archive, work)
     if as_json:
         print_json([{**report_json(each), **asdict(each.outcome)} for each in reports])
         return
@@ -119,7 +106,7 @@ def _note_exceptions(reports: list[ContainerReport]) -> None:
 @archive_cli.command("status")
 def show_status(container: ContainerName = None, as_json: AsJson = False) -> None:
     """Show how far each container is archived. Exit code 1 if documents expire soon and are not archived."""
-    statuses: list[Status] = _with_archive(lambda archive: archive.archiver.status(container))
+    statuses: list[Status] = run_with(connected_archive, lambda archive: archive.archiver.status(container))
     if as_json:
         print_json([_status_json(each) for each in statuses])
     else:
@@ -177,7 +164,7 @@ def list_archived(
                 break
         return found
 
-    found = _with_archive(work)
+    found = run_with(connected_archive, work)
     more = len(found) > limit
     if as_json:
         print_json([_archived_json(each) for each in found[:limit]])
@@ -221,7 +208,7 @@ def show_archived(
             raise NothingArchivedError("There is no archived document of this name.")
         return found
 
-    content, archived = _with_archive(work)
+    content, archived = run_with(connected_archive, work)
     document = json.loads(content)
     if as_json:
         print_json({**_archived_json(archived), "document": document})
@@ -246,7 +233,7 @@ def verify_archive(
                 sample=None if every else sample, on_progress=lambda done: advance(done, None)
             )
 
-    report = _with_archive(work)
+    report = run_with(connected_archive, work)
     if as_json:
         print_json(report_json(report))
     else:
@@ -290,7 +277,7 @@ def restore_archived(
                 on_progress=lambda done: advance(done, None),
             )
 
-    report = _with_archive(work)
+    report = run_with(connected_archive, work)
     if as_json:
         print_json(report_json(report) | {"dry_run": dry_run})
     else:
@@ -315,7 +302,7 @@ def count_archived(as_json: AsJson = False) -> None:
         with progress("documents") as advance:
             return await archive.counter.count(lambda done: advance(done, None))
 
-    report = _with_archive(work)
+    report = run_with(connected_archive, work)
     if as_json:
         print_json(report_json(report))
     else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -15,7 +15,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from shared.cosmos.access import not_found
 from shared.cosmos.retries import StorageUnavailableError, is_service_fault, is_transient
 from shared.errors import TEMPORARY, FleetError, NotReadyError, RefusedError, SettingsError, line_of
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
 from terminal.output import Exit, fail
@@ -24,6 +24,9 @@ USER_AGENT = "vimarsh-ops"
 
 NOT_ALLOWED = (401, 403)
 """The service's answers to a wrong key, and to an identity without the right."""
+
+Connected = TypeVar("Connected")
+Answer = TypeVar("Answer")
 
 
 def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
@@ -34,6 +37,20 @@ def run(work: Callable[[Fleet], Awaitable[Any]]) -> Any:
             return await work(fleet)
 
     return reported(connected)
+
+
+def run_with(
+    connect: Callable[[Fleet], AbstractAsyncContextManager[Connected]],
+    work: Callable[[Connected], Awaitable[Answer]],
+) -> Answer:
+    """Call ``work`` with what ``connect`` opens for a connected fleet, as :func:`run` does."""
+
+    async def connected(fleet: Fleet) -> Answer:
+        async with connect(fleet) as opened:
+            return await work(opened)
+
+    answer: Answer = run(connected)
+    return answer
 
 
 def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import report_json, run
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.maintenance.repair import PutReport
 from terminal.output import AsJson, commands, note, print_json, say

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import report_json, run
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ledger.generations import Generation
 from shared.maintenance.remove_generation import RemovalReport
 from shared.units import iso

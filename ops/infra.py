@@ -22,7 +22,7 @@ def roles_file() -> str:
     """Return `infra/roles.json`: role definitions, and which identity or person has which where.
 
     A role definition of the service is a set of actions; where they hold is said by its assignment. So there
-    is one definition for each set of actions that somebody has in some container.
+    is one definition for each set of actions that an identity has in some container.
     """
     holders = {
         **{identity.value: grants_of(identity) for identity in Identity},

@@ -9,7 +9,7 @@ import typer
 
 from ops.console import run
 from shared.clock import SYSTEM_CLOCK
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.queries import Document, OptimizedQueries
 from terminal.arguments import day
 from terminal.figures import figures_table

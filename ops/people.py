@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from ops.console import run
-from shared.fleet import Fleet
-from shared.fleet_people import connected_people
+from ops.console import run_with
+from shared.fleet.people import connected_people
 from shared.people.erasure import Step
 from shared.people.exports import LINK_LIFETIME
 from shared.people.people import People, ReapplyReport
@@ -38,17 +36,6 @@ ErasureReason = Annotated[
     ),
 ]
 
-Answer = TypeVar("Answer")
-
-
-def _with_people(work: Callable[[People], Awaitable[Answer]]) -> Answer:
-    async def connected(fleet: Fleet) -> Answer:
-        async with connected_people(fleet) as people:
-            return await work(people)
-
-    answer: Answer = run(connected)
-    return answer
-
 
 @people_cli.command("export")
 def export_person(
@@ -69,18 +56,18 @@ def export_person(
     """
     by = by or getpass.getuser()
     if to == BLOB:
-        request, link = _with_people(lambda people: _to_blob(people, person, by))
+        request, link = run_with(connected_people, lambda people: _to_blob(people, person, by))
         _print_export(request, {"link": link}, as_json)
         if not as_json:
             hours = LINK_LIFETIME.total_seconds() / 3_600
-            note(f"The link works for {hours:.0f} hours. Whoever has it can read everything.")
+            note(f"The link works for {hours:.0f} hours. Anybody with it can read everything.")
         return
     target = Path(to)
     if target.exists():
         fail(f"{target} exists already: choose another name.", Exit.USAGE)
     if not target.parent.is_dir():
         fail(f"There is no folder {target.parent}.", Exit.USAGE)
-    request = _with_people(lambda people: _to_file(people, person, by, target))
+    request = run_with(connected_people, lambda people: _to_file(people, person, by, target))
     _print_export(request, {"file": str(target)}, as_json)
 
 
@@ -130,7 +117,7 @@ def erase_person(
     same command. Close the person's account first, so that it writes nothing new.
     """
     if dry_run:
-        found = _with_people(lambda people: people.eraser.find(person))
+        found = run_with(connected_people, lambda people: people.eraser.find(person))
         if as_json:
             print_json({"found": found, "dry_run": True})
         else:
@@ -147,7 +134,7 @@ def erase_person(
             request = await people.erase(person, reason=reason, by=by or getpass.getuser())
             return await people.run(request.id, on_step)
 
-    _print_request(_with_people(work), as_json)
+    _print_request(run_with(connected_people, work), as_json)
 
 
 @people_cli.command("status")
@@ -156,7 +143,7 @@ def status_of_request(
     as_json: AsJson = False,
 ) -> None:
     """Show how far a request is, or its audit. Exit code 1 if it cannot go on without help."""
-    _print_request(_with_people(lambda people: people.requests.get(request_id)), as_json)
+    _print_request(run_with(connected_people, lambda people: people.requests.get(request_id)), as_json)
 
 
 @people_cli.command("reapply")
@@ -175,7 +162,7 @@ def reapply_tombstones(by: By = "", as_json: AsJson = False) -> None:
                 await people.run(request_id, nothing)
         return report
 
-    report = _with_people(work)
+    report = run_with(connected_people, work)
     if as_json:
         print_json({"tombstones": report.tombstones, "requests": list(report.requests)})
         return

@@ -12,7 +12,7 @@ import typer
 
 from ops.arguments import moment
 from ops.console import run
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.maintenance.decide import Action, DecisionReport
 from shared.poison.rows import Status
 from shared.poison.selection import PoisonGroup, Selection, grouped

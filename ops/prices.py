@@ -14,7 +14,7 @@ from ops.arguments import moment
 from ops.console import report_json, run
 from ops.price_entries import price_of_options, prices_of_file
 from shared.errors import PriceError
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.maintenance.reprice import RepriceReport
 from shared.pricing.price_book import Overrides
 from shared.pricing.table import ModelPrice, PriceTable, list_names, list_prices

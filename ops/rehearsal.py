@@ -21,7 +21,7 @@ from shared.cosmos.client import connect, endpoint_of
 from shared.cosmos.provisioning import apply_catalogue
 from shared.cosmos.queries import run_query
 from shared.errors import RefusedError
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.ingest.sources import SOURCES
 from shared.ledger.people_register import SCOPE_PREFIX
 from shared.maintenance.backup import (

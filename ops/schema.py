@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.console import run
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.maintenance.migrate import MAX_EXAMPLES, MigrationReport
 from shared.maintenance.migrate_document import DOCUMENT_TYPES
 from terminal.output import AsJson, Exit, commands, fail, print_json, print_table, progress, say

@@ -8,7 +8,7 @@ import typer
 
 from ops.console import report_json, run
 from shared.containers import VIEW_CONTAINERS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.maintenance.needed_facts import day_ranges
 from shared.maintenance.rebuild import RebuildReport
 from shared.publishing.plan import DocumentKey

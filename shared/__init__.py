@@ -9,11 +9,14 @@
 7. ``views``: from counts and contents to documents, one module per view. Pure
 8. ``publishing``: documents out: plan, inputs, decision, write; schedules, builds, usage, system health
 9. ``maintenance``: audit, rebuild, reprice, replay
-10. ``queries``: reads for the web application and its dashboards
+10. ``archive``: aged documents to Blob Storage, and back
+11. ``people``: the export and the erasure of one person
+12. ``queries``: reads for the web application and its dashboards
+13. ``fleet``: everything wired together
 
 Next to the flow: ``pricing`` (the price list and overrides), ``poison`` (documents that could not be
 processed), ``privacy`` (the class of every source field, and what may leave a document), ``cosmos`` (the
-edge to the database: client, retries, costs, control documents), ``containers`` (every container, described
-once), ``fleet`` (everything wired together), and modules for settings, clock,
-errors, logs, units, periods and concurrency.
+edge to the database: client, retries, costs, control documents), ``storage`` (the edge to Blob Storage),
+``containers`` (every container, described once), ``rights`` (what each function may do there), and modules
+for addresses, settings, clock, errors, logs, units, periods and concurrency.
 """

@@ -73,7 +73,7 @@ LOG_WORDS = {
     "period": "a day or month",
     "poison_id": "id of a poison row",
     "problem": "what is wrong with what an operator wrote",
-    "reason": "sentence about settings, rights or state, of an error that stays until somebody acts",
+    "reason": "sentence about settings, rights or state, of an error that stays until an operator acts",
     "request": "id of a request about a person",
     "schema_version": "version that a source document states: digits and points",
     "shard": "name of a shard",

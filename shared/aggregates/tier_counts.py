@@ -172,7 +172,7 @@ def months_to_publish(
 
     A month with active people has documents, and so has the month after it, which compares with it, once it
     has begun. A change of people's state in a month concerns that month, even if nobody is left in it, and
-    all later ones: whoever was active in it may count as churned until they return.
+    all later ones: people who were active in it may count as churned until they return.
 
     Parameters
     ----------

@@ -12,8 +12,7 @@ The sources are only read: a write would begin the documents' time to live again
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -38,11 +37,6 @@ RANGES_AT_ONCE = 4
 """Feed ranges that a command archives concurrently. Each holds one piece of a page, of at most 4 MB."""
 
 _log = structlog.get_logger(__name__)
-
-
-async def nobody(user_ids: Collection[str]) -> AbstractSet[str]:
-    """Say of nobody that they are erased."""
-    return frozenset()
 
 
 class Task(NamedTuple):
@@ -151,7 +145,7 @@ class Archiver:
         progress: ContainerProxy,
         archive: Archive,
         generations: Generations,
-        erased_among: ErasedAmong = nobody,
+        erased_among: ErasedAmong,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._database = database

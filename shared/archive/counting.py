@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from shared.archive.archiver import nobody
 from shared.archive.content import sha256
 from shared.archive.restore import newest
-from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong, day_of_prefix
+from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong, Progress, day_of_prefix
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.containers import ARCHIVED
@@ -55,10 +54,6 @@ class CountReport:
     cost: Cost = field(default_factory=Cost)
 
 
-Progress = Callable[[int], None]
-"""Called with the number of documents that are done."""
-
-
 class ArchiveCounter:
     """Passes archived documents to the fold.
 
@@ -74,7 +69,7 @@ class ArchiveCounter:
         archive: Archive,
         ingest: Ingest,
         retention: Retention,
-        erased_among: ErasedAmong = nobody,
+        erased_among: ErasedAmong,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._archive = archive

@@ -12,7 +12,7 @@ it.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,10 +25,9 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
 from shared.address import Partition
-from shared.archive.archiver import nobody
 from shared.archive.content import RESTORED, sha256
 from shared.archive.names import PREFIX, day_prefix, document_segments, owner_segment
-from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong
+from shared.archive.store import CONCURRENCY, Archive, Archived, ErasedAmong, Progress
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.concurrency import batched, for_each
 from shared.containers import ARCHIVED, container
@@ -77,10 +76,6 @@ class RestoreReport:
         return sum(self.results.values())
 
 
-Progress = Callable[[int], None]
-"""Called with the number of documents that are done."""
-
-
 class Restorer:
     """Restores archived documents.
 
@@ -95,7 +90,7 @@ class Restorer:
         *,
         database: DatabaseProxy,
         archive: Archive,
-        erased_among: ErasedAmong = nobody,
+        erased_among: ErasedAmong,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._database = database

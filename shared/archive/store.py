@@ -36,6 +36,9 @@ CONCURRENCY = 16
 ErasedAmong = Callable[[Collection[str]], Awaitable[AbstractSet[str]]]
 """Returns those of the given user ids whose people are erased."""
 
+Progress = Callable[[int], None]
+"""Called with the number of documents that are done."""
+
 
 class Archived(NamedTuple):
     """A blob of the archive, without its content."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from shared.archive.content import sha256
 from shared.archive.manifests import FINISHED, UNFINISHED, Part, finished_name, unfinished_name
 from shared.archive.names import PREFIX
-from shared.archive.store import CONCURRENCY, Archive, Archived
+from shared.archive.store import CONCURRENCY, Archive, Archived, Progress
 from shared.concurrency import batched, for_each
 from shared.cosmos.charges import Cost, measured_cost
 
@@ -59,10 +59,6 @@ class VerifyReport:
     """Parts that are being written, or were left by a process that died. The next run completes them."""
     problems: list[Problem] = field(default_factory=list)
     cost: Cost = field(default_factory=Cost)
-
-
-Progress = Callable[[int], None]
-"""Called with the number of blobs that were compared."""
 
 
 class Verifier:

@@ -5,7 +5,7 @@
 3. If the newest version that exists has the same content, it is left as it is: another part lists it. If it
    has other content, that is kept, and the new content gets the next version. With those, 1 comes again.
 4. The part is written as finished, with what was stored.
-5. Whoever was erased meanwhile is deleted again. An erasure that begins later finds the blobs itself.
+5. Documents of people who were erased meanwhile are deleted again. A later erasure finds the blobs itself.
 6. The unfinished part is deleted.
 
 A process may die between any two steps. The page is archived again then; what it stored is found at 3, and

@@ -124,7 +124,7 @@ class ShardWriter:
     read_records
         Reads what is known of people without state: their accounts, and what an earlier generation knows.
     follow_consents
-        Lets whoever outlives this generation know of changes of consent.
+        Lets later generations know of changes of consent.
     """
 
     def __init__(

@@ -122,7 +122,7 @@ class PeopleRegister:
         if accounts:
             await self._document(self._ring.hash(user_id)).update(change)
 
-    async def bury(self, user_id: str) -> tuple[KeyedHash, str]:
+    async def write_tombstone(self, user_id: str) -> tuple[KeyedHash, str]:
         """Write a person's tombstone, unless there is one; return its hash and its time.
 
         What the register knew of the person is gone afterwards.

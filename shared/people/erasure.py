@@ -1,6 +1,6 @@
 """The erasure of a person: numbered steps, each of which may be repeated, and may run twice at once.
 
-1. **Bury**: write the tombstone, in ``fleet_state`` and in Blob Storage. From now on nothing of the person is
+1. **Tombstone**: write it, in ``fleet_state`` and in Blob Storage. From now on nothing of the person is
    counted where they have no record, and no generation makes one.
 2. **State**: subtract everything about the person from every generation. An empty record stays, so that no
    instance that read the register before step 1 can make it again.
@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 class Step(IntEnum):
     """The steps, in their order."""
 
-    BURY = 1
+    TOMBSTONE = 1
     STATE = 2
     VIEWS = 3
     POISON = 4
@@ -143,8 +143,8 @@ class Eraser:
             if known.step != step:  # another instance has done it
                 return known
             known = replace(known.counted(found), step=following, status=Status.RUNNING, problem=None)
-            if step is Step.BURY:
-                known = replace(known, buried_at=self._clock.timestamp())
+            if step is Step.TOMBSTONE:
+                known = replace(known, tombstone_at=self._clock.timestamp())
             return self._requests.ended(known) if ended else known
 
         after = await self._requests.update(request.id, change)
@@ -153,16 +153,16 @@ class Eraser:
 
     def wait_seconds(self, request: Request) -> float:
         """Return for how long the next step has to wait."""
-        if request.step != Step.RELEASE or request.buried_at is None:
+        if request.step != Step.RELEASE or request.tombstone_at is None:
             return 0.0
-        return max(0.0, request.buried_at + ERASED_RECORD_SECONDS - self._clock.timestamp())
+        return max(0.0, request.tombstone_at + ERASED_RECORD_SECONDS - self._clock.timestamp())
 
     async def _do(self, step: Step, user_id: str, request: Request) -> tuple[Mapping[str, int], int]:
         """Do a step; return what it found, and the step after it."""
         places = self._places
         match step:
-            case Step.BURY:
-                await self._tombstones.put(Tombstone(*await self._register.bury(user_id)))
+            case Step.TOMBSTONE:
+                await self._tombstones.put(Tombstone(*await self._register.write_tombstone(user_id)))
                 return {}, step + 1
             case Step.STATE:
                 return {"entries": await self._state.erase(user_id)}, step + 1
@@ -197,7 +197,7 @@ class Eraser:
                 "of the person still work?"
             )
         _log.warning("erasure_left", request=request.id, places=len(left))
-        return {"rounds": 1}, Step.STATE if await self._register.is_erased(user_id) else Step.BURY
+        return {"rounds": 1}, Step.STATE if await self._register.is_erased(user_id) else Step.TOMBSTONE
 
 
 async def _of_each(names: tuple[str, ...], work: Callable[[str], Awaitable[int]]) -> dict[str, int]:

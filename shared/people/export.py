@@ -70,7 +70,7 @@ class ExportReport:
 
 
 class Exporter:
-    """Writes exports. Reads everything anew, so that two of them may differ."""
+    """Writes exports. Reads everything each time, so that two of them may differ."""
 
     def __init__(self, places: Places, archive: Archive, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._places = places

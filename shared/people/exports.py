@@ -56,7 +56,7 @@ class Exports:
     async def make(self, request: Request) -> Request:
         """Write the export that a request asks for, and end the request. It may be repeated.
 
-        Somebody who is erased meanwhile has an export of what is left: the erasure may have looked for
+        A person who is erased meanwhile has an export of what is left: the erasure may have looked for
         exports before this one was there.
 
         Raises

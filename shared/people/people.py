@@ -163,16 +163,16 @@ class People:
 
     async def reapply_tombstones(self, by: str) -> ReapplyReport:
         """Put the tombstones back after a restore of the database, and erase again who came back with it."""
-        buried: set[str] = set()
+        hashes: set[str] = set()
         async for tombstone in self._tombstones.all():
             await self._register.restore(tombstone.hashed, tombstone.erased_at)
-            buried.add(tombstone.hashed.name)
+            hashes.add(tombstone.hashed.name)
         back: set[str] = set()
         async for user_id in self._everybody():
-            if any(hashed.name in buried for hashed in self._ring.candidates(user_id)):
+            if any(hashed.name in hashes for hashed in self._ring.candidates(user_id)):
                 back.add(user_id)
         requests = [await self.erase(user_id, reason=Reason.RESTORED, by=by) for user_id in sorted(back)]
-        return ReapplyReport(len(buried), tuple(request.id for request in requests))
+        return ReapplyReport(len(hashes), tuple(request.id for request in requests))
 
     async def _everybody(self) -> AsyncIterator[str]:
         """Yield the ids of all people of whom anything is stored, some of them several times."""

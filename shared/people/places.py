@@ -159,7 +159,7 @@ class Places:
 def is_about(row: Mapping[str, Any], user_id: str) -> bool:
     """Return whether a poison row is about a document or a view of a person.
 
-    Only the fields that say whose it is are looked at. Any other text may be somebody's id by chance: that of
+    Only the fields that say whose it is are looked at. Any other text may be a person's id by chance: that of
     a chapter, or of a status.
     """
     copy = row.get("original_document")

@@ -82,7 +82,7 @@ class Request:
     status: Status = Status.RUNNING
     step: int = 1
     """The step to do next."""
-    buried_at: float | None = None
+    tombstone_at: float | None = None
     """When the tombstone was written, in seconds since the epoch."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """How much was found, by place."""
@@ -107,7 +107,7 @@ class Request:
     def public(self) -> dict[str, Any]:
         """Return what anybody who knows its id may see: everything but the person."""
         shown = asdict(self)
-        del shown["user_id"], shown["buried_at"]
+        del shown["user_id"], shown["tombstone_at"]
         return shown
 
     def encode(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class TombstoneBlobs:
         self._blobs = blobs
 
     async def put(self, tombstone: Tombstone) -> None:
-        """Store a copy. It is the same whoever stores it, and however often."""
+        """Store a copy. It is the same on every call."""
         content = {
             "key_id": tombstone.hashed.key_id,
             "digest": tombstone.hashed.digest,

@@ -1,9 +1,9 @@
 """Write ``usage_metrics`` into ``personality_vectors``: how often and how well a persona cites a passage.
 
-The figures are totals over all kept months, and are computed anew each time. A vector is found by what it
-says: persona, source, chapter and verse, in any spelling. It is written only where its figures differ, so
-that a repetition costs nothing and a vector that the content pipeline replaced gets its figures back. No
-other field is written: the content pipeline owns the rest of the document.
+The figures are totals over all kept months, and are computed from the start each time. A vector is found by
+what it says: persona, source, chapter and verse, in any spelling. It is written only where its figures
+differ, so that a repetition costs nothing and a vector that the content pipeline replaced gets its figures
+back. No other field is written: the content pipeline owns the rest of the document.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class Publisher:
         """Bring everything that is published about a person up to date with their record.
 
         The record of a person who refuses deletes all of it, even while views are held back. Otherwise all of
-        it is published anew. A record that changes meanwhile stays pending.
+        it is published again. A record that changes meanwhile stays pending.
 
         Parameters
         ----------

@@ -183,7 +183,7 @@ class BlobStore:
         await self._patiently("put", commit)
 
     async def link(self, name: str, until: datetime) -> str:
-        """Return an address by which whoever has it may read a blob until a time.
+        """Return an address with which anybody may read a blob until a time.
 
         It is signed with the account's key or, for an identity, with a key that the service delegates for
         seven days at most. The latter was not tried: Azurite knows identities only over TLS.

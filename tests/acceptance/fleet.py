@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from local.drain import DrainResult, drain_feeds
 from local.seed.traffic import TrafficPlan, writes
 from local.stack import Stack, StackConfig, running_stack
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.corrections import answered_by_another, at_another_time

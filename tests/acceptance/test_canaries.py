@@ -23,7 +23,7 @@ import pytest
 
 from shared.containers import FLEET_STATE, POISON_MESSAGES, VIEW_CONTAINERS, VIEW_STATE
 from shared.facts import USER_INTERACTIONS, USER_SESSIONS, USERS
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.privacy.classes import Place, may_go
 from shared.privacy.fields import field_of
 from shared.privacy.forms import fits

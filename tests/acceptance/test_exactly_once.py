@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.seed.traffic import TrafficPlan
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.ingest.sources import SOURCES
 from shared.settings import Settings
 from tests.acceptance.fleet import (

@@ -8,7 +8,7 @@ import pytest
 
 from local.host.runner import Host, HostConfig
 from local.seed.traffic import TrafficPlan, writes
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.commands import ROOT
 from tests.acceptance.fleet import RunningFleet, running_fleet

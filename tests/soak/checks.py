@@ -14,7 +14,7 @@ from typing import Any
 from local.host.lag import FeedLag, LagMeter
 from local.processes import ROOT
 from local.seed.traffic import INTERACTIONS
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document

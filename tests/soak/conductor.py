@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 
 from local.connection import DEFAULT_DATABASE
 from shared.errors import FleetError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.settings import Settings
 from tests.acceptance.fleet import RunningFleet
 from tests.corrections import Document

@@ -21,7 +21,7 @@ from ops.checkup import check_rights
 from shared.clock import SYSTEM_CLOCK
 from shared.containers import CATALOGUE
 from shared.cosmos.provisioning import apply_catalogue, apply_containers
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.rights import READ_METADATA, Action, Identity, grants_of
 from shared.settings import load_settings
 from tests.cosmos_in_process import DATABASE, ENDPOINT, InProcessCosmos, InProcessTransport

@@ -12,7 +12,7 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from shared.cosmos.provisioning import apply_catalogue
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.settings import Settings
 from tests.cosmos_server import ServerProcess, running_server
 from tests.moved_clock import moved_clock

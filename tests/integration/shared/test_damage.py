@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction
 

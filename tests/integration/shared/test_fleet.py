@@ -13,7 +13,7 @@ from ops.__main__ import cli
 from shared.containers import DAY
 from shared.cosmos.provisioning import apply_catalogue
 from shared.errors import PoisonNotFoundError, ReplayError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.ledger.changes import Verdict
 from shared.poison.rows import Status
 from shared.pricing.table import parse_price

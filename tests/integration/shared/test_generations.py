@@ -17,7 +17,7 @@ from ops.__main__ import cli
 from shared.clock import SYSTEM_CLOCK
 from shared.cosmos.provisioning import apply_catalogue
 from shared.errors import NotReadyError, SettingsError
-from shared.fleet import Fleet, connected_fleet
+from shared.fleet.wiring import Fleet, connected_fleet
 from shared.ledger.generations import LAYOUT
 from shared.rights import Identity
 from shared.settings import Settings

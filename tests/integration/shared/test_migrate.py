@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.containers import VIEW_CONTAINERS
 from shared.documents.versions import HISTORIES
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.settings import Settings
 from tests.integration.shared.conftest import interaction

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.containers import DAY
 from shared.errors import ReplayError
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction
 

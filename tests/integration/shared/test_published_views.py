@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.clock import SYSTEM_CLOCK
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.queries import ComprehensiveAdminService, DatabaseService
 from tests.integration.shared.conftest import Feed, interaction
 from tests.integration.shared.query_data import text

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.__main__ import cli
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction

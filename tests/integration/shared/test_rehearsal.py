@@ -20,7 +20,7 @@ from ops.__main__ import cli
 from ops.rehearsal import COMPARED, NOT_RESTORED, SUFFIX, Rehearsal, RehearsalReport
 from shared.containers import CATALOGUE
 from shared.errors import RefusedError
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction
 from tests.integration.shared.test_migrate import count_and_publish, documents, everything
@@ -35,7 +35,7 @@ async def counted(fleet: Fleet) -> Fleet:
     await fleet.database.get_container_client("user_interactions").upsert_item(
         interaction(id="bad", user_rating=9)
     )
-    await fleet.register.bury("somebody")
+    await fleet.register.write_tombstone("somebody")
     await fleet.auditor.audit_all(delay_seconds=0)
     await count_and_publish(fleet)
     return fleet

@@ -21,9 +21,10 @@ from local.host.leases import FeedRange
 from local.seed.database import database_writes
 from local.seed.traffic import TrafficPlan
 from local.seed.writer import write_traffic
-from shared import fleet_archive, fleet_people
 from shared.builds import store
 from shared.containers import container
+from shared.fleet import archive as fleet_archive
+from shared.fleet import people as fleet_people
 from shared.maintenance import migrate as migrating
 from shared.pricing.price_book import PriceBook
 from shared.pricing.table import ModelPrice, PriceTier

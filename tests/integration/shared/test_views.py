@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ops.__main__ import cli
 from shared.clock import SYSTEM_CLOCK
 from shared.facts import ABUSE_INCIDENTS, USER_SESSIONS, USERS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.queries import OptimizedQueries
 from shared.settings import Settings
 from tests.integration.shared.conftest import Feed, interaction

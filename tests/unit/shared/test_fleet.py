@@ -9,7 +9,7 @@ import pytest
 from shared import fleet
 from shared.cosmos.client import Connection
 from shared.errors import SettingsError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.ledger import state_mark
 from shared.settings import Settings
 from tests.unit.shared.world import SHARDS, World

@@ -8,7 +8,7 @@ from typing import Any
 from shared.builds.store import DerivedStore
 from shared.containers import CATALOGUE
 from shared.facts import USER_INTERACTIONS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generations
 from shared.maintenance.rebuild import Rebuilder

@@ -19,7 +19,7 @@ from shared.archive.counting import ArchiveCounter
 from shared.archive.restore import NothingArchivedError
 from shared.containers import CATALOGUE, DAY
 from shared.cosmos.provisioning import apply_containers
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.settings import Settings
 from tests.unit.shared.archive.world import World, interaction, world
 from tests.unit.shared.delivery import no_pauses
@@ -205,7 +205,7 @@ class History:
         user = owner(number)
         self.here.erased.add(user)
         self.model.erased.add(user)
-        await self.fleet.register.bury(user)
+        await self.fleet.register.write_tombstone(user)
         await self.here.archive.erase_person(user)
         for each in [n for n in self.model.live if owner(n) == user]:
             await self.source.delete_item(f"i{each}", user)

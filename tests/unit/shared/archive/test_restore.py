@@ -145,8 +145,8 @@ async def test_a_blob_that_was_changed_is_not_restored() -> None:
 async def test_the_register_says_who_of_many_is_erased_under_any_key() -> None:
     async with world() as here:
         register = PeopleRegister(here.database.get_container_client("fleet_state"), RING, clock=here.clock)
-        await register.bury("u7")
-        await register.bury("u230")
+        await register.write_tombstone("u7")
+        await register.write_tombstone("u230")
         assert await register.erased_among({f"u{number}" for number in range(250)}) == {"u7", "u230"}
         assert await register.erased_among(()) == frozenset()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 
-from shared.archive.archiver import Archiver, nobody
+from shared.archive.archiver import Archiver
 from shared.archive.restore import Restorer
 from shared.archive.store import Archive, ErasedAmong
 from shared.archive.verify import Verifier
@@ -48,7 +48,7 @@ class World:
     async def erased_among(self, users: Any) -> set[str]:
         return self.erased & set(users)
 
-    def archiver(self, erased_among: ErasedAmong = nobody) -> Archiver:
+    def archiver(self, erased_among: ErasedAmong | None = None) -> Archiver:
         """Return a new archiver, as of a new process."""
         state = self.database.get_container_client(FLEET_STATE)
         return Archiver(
@@ -56,7 +56,7 @@ class World:
             progress=state,
             archive=self.archive,
             generations=Generations(state, Settings(), outputs=[], clock=self.clock),
-            erased_among=erased_among,
+            erased_among=erased_among or self.erased_among,
             clock=self.clock,
         )
 

@@ -348,7 +348,7 @@ async def test_a_live_document_is_read_again_only_if_it_took_the_place_of_a_coun
 async def test_documents_of_an_erased_person_are_neither_counted_nor_poisoned() -> None:
     world = World()
     fleet = await world.fleet()
-    await fleet.register.bury("ann")
+    await fleet.register.write_tombstone("ann")
     bad = interaction(1, user_id="ann") | {"timestamp": "no time"}
     report = await fleet.ingest.ingest_batch(
         "user_interactions", [bad, interaction(2, user_id="ann"), interaction(3, user_id="ben")]

@@ -13,7 +13,7 @@ from shared.aggregates.person_record import PersonRecord
 from shared.clock import REPLICA_LAG_SECONDS
 from shared.errors import MassFailureError, TransientStaleReadError
 from shared.facts import USER_INTERACTIONS, USERS, Uncounted
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.batch import IngestReport
 from shared.ledger.changes import Verdict
 from shared.ledger.pages import Page

@@ -95,7 +95,7 @@ async def test_each_person_is_one_request() -> None:
 async def test_an_erased_person_has_no_record_and_their_accounts_are_not_read() -> None:
     database, state = Database(), FakeContainer("scope")
     await database.store("ana")
-    await register_on(state).bury("ana")
+    await register_on(state).write_tombstone("ana")
     assert await new_people(database, state=state).read_records({"ana"}) == {"ana": None}
     assert database.users.requests == ["upsert"]
 

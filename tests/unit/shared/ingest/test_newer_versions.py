@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 
 from shared.facts import ABUSE_INCIDENTS, USER_INTERACTIONS, USER_SESSIONS, USERS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from tests.unit.shared.world import World, interaction
 
 TIME = "2025-09-12T10:00:00Z"

@@ -32,7 +32,7 @@ async def test_a_tombstone_has_the_hash_the_key_and_a_time_and_nothing_else() ->
     container = FakeContainer("scope")
     register = register_on(container)
     await register.record_accounts("ann", {"user_ann": account(1)})
-    hashed, at = await register.bury("ann")
+    hashed, at = await register.write_tombstone("ann")
     (stored,) = container.items.values()
     assert {name: value for name, value in stored.items() if not name.startswith("_")} == {
         "id": "person", "scope": f"person|{hashed.name}", "key_id": "new", "digest": hashed.digest,
@@ -45,10 +45,10 @@ async def test_a_tombstone_has_the_hash_the_key_and_a_time_and_nothing_else() ->
 
 async def test_a_person_who_was_erased_under_an_older_key_stays_erased_and_has_one_tombstone() -> None:
     container = FakeContainer("scope")
-    first = await register_on(container, OLD_HASH_KEY).bury("ann")
+    first = await register_on(container, OLD_HASH_KEY).write_tombstone("ann")
     register = register_on(container)
     assert await register.is_erased("ann")
-    assert await register.bury("ann") == first
+    assert await register.write_tombstone("ann") == first
     await register.record_accounts("ann", {"user_ann": account(1)})
     assert await register.is_erased("ann")
 
@@ -58,13 +58,13 @@ async def test_of_a_refusal_under_an_older_key_nothing_is_left_after_the_erasure
     await register_on(container, OLD_HASH_KEY).record_accounts("ann", {"user_ann": account(1)})
     register = register_on(container)
     assert (await register.read("ann")).accounts == {"user_ann": account(1)}
-    await register.bury("ann")
+    await register.write_tombstone("ann")
     assert "user_ann" not in repr(container.items)
 
 
 async def test_two_erasures_at_once_write_one_tombstone() -> None:
     container = FakeContainer("scope")
-    both = await asyncio.gather(*(register_on(container).bury("ann") for _ in range(2)))
+    both = await asyncio.gather(*(register_on(container).write_tombstone("ann") for _ in range(2)))
     assert both[0] == both[1]
     assert len(container.items) == 1
 
@@ -72,7 +72,7 @@ async def test_two_erasures_at_once_write_one_tombstone() -> None:
 async def test_a_tombstone_is_not_replaced_by_what_arrives_late() -> None:
     container = FakeContainer("scope")
     register = register_on(container)
-    hashed, _ = await register.bury("ann")
+    hashed, _ = await register.write_tombstone("ann")
     before = dict(container.items)
     await register.record_accounts("ann", {"user_ann": account(1)})
     assert await register.restore(hashed, "2020-01-01T00:00:00Z") == "2026-03-01T12:00:00Z"

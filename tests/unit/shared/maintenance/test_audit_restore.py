@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.aggregates.tally import Tally
 from shared.containers import CATALOGUE
 from shared.cosmos.provisioning import apply_containers
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ledger.partials import Partial
 from shared.settings import Settings
 from tests.cosmos_in_process import InProcessCosmos

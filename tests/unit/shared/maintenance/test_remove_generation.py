@@ -10,7 +10,7 @@ import pytest
 
 from shared.aggregates.person_record import PersonRecord
 from shared.errors import GenerationNeededError
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ledger.generations import Generations
 from shared.maintenance.remove_generation import (
     DELETES_PER_TRANSACTION,

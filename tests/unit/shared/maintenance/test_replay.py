@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import FullError, PoisonNotFoundError, ReplayError
 from shared.facts import USER_INTERACTIONS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ledger.apply import ShardWriter
 from shared.poison.rows import MAX_ROW_BYTES
 from tests.unit.shared.world import World, interaction

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.cosmos.retries import UnavailableError
 from shared.errors import ErasureError
 from shared.facts import USER_INTERACTIONS, USERS
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.people import state as people_state
 from shared.people.state import StateEraser
@@ -98,7 +98,7 @@ async def erased_while_delivered(
     warm = await world.fleet()
     await ingest(warm, before)
     world.state.fault = Faults(plan)
-    await surviving(lambda fleet: fleet.register.bury(ERASED), world)
+    await surviving(lambda fleet: fleet.register.write_tombstone(ERASED), world)
     await asyncio.gather(
         surviving(lambda fleet: eraser(fleet).erase(ERASED), world),
         surviving(lambda fleet: eraser(fleet).erase(ERASED), world),

@@ -11,8 +11,8 @@ from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import CATALOGUE
 from shared.cosmos.provisioning import apply_containers
-from shared.fleet import Fleet
-from shared.fleet_people import people_of
+from shared.fleet.people import people_of
+from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
 from shared.people.people import People
 from shared.people.requests import Reason, Request

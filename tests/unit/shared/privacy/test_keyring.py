@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import SettingsError
-from shared.fleet import connected_fleet
+from shared.fleet.wiring import connected_fleet
 from shared.privacy.keyring import KeyedHash, KeyRing
 from shared.settings import Settings, load_settings
 from tests.sample_keys import HASH_KEYS

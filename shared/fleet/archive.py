@@ -12,7 +12,7 @@ from shared.archive.store import CONTAINER, Archive
 from shared.archive.verify import Verifier
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.storage.blobs import BlobStore
 from shared.storage.client import connect_storage
 

@@ -12,7 +12,7 @@ from shared.archive.store import Archive
 from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import FLEET_STATE, VIEW_STATE
 from shared.cosmos.client import connect
-from shared.fleet import Fleet
+from shared.fleet.wiring import Fleet
 from shared.people import exports, tombstones
 from shared.people.deleted_accounts import DeletedAccounts
 from shared.people.erasure import Eraser
