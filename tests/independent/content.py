@@ -38,6 +38,8 @@ from tests.independent.reference import (
 )
 from tests.independent.sources import ENDED, Sources, sources_of, start_of
 
+Figures = dict[str, tuple[float, float | None, float | None]]
+
 # --- rankings -----------------------------------------------------------------------------------------------
 
 
@@ -222,12 +224,13 @@ def expected_texts(sources: Sources, ticks: dict[str, str]) -> dict[str, Documen
         label, first, last = period_of("monthly", month)
         documents = between(sources.interactions, first, last)
         earlier = between(sources.interactions, month_before(first), first - timedelta(days=1))
+        rated = figures_by_text(documents)
         for text in most_frequent(citation_counts(documents), 200):
             tick = ticks.get(f"content_analytics_{text}_{label}")
             hours = hours_of(first, last, month_before(first), tick)
             over = tick is None or tick >= f"{last + timedelta(days=1):%Y-%m-%d}T00"
             document = expected_text(
-                text, label, Fraction(*hours), over, documents, earlier, sources,
+                text, label, Fraction(*hours), over, documents, earlier, rated, sources,
                 [s for s in sources.sessions if first <= start_of(s).date() <= last],
             )  # fmt: skip
             document |= {
@@ -245,6 +248,7 @@ def expected_text(
     over: bool,
     documents: list[Document],
     earlier: list[Document],
+    rated: Figures,
     sources: Sources,
     sessions: list[Document],
 ) -> Document:
@@ -292,7 +296,7 @@ def expected_text(
         "topic_analytics": expected_topics(own, before, longer)
         | expected_subjects(text, own, citations, sources.vectors),
         "comparative_metrics": {
-            "vs_other_texts": expected_ranks(text, documents),
+            "vs_other_texts": expected_ranks(text, rated),
             "growth_trends": {
                 "usage_growth_percent": percent(
                     len(citations), float(citation_counts(earlier)[text] * longer)
@@ -428,19 +432,29 @@ def expected_topics(own: list[Document], before: list[Document], longer: Fractio
     }
 
 
-def expected_ranks(text: str, documents: list[Document]) -> Document:
-    texts = citation_counts(documents)
-    ratings = {t: average(measured(citing(documents, t), "user_rating")) for t in texts}
-    accuracy = {
-        t: average(measured(citing(documents, t), "quality_metrics", "citation_accuracy")) for t in texts
+def figures_by_text(documents: list[Document]) -> Figures:
+    """The three figures of every text by which texts are ranked: uses, ratings, accuracy of citations."""
+    by_text: defaultdict[str, list[Document]] = defaultdict(list)
+    for document in documents:
+        for text in sources_of(document):
+            by_text[text].append(document)
+    return {
+        text: (
+            float(uses),
+            average(measured(by_text[text], "user_rating")),
+            average(measured(by_text[text], "quality_metrics", "citation_accuracy")),
+        )
+        for text, uses in citation_counts(documents).items()
     }
 
-    def rank(values: dict[str, float | None], digits: int) -> int | None:
-        known = {t: round(value, digits) for t, value in values.items() if value is not None}
+
+def expected_ranks(text: str, rated: Figures) -> Document:
+    def rank(number: int, digits: int) -> int | None:
+        known = {t: round(value, digits) for t, of in rated.items() if (value := of[number]) is not None}
         return 1 + sum(value > known[text] for value in known.values()) if text in known else None
 
     return {
-        "usage_rank": rank({t: float(count) for t, count in texts.items()}, 0),
-        "satisfaction_rank": rank(ratings, 2),
-        "citation_accuracy_rank": rank(accuracy, 4),
+        "usage_rank": rank(0, 0),
+        "satisfaction_rank": rank(1, 2),
+        "citation_accuracy_rank": rank(2, 4),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from tests.independent.trigger import rewritten
@@ -40,6 +41,7 @@ def time_of(text: object) -> datetime | None:
     return _time_of(text) or _time_of(rewritten(text, host_offset=0))
 
 
+@lru_cache(100_000)
 def _time_of(text: str) -> datetime | None:
     day, rest = text[:10], text[10:]
     try:

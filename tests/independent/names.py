@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import groupby
 from unicodedata import category, east_asian_width, normalize
 
@@ -19,6 +20,7 @@ LONGEST_WORD, LONGEST_MIXED = 30, 16
 ADDRESS_PARTS = "@%=\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}\N{TAG COMMERCIAL AT}"
 
 
+@lru_cache(100_000)
 def plain_name(name: str) -> str | None:
     """Put one underscore for whatever stands between plain characters; a blank name is none.
 
@@ -111,6 +113,7 @@ def _numeral(value: object) -> str:
     return str(int(text)) if text.isascii() and text.isdigit() else text
 
 
+@lru_cache(100_000)
 def _both(text: str) -> tuple[str, str] | None:
     """Return chapter and verse of ``2:47``, ``2.47``, ``Gita 2.14`` or ``2.14-16``, which name both."""
     words = re.split(r"[^\d.:-]+", text)

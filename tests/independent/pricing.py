@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from unicodedata import normalize
 
 from tests.independent.names import (
@@ -131,6 +132,7 @@ def model_meant(written: str, unpriced: Collection[str] = ()) -> str:
         path = path[1:]
 
 
+@cache
 def spelled(written: str) -> str:
     """Return the one spelling of a name."""
     if len(written) > LONGEST_TEXT:

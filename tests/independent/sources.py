@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from tests.independent.input import SKEW, is_of_unreadable_version, owner_of, refuses, with_scores
@@ -46,16 +47,20 @@ class Sources:
                 said |= {n: v for n, v in (own | {"citation_style": style}).items() if v is not None}
         return said
 
+    @cached_property
+    def _by_person(self) -> dict[tuple[str, str], Document]:
+        return {(i["user_id"], i["id"]): i for i in self.interactions}
+
     def passage_of_incident(self, incident: Document) -> Document | None:
         """Return the citation that an incident is about."""
         target = incident.get("interaction_id") or ""
-        own = {i["id"]: i for i in self.interactions if i["user_id"] == incident["user_id"]}
         other = (
             target.removeprefix("interaction_")
             if target.startswith("interaction_")
             else f"interaction_{target}"
         )
-        interaction = own.get(target) or own.get(other)
+        user = incident["user_id"]
+        interaction = self._by_person.get((user, target)) or self._by_person.get((user, other))
         if not target or interaction is None:
             return None
         return max(citations_of([interaction]), key=relevance_of, default=None)
