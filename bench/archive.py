@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
-from azure.storage.blob import StandardBlobTier
+from azure.storage.blob import ContainerSasPermissions, StandardBlobTier, generate_container_sas
 from azure.storage.blob.aio import ContainerClient
 
 from bench.archive_figures import ArchiveFigures
@@ -21,6 +23,7 @@ from bench.contenders import BenchError
 from bench.server import Server, running_server
 from local.azurite import connection_string, start_azurite
 from local.ports import free_port
+from shared.archive.store import CONCURRENCY
 from shared.clock import Clock
 from shared.concurrency import batched, for_each
 from shared.containers import container
@@ -56,8 +59,10 @@ async def measure_archive(documents: int, alone: int, progress: Callable[[str], 
         await _write(database, documents)
         progress("archive: one document after the other")
         one_by_one = await _one_by_one(database, port, alone)
+        progress("archive: the storage alone")
+        storage_alone = await _storage_alone(port, documents)
         progress("archive: the fleet")
-        return await _with_the_fleet(server, port, documents, one_by_one)
+        return await _with_the_fleet(server, port, documents, one_by_one, storage_alone)
 
 
 async def _write(database: DatabaseProxy, documents: int) -> None:
@@ -96,7 +101,35 @@ async def _one_by_one(database: DatabaseProxy, port: int, documents: int) -> flo
         return done / (time.perf_counter() - began)
 
 
-async def _with_the_fleet(server: Server, port: int, documents: int, one_by_one: float) -> ArchiveFigures:
+async def _storage_alone(port: int, documents: int) -> float:
+    """Upload as many blobs of the same content by plain requests, as many at once as the fleet does."""
+    client = ContainerClient.from_connection_string(connection_string(port), "plain")
+    async with client as storage, aiohttp.ClientSession() as http:
+        await storage.create_container()
+        signature = generate_container_sas(
+            str(storage.account_name),
+            storage.container_name,
+            account_key=storage.credential.account_key,
+            permission=ContainerSasPermissions(create=True),
+            expiry=datetime.now(UTC) + timedelta(hours=1),
+        )
+        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-access-tier": StandardBlobTier.COLD.value}
+
+        async def upload(number: int) -> None:
+            address = f"{storage.url}/{number}.json?{signature}"
+            content = json.dumps(_document(number)).encode()
+            async with http.put(address, data=content, headers=headers) as answer:
+                if answer.status != HTTPStatus.CREATED:
+                    raise BenchError(f"the storage answered {answer.status} to a plain upload")
+
+        began = time.perf_counter()
+        await for_each(range(documents), upload, max_concurrency=CONCURRENCY)
+        return documents / (time.perf_counter() - began)
+
+
+async def _with_the_fleet(
+    server: Server, port: int, documents: int, one_by_one: float, storage_alone: float
+) -> ArchiveFigures:
     settings = server.settings(DATABASE).model_copy(
         update={"archive_connection_string": connection_string(port)}
     )
@@ -117,6 +150,7 @@ async def _with_the_fleet(server: Server, port: int, documents: int, one_by_one:
             documents,
             archived / seconds,
             one_by_one,
+            storage_alone,
             requests / archived,
             units / archived,
             sum(each.cost.requests for each in idle),

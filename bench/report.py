@@ -127,6 +127,7 @@ def other_table(figures: Figures) -> Table:
         archive = figures.archive
         table.add_row("Archived documents", _number(archive.per_second), "per s")
         table.add_row("One after the other", _number(archive.one_by_one_per_second), "per s")
+        table.add_row("The storage alone", _number(archive.storage_per_second), "per s")
         table.add_row("Requests per archived document", f"{archive.requests_per_document:.3f}", "")
         table.add_row("Request units per archived document", f"{archive.units_per_document:.2f}", "")
         table.add_row(

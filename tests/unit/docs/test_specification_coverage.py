@@ -75,6 +75,12 @@ def test_a_row_that_is_noted_names_a_note(where: str) -> None:
     assert f"\n| {where}" in NOTES
 
 
+def test_every_section_lives_in_files_that_exist() -> None:
+    places = re.findall(r"`([\w./-]+)`", NOTES.split("\n## Where each section lives\n")[1].split("\n## ")[0])
+    assert len(places) > 40
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
 def test_what_is_left_to_a_part_names_the_part() -> None:
     assert {row.where for row in of("later")} == {part.strip() for part in PARTS}
 
