@@ -35,6 +35,12 @@ def _key_ring(value: object) -> object:
         raise PydanticCustomError("key_ring", "{problem}", {"problem": str(error)}) from None
 
 
+def _names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
 class Settings(BaseSettings):
     """Every setting that the fleet reads. Values come from environment variables (app settings in Azure)."""
 
@@ -53,6 +59,18 @@ class Settings(BaseSettings):
 
     cosmos_credential: str | None = Field(default=None, validation_alias="CosmosDb__credential")
     """``managedidentity``, or not set: then the identity is sought in the environment, as on a laptop."""
+
+    cosmos_preferred_locations: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(validation_alias="FLEET_PREFERRED_LOCATIONS"),
+    ] = ()
+    """Regions of the account to read from, the first that answers: ``East US,West Europe``.
+
+    Without them, the fleet reads from the region that takes writes, also after a failover. Another region may
+    lag behind: then more folds and publications meet a conflict and begin again.
+    """
 
     cosmos_database: str = Field(
         default="vimarsh-multi-personality", validation_alias="COSMOS_DATABASE", min_length=1, max_length=255

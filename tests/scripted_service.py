@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
@@ -66,9 +67,18 @@ class ScriptedService(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         What befalls the attempts at some operation, by its name: one entry is used up by each attempt.
     pages
         Pages of a query, each with one document.
+    regions
+        Endpoints of the account's regions by name, the one that takes writes first.
     """
 
-    def __init__(self, plan: Mapping[str, list[Planned]] | None = None, *, pages: int = 1) -> None:
+    def __init__(
+        self,
+        plan: Mapping[str, list[Planned]] | None = None,
+        *,
+        pages: int = 1,
+        regions: Mapping[str, str] = MappingProxyType({"East US": ACCOUNT}),
+    ) -> None:
+        self.regions = regions
         self.plan = {name: list(faults) for name, faults in (plan or {}).items()}
         self.always: Planned | None = None
         self.pages = pages
@@ -117,8 +127,8 @@ class ScriptedService(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         return answer(request) if answer else Answer(request, 200, {"id": "i", "pk": "p", "_etag": '"e"'}, {})
 
     def _get_account(self, request: HttpRequest) -> Answer:
-        region = [{"name": "East US", "databaseAccountEndpoint": ACCOUNT}]
-        body = {"id": "a", "writableLocations": region, "readableLocations": region}
+        regions = [{"name": name, "databaseAccountEndpoint": at} for name, at in self.regions.items()]
+        body = {"id": "a", "writableLocations": regions[:1], "readableLocations": regions}
         return Answer(
             request, 200, body | {"userConsistencyPolicy": {"defaultConsistencyLevel": "Session"}}, {}
         )

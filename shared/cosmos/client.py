@@ -128,6 +128,8 @@ def connect(settings: Settings, *, user_agent: str) -> Connection:
         "enable_compact_utf8_item_writes": True,
         **WITHOUT_RETRIES,
     }
+    if settings.cosmos_preferred_locations:
+        options["preferred_locations"] = list(settings.cosmos_preferred_locations)
     if settings.cosmos_connection_string:
         text = settings.cosmos_connection_string
         try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from azure.core import MatchConditions
@@ -96,12 +97,12 @@ KINDS = {
 
 
 @asynccontextmanager
-async def connected(service: ScriptedService) -> AsyncIterator[ContainerProxy]:
+async def connected(service: ScriptedService, **settings: str) -> AsyncIterator[ContainerProxy]:
     """Yield the container through a client of the fleet, with its properties in the SDK's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "transport", lambda _: service)
         plan, service.plan = service.plan, {}
-        async with connect(Settings(CosmosDb=SECRET), user_agent="tests") as opened:
+        async with connect(Settings(CosmosDb=SECRET, **settings), user_agent="tests") as opened:
             container = opened.get_database_client("d").get_container_client("c")
             await container.read_item("i", "p")
             await _listed(container.query_items("SELECT * FROM c"))
@@ -491,3 +492,24 @@ def test_a_split_range_is_left_to_the_sdk_which_asks_what_has_taken_its_place() 
     times = [attempt.at for attempt in service.attempts["query"]]
     assert times[0] < times[1] <= REQUEST.first_pause
     assert outcome.cost.faults == 1
+
+
+@pytest.mark.parametrize(
+    ("preferred", "read_at"),
+    [("", "east"), ("West Europe, East US", "west"), ("westeurope", "west"), ("Mars", "east")],
+)
+def test_reads_go_to_the_first_preferred_region_and_writes_where_the_account_takes_them(
+    preferred: str, read_at: str
+) -> None:
+    regions = {"East US": "http://east.invalid:9/", "West Europe": "http://west.invalid:9/"}
+    service = ScriptedService(regions=regions)
+
+    async def work() -> None:
+        async with connected(service, FLEET_PREFERRED_LOCATIONS=preferred) as container:
+            await container.read_item("i", "p")
+            await container.upsert_item(ITEM)
+
+    run(work())
+    hosts = {name: {urlsplit(a.url).hostname for a in of} for name, of in service.attempts.items()}
+    assert hosts["read"] == {f"{read_at}.invalid"}
+    assert hosts["upsert"] == {"east.invalid"}
