@@ -134,10 +134,10 @@ class Settings(BaseSettings):
     shard_concurrency: Annotated[int, Field(ge=1, le=256, validation_alias="FLEET_SHARD_CONCURRENCY")] = 8
     """Shards of one batch that are folded concurrently."""
 
-    cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 128 * 1024 * 1024
+    cache_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_CACHE_BYTES")] = 80 * 1024 * 1024
     """Approximate limit, in bytes, on an instance's memory for cached state documents."""
 
-    merge_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_MERGE_BYTES")] = 128 * 1024 * 1024
+    merge_bytes: Annotated[int, Field(ge=0, validation_alias="FLEET_MERGE_BYTES")] = 80 * 1024 * 1024
     """Approximate limit, in bytes, on an instance's memory for merged days and months of all shards."""
 
     audit_delay_seconds: Annotated[
