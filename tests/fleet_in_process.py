@@ -23,10 +23,10 @@ from azure.cosmos.aio import CosmosClient, DatabaseProxy
 
 import functions
 from functions import runtime
-from shared import fleet as composition
 from shared.clock import Clock
 from shared.containers import CATALOGUE
 from shared.cosmos.provisioning import apply_containers
+from shared.fleet import wiring as composition
 from shared.rights import Identity
 from shared.settings import Settings
 from tests.cosmos_in_process import DATABASE, ENDPOINT, KEY, InProcessCosmos, InProcessTransport

@@ -236,8 +236,9 @@ PLAIN: dict[tuple[str, ...], tuple[str, Any]] = {
 def printed(command: tuple[str, ...], module: str, answer: Any, width: int | None) -> Result:
     """Return what a command prints on a terminal of this width."""
     printing = import_module(f"ops.{module}")
+    connecting = next(n for n in ("run", "run_with", "reported") if hasattr(printing, n))
     with (
-        patch.object(printing, "run" if hasattr(printing, "run") else "reported", lambda _: answer),
+        patch.object(printing, connecting, lambda *_: answer),
         patch.object(output, "width_of", lambda _: width),
     ):
         ended = CliRunner().invoke(cli, list(command), input="{}")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared import fleet
 from shared.cosmos.client import Connection
 from shared.errors import SettingsError
+from shared.fleet import wiring
 from shared.fleet.wiring import connected_fleet
 from shared.ledger import state_mark
 from shared.settings import Settings
@@ -82,7 +82,7 @@ class Account:
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     account = Account()
-    monkeypatch.setattr(fleet, "connect", account.connect)
+    monkeypatch.setattr(wiring, "connect", account.connect)
     return account
 
 
