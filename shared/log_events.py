@@ -21,6 +21,7 @@ LOG_EVENTS = {
     "counts and cost",
     "erasure_left": "an erasure found something left, and begins again; with the number of places",
     "erasure_step": "a step of an erasure is done; with what it found",
+    "export_foreign_blob": "a blob in a person's folder of the archive is another's: it is not exported",
     "exports_deleted": "exports of people's data were deleted, because their time was over",
     "feed_audited": "the auditor read a feed; a warning if it repaired anything",
     "documents_archived": "a run of the archive over one container has ended; with outcomes and cost",

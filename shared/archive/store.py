@@ -172,6 +172,10 @@ class Archive:
         hashes = [hashed_owner(*each) for each in self.ring.candidates(user_id)]
         return [owner_segment(user_id), *hashes]
 
+    def names_in_copies(self, user_id: str) -> set[str]:
+        """Return what copies have as the id of a person: the id, and its hash under each key of the ring."""
+        return {user_id, *(hashed.name for hashed in self.ring.candidates(user_id))}
+
     async def find_person(self, user_id: str) -> AsyncIterator[Archived]:
         """Yield everything that is archived about a person: one listing per archived day and segment."""
         owners = self.owners(user_id)

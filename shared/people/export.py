@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+import structlog
+
 from shared.archive.content import ADDED_BY_THE_SERVICE
 from shared.archive.store import Archive
 from shared.clock import SYSTEM_CLOCK, Clock
@@ -54,6 +56,8 @@ Left out are session tokens, with which anybody could act as you; notes of peopl
 content; and fields that the platform does not know. manifest.json says how many documents each file has, and
 its SHA-256 hash.
 """
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -131,14 +135,20 @@ class Exporter:
             async for row in self._places.poison_rows(user_id):
                 yield _without(row, ADDED_BY_THE_SERVICE | {"trace"})
         else:
+            names = self._archive.names_in_copies(user_id)
             async for found in self._archive.find_person(user_id):
                 read = await self._archive.read(found.stored.name)
-                if read is not None:  # a document may be erased or restored meanwhile
-                    yield {
-                        "container": found.container,
-                        "day": found.name.day.isoformat(),
-                        "document": exported(found.container, json.loads(read[0])),
-                    }
+                if read is None:  # a document may be erased or restored meanwhile
+                    continue
+                document = json.loads(read[0])
+                if document.get("user_id") not in names:  # copied by hand into the person's folder
+                    _log.warning("export_foreign_blob", source=found.container)
+                    continue
+                yield {
+                    "container": found.container,
+                    "day": found.name.day.isoformat(),
+                    "document": exported(found.container, document),
+                }
 
 
 def exported(container: str, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,14 @@ import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 
+from shared.archive.content import copy_of
+from shared.archive.names import blob_name
+from shared.archive.store import metadata_of
 from shared.errors import ErasureError
 from shared.people.export import FILES, Exporter
 from shared.people.exports import LIFETIME
@@ -52,6 +56,21 @@ async def test_everything_of_the_person_is_in_it_and_of_nobody_else() -> None:
         whole = "".join(content.values())
         assert "ben" not in whole.replace("benefit", "")
         assert not any(name.startswith("_") for name in files["conversations.json"][0])
+
+
+async def test_a_blob_of_another_person_that_was_copied_into_the_person_s_folder_is_left_out() -> None:
+    async with world() as one:
+        ring = one.settings.key_ring()
+        for container, owner in product(("user_interactions", "user_analytics"), (PERSON, "ben")):
+            document = {**interaction(owner, 1), "period_start": "2025-09-10", "_ts": 1_757_500_000}
+            copy = copy_of(container, document, ring)
+            folder = copy_of(container, document | {"user_id": PERSON}, ring).owner
+            name = blob_name(copy.day, folder, copy.document_id)
+            metadata = metadata_of(copy, name, document, container, generation=1, part="p")
+            await one.archive.create(name.text(), copy.content, metadata=metadata)
+        content = await exported(one)
+        questions = [each["document"]["user_query"] for each in json.loads(content["archived.json"])]
+        assert questions == [f"A secret question of {PERSON}"] * 2
 
 
 async def test_tokens_and_notes_of_reviewers_and_unknown_fields_are_left_out() -> None:
@@ -115,6 +134,9 @@ class Many:
     async def poison_rows(self, user_id: str) -> AsyncIterator[Any]:
         for _ in ():
             yield
+
+    def names_in_copies(self, user_id: str) -> set[str]:
+        return {user_id}
 
     async def find_person(self, user_id: str) -> AsyncIterator[Any]:
         for _ in ():
