@@ -9,7 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions.at_work import AT_WORK
+from functions.orchestrations import start_once
 from functions.runtime import fleet
 from shared.archive.archiver import ContainerReport, Task
 from shared.cosmos.deadlines import deadline
@@ -30,9 +30,7 @@ even so is due the next day."""
 @blueprint.durable_client_input(client_name="client")
 async def archive_daily(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
     """Start the archive of today, unless that of an earlier day is still at work."""
-    known = await client.get_status(INSTANCE)
-    if known is None or known.runtime_status not in AT_WORK:
-        await client.start_new("archive_documents", INSTANCE)
+    await start_once(client, "archive_documents", INSTANCE)
 
 
 @blueprint.function_name("archive_documents")

@@ -14,8 +14,8 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions.at_work import AT_WORK
 from functions.http import MAX_BODY_BYTES, MAX_NAME, answered
+from functions.orchestrations import start_once
 from functions.runtime import fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
@@ -121,10 +121,8 @@ async def serve_people(timer: func.TimerRequest) -> None:
 
 
 async def _start(client: df.DurableOrchestrationClient, request: Request) -> None:
-    instance = f"person-{request.id}"
-    known = await client.get_status(instance)
-    if request.is_running and (known is None or known.runtime_status not in AT_WORK):
-        await client.start_new("serve_person", instance, request.id)
+    if request.is_running:
+        await start_once(client, "serve_person", f"person-{request.id}", request.id)
 
 
 def _body(req: func.HttpRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions.at_work import AT_WORK
+from functions.orchestrations import start_once
 from functions.runtime import fleet
 from shared.cosmos.deadlines import deadline
 from shared.cosmos.retries import INVOCATION_SECONDS, RUN_SECONDS
@@ -42,9 +42,7 @@ async def start_migration(req: func.HttpRequest, client: df.DurableOrchestration
     except MigrationError as error:
         return _refused(line_of(error))
     instance = f"migration-{order['container']}"
-    known = await client.get_status(instance)
-    if known is None or known.runtime_status not in AT_WORK:
-        await client.start_new("migrate_documents", instance, order)
+    await start_once(client, "migrate_documents", instance, order)
     answer: func.HttpResponse = client.create_check_status_response(req, instance)
     return answer
 

@@ -36,7 +36,7 @@ def page(archived: int, *, is_last: bool = False, after: int = 7) -> dict[str, A
 async def test_one_run_is_at_work(status: Any, starts: bool) -> None:
     client = Client(status)
     await archive.archive_daily._function._func.client_function(SimpleNamespace(), client)
-    assert client.started == ([("archive_documents", "archive")] if starts else [])
+    assert client.started == ([("archive_documents", "archive", None)] if starts else [])
 
 
 def test_every_range_is_archived_and_reported_by_container() -> None:

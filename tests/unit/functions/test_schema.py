@@ -63,6 +63,21 @@ async def test_one_migration_of_a_container_is_at_work(status: Any, starts: bool
     assert client.started == ([("migrate_documents", "migration-user_interactions", ORDER)] if starts else [])
 
 
+@pytest.mark.parametrize("other_starts", [True, False])
+async def test_two_starts_at_the_same_time_start_one(other_starts: bool) -> None:
+    class Refusing(Client):
+        async def start_new(self, *_: Any) -> str:
+            if other_starts:
+                self._status = STATUS.Pending
+            raise Exception("An Orchestration instance with this id already exists")
+
+    if other_starts:
+        assert (await start(ORDER, Refusing(None))).status_code == 202
+    else:
+        with pytest.raises(Exception, match="already exists"):
+            await start(ORDER, Refusing(None))
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
