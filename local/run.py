@@ -9,9 +9,13 @@ from random import Random, SystemRandom
 from time import time
 from typing import NoReturn
 
+from azure.cosmos.aio import DatabaseProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
 from local.connection import DEFAULT_DATA, stack_file
 from local.ready import watch_ready
 from local.seed.live_database import LiveDatabase
+from local.seed.traffic import Write
 from local.seed.writer import SeedSummary, apply_write
 from local.stack import Stack, StackConfig, running_stack
 from terminal.output import note, print_table, say
@@ -88,7 +92,19 @@ async def _trickle(stack: Stack, users: int, per_minute: float) -> NoReturn:
             await asyncio.sleep(random.expovariate(per_minute / 60))
             now = round(time() * 1000)
             for write in chain(traffic.due(now), traffic.ask(now)):
-                await apply_write(database, write, written)
+                await write_live(database, write, traffic, written)
             if time() - noticed >= NOTICE_EVERY:
                 noticed = time()
                 say(f"{written.created:,} interactions written, {written.replaced:,} rated so far")
+
+
+async def write_live(
+    database: DatabaseProxy, write: Write, traffic: LiveDatabase, written: SeedSummary
+) -> None:
+    """Do one write. A person whose document is gone was erased while they asked: they leave."""
+    try:
+        await apply_write(database, write, written)
+    except CosmosResourceNotFoundError:
+        if write.kind == "create":  # the container is missing
+            raise
+        traffic.leave(write.lane)

@@ -53,12 +53,22 @@ class LiveTraffic:
         """Everybody who may ask; the position of each is the lane of its writes."""
         return self._people
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether everybody has left, so that nobody can ask."""
+        return not any(self._weights)
+
+    def leave(self, lane: int) -> None:
+        """Let a person ask no more, because their account was erased."""
+        self._weights[lane] = 0.0
+        self._open = [session for session in self._open if session.lane != lane]
+
     def open_sessions(self) -> set[str]:
         """Return the ids of the sessions that may still go on."""
         return {session_id(session.person.user_id, session.started) for session in self._open}
 
     def ask(self, moment: int) -> Write:
-        """Return the next question, asked at ``moment`` (milliseconds since the epoch)."""
+        """Return the next question, asked at ``moment`` (milliseconds since the epoch), unless deserted."""
         session = self._session(moment)
         session.asked += 1
         self._asked += 1

@@ -70,7 +70,12 @@ class LiveDatabase:
             yield Write("create", registered, document, lane, container=USERS)
 
     def ask(self, moment: int) -> Iterator[Write]:
-        """Yield the next question, asked at ``moment`` (milliseconds since the epoch), and what it causes."""
+        """Yield the next question, asked at ``moment`` (milliseconds since the epoch), and what it causes.
+
+        Nothing, if everybody has left.
+        """
+        if self._traffic.is_deserted:
+            return
         question = self._traffic.ask(moment)
         yield from self._ended_sessions(moment)
         turn = self._traffic.turn
@@ -88,6 +93,10 @@ class LiveDatabase:
             yield question
         if self._accounts and self._random.random() < CONSENT_CHANGES:
             yield self._changed_consent(moment)
+
+    def leave(self, lane: int) -> None:
+        """Let a person ask no more. Writes that were drawn for them may still come."""
+        self._traffic.leave(lane)
 
     def due(self, moment: int) -> Iterator[Write]:
         """Yield the ratings and reviews that have come by ``moment`` (milliseconds since the epoch)."""

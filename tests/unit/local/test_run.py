@@ -1,13 +1,19 @@
-"""What the stack prints when it serves."""
+"""What the stack prints when it serves, and how its live traffic goes on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from local.connection import DEFAULT_DATA
-from local.run import print_where_to_look
+from local.run import print_where_to_look, write_live
+from local.seed.live_database import LiveDatabase
+from local.seed.traffic import Write
+from local.seed.writer import SeedSummary
 from local.stack import Stack, StackConfig
 from terminal import output
 
@@ -40,3 +46,30 @@ def test_commands_on_another_directory_name_it_and_stay_whole(capsys: pytest.Cap
     assert f"eval \"$(.venv/bin/python -m local env --data '{data}')\"" in lines
     assert f".venv/bin/python -m local settle --data '{data}'" in lines
     assert "  is everything published?" in lines
+
+
+class _Missing:
+    """A container from which everything is gone."""
+
+    async def replace_item(self, *_: Any) -> None:
+        raise CosmosResourceNotFoundError(status_code=404, message="gone")
+
+    create_item = replace_item
+
+
+MISSING: Any = SimpleNamespace(get_container_client=lambda _: _Missing())
+NOW = 1_756_650_000_000
+
+
+async def test_a_person_who_is_erased_while_they_ask_leaves_and_the_stack_goes_on() -> None:
+    traffic, written = LiveDatabase(users=1, seed=3), SeedSummary()
+    rating = Write("replace", NOW, {"id": "interaction_1"}, 0)
+    await write_live(MISSING, rating, traffic, written)
+    assert list(traffic.ask(NOW)) == []
+    assert written.replaced == 0
+
+
+async def test_a_missing_container_ends_the_stack() -> None:
+    question = Write("create", NOW, {"id": "interaction_1"}, 0)
+    with pytest.raises(CosmosResourceNotFoundError):
+        await write_live(MISSING, question, LiveDatabase(users=1, seed=3), SeedSummary())

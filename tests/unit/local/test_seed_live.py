@@ -110,3 +110,20 @@ def test_a_live_database_asks_what_the_live_traffic_of_its_seed_asks() -> None:
 
 def test_the_same_seed_writes_the_same_live_database() -> None:
     assert live(seed=8, questions=200) == live(seed=8, questions=200)
+
+
+def test_a_person_who_left_asks_no_more() -> None:
+    database = LiveDatabase(users=2, seed=9)
+    list(database.begin(NOW))
+    before = [write for second in range(200) for write in database.ask(NOW + second * 1000)]
+    assert {write.lane for write in before if write.container == "user_interactions"} == {0, 1}
+    database.leave(0)
+    after = [write for second in range(200, 400) for write in database.ask(NOW + second * 1000)]
+    assert {write.lane for write in after if write.container == "user_interactions"} == {1}
+
+
+def test_nobody_asks_when_everybody_left() -> None:
+    database = LiveDatabase(users=1, seed=9)
+    list(database.begin(NOW))
+    database.leave(0)
+    assert list(database.ask(NOW)) == []
