@@ -11,7 +11,7 @@ from shared.containers import VIEW_CONTAINERS
 from shared.fleet.wiring import Fleet
 from shared.maintenance.needed_facts import day_ranges
 from shared.maintenance.rebuild import RebuildReport
-from shared.publishing.plan import DocumentKey
+from shared.publishing.plan import document_named
 from shared.publishing.report import PublishReport
 from shared.publishing.scheduled import ScheduledReport
 from shared.publishing.system_health import HealthReport
@@ -98,7 +98,8 @@ def publish(
     """Publish documents again from the current counts, even if they are up to date."""
 
     async def work(fleet: Fleet) -> PublishReport:
-        return await fleet.publisher.publish_again(DocumentKey(view, key) for key in keys)
+        documents = [document_named(view, key) for key in keys]
+        return await fleet.publisher.publish_again(documents)
 
     report: PublishReport = run(work)
     if as_json:

@@ -17,6 +17,7 @@
     │   └── TransientStaleReadError other instances publish it too, or a replica lags: a later try may succeed
     ├── RefusedError                what an operator asked for cannot be done; the message says what to do
     │   ├── UnknownViewError
+    │   ├── MalformedKeyError
     │   ├── GenerationIncompleteError
     │   ├── GenerationNeededError
     │   ├── PoisonNotFoundError
@@ -147,6 +148,10 @@ class RefusedError(FleetError):
 
 class UnknownViewError(RefusedError):
     """There is no such view. The message names the existing views."""
+
+
+class MalformedKeyError(RefusedError):
+    """No document of the view can have this key. The message shows one that a document can have."""
 
 
 class GenerationIncompleteError(RefusedError):

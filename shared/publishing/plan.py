@@ -8,9 +8,11 @@ from typing import NamedTuple
 from shared.aggregates import person_month
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
+from shared.errors import UnknownViewError
 from shared.publishing.merged_state import StoredPartial, owner_of
 from shared.views import VIEWS
 from shared.views.base import Schedule
+from shared.views.keys import check_key
 
 MAX_DOCUMENTS = 500
 """Document keys in one batch."""
@@ -28,6 +30,22 @@ class DocumentKey(NamedTuple):
 
     view: str
     key: str
+
+
+def document_named(view: str, key: str) -> DocumentKey:
+    """Return the document that an operator names.
+
+    Raises
+    ------
+    UnknownViewError
+        There is no such view.
+    MalformedKeyError
+        No document of the view can have this key.
+    """
+    if view not in VIEWS:
+        raise UnknownViewError(f"{view!r} is not a view: {', '.join(VIEWS)}")
+    check_key(VIEWS[view], key)
+    return DocumentKey(view, key)
 
 
 def documents_affected_by(targets: Iterable[PartialKey], schedule: Schedule) -> list[DocumentKey]:

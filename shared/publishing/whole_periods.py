@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 
 from shared.containers import DAY, container
-from shared.periods import monthly, parse_period, period_of
+from shared.periods import monthly
 from shared.units import Day
+from shared.views.keys import period_in
 
 MARGIN_SECONDS = DAY
 """Time in seconds that the sources must have held before a period begins. A session that began on the day
@@ -52,8 +53,7 @@ def first_day(key: str, periods: int = 1) -> Day:
     ValueError
         The key names no period.
     """
-    label = key.partition("|")[0]
-    period = period_of("daily", Day(label)) if "-" in label else parse_period(label)
+    period = period_in(key)
     for _ in range(periods - 1):
         period = period.before()
     return monthly(period.months()[0]).first if period.kind == "weekly" else period.first

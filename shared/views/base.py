@@ -130,6 +130,8 @@ class View(Protocol):
     """A kind of document of the specification: pure functions from states to documents."""
 
     name: str
+    example: str
+    """A key that a document can have."""
     container: str
     schedule: Schedule
     skip_unchanged: bool

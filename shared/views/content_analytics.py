@@ -60,6 +60,7 @@ class ContentAnalytics(BuiltView):
     """One document per text and month. The key is the month, ``202508``, because texts are compared."""
 
     name = NAME
+    example = "202508"
     container = NAME
     sources = frozenset({"user_interactions"})
     facts: Mapping[str, int] = {"user_interactions": 2}

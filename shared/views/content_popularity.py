@@ -46,6 +46,7 @@ class ContentPopularity(BuiltView):
     def __init__(self, kind: PeriodKind) -> None:
         self.kind = kind
         self.name = f"{NAME}_{kind}"
+        self.example = period_of(kind, Day("2025-08-05")).label
         self.schedule = Schedule.HOURLY if kind == "daily" else Schedule.DAILY
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:

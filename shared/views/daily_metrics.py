@@ -36,6 +36,7 @@ class DailyMetrics(ClocklessView):
     """One document per UTC day. The key is the day, ``2025-08-05``."""
 
     name = NAME
+    example = "2025-08-05"
     container = NAME
     sources = frozenset({"user_interactions", "user_sessions", "abuse_incidents"})
     facts: Mapping[str, int] = {"user_interactions": 4, "user_sessions": 3, "abuse_incidents": 2}

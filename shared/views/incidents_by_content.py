@@ -28,6 +28,7 @@ class IncidentsByContent(ClocklessView):
     """One document per text and month. The key is ``202508|bhagavad_gita``."""
 
     name = NAME
+    example = "202508|bhagavad_gita"
     container = NAME
     sources = frozenset({"abuse_incidents", "user_interactions"})
     periods = 2

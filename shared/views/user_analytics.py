@@ -74,6 +74,7 @@ class UserAnalytics(ViewDefaults):
         self.schedule = schedule
         self.skip_unchanged = kind != "monthly"
         self.name = CONTAINER if kind == "monthly" else f"{CONTAINER}_{kind}"
+        self.example = f"{period_of('monthly' if kind == 'daily' else kind, Day('2025-08-05')).label}|USER_ID"
 
     def keys_affected_by(self, target: PartialKey) -> tuple[str, ...]:
         """Return the periods of this kind that share a day with a changed month of the person."""

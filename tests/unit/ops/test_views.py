@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ops import views
 from ops.__main__ import cli
+from ops.console import reported
 from shared.maintenance.rebuild import RebuildReport
 from shared.settings import Settings
 from shared.units import Day
@@ -78,3 +79,20 @@ def test_all_views_of_a_generation_that_still_counts_are_held_back(monkeypatch: 
     assert {(row["complete"], row["held_back"]) for row in rows} == {(False, "generation 3 still counts")}
     assert "yes" not in listed(monkeypatch, fleet)
     assert "generation 3 still counts" in " ".join(listed(monkeypatch, fleet).split())
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        ("daily_metrics", "'2025-13-05' is not a key of daily_metrics: one is 2025-08-05"),
+        ("nothing", "'nothing' is not a view: daily_metrics"),
+    ],
+)
+def test_a_document_that_cannot_exist_is_refused_before_anything_is_published(
+    monkeypatch: pytest.MonkeyPatch, view: str, said: str
+) -> None:
+    nothing_can_be_published = object()
+    monkeypatch.setattr(views, "run", lambda work: reported(lambda: work(nothing_can_be_published)))
+    ended = CliRunner().invoke(cli, ["views", "publish", view, "2025-13-05"])
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith(said)

@@ -344,6 +344,7 @@ class PersonaReport(ClocklessView):
     """A view that a later release adds."""
 
     name = "persona_report"
+    example = "202508|krishna"
     container = "daily_metrics"
     sources = frozenset({"user_interactions"})
     schedule = Schedule.LIVE
