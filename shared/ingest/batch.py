@@ -45,6 +45,7 @@ class IngestReport:
     """The outcome of a batch."""
 
     documents: int
+    replayed: bool = False
     folded: FoldResult = field(default_factory=FoldResult)
     poisoned: list[str] = field(default_factory=list)
     """Ids of the poison rows."""
@@ -104,7 +105,13 @@ class Ingest:
         """Sources and versions that were reported. There are 10,000 minor versions at most."""
 
     async def ingest_batch(
-        self, source_name: str, documents: Sequence[object], *, live: bool = False, audited: bool = False
+        self,
+        source_name: str,
+        documents: Sequence[object],
+        *,
+        live: bool = False,
+        audited: bool = False,
+        replayed: bool = False,
     ) -> IngestReport:
         """Count a batch; return when every document is counted, known to be counted, or in poison.
 
@@ -115,6 +122,8 @@ class Ingest:
         audited
             The documents are known to have been delivered before, in most cases. A version that is in poison
             has not failed again: its row stays as it is.
+        replayed
+            The documents are in poison, and the caller says what failed again: it is no error in the log.
 
         Raises
         ------
@@ -122,7 +131,7 @@ class Ingest:
             The service did not answer, or other instances wrote the same documents, through all retries.
             Parts of the batch may be counted. Ingesting the whole batch again counts nothing twice.
         """
-        report = IngestReport(documents=len(documents))
+        report = IngestReport(len(documents), replayed)
         source = SOURCES[source_name]
         with measured_cost() as report.cost:
             prices = await self._prices.table()
@@ -245,14 +254,7 @@ class Ingest:
         row_id = await self._poison.record(
             source=source.name, handler=source.handler, document=failure.raw, error=error, attempts=attempts
         )
-        report.poisoned.append(row_id)
-        _log.error(
-            "document_poisoned",
-            source=source.name,
-            poison_id=row_id,
-            error_type=type(error).__name__,
-            field=error.field if isinstance(error, DocumentError) else None,
-        )
+        _report_poisoned(source, row_id, error, report)
 
     async def _poison_refused(self, source: Source, report: IngestReport, *, audited: bool) -> None:
         """Record the documents for which a state has no room: one row per person and month, with a count.
@@ -281,10 +283,7 @@ class Ingest:
                 error=FullError(what),
                 attempts=count,
             )
-            report.poisoned.append(row_id)
-            _log.error(
-                "document_poisoned", source=source.name, poison_id=row_id, error_type="FullError", field=None
-            )
+            _report_poisoned(source, row_id, FullError(what), report)
 
     async def _uncount(
         self, source: Source, raw: object, error: Exception, live: bool, report: IngestReport
@@ -311,6 +310,20 @@ class Ingest:
 
 def _identity(change: Change) -> tuple[str, str, str]:
     return change.user_id, change.document_id, change.version.etag
+
+
+def _report_poisoned(source: Source, row_id: str, error: Exception, report: IngestReport) -> None:
+    report.poisoned.append(row_id)
+    if report.replayed:
+        _log.debug("document_still_in_poison", source=source.name)
+        return
+    _log.error(
+        "document_poisoned",
+        source=source.name,
+        poison_id=row_id,
+        error_type=type(error).__name__,
+        field=error.field if isinstance(error, DocumentError) else None,
+    )
 
 
 def _raise_on_mass_failure(failures: Sequence[_Failure], parsed: int) -> None:

@@ -76,7 +76,9 @@ class Replayer:
 
     async def _fold(self, row: Mapping[str, Any], stored_copy: bool) -> None:
         document, live = await self._document(row, stored_copy)
-        report = await self._ingest.ingest_batch(row["source_container"], [document], live=live)
+        report = await self._ingest.ingest_batch(
+            row["source_container"], [document], live=live, replayed=True
+        )
         await self._require_success(row, report.poisoned)
         if report.folded.verdicts[Verdict.OLDER]:
             raise ReplayError(

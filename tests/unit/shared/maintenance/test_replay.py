@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+import structlog
 
 from shared.errors import FullError, PoisonNotFoundError, ReplayError
 from shared.facts import USER_INTERACTIONS
@@ -70,8 +71,12 @@ async def test_the_corrected_document_is_counted_and_its_row_marked(source: Sour
 
 async def test_a_document_that_fails_again_stays_pending(source: Source) -> None:
     row_id = await source.fail()
-    with pytest.raises(ReplayError, match="failed again: user_rating is 9"):
+    with (
+        structlog.testing.capture_logs() as logged,
+        pytest.raises(ReplayError, match="failed again: user_rating is 9"),
+    ):
         await source.fleet.replayer.replay(row_id, by="me")
+    assert [entry["event"] for entry in logged if entry["log_level"] not in ("debug", "info")] == []
     assert await source.status(row_id) == "pending"
     assert source.counted() == 0
 
