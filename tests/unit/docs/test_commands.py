@@ -61,6 +61,15 @@ def test_the_page_about_poison_names_every_command_and_option() -> None:
                 assert parameter.opts[0] in text, (name, parameter.opts)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_that_is_to_be_typed_is_found_from_the_folder_of_the_project(page: Path) -> None:
+    blocks = re.findall(
+        r"^ *```(?:sh)?\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    assert [line for line in lines if re.match(r"(\$ )?([A-Z_]+=\S+ )*(fleet|python|pytest) ", line)] == []
+
+
 def test_commands_are_found_in_the_pages() -> None:
     assert {page for page, _, _ in MENTIONS} >= {"README.md", "docs/how-to/operate-poison.md"}
     assert len(MENTIONS) > 30
