@@ -123,7 +123,7 @@ class Ingest:
             The documents are known to have been delivered before, in most cases. A version that is in poison
             has not failed again: its row stays as it is.
         replayed
-            The documents are in poison, and the caller says what failed again: it is no error in the log.
+            The caller says what failed again: it is no error in the log.
 
         Raises
         ------
@@ -145,13 +145,8 @@ class Ingest:
                 unparsed = await self._leave_in_poison(source, unparsed, live, report)
             # Documents that cannot be parsed wait for their next attempts while the others are folded.
             retried = asyncio.create_task(self._retry_then_poison(source, unparsed, live, report))
-            folded = asyncio.create_task(
-                for_each(
-                    by_shard.items(),
-                    partial(self._fold_shard, source, report),
-                    max_concurrency=self._settings.shard_concurrency,
-                )
-            )
+            fold, at_once = partial(self._fold_shard, source, report), self._settings.shard_concurrency
+            folded = asyncio.create_task(for_each(by_shard.items(), fold, max_concurrency=at_once))
             await finish_all(folded, retried)
             failures = [failure for of_shard in folded.result() for failure in of_shard]
             _raise_on_mass_failure(failures, len(parsed))
