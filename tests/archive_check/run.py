@@ -41,6 +41,9 @@ app.register_functions(archive.blueprint)
 
 MOST_OF_A_PART = 500
 
+LEASE_SECONDS = "15"
+"""As of the laptop stack: after so long another host goes on with what a killed one has begun."""
+
 Tell = Callable[[str], None]
 
 
@@ -85,7 +88,7 @@ class Hosts:
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.integration.host.run_one", str(self._app), name,
-                "--http-port", "0",
+                "--http-port", "0", "--lease-seconds", LEASE_SECONDS,
                 cwd=ROOT, env={**os.environ, **self._settings},
                 stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip

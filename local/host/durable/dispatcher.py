@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -38,7 +39,7 @@ FAILED_SECONDS = 1.0
 
 
 class Dispatcher:
-    """The loops of one host: orchestrations, activities, timers and the renewal of claims."""
+    """The loops of one host: orchestrations, activities and timers; and the renewal of claims."""
 
     def __init__(
         self,
@@ -96,7 +97,9 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until :meth:`stop`."""
-        renewing = asyncio.create_task(self._forever(self._renew))
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(ended,), name="durable-leases", daemon=True)
+        renewing.start()
         steps = (self._orchestrate, self._act, self._fire, self._purge)
         try:
             await self.ask(self._store.take_back)
@@ -104,14 +107,15 @@ class Dispatcher:
             while self._working:
                 await asyncio.wait(self._working)
         finally:
-            renewing.cancel()
             for task in self._working:
                 task.cancel()
-            await asyncio.gather(renewing, *self._working, return_exceptions=True)
+            await asyncio.gather(*self._working, return_exceptions=True)
+            ended.set()
+            await asyncio.to_thread(renewing.join)
 
     async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat a step; a defect in one, or a file that cannot be read, is logged and tried again."""
-        while not self._stopping.is_set() or step == self._renew:
+        while not self._stopping.is_set():
             try:
                 await step()
             except (sqlite3.Error, OSError) as error:
@@ -152,11 +156,19 @@ class Dispatcher:
             durable_log.info("orchestrations_purged", count=deleted, ended_before=before.isoformat())
         await wait_for(self._stopping, PURGE_SECONDS)
 
-    async def _renew(self) -> None:
-        await asyncio.sleep(self._lease / 3)
-        tokens = tuple(self._tokens)
-        if tokens:
-            await self.ask(lambda: self._store.renew(tokens))
+    def _renew(self, ended: threading.Event) -> None:
+        """Keep what is claimed as long as the process lives, until ``ended``.
+
+        It has a thread, because functions that block the event loop must not lose their claims: other hosts
+        would do the same work once more, on a machine that is too slow already.
+        """
+        while not ended.wait(self._lease / 3):
+            tokens = tuple(self._tokens)
+            try:
+                if tokens:
+                    self._thread.submit(self._store.renew, tokens).result()
+            except (sqlite3.Error, OSError) as error:
+                durable_log.error("durable_store_failed", **describe(error))
 
     def _free(self, kind: str) -> int:
         return self._limits[kind] - sum(each == kind for each in self._working.values())

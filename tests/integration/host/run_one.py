@@ -18,13 +18,14 @@ def main() -> int:
     parser.add_argument("app", type=Path)
     parser.add_argument("instance")
     parser.add_argument("--http-port", type=int)
+    parser.add_argument("--lease-seconds", type=float, default=1.5)
     arguments = parser.parse_args()
     config = HostConfig(
         arguments.app,
         arguments.instance,
         http_port=arguments.http_port,
-        timer_lock_seconds=1.5,
-        durable_lease_seconds=1.5,
+        timer_lock_seconds=arguments.lease_seconds,
+        durable_lease_seconds=arguments.lease_seconds,
     )
 
     def ready(host: HostReady) -> None:

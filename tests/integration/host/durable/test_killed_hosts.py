@@ -131,3 +131,31 @@ async def killed_within(host: HostProcess, chance: random.Random) -> list[int]:
     await asyncio.sleep(chance.uniform(0, 0.06))
     await host.kill()
     return host.printed("step")
+
+
+BLOCKING = """
+import time
+
+@bp.orchestration_trigger(context_name="context")
+def block(context):
+    return (yield context.call_activity("hold"))
+
+@bp.activity_trigger(input_name="nothing")
+async def hold(nothing) -> str:
+    print(json.dumps({"held": True}), flush=True)
+    time.sleep(4)  # nothing else of this process gets a turn
+    return "done"
+"""
+
+
+async def test_a_host_whose_event_loop_is_blocked_keeps_what_it_has_claimed(tmp_path: Path) -> None:
+    folder = write_durable_app(tmp_path, BLOCKING)
+    async with (
+        aiohttp.ClientSession() as web,
+        host_process(folder, "one", "--http-port", "0") as one,
+        host_process(folder, "two", "--http-port", "0") as two,
+    ):
+        hub = Hub(web, port_of(one))
+        assert (await hub.ended(await hub.start("block")))["output"] == "done"
+        await asyncio.sleep(1)  # the other host would be at it now
+        assert len(one.printed("held") + two.printed("held")) == 1
