@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from structlog.typing import EventDict, WrappedLogger
 
 from shared.cosmos.access import not_found
 from shared.cosmos.retries import StorageUnavailableError, is_service_fault, is_transient
@@ -55,7 +57,8 @@ def run_with(
 
 def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Return the result of ``work``. Report an error as one sentence and an exit code."""
-    configure_logging("WARNING")
+    configure_logging("WARNING", as_line)
+    logging.getLogger("azure").setLevel(logging.ERROR)  # the command says itself what was not answered
     try:
         return asyncio.run(work())
     except KeyboardInterrupt:
@@ -68,6 +71,14 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         if not isinstance(error, AzureError) and not is_service_fault(error):
             raise
         _fail_with(error)
+
+
+def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Render a log event for a person at a terminal: ``warning: database_faults, throttled 3``."""
+    fields = [
+        f"{name} {value}" for name, value in event.items() if name not in ("event", "level", "timestamp")
+    ]
+    return ", ".join([f"{event['level']}: {event['event']}", *fields])
 
 
 @contextmanager

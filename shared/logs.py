@@ -11,15 +11,22 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.log_events import LOG_WORDS
 from shared.privacy.errors import trace_of
 from shared.privacy.forms import describe
 
+_JSON_LINES = structlog.processors.JSONRenderer()
 
-def configure_logging(level: str) -> None:
-    """Log JSON lines at ``level`` and above through the standard library. Azure Functions collects them.
+
+def configure_logging(level: str, render: Processor = _JSON_LINES) -> None:
+    """Log lines at ``level`` and above through the standard library. Azure Functions collects them as JSON.
+
+    Parameters
+    ----------
+    render
+        Makes a line of an event.
 
     Raises
     ------
@@ -36,7 +43,7 @@ def configure_logging(level: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _errors_without_messages,
             _words_in_their_fields,
-            structlog.processors.JSONRenderer(),
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 import typer
 
 from ops.console import reported
@@ -37,6 +38,14 @@ def test_every_error_is_one_sentence_and_an_exit_code(
         assert code == Exit.UNREACHABLE
     if isinstance(error, SettingsError | NotReadyError):
         assert code == Exit.USAGE
+
+
+def test_a_log_event_is_a_line_that_a_person_can_read(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        structlog.get_logger("shared.cosmos").warning("database_faults", throttled=3)
+
+    reported(work)
+    assert caplog.messages == ["warning: database_faults, throttled 3"]
 
 
 def test_a_fault_of_the_program_is_not_hidden() -> None:
