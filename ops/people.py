@@ -11,7 +11,7 @@ import typer
 
 from ops.console import run_with
 from shared.fleet.people import connected_people
-from shared.people.erasure import Step
+from shared.people.erasure import ROUNDS, Step
 from shared.people.exports import LINK_LIFETIME
 from shared.people.people import People, ReapplyReport
 from shared.people.requests import Reason, Request, Status
@@ -97,6 +97,7 @@ def _print_export(request: Request, where: dict[str, str], as_json: bool) -> Non
     _print_counts(request, "file")
     if not request.counts:
         say("Nothing is stored about this person.")
+    say(f"request: {request.id}")
     for name, value in where.items():
         say(f"{name}: {value}")
 
@@ -132,6 +133,7 @@ def erase_person(
                 advance(request.step - 1, len(Step), f"of request {request.id} done, next: {name},")
 
             request = await people.erase(person, reason=reason, by=by or getpass.getuser())
+            note(f"Request {request.id}: it takes some minutes. Interrupted, it is continued by a timer.")
             return await people.run(request.id, on_step)
 
     _print_request(run_with(connected_people, work), as_json)
@@ -187,11 +189,15 @@ def _print_request(request: Request, as_json: bool) -> None:
 
 
 def _print_counts(request: Request, what: str) -> None:
-    if request.counts:
+    counts = dict(request.counts)
+    rounds = counts.pop(ROUNDS, 0)
+    if counts:
         table = Table(whole(what), number("documents"))
-        for name, count in sorted(request.counts.items()):
+        for name, count in sorted(counts.items()):
             table.add(name, count)
         print_table(table)
+    if rounds:
+        say(f"Begun again {rounds} times, because something was left.")
 
 
 def _print_found(found: dict[str, Any]) -> None:

@@ -37,6 +37,9 @@ from shared.publishing.consent import USER_LEVEL_CONTAINERS
 MOST_ROUNDS = 20
 """Times that a request begins again because something was left. More is a fault, for a person to look at."""
 
+ROUNDS = "rounds"
+"""The count of a request that is no place: how often it began again."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -190,14 +193,14 @@ class Eraser:
         left = await self.find(user_id)
         if not left and await self._register.is_erased(user_id):
             return {}, Step.END
-        rounds = request.counts.get("rounds", 0) + 1
+        rounds = request.counts.get(ROUNDS, 0) + 1
         if rounds > MOST_ROUNDS:
             raise ErasureError(
                 f"After {MOST_ROUNDS} rounds there is still something in {', '.join(left)}. Does the account "
                 "of the person still work?"
             )
         _log.warning("erasure_left", request=request.id, places=len(left))
-        return {"rounds": 1}, Step.STATE if await self._register.is_erased(user_id) else Step.TOMBSTONE
+        return {ROUNDS: 1}, Step.STATE if await self._register.is_erased(user_id) else Step.TOMBSTONE
 
 
 async def _of_each(names: tuple[str, ...], work: Callable[[str], Awaitable[int]]) -> dict[str, int]:
