@@ -24,6 +24,7 @@ from typing import Protocol
 import structlog
 
 from shared.clock import SYSTEM_CLOCK, Clock
+from shared.containers import VIEW_STATE
 from shared.cosmos.retries import ERASED_RECORD_SECONDS
 from shared.errors import DamagedStateError, ErasureError
 from shared.ledger.people_register import PeopleRegister
@@ -110,7 +111,7 @@ class Eraser:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
-        found = {f"view_state {name}": n for name, n in (await self._state.find(user_id)).items()}
+        found = {f"{VIEW_STATE} {name}": n for name, n in (await self._state.find(user_id)).items()}
         for name in (*USER_LEVEL_CONTAINERS, *SOURCE_CONTAINERS):
             found[name] = len([None async for _ in self._places.documents(name, user_id)])
         found[POISON] = len([None async for _ in self._places.poison_rows(user_id)])
@@ -168,7 +169,7 @@ class Eraser:
                 await self._tombstones.put(Tombstone(*await self._register.write_tombstone(user_id)))
                 return {}, step + 1
             case Step.STATE:
-                return {"entries": await self._state.erase(user_id)}, step + 1
+                return {f"{VIEW_STATE} entries": await self._state.erase(user_id)}, step + 1
             case Step.VIEWS:
                 return await _of_each(USER_LEVEL_CONTAINERS, lambda n: places.delete(n, user_id)), step + 1
             case Step.POISON:

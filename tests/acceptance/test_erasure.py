@@ -21,6 +21,7 @@ import pytest
 from local.seed.traffic import TrafficPlan, writes
 from shared.clock import Clock
 from shared.containers import CATALOGUE
+from shared.people.erasure import Step
 from tests.acceptance.commands import PATIENCE, ROOT, environment
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.moved_clock import NOW, moved_clock
@@ -140,10 +141,11 @@ async def test_nothing_of_an_erased_person_is_left_in_the_stack_and_its_files(tm
             assert found["exports"] == 1
 
             writing = asyncio.create_task(_keep_writing(fleet))
-            for step in (2, 4, 6):
+            for step in range(Step.TOMBSTONE, Step.VERIFY):
                 await _killed(fleet, step)
             writing.cancel()
             _set_clock(timedelta(days=2, minutes=5))
+            await _killed(fleet, Step.VERIFY)
             audit = await _command(fleet, *ERASE)
             assert audit["status"] == "done"
             assert await _command(fleet, "people", "status", audit["id"]) == audit

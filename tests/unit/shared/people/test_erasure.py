@@ -90,7 +90,7 @@ async def test_nothing_of_the_person_is_left_and_views_are_those_without_the_per
             "view_state entries": 9, "view_state months": 1, "view_state records": 1,
         }  # fmt: skip
         assert request.counts == {
-            "abuse_incidents": 2, "entries": 9, "poison_messages": 1, "user_interactions": 5,
+            "abuse_incidents": 2, "view_state entries": 9, "poison_messages": 1, "user_interactions": 5,
             "user_sessions": 2, "users": 1,
             "user_analytics": found["user_analytics"],
         }  # fmt: skip
