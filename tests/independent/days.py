@@ -181,14 +181,16 @@ def moderation_accuracy(incidents: list[Document]) -> Near | None:
 
 def most_open(day: str, sessions: list[Document]) -> int | None:
     """The most sessions that are open within one minute of a day."""
+    first = datetime.fromisoformat(f"{day}T00:00:00Z")
+    last = first + timedelta(hours=23, minutes=59)
     minutes: Counter[datetime] = Counter()
     for session in sessions:
         end = until_of(session)
-        minute = start_of(session).replace(second=0, microsecond=0)
-        while end is not None and minute <= end:
+        minute = max(first, start_of(session).replace(second=0, microsecond=0))
+        while end is not None and minute <= min(end, last):
             minutes[minute] += 1
             minute += timedelta(minutes=1)
-    return max((count for minute, count in minutes.items() if f"{minute:%Y-%m-%d}" == day), default=None)
+    return max(minutes.values(), default=None)
 
 
 DIGITS = {"error_rate": 4, "avg_response_time_ms": 1, "user_satisfaction": 2}
