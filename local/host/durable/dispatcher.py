@@ -75,6 +75,8 @@ class Dispatcher:
         self._timers = asyncio.Event()
         self._working: dict[asyncio.Task[None], str] = {}
         self._tokens: set[str] = set()
+        self._ended = threading.Event()
+        self._renewing = threading.Thread(target=self._renew, name="durable-leases", daemon=True)
 
     async def ask(self, call: Callable[[], T]) -> T:
         """Run a call of the store in its thread."""
@@ -91,15 +93,16 @@ class Dispatcher:
         self.awake()
 
     def close(self) -> None:
-        """End the store's thread."""
+        """End both threads."""
+        self._ended.set()
+        if self._renewing.is_alive():
+            self._renewing.join()
         self._thread.shutdown()
         self._file.close()
 
     async def run(self) -> None:
         """Work until :meth:`stop`."""
-        ended = threading.Event()
-        renewing = threading.Thread(target=self._renew, args=(ended,), name="durable-leases", daemon=True)
-        renewing.start()
+        self._renewing.start()
         steps = (self._orchestrate, self._act, self._fire, self._purge)
         try:
             await self.ask(self._store.take_back)
@@ -109,9 +112,10 @@ class Dispatcher:
         finally:
             for task in self._working:
                 task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
-            ended.set()
-            await asyncio.to_thread(renewing.join)
+            try:
+                await asyncio.gather(*self._working, return_exceptions=True)
+            finally:
+                self._ended.set()
 
     async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Repeat a step; a defect in one, or a file that cannot be read, is logged and tried again."""
@@ -128,7 +132,7 @@ class Dispatcher:
     async def _orchestrate(self) -> None:
         claim = None
         if self._free("orchestrations"):
-            claim = await self.ask(self._store.claim_orchestration)
+            claim = await self.ask(self._claim_orchestration)
         if claim is not None:
             self._work("orchestrations", claim.token, self._episode(claim))
         else:
@@ -136,7 +140,7 @@ class Dispatcher:
 
     async def _act(self) -> None:
         free = self._free("activities")
-        claims = await self.ask(lambda: self._store.claim_activities(free)) if free else []
+        claims = await self.ask(lambda: self._claim_activities(free)) if free else []
         for claim in claims:
             self._work("activities", claim.token, self._activity(claim))
         if not claims:
@@ -156,19 +160,36 @@ class Dispatcher:
             durable_log.info("orchestrations_purged", count=deleted, ended_before=before.isoformat())
         await wait_for(self._stopping, PURGE_SECONDS)
 
-    def _renew(self, ended: threading.Event) -> None:
-        """Keep what is claimed as long as the process lives, until ``ended``.
+    def _claim_orchestration(self) -> Claim | None:
+        """Claim one, in the store's thread: it is renewed even if the event loop does not learn of it yet."""
+        claim = self._store.claim_orchestration()
+        if claim is not None:
+            self._tokens.add(claim.token)
+        return claim
+
+    def _claim_activities(self, limit: int) -> list[ActivityClaim]:
+        """Claim some, in the same way."""
+        claims = self._store.claim_activities(limit)
+        self._tokens.update(claim.token for claim in claims)
+        return claims
+
+    def _renew(self) -> None:
+        """Keep what is claimed as long as the process lives, until the dispatcher has ended.
 
         It has a thread, because functions that block the event loop must not lose their claims: other hosts
         would do the same work once more, on a machine that is too slow already.
         """
-        while not ended.wait(self._lease / 3):
-            tokens = tuple(self._tokens)
+        while not self._ended.wait(self._lease / 3):
             try:
-                if tokens:
-                    self._thread.submit(self._store.renew, tokens).result()
+                self._thread.submit(self._renew_now).result()
             except (sqlite3.Error, OSError) as error:
                 durable_log.error("durable_store_failed", **describe(error))
+            except Exception as error:  # noqa: BLE001 - without this thread every claim is lost; logged
+                durable_log.critical("durable_dispatch_failed", **describe(error))
+
+    def _renew_now(self) -> None:
+        if tokens := self._tokens.copy():
+            self._store.renew(tokens)
 
     def _free(self, kind: str) -> int:
         return self._limits[kind] - sum(each == kind for each in self._working.values())
@@ -191,7 +212,6 @@ class Dispatcher:
             finally:
                 self._tokens.discard(token)
 
-        self._tokens.add(token)
         task = asyncio.create_task(guarded())
         self._working[task] = kind
         task.add_done_callback(self._done)
