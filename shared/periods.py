@@ -86,8 +86,10 @@ def parse_period(label: str) -> Period:
     Raises
     ------
     ValueError
-        The text is not a label.
+        The text is not a label, or of a year whose neighbours the calendar does not have.
     """
+    if not label.isascii() or not "0001" < label[:4] < "9999":
+        raise ValueError(f"{label!r} is not a period: 20250805, 2025W32, 202508 or 2025Q3")
     if match := re.fullmatch(r"(\d{4})W(\d\d)", label):
         return period_of("weekly", Day(date.fromisocalendar(int(match[1]), int(match[2]), 1).isoformat()))
     if match := re.fullmatch(r"(\d{4})Q([1-4])", label):

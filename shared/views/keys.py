@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from shared.errors import MalformedKeyError
-from shared.periods import Kind, Period, parse_period, period_of
+from shared.periods import Kind, Period, parse_period
 from shared.units import Day, day_after
 from shared.views.base import View
 
@@ -29,7 +29,7 @@ def period_in(key: str) -> Period:
         return parse_period(label)
     if day_after(Day(label), 0) != label:  # ``2025-W32-1`` is a date, but no key
         raise ValueError(f"{label!r} is not a day: 2025-08-05")
-    return period_of("daily", Day(label))
+    return parse_period(label.replace("-", ""))
 
 
 def check_key(view: View, key: str) -> None:
@@ -49,5 +49,7 @@ def check_key(view: View, key: str) -> None:
 
 
 def _form(key: str) -> _Form:
-    label, _, part = key.partition("|")
+    label, bar, part = key.partition("|")
+    if bar and not part:
+        raise ValueError("nothing follows the |")
     return _Form(period_in(key).kind, "-" in label, bool(part))
