@@ -19,6 +19,7 @@ from shared.errors import FleetError
 from shared.fleet.wiring import connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
+from terminal.logs import as_line
 
 USER_AGENT = "settle"
 """What the server books the publications under."""
@@ -89,7 +90,7 @@ async def publish_due(connection: Connection) -> None:
     azure.core.exceptions.AzureError
         The database did not answer.
     """
-    configure_logging("WARNING")
+    configure_logging("WARNING", as_line)
     os.environ.update(connection.settings)  # where the fleet's settings are read from
     async with connected_fleet(load_settings(), user_agent=USER_AGENT, start_generation=False) as fleet:
         await fleet.readiness.require_complete()

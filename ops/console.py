@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
-from structlog.typing import EventDict, WrappedLogger
 
 from shared.cosmos.access import not_found
 from shared.cosmos.retries import StorageUnavailableError, is_service_fault, is_transient
@@ -20,6 +19,7 @@ from shared.errors import TEMPORARY, FleetError, NotReadyError, RefusedError, Se
 from shared.fleet.wiring import Fleet, connected_fleet
 from shared.logs import configure_logging
 from shared.settings import load_settings
+from terminal.logs import as_line
 from terminal.output import Exit, fail
 
 USER_AGENT = "vimarsh-ops"
@@ -71,14 +71,6 @@ def reported(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         if not isinstance(error, AzureError) and not is_service_fault(error):
             raise
         _fail_with(error)
-
-
-def as_line(_: WrappedLogger, __: str, event: EventDict) -> str:
-    """Render a log event for a person at a terminal: ``warning: database_faults, throttled 3``."""
-    fields = [
-        f"{name} {value}" for name, value in event.items() if name not in ("event", "level", "timestamp")
-    ]
-    return ", ".join([f"{event['level']}: {event['event']}", *fields])
 
 
 @contextmanager
