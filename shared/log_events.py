@@ -16,7 +16,7 @@ LOG_EVENTS = {
     "content_not_built": "a day's or month's content was not built: its inputs lag, or change too quickly",
     "database_faults": "requests were throttled, refused or not answered: the first, then counts every 30 s",
     "document_poisoned": "a source document could not be counted and went to poison",
-    "document_still_in_poison": "a document failed again in an audit or a replay (level debug)",
+    "document_still_in_poison": "a document failed again in an audit or an operator's replay (level debug)",
     "documents_migrated": "a run of a migration ended: its documents are of a newer schema version; with "
     "counts and cost",
     "erasure_left": "an erasure found something left, and begins again; with the number of places",

@@ -163,7 +163,7 @@ class Repairer:
             if not await self._was_repaired(row):
                 return
             try:
-                await self._replayer.replay(row["id"], by=REPAIRED_BY)
+                await self._replayer.replay(row["id"], by=REPAIRED_BY, attended=False)
             except RefusedError:
                 report.refused += 1
             else:

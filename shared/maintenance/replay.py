@@ -40,13 +40,17 @@ class Replayer:
         self._publisher = publisher
         self._poison = poison
 
-    async def replay(self, row_id: str, *, by: str, stored_copy: bool = False) -> dict[str, Any]:
+    async def replay(
+        self, row_id: str, *, by: str, stored_copy: bool = False, attended: bool = True
+    ) -> dict[str, Any]:
         """Fold or publish the current version of a row's document, mark the row as replayed, and return it.
 
         Parameters
         ----------
         stored_copy
             Fold the row's own copy if the document no longer exists at its source.
+        attended
+            An operator reads the exception. Otherwise a document that fails again is an error in the log.
 
         Raises
         ------
@@ -64,7 +68,7 @@ class Replayer:
         if row["source_container"] == VIEW_STATE:
             await self._publish(row)
         elif row["source_container"] in SOURCES:
-            await self._fold(row, stored_copy)
+            await self._fold(row, stored_copy, attended)
         else:
             raise ReplayError(
                 f"{row_id} comes from {row['source_container']!r}: this release does not read that."
@@ -74,10 +78,10 @@ class Replayer:
         except PoisonChangedError as error:
             raise ReplayError(str(error)) from None
 
-    async def _fold(self, row: Mapping[str, Any], stored_copy: bool) -> None:
+    async def _fold(self, row: Mapping[str, Any], stored_copy: bool, attended: bool) -> None:
         document, live = await self._document(row, stored_copy)
         report = await self._ingest.ingest_batch(
-            row["source_container"], [document], live=live, replayed=True
+            row["source_container"], [document], live=live, replayed=attended
         )
         await self._require_success(row, report.poisoned)
         if report.folded.verdicts[Verdict.OLDER]:

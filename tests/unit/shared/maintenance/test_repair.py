@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import structlog
 
 from shared.errors import PoisonNotFoundError, RepairError
 from shared.facts import USER_INTERACTIONS
@@ -92,7 +93,9 @@ async def test_a_run_marks_the_rows_of_documents_that_were_repaired_elsewhere(so
     await source.write(BAD | {"id": "repaired", "user_rating": 4})
     await source.write(BAD | {"id": "still bad", "user_rating": 8})
     del source.container.items["ann", "gone"]
-    report = await source.fleet.repairer.replay_repaired()
+    with structlog.testing.capture_logs() as logged:
+        report = await source.fleet.repairer.replay_repaired()
+    assert [entry["poison_id"] for entry in logged if entry["log_level"] == "error"] == [still_bad]
     assert (report.looked_at, report.replayed, report.refused) == (4, [repaired], 1)
     assert (await source.fleet.poison.get(repaired))["status_changed_by"] == REPAIRED_BY
     assert {await source.status(row_id) for row_id in (still_bad, untouched, gone)} == {"pending"}
