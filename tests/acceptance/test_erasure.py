@@ -103,6 +103,9 @@ async def _killed(fleet: RunningFleet, step: int) -> None:
         if [each async for each in found]:
             break
         await asyncio.sleep(0.02)
+    else:
+        process.kill()
+        raise AssertionError(f"the erasure did not come to step {step}: {process.communicate()}")
     process.send_signal(signal.SIGKILL)
     await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
