@@ -141,7 +141,8 @@ class Exporter:
                 if read is None:  # a document may be erased or restored meanwhile
                     continue
                 document = json.loads(read[0])
-                if document.get("user_id") not in names:  # copied by hand into the person's folder
+                owner = document.get("user_id")
+                if not isinstance(owner, str) or owner not in names:  # copied by hand into this folder
                     _log.warning("export_foreign_blob", source=found.container)
                     continue
                 yield {

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from shared.archive.content import copy_of
-from shared.archive.names import blob_name
+from shared.archive.names import BlobName, blob_name
 from shared.archive.store import metadata_of
 from shared.errors import ErasureError
 from shared.people.export import FILES, Exporter
@@ -68,6 +68,8 @@ async def test_a_blob_of_another_person_that_was_copied_into_the_person_s_folder
             name = blob_name(copy.day, folder, copy.document_id)
             metadata = metadata_of(copy, name, document, container, generation=1, part="p")
             await one.archive.create(name.text(), copy.content, metadata=metadata)
+        strange = BlobName(copy.day, PERSON, "strange", 1).text()
+        await one.archive.create(strange, b'{"id": "strange", "user_id": ["ben"]}', metadata=metadata)
         content = await exported(one)
         questions = [each["document"]["user_query"] for each in json.loads(content["archived.json"])]
         assert questions == [f"A secret question of {PERSON}"] * 2
