@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     """Regions of the account to read from, the first that answers: ``East US,West Europe``.
 
     Without them, the fleet reads from the region that takes writes, also after a failover. Another region may
-    lag behind: then more folds and publications meet a conflict and begin again.
+    lag behind: then more folds and publications meet a conflict and begin again. Decisions on what a replica
+    may lack hold up to :data:`~shared.clock.REPLICA_LAG_SECONDS`.
     """
 
     cosmos_database: str = Field(
