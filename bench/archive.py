@@ -124,7 +124,9 @@ async def _storage_alone(port: int, documents: int) -> float:
 
         began = time.perf_counter()
         await for_each(range(documents), upload, max_concurrency=CONCURRENCY)
-        return documents / (time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        await storage.delete_container()  # the fleet begins with a storage as empty as this was
+        return documents / seconds
 
 
 async def _with_the_fleet(
