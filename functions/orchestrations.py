@@ -6,7 +6,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-AT_WORK = (
+_AT_WORK = (
     df.OrchestrationRuntimeStatus.Running,
     df.OrchestrationRuntimeStatus.Pending,
     df.OrchestrationRuntimeStatus.ContinuedAsNew,
@@ -38,4 +38,4 @@ async def start_once(
 
 async def _is_at_work(client: df.DurableOrchestrationClient, instance: str) -> bool:
     known = await client.get_status(instance)
-    return known is not None and known.runtime_status in AT_WORK
+    return known is not None and known.runtime_status in _AT_WORK

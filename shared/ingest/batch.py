@@ -271,14 +271,11 @@ class Ingest:
             if audited and await self._poison.holds(source.name, source.handler, document):
                 report.still_in_poison += count
                 continue
+            full = FullError(what)
             row_id = await self._poison.record(
-                source=source.name,
-                handler=source.handler,
-                document=document,
-                error=FullError(what),
-                attempts=count,
+                source=source.name, handler=source.handler, document=document, error=full, attempts=count
             )
-            _report_poisoned(source, row_id, FullError(what), report)
+            _report_poisoned(source, row_id, full, report)
 
     async def _uncount(
         self, source: Source, raw: object, error: Exception, live: bool, report: IngestReport

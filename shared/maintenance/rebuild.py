@@ -23,7 +23,7 @@ from shared.concurrency import batched, for_each
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.retries import REBUILD_PASSES
-from shared.errors import ConflictError, RefusedError, TooLargeError, UnknownViewError
+from shared.errors import ConflictError, RefusedError, TooLargeError
 from shared.ledger.pages import Page
 from shared.ledger.partials import Partial
 from shared.ledger.reader import Selection, StateReader, position_after
@@ -40,7 +40,7 @@ from shared.publishing.publisher import Publisher
 from shared.publishing.readiness import REMEMBERED_SECONDS, ViewReadiness
 from shared.settings import Settings
 from shared.units import Day, Month, month_after, to_millis
-from shared.views import VIEWS
+from shared.views import VIEWS, view_named
 
 WRITES_PER_TRANSACTION = 50
 MAX_CONCURRENT_SHARDS = 4
@@ -141,8 +141,7 @@ class Rebuilder:
             The service did not answer, through all retries.
         """
         for view in views:
-            if view not in VIEWS:
-                raise UnknownViewError(f"{view!r} is not a view: {', '.join(VIEWS)}")
+            view_named(view)
         report = RebuildReport(list(views) or list(VIEWS))
         with measured_cost() as report.cost:
             walk = await (self._resumed() if resume else self._begun(report.views))

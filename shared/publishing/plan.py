@@ -8,9 +8,8 @@ from typing import NamedTuple
 from shared.aggregates import person_month
 from shared.aggregates.base import PartialKey
 from shared.aggregates.person_record import PersonRecord
-from shared.errors import UnknownViewError
 from shared.publishing.merged_state import StoredPartial, owner_of
-from shared.views import VIEWS
+from shared.views import VIEWS, view_named
 from shared.views.base import Schedule
 from shared.views.keys import check_key
 
@@ -42,9 +41,7 @@ def document_named(view: str, key: str) -> DocumentKey:
     MalformedKeyError
         No document of the view can have this key.
     """
-    if view not in VIEWS:
-        raise UnknownViewError(f"{view!r} is not a view: {', '.join(VIEWS)}")
-    check_key(VIEWS[view], key)
+    check_key(view_named(view), key)
     return DocumentKey(view, key)
 
 

@@ -23,7 +23,7 @@ from shared.concurrency import for_each
 from shared.containers import VIEW_STATE
 from shared.cosmos.charges import measured_cost
 from shared.cosmos.retries import is_service_fault, retrying
-from shared.errors import TransientStaleReadError, UnknownViewError
+from shared.errors import TransientStaleReadError
 from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
 from shared.publishing.contents import ContentReader
@@ -61,7 +61,7 @@ from shared.publishing.reference import ReferenceReader
 from shared.publishing.report import Outcome, PublishReport
 from shared.publishing.writer import WRITE_CONFLICTS, ViewWriter, WriteResult
 from shared.settings import Settings
-from shared.views import VIEWS
+from shared.views import VIEWS, view_named
 from shared.views.base import Rendered, Schedule
 from shared.views.reference import NOTHING_KNOWN
 
@@ -213,8 +213,7 @@ class Publisher:
         """
         documents = list(documents)
         for document in documents:
-            if document.view not in VIEWS:
-                raise UnknownViewError(f"{document.view!r} is not a view: {', '.join(VIEWS)}")
+            view_named(document.view)
         if documents:
             await self._readiness.require_complete()
         return await self._publish_batch(documents, {}, always=True)

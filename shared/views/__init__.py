@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.errors import UnknownViewError
 from shared.views.base import Schedule, View
 from shared.views.content_analytics import ContentAnalytics
 from shared.views.content_popularity import ContentPopularity
@@ -23,3 +24,16 @@ _ALL: tuple[View, ...] = (
 
 VIEWS: dict[str, View] = {view.name: view for view in _ALL}
 """Every view, by name."""
+
+
+def view_named(name: str) -> View:
+    """Return the view that an operator names.
+
+    Raises
+    ------
+    UnknownViewError
+        There is no such view.
+    """
+    if name not in VIEWS:
+        raise UnknownViewError(f"{name!r} is not a view: {', '.join(VIEWS)}")
+    return VIEWS[name]

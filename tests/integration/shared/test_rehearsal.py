@@ -35,7 +35,7 @@ async def counted(fleet: Fleet) -> Fleet:
     await fleet.database.get_container_client("user_interactions").upsert_item(
         interaction(id="bad", user_rating=9)
     )
-    await fleet.register.write_tombstone("somebody")
+    await fleet.register.write_tombstone("erased-person")
     await fleet.auditor.audit_all(delay_seconds=0)
     await count_and_publish(fleet)
     return fleet
