@@ -80,7 +80,7 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-unit: setup  ## Run all tests, 10 to 20 min; ARGS=tests/unit/shared: half a minute
+unit: setup  ## Run all tests, 10 to 20 min; ARGS=tests/unit/shared: 30 s
 	@$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile $(ARGS) || $(NONE)
 	@$(BIN)/python -m pytest -m alone $(ARGS) || $(NONE)
 
