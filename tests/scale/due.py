@@ -16,7 +16,6 @@ from local.stack import Stack
 from local.summary import read_charges
 from tests.scale.charges import news
 
-MOST_ROUNDS = 30
 LOOK_EVERY = 0.5
 REFRESH = ("-m", "ops", "views", "refresh", "--json")
 
