@@ -81,8 +81,8 @@ imports: setup
 	$(BIN)/lint-imports
 
 unit: setup  ## Run all tests, 10 to 20 min; ARGS=tests/unit/shared: 30 s
-	@$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile $(ARGS) || $(NONE)
-	@$(BIN)/python -m pytest -m alone $(ARGS) || $(NONE)
+	@$(BIN)/python -m pytest -m "not processes" --numprocesses $(WORKERS) --dist worksteal $(ARGS) || $(NONE)
+	@$(BIN)/python -m pytest -m processes --numprocesses $(WORKERS) --dist loadfile $(ARGS) || $(NONE)
 
 bench: setup  ## Measure the fleet against the specification's own processor
 	@exec $(BIN)/python -m bench $(ARGS)

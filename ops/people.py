@@ -197,7 +197,7 @@ def _print_counts(request: Request, what: str) -> None:
             table.add(name, count)
         print_table(table)
     if rounds:
-        say(f"Begun again {rounds} times, because something was left.")
+        say(f"Rounds begun again because something was left: {rounds}")
 
 
 def _print_found(found: dict[str, Any]) -> None:

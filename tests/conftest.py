@@ -20,17 +20,28 @@ settings.load_profile("any machine")
 """How fast a machine is says nothing about the code. In a new clone the first text takes seconds, because
 hypothesis then computes its tables of characters."""
 
-ALONE = [Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")]
-"""Folders of tests with processes of their own and limits in seconds. Other tests next to them would be what
-they measure."""
+PROCESSES = [Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")]
+"""Folders of tests with processes of their own and limits in seconds. They run after the others."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what ``make unit`` leaves to its other half."""
+    within = any(folder in (collection_path, *collection_path.parents) for folder in PROCESSES)
+    match config.getoption("markexpr"):
+        case "not processes":
+            return within or None
+        case "processes":
+            above = any(collection_path in folder.parents for folder in PROCESSES)
+            return not (within or above) or None
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run one after the other: see ``make unit``."""
+    """Mark the tests that start processes: see ``make unit``."""
     for item in items:
-        if any(folder in item.path.parents for folder in ALONE):
-            item.add_marker("alone")
+        if any(folder in item.path.parents for folder in PROCESSES):
+            item.add_marker("processes")
 
 
 @pytest.fixture(autouse=True)

@@ -44,7 +44,7 @@ def test_the_rounds_of_an_erasure_are_no_place(monkeypatch: pytest.MonkeyPatch) 
     assert ended.exit_code == 0
     assert "user_sessions          6" in ended.stdout
     assert "rounds" not in ended.stdout
-    assert "Begun again 2 times, because something was left." in ended.stdout
+    assert "Rounds begun again because something was left: 2" in ended.stdout
 
 
 def test_an_export_names_its_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
