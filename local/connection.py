@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from azure.cosmos.aio import CosmosClient
-from azure.identity.aio import DefaultAzureCredential
+from typing import TYPE_CHECKING, Any
 
 from local.processes import StackError
-from shared.cosmos.client import endpoint_of, transport
+
+if TYPE_CHECKING:
+    from azure.cosmos.aio import CosmosClient
 
 DEFAULT_DATA = Path(".local/data")
 DEFAULT_DATABASE = "vimarsh-multi-personality"
@@ -97,6 +96,12 @@ class Connection:
     @asynccontextmanager
     async def client(self, purpose: str) -> AsyncIterator[CosmosClient]:
         """Open a client; ``purpose`` is what request charges are booked under."""
+        # Imported here: the database server, which starts with each stack, opens no client.
+        from azure.cosmos.aio import CosmosClient
+        from azure.identity.aio import DefaultAzureCredential
+
+        from shared.cosmos.client import endpoint_of, transport
+
         async with AsyncExitStack() as stack:
             secret = self.settings.get("CosmosDb")
             options: dict[str, Any] = {"user_agent_suffix": purpose}
