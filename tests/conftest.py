@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import structlog
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from tests.sample_keys import HASH_KEYS
@@ -20,7 +23,12 @@ settings.load_profile("any machine")
 """How fast a machine is says nothing about the code. In a new clone the first text takes seconds, because
 hypothesis then computes its tables of characters."""
 
-PROCESSES = [Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")]
+typer.testing._get_command = cache(typer.main.get_command)
+"""The tree of commands is built once. That takes 60 ms, a multiple of what most commands take in a test."""
+
+PROCESSES = [
+    Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")
+]
 """Folders of tests with processes of their own and limits in seconds. They run after the others."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,10 +12,8 @@ from unittest.mock import patch
 import pytest
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
-from typer.testing import CliRunner
 
 from ops import rehearsal
-from ops.__main__ import cli
 from ops.rehearsal import COMPARED, NOT_RESTORED, SUFFIX, Rehearsal, RehearsalReport
 from shared.containers import CATALOGUE
 from shared.errors import RefusedError
@@ -50,9 +47,12 @@ async def contents(fleet: Fleet) -> dict[str, Any]:
     return {name: sorted(await everything(fleet, name), key=lambda item: item["_rid"]) for name in names}
 
 
-async def test_everything_is_recovered_and_the_database_is_as_before(
+async def test_everything_is_recovered_after_a_killed_rehearsal_and_the_database_is_as_before(
     counted: Fleet, settings: Settings, tmp_path: Path
 ) -> None:
+    async with CosmosClient.from_connection_string(settings.cosmos_connection_string or "") as client:
+        left = await client.create_database(settings.cosmos_database + SUFFIX)
+        await left.create_container("user_interactions", {"paths": ["/pk"], "kind": "Hash"})
     await counted.scheduled.publish_everything()
     before = await contents(counted)
     report = await rehearse(settings, tmp_path)
@@ -65,6 +65,7 @@ async def test_everything_is_recovered_and_the_database_is_as_before(
         view = report.views[name]
         assert view.before == view.after == view.recounted
         assert view.after or name == "content_analytics" or name == "incidents_by_content"
+    assert set(report.seconds) == set(rehearsal.STEPS)
     assert 0 < report.seconds["restore"] < report.rto_seconds
     after = await contents(counted)
     unchanged = set(before) - {"fleet_state", *COMPARED}  # the refresh may write these
@@ -162,18 +163,3 @@ async def test_no_other_account_than_the_local_server_is_accepted(
     with changed, pytest.raises(RefusedError, match="on the local server only"):
         await rehearse(settings, tmp_path)
     assert not list(tmp_path.iterdir())  # noqa: ASYNC240
-
-
-async def test_a_rehearsal_that_was_killed_does_not_hinder_the_next_one(
-    counted: Fleet, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with CosmosClient.from_connection_string(settings.cosmos_connection_string or "") as client:
-        left = await client.create_database(settings.cosmos_database + SUFFIX)
-        await left.create_container("user_interactions", {"paths": ["/pk"], "kind": "Hash"})
-    monkeypatch.setenv("CosmosDb", settings.cosmos_connection_string or "")
-    monkeypatch.setenv("COSMOS_DATABASE", settings.cosmos_database)
-    ended = await asyncio.to_thread(CliRunner().invoke, cli, ["recovery", "rehearse", "--json"])
-    assert ended.exit_code == 0, ended.output
-    report = json.loads(ended.stdout)
-    assert report["recovered"] is True
-    assert set(report["seconds"]) == set(rehearsal.STEPS)

@@ -29,6 +29,11 @@ RATES = {"read": Rate(1_600.0, 0.4), "upsert": Rate(1_400.0, 0.5)}
 OURS = ServerFigures("local server", RATES, 100_000_000, 105_000_000)
 
 
+@pytest.fixture
+def one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "CLIENTS", 1)  # each is a process
+
+
 def _figures(ours: ServerFigures = OURS) -> LoadFigures:
     return LoadFigures(
         100_000, 2, ours, ServerFigures("another", {"read": Rate(700.0)}, unavailable="no upserts")
@@ -48,6 +53,7 @@ async def test_both_servers_are_measured_with_the_same_items() -> None:
         assert server.rss_after
 
 
+@pytest.mark.usefixtures(one_client.__name__)
 async def test_a_server_that_cannot_be_started_is_a_reason_and_not_an_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -57,6 +63,7 @@ async def test_a_server_that_cannot_be_started_is_a_reason_and_not_an_end(
     assert figures.other.unavailable == "it is not installed: run `make setup`"
 
 
+@pytest.mark.usefixtures(one_client.__name__)
 async def test_a_server_that_stores_too_slowly_is_measured_with_fewer_items(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -301,7 +301,7 @@ async def test_of_a_person_who_is_erased_while_a_process_archives_or_dies_nothin
     erased_at: int,
 ) -> None:
     for death in (None, *range(2 * erased_at, 2 * erased_at + 24)):
-        async with world(partitions=1) as here:
+        async with world(partitions=1, sources=[INTERACTIONS]) as here:
             documents = [interaction(n, user) for n in range(2) for user in ("ann", "bob")]
             await here.write(INTERACTIONS, *documents, age_days=200)
             here.blobs.interruption = erased_at, lambda here=here: erase_bob(here)

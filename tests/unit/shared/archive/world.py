@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.sample_keys import HASH_KEYS
 
 NOW = 1_764_400_000.0
 RING = KeyRing.parse(HASH_KEYS)
+SETTINGS = Settings()
 
 
 class World:
@@ -55,7 +56,7 @@ class World:
             database=self.database,
             progress=state,
             archive=self.archive,
-            generations=Generations(state, Settings(), outputs=[], clock=self.clock),
+            generations=Generations(state, SETTINGS, outputs=[], clock=self.clock),
             erased_among=erased_among or self.erased_among,
             clock=self.clock,
         )
@@ -88,8 +89,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(partitions: int = 3) -> AsyncIterator[World]:
-    """Make a world with empty containers."""
+async def world(partitions: int = 3, sources: Iterable[str] = ARCHIVED) -> AsyncIterator[World]:
+    """Make a world with empty containers: of sources, and of the fleet's progress."""
     made: list[World] = []
     cosmos = InProcessCosmos(lambda: made[0].time if made else NOW, partitions=partitions)
     made.append(World(cosmos, FakeBlobs(lambda: made[0].time)))
@@ -97,7 +98,7 @@ async def world(partitions: int = 3) -> AsyncIterator[World]:
         with cosmos.at_its_time():
             async with AsyncExitStack() as made[0].clients:
                 await made[0].reconnect()
-                await apply_containers(made[0].database, map(container, (*ARCHIVED, FLEET_STATE)))
+                await apply_containers(made[0].database, map(container, (*sources, FLEET_STATE)))
                 yield made[0]
     finally:
         cosmos.close()

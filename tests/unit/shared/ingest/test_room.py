@@ -20,7 +20,7 @@ from tests.unit.shared.ingest.test_batch import CLOCK, Database, no_records
 
 pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 
-BATCH, BATCHES = 1_000, 4
+BATCH, BATCHES = 1_000, 2
 Document = dict[str, Any]
 
 
@@ -97,7 +97,7 @@ async def test_a_correction_that_does_not_fit_leaves_what_was_counted() -> None:
     flood = Flood()
     await flood.deliver(
         interaction(number, "ana") | {"foundational_texts_used": [{"source": f"t{number}"}]}
-        for number in range(3 * BATCH)
+        for number in range(2 * BATCH)
     )
     counted = sorted(flood.counted(), key=lambda name: int(name[1:]))[0]
     larger = [{"source": long_name(n), "chapter": "1", "verse": "2"} for n in range(10, 20)]
