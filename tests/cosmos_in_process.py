@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -27,10 +27,15 @@ from local.cosmos.app import App
 from local.cosmos.model import Container
 from local.cosmos.partitioning import Counter, PhysicalPartition, Range, effective_key
 from local.cosmos.storage import IN_MEMORY, Storage
+from shared.containers import Container as Described
+from shared.cosmos.provisioning import apply_containers
 
 ENDPOINT = "https://localhost/"
 KEY = base64.b64encode(b"s" * 64).decode()
 DATABASE = "tests"
+
+_CREATED: dict[tuple[object, ...], bytes] = {}
+"""Empty databases by number of partitions and names of containers."""
 
 
 class Answer:
@@ -107,6 +112,7 @@ class InProcessCosmos:
 
     def __init__(self, now: Callable[[], float], *, partitions: int = 1) -> None:
         self._storage = Storage(IN_MEMORY)
+        self._partitions = partitions
         self.app = App(self._storage, key=KEY, partitions=partitions, endpoint=lambda: ENDPOINT)
         self._now = now
 
@@ -125,6 +131,17 @@ class InProcessCosmos:
         """Connect one more client, with a cache of partitions of its own."""
         async with CosmosClient(ENDPOINT, KEY, transport=InProcessTransport(self.app)) as client:
             yield await client.create_database_if_not_exists(DATABASE)
+
+    async def create(self, database: DatabaseProxy, containers: Iterable[Described]) -> None:
+        """Create containers in a new database. What was created before in this process is copied."""
+        containers = tuple(containers)
+        known = (self._partitions, *(each.name for each in containers))
+        if known in _CREATED:
+            self._storage._db.deserialize(_CREATED[known])
+            self._storage._load()
+        else:
+            await apply_containers(database, containers)
+            _CREATED[known] = self._storage._db.serialize()
 
     def partitions(self, container: str) -> list[PhysicalPartition]:
         return self._container(container).partitions

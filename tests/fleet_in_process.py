@@ -25,7 +25,6 @@ import functions
 from functions import runtime
 from shared.clock import Clock
 from shared.containers import CATALOGUE
-from shared.cosmos.provisioning import apply_containers
 from shared.fleet import wiring as composition
 from shared.rights import Identity
 from shared.settings import Settings
@@ -183,5 +182,5 @@ async def fleet_in_process(start: datetime) -> AsyncIterator[FleetInProcess]:
         stack.enter_context(patch.object(Clock, "now", lambda _: clock[0].astimezone(UTC)))
         stack.enter_context(patch.object(runtime, "current_settings", lambda: SETTINGS))
         database = await stack.enter_async_context(cosmos.client())
-        await apply_containers(database, CATALOGUE)
+        await cosmos.create(database, CATALOGUE)
         yield FleetInProcess(cosmos, database, clock)

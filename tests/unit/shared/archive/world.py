@@ -13,7 +13,6 @@ from shared.archive.restore import Restorer
 from shared.archive.store import Archive, ErasedAmong
 from shared.archive.verify import Verifier
 from shared.containers import ARCHIVED, DAY, FLEET_STATE, container
-from shared.cosmos.provisioning import apply_containers
 from shared.ledger.generations import Generations
 from shared.privacy.keyring import KeyRing
 from shared.settings import Settings
@@ -98,7 +97,7 @@ async def world(partitions: int = 3, sources: Iterable[str] = ARCHIVED) -> Async
         with cosmos.at_its_time():
             async with AsyncExitStack() as made[0].clients:
                 await made[0].reconnect()
-                await apply_containers(made[0].database, map(container, (*sources, FLEET_STATE)))
+                await cosmos.create(made[0].database, map(container, (*sources, FLEET_STATE)))
                 yield made[0]
     finally:
         cosmos.close()

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from shared.aggregates.tally import Tally
 from shared.containers import CATALOGUE
-from shared.cosmos.provisioning import apply_containers
 from shared.fleet.wiring import Fleet
 from shared.ledger.partials import Partial
 from shared.settings import Settings
@@ -50,7 +49,7 @@ class Story:
             self.cosmos.client() as web_application,
             self.cosmos.client() as web_application_afterwards,
         ):
-            await apply_containers(database, CATALOGUE)
+            await self.cosmos.create(database, CATALOGUE)
             self.database = database
             self.container = web_application.get_container_client(FEED)
             self.fleet = Fleet(

@@ -10,7 +10,6 @@ from typing import Any
 from azure.cosmos.aio import DatabaseProxy
 
 from shared.containers import CATALOGUE
-from shared.cosmos.provisioning import apply_containers
 from shared.fleet.people import people_of
 from shared.fleet.wiring import Fleet
 from shared.ingest.sources import SOURCES
@@ -128,7 +127,7 @@ async def world() -> AsyncIterator[World]:
             clients.callback(cosmos.close)
             made.append(World(cosmos, clients))
             made[0].database = await made[0].client()
-            await apply_containers(made[0].database, CATALOGUE)
+            await cosmos.create(made[0].database, CATALOGUE)
             yield made[0]
 
 
