@@ -137,7 +137,7 @@ def published(documents: list[Document]) -> tuple[list[Document], list[Document]
 
 @pytest.fixture(scope="module")
 def documents() -> list[Document]:
-    plan = TrafficPlan(users=3, interactions=60, days=3, seed=1, malformed_share=0.1)
+    plan = TrafficPlan(users=3, interactions=24, days=3, seed=1, malformed_share=0.1)
     return [write.document for write in writes(plan) if write.kind == "create"]
 
 

@@ -171,7 +171,7 @@ activity = st.dictionaries(
 
 
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow],
@@ -192,8 +192,9 @@ async def _compare(activity: dict[str, dict[Day, int]]) -> None:
         for day, interactions in days.items()
         for n in range(interactions)
     ]
-    for number, (user_id, timestamp) in enumerate(documents):
-        await world.ingest(interaction(number, timestamp, user_id))
+    await world.ingest(
+        *(interaction(n, timestamp, user_id) for n, (user_id, timestamp) in enumerate(documents))
+    )
     await publish(world)
     risks: dict[tuple[str, str], list[float]] = defaultdict(list)
     for document in _all(world, "user_analytics"):
