@@ -2,12 +2,14 @@
 
 It looks where every feed ends now, and waits until all leases are beyond that. A lease advances only after
 its invocation has ended; so what was written before has been processed then. But processing a feed can write
-into the container behind another one (sources → ``view_state`` → views). Hence it does so in rounds, one for
-each monitored container, each to the ends that the feeds have at its beginning: by the n-th round, what was
-written before the first one has been processed n steps downstream.
+into the container behind another one (sources → ``view_state`` → views). Hence it does so in rounds, each to
+the ends that the feeds have at its beginning:
 
-What is written meanwhile is not waited for, so that it ends under constant traffic as well. A document that
-is written again meanwhile counts as written then: the feed has its latest version only.
+- If the ends are still the same after a round, nothing was written meanwhile. What the round waited for wrote
+  before the round ended, so that was processed too: nothing is left.
+- Under traffic, one round for each monitored container: by the n-th round, what was written before the first
+  one has been processed n steps downstream. What is written meanwhile is not waited for, so that it ends. A
+  document that is written again meanwhile counts as written then: the feed has its latest version only.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from terminal.output import print_json, print_table, say
 from terminal.tables import Table, number, whole
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between two measurements; the pause grows while nothing changes."""
+"""Seconds between two measurements; the pause grows while nothing changes. It is at least as long as the last
+measurement took, which leaves the processors to the hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +87,35 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
     ends: FeedEnds | None = None
     rounds, pause = 0, SHORTEST_PAUSE
     while True:
+        began = monotonic()
         measured: tuple[FeedLag, ...] = ()
         error: str | None = None
+        later: FeedEnds | None = None
         try:
             ends = await meter.ends() if ends is None else ends
             measured = tuple(await meter.measure(ends))
+            if measured and all(feed.drained for feed in measured):
+                later = await meter.ends()
         except AzureError as failure:  # the database may be back at the next measurement
             error = f"{type(failure).__name__}: {failure.message}"
         except (RangeSplitError, ContainerReplacedError) as failure:
             # The next measurement sees the parts of a range, the next command the new container.
             error = f"{type(failure).__name__}: {failure}"
-        if measured and all(feed.drained for feed in measured):
+        if later is not None:
             rounds += 1
-            if rounds >= rounds_needed(measured):
+            if later == ends or rounds >= rounds_needed(measured):
                 return DrainResult(True, measured, monotonic() - started)
-            feeds, ends, pause = measured, None, SHORTEST_PAUSE
+            feeds, ends, pause = measured, later, SHORTEST_PAUSE
             continue
         if monotonic() - started >= timeout:
             return DrainResult(False, measured or feeds, monotonic() - started, error)
         pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
         feeds = measured or feeds
-        await asyncio.sleep(pause)
+        await asyncio.sleep(max(pause, monotonic() - began))
 
 
 def rounds_needed(feeds: tuple[FeedLag, ...]) -> int:
-    """Return how many rounds follow everything to its end: the longest possible chain of containers."""
+    """Return how many rounds follow everything to its end under traffic: the longest possible chain."""
     return len({(feed.database, feed.container) for feed in feeds})
 
 

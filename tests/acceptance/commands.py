@@ -1,7 +1,8 @@
-"""Runs ``python -m local`` as its user does: real processes, real signals, real files."""
+"""Runs ``python -m local`` as its user does: real processes, real signals, real files. And ``fleet``."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from select import select
 from typing import Any
+from unittest.mock import patch
+
+from typer.testing import CliRunner, Result
+
+from ops.__main__ import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240
@@ -41,6 +47,15 @@ def local(*arguments: str | Path | int, **settings: str) -> subprocess.Completed
         text=True,
         timeout=PATIENCE,
     )
+
+
+async def operated(settings: Mapping[str, str], *arguments: str) -> Result:
+    """Run a command of ``fleet`` in this process: a process of its own would import for two seconds first."""
+    with patch.dict(os.environ, environment(**settings), clear=True):
+        ended = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return ended
 
 
 @dataclass(slots=True)

@@ -97,7 +97,7 @@ async def until(condition: Callable[[], bool]) -> None:
         return condition()
 
     patiently = AsyncRetrying(
-        retry=retry_if_result(lambda met: not met), wait=wait_fixed(0.02), stop=stop_after_delay(PATIENCE)
+        retry=retry_if_result(lambda met: not met), wait=wait_fixed(0.05), stop=stop_after_delay(PATIENCE)
     )
     await patiently(check)
 
@@ -117,28 +117,33 @@ class Victim:
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
-        self._log = log
+        self._log = log.open(encoding="utf-8")
+        self._unfinished = ""
+        self._under_way: dict[str, str] = {}
+        """Functions by the ids of their invocations."""
 
     def is_working_on(self, function: str) -> bool:
         """Say whether an invocation of a function has begun and not ended."""
-        under_way: set[str] = set()
-        for line in self._log.read_text().splitlines(keepends=True):
-            if not line.startswith("{") or not line.endswith("\n"):  # not of the host, or being written
+        *lines, self._unfinished = (self._unfinished + self._log.read()).split("\n")
+        for line in lines:
+            if not line.startswith("{"):  # not of the host
                 continue
             entry = json.loads(line)
-            if entry.get("function") != function:
-                continue
             match entry["event"]:
                 case "invocation_started":
-                    under_way.add(entry["invocation_id"])
+                    self._under_way[entry["invocation_id"]] = entry["function"]
                 case "invocation_succeeded" | "invocation_failed":
-                    under_way.discard(entry["invocation_id"])
-        return bool(under_way)
+                    self._under_way.pop(entry["invocation_id"], None)
+        return function in self._under_way.values()
 
     async def kill(self) -> None:
         """Kill it with -9."""
         os.kill(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+
+    def close(self) -> None:
+        """Read its log no more."""
+        self._log.close()
 
 
 @asynccontextmanager
@@ -158,6 +163,7 @@ async def extra_host(data: Path, name: str, log: Path) -> AsyncIterator[Victim]:
     finally:
         if process.returncode is None:
             await victim.kill()
+        victim.close()
 
 
 def unreliable_history(plan: TrafficPlan) -> Iterator[Document]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +12,11 @@ import pytest
 from local.azurite import ACCOUNT_KEY, connection_string
 from local.ports import free_port
 from local.seed.traffic import TrafficPlan, writes
-from tests.acceptance.commands import PATIENCE, ROOT, environment
+from tests.acceptance.commands import operated
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.archive_check.read_back import is_right
 from tests.archive_check.run import run_check
-from tests.moved_clock import NOW, moved_clock
+from tests.moved_clock import NOW, moved_clock, set_clock
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -34,22 +29,12 @@ async def test_every_aged_document_is_archived_once_by_hosts_that_are_killed(tmp
     assert report.idle["requests"] <= 24, "a query per feed range"
 
 
-def _command(fleet: RunningFleet, arguments: tuple[str, ...], code: int, settings: dict[str, str]) -> Any:
-    ended = subprocess.run(
-        [sys.executable, "-m", "ops", "archive", *arguments, "--json"],
-        cwd=ROOT,
-        env=environment(**{**fleet.stack.settings, **settings}),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert ended.returncode == code, ended.stdout + ended.stderr
+async def _command(
+    fleet: RunningFleet, arguments: tuple[str, ...], code: int, settings: dict[str, str]
+) -> Any:
+    ended = await operated({**fleet.stack.settings, **settings}, "archive", *arguments, "--json")
+    assert ended.exit_code == code, ended.output
     return json.loads(ended.stdout) if ended.stdout else ended.stderr
-
-
-def _set_clock(later: timedelta) -> None:
-    moved = (NOW + later).timestamp() - time.time()
-    Path(os.environ["MOVED_CLOCK"]).write_text(f"{moved:+}")
 
 
 async def test_an_operator_archives_verifies_and_restores(tmp_path: Path) -> None:
@@ -57,15 +42,15 @@ async def test_an_operator_archives_verifies_and_restores(tmp_path: Path) -> Non
         async with running_fleet(tmp_path, instances=0) as fleet:
 
             async def command(*arguments: str, code: int = 0, **settings: str) -> Any:
-                return await asyncio.to_thread(_command, fleet, arguments, code, settings)
+                return await _command(fleet, arguments, code, settings)
 
             plan = TrafficPlan(users=4, interactions=40, days=3, seed=5, malformed_share=0)
             await fleet.write(write.document for write in writes(plan))
             documents = await fleet.all_of("user_interactions")
-            _set_clock(timedelta(days=2))
+            set_clock(NOW + timedelta(days=2))
             await archives(command, documents)
             await tells_that_the_storage_is_away(command, fleet.stack.blob_port)
-            _set_clock(timedelta(days=400))
+            set_clock(NOW + timedelta(days=400))
             assert await fleet.all_of("user_interactions") == []
             await restores(command, fleet, documents)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
+from local.__main__ import app
 from shared.fleet.wiring import Fleet, connected_fleet
 from shared.pricing.table import parse_price
-from shared.settings import Settings
-from tests.acceptance.commands import local
+from shared.settings import Settings, current_settings
+from tests.acceptance.commands import environment, local
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.cosmos_server import ServerProcess, running_server
 from tests.independent import Document, is_malformed
@@ -280,16 +284,30 @@ async def test_an_operator_replays_a_document_once_it_is_corrected(tmp_path: Pat
 
 def test_wrong_settings_stop_the_start_with_one_sentence_that_names_them(tmp_path: Path) -> None:
     with running_server(tmp_path / "cosmos") as server:
-        for settings, named, said in wrong_settings(server):
-            run = local("host", "--instance", "wrong", "--data", tmp_path / "none", **settings)
-            sentence = run.stderr.strip()
-            code = 2 if settings else 1  # without any settings it is a stack that is missing
-            assert (run.returncode, run.stdout) == (code, ""), (settings, run.stderr)
+        for number, (settings, named, said) in enumerate(wrong_settings(server)):
+            arguments = ("host", "--instance", "wrong", "--data", str(tmp_path / "none"))
+            if number:
+                code, output, errors = started_here(arguments, settings)
+            else:
+                run = local(*arguments, **settings)
+                code, output, errors = run.returncode, run.stdout, run.stderr
+            # Without any settings it is a stack that is missing.
+            assert (code, output) == (2 if settings else 1, ""), (settings, errors)
+            sentence = errors.strip()
             assert named in sentence
             assert said in sentence
             assert len(sentence.splitlines()) == 1
             assert "Traceback" not in sentence
             assert server.key not in sentence
+
+
+def started_here(arguments: tuple[str, ...], settings: dict[str, str]) -> tuple[int, str, str]:
+    """Start in this process, which has imported everything; return exit code, output and errors."""
+    current_settings.cache_clear()
+    with patch.dict(os.environ, environment(**settings), clear=True):
+        ended = CliRunner().invoke(app, list(arguments))
+    assert ended.exception is None or isinstance(ended.exception, SystemExit), ended.exception
+    return ended.exit_code, ended.stdout, ended.stderr
 
 
 def wrong_settings(server: ServerProcess) -> list[tuple[dict[str, str], str, str]]:

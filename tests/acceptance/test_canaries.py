@@ -6,10 +6,7 @@ not known. Everything that the fleet stores, logs, prints and answers is searche
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +25,7 @@ from shared.privacy.classes import Place, may_go
 from shared.privacy.fields import field_of
 from shared.privacy.forms import fits
 from shared.settings import Settings
-from tests.acceptance.commands import ROOT, environment
+from tests.acceptance.commands import operated
 from tests.acceptance.fleet import RunningFleet, running_fleet
 from tests.canaries import canary, found_in, mark_of
 from tests.unit.shared.privacy.samples import SAMPLES, Path_, blocks, changed, leaves, named
@@ -172,13 +169,9 @@ async def commands(fleet: RunningFleet, row_ids: list[str]) -> str:
     ]  # fmt: skip
     printed = []
     for line in lines:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ops", *line.split(), cwd=ROOT,
-            env=environment(**fleet.stack.settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        output, _ = await process.communicate()
-        assert process.returncode in (0, 1), f"{line}: {output.decode()}"
-        printed.append(output.decode())
+        ended = await operated(fleet.stack.settings, *line.split())
+        assert ended.exit_code in (0, 1), f"{line}: {ended.output}"
+        printed.append(ended.output)
     return "".join(printed)
 
 

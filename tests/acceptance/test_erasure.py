@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from local.seed.traffic import TrafficPlan, writes
-from shared.clock import Clock
 from shared.containers import CATALOGUE
 from shared.people.erasure import Step
-from tests.acceptance.commands import PATIENCE, ROOT, environment
+from tests.acceptance.commands import PATIENCE, ROOT, environment, operated
 from tests.acceptance.fleet import RunningFleet, running_fleet
-from tests.moved_clock import NOW, moved_clock
+from tests.moved_clock import NOW, moved_clock, set_clock
 from tests.unit.shared.people.world import account, incident, interaction, session
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
@@ -72,24 +68,9 @@ def _start(fleet: RunningFleet, *arguments: str) -> subprocess.Popen[str]:
 
 
 async def _command(fleet: RunningFleet, *arguments: str, code: int = 0) -> Any:
-    process = _start(fleet, *arguments, "--json")
-    try:
-        output, errors = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
-    finally:
-        process.kill()
-    assert process.returncode == code, output + errors
-    return json.loads(output) if output else errors
-
-
-def _set_clock(later: timedelta) -> None:
-    moved = (NOW + later).timestamp() - time.time()
-    Path(os.environ["MOVED_CLOCK"]).write_text(f"{moved:+}")
-
-
-def _now(_: Clock) -> datetime:
-    """Return the time of the processes of the stack, in this one too."""
-    moved = float(Path(os.environ["MOVED_CLOCK"]).read_text())
-    return datetime.fromtimestamp(time.time() + moved, UTC)
+    ended = await operated(fleet.stack.settings, *arguments, "--json")
+    assert ended.exit_code == code, ended.output
+    return json.loads(ended.stdout) if ended.stdout else ended.stderr
 
 
 async def _killed(fleet: RunningFleet, step: int) -> None:
@@ -98,11 +79,11 @@ async def _killed(fleet: RunningFleet, step: int) -> None:
     requests = fleet.database.get_container_client("fleet_state")
     reached = "SELECT c.id FROM c WHERE c.kind = 'erase' AND c.step >= @step"
     values = [{"name": "@step", "value": step}]
-    for _ in range(PATIENCE * 50):
+    for _ in range(PATIENCE * 20):
         found = requests.query_items(reached, parameters=values, partition_key="people")
         if [each async for each in found]:
             break
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
     else:
         process.kill()
         raise AssertionError(f"the erasure did not come to step {step}: {process.communicate()}")
@@ -128,13 +109,13 @@ def _traces_in(files: Any) -> list[str]:
 
 async def test_nothing_of_an_erased_person_is_left_in_the_stack_and_its_files(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with moved_clock(), patch.object(Clock, "now", _now):
+    with moved_clock():
         async with running_fleet(data, instances=2) as fleet:
             plan = TrafficPlan(users=4, interactions=60, days=4, seed=7, malformed_share=0)
             await fleet.write(write.document for write in writes(plan))
             await _write_person(fleet)
             await fleet.drain()
-            _set_clock(timedelta(days=2))
+            set_clock(NOW + timedelta(days=2))
             await _command(fleet, "archive", "run", "--older-than", "1")
             await _export(fleet, tmp_path)
             found = (await _command(fleet, *ERASE, "--dry-run"))["found"]
@@ -147,7 +128,7 @@ async def test_nothing_of_an_erased_person_is_left_in_the_stack_and_its_files(tm
             for step in range(Step.TOMBSTONE, Step.VERIFY):
                 await _killed(fleet, step)
             writing.cancel()
-            _set_clock(timedelta(days=2, minutes=5))
+            set_clock(NOW + timedelta(days=2, minutes=5))
             await _killed(fleet, Step.VERIFY)
             audit = await _command(fleet, *ERASE)
             assert audit["status"] == "done"

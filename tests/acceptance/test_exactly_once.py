@@ -25,9 +25,9 @@ from tests.independent import Document
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
-PLAN = TrafficPlan(users=40, interactions=1500, days=40, seed=11, malformed_share=0.01)
-KILLS = 8
-INTERRUPTED = 6
+PLAN = TrafficPlan(users=40, interactions=900, days=40, seed=11, malformed_share=0.01)
+KILLS = 6
+INTERRUPTED = 4
 """Kills that must have hit an invocation; between the look at the log and the signal it may just end."""
 
 VICTIMS_WORK = ("fold_user_interactions", "publish_views")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -14,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
-from tests.acceptance.commands import PATIENCE, ROOT, environment
+from tests.acceptance.commands import operated
 from tests.acceptance.fleet import RunningFleet, extra_host, running_fleet
 from tests.data import release_1
 from tests.differences import Near, differences
@@ -63,8 +62,8 @@ async def test_an_installation_moves_from_the_first_layout(
         async with running_fleet(tmp_path, instances=0) as fleet, AsyncExitStack() as hosts:
             await release_1.load(fleet.database)
             before = await published(fleet)
-            refused = ops(fleet, "generations", "list", FLEET_GENERATION="1")
-            assert refused.returncode == 2, refused.stdout
+            refused = await ops(fleet, "generations", "list", FLEET_GENERATION="1")
+            assert refused.exit_code == 2, refused.stdout
             assert "set it to 2" in " ".join(refused.stderr.split())
 
             for name in ("one", "two"):
@@ -79,16 +78,16 @@ async def test_an_installation_moves_from_the_first_layout(
 
             await catch_up(fleet)
             await fleet.drain()
-            refresh(fleet)
+            await refresh(fleet)
             after = await published(fleet)
             await assert_moved(fleet, heeded, after)
 
-            removed = ops(fleet, "generations", "remove", "1")
-            assert removed.returncode == 0, removed.stderr
+            removed = await ops(fleet, "generations", "remove", "1")
+            assert removed.exit_code == 0, removed.stderr
             assert all(shard.startswith("2:") for shard in await shards(fleet))
-            assert all(report["repaired"] == 0 for report in audit(fleet))
+            assert all(report["repaired"] == 0 for report in await audit(fleet))
             await fleet.drain()
-            refresh(fleet)
+            await refresh(fleet)
             assert contents(await published(fleet)) == contents(after)
             await assert_it_works_on(fleet, after)
 
@@ -269,21 +268,14 @@ async def shards(fleet: RunningFleet) -> set[str]:
     return {document["shard"] for document in await fleet.all_of("view_state")}
 
 
-def ops(fleet: RunningFleet, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+async def ops(fleet: RunningFleet, *arguments: str, **settings: str) -> Result:
     """Run an operator's command on the fleet's database."""
-    return subprocess.run(
-        [sys.executable, "-m", "ops", *arguments],
-        cwd=ROOT,
-        env=environment(**fleet.stack.settings | settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return await operated(fleet.stack.settings | settings, *arguments)
 
 
-def audit(fleet: RunningFleet) -> list[dict[str, Any]]:
-    run = ops(fleet, "audit", "run", "--delay", "0", "--json")
-    assert run.returncode == 0, run.stderr
+async def audit(fleet: RunningFleet) -> list[dict[str, Any]]:
+    run = await ops(fleet, "audit", "run", "--delay", "0", "--json")
+    assert run.exit_code == 0, run.stderr
     reports: list[dict[str, Any]] = json.loads(run.stdout)
     return reports
 
@@ -291,12 +283,12 @@ def audit(fleet: RunningFleet) -> list[dict[str, Any]]:
 async def catch_up(fleet: RunningFleet) -> None:
     """Audit until the generation is complete, and everything is published."""
     for _ in range(RUNS):
-        if all(report["caught_up"] for report in audit(fleet)):
+        if all(report["caught_up"] for report in await audit(fleet)):
             return
     raise AssertionError(f"{RUNS} audits did not catch up")
 
 
-def refresh(fleet: RunningFleet) -> None:
+async def refresh(fleet: RunningFleet) -> None:
     """Publish what timers publish."""
-    run = ops(fleet, "views", "refresh")
-    assert run.returncode == 0, run.stderr
+    run = await ops(fleet, "views", "refresh")
+    assert run.exit_code == 0, run.stderr

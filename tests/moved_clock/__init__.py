@@ -26,15 +26,19 @@ def moved_clock(now: datetime = NOW) -> Iterator[None]:
     From then on, time passes as usual. The documents that a database server stamps are of that time as well,
     so start it inside. ``datetime.now`` is not moved: ask the fleet's clock.
     """
-    seconds = now.timestamp() - time.time()
     with TemporaryDirectory() as folder:
         file = Path(folder, "clock")
-        file.write_text(f"{seconds:+}")
         path = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
         moved = {"MOVED_CLOCK": str(file), "PYTHONPATH": path.rstrip(os.pathsep)}
-        with patch.dict(os.environ, moved), patch.object(Clock, "now", lambda _: _now(seconds)):
+        with patch.dict(os.environ, moved), patch.object(Clock, "now", lambda _: _read(file)):
+            set_clock(now)
             yield
 
 
-def _now(moved_by: float) -> datetime:
-    return datetime.fromtimestamp(time.time() + moved_by, UTC)
+def set_clock(now: datetime) -> None:
+    """Let it be yet another time, inside :func:`moved_clock`."""
+    Path(os.environ["MOVED_CLOCK"]).write_text(f"{now.timestamp() - time.time():+}")
+
+
+def _read(file: Path) -> datetime:
+    return datetime.fromtimestamp(time.time() + float(file.read_text()), UTC)
