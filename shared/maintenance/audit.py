@@ -252,7 +252,9 @@ class Auditor:
             due = [document for document in page.documents if document["_ts"] <= run.horizon]
             await self._repair(run, due)
             for document in page.documents:
-                if document["_ts"] > run.horizon:
+                # A mark needs no repair. If its page waited for its age, each run would find the documents in
+                # it again, and write the mark anew: with audits in quick succession there would be no end.
+                if document["_ts"] > run.horizon and document.get("kind") != MARK:
                     holds_younger = True
                     due_at = document["_ts"] + run.delay
                     run.report.due_at = min(run.report.due_at or due_at, due_at)

@@ -507,3 +507,12 @@ async def test_the_mark_grows_when_something_was_written_and_not_because_it_has_
     await world.count(2, 1)
     await world.auditor().audit_all()
     assert world.mark.advance.await_count == 2
+
+
+async def test_a_mark_that_is_too_young_for_the_audit_does_not_have_its_page_read_again(world: World) -> None:
+    world.state.write_from(OLD)
+    await world.count(2, 1)
+    await world.state.upsert_item({"id": "1:mark", "shard": "1:mark", "kind": MARK, "at": 1})
+    *_, state = await world.auditor().audit_all()
+    *_, again = await world.auditor().audit_all()
+    assert (state.documents, again.documents) == (1, 0)
