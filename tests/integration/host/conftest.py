@@ -33,7 +33,7 @@ from tests.integration.host import recorder
 @app.cosmos_db_trigger(
     arg_name="documents", connection="HostTestDb", database_name="%HOST_TEST_DATABASE%",
     container_name="items", lease_container_name="leases", start_from_beginning=True,
-    feed_poll_delay=20, lease_acquire_interval=100, lease_expiration_interval=1500,
+    feed_poll_delay=20, lease_acquire_interval=100, lease_expiration_interval={expiration},
     lease_renew_interval=300, max_items_per_invocation=10{options}
 )
 {decorators}
@@ -42,9 +42,16 @@ async def {name}(documents: func.DocumentList, context: func.Context) -> None:
 """
 
 
-def trigger(name: str = "work", options: str = "", decorators: str = "") -> str:
+def trigger(
+    name: str = "work", options: str = "", decorators: str = "", expiration: float = EXPIRATION
+) -> str:
     """Return the code of a trigger whose invocations go to the recorder."""
-    return TRIGGER.format(name=name, options=f", {options}" if options else "", decorators=decorators)
+    return TRIGGER.format(
+        name=name,
+        options=f", {options}" if options else "",
+        decorators=decorators,
+        expiration=round(expiration * 1000),
+    )
 
 
 @pytest.fixture(scope="session")
