@@ -52,7 +52,7 @@ class ChurnCounts:
 
     def __init__(self, today: Day, since: Day | None = None) -> None:
         self._today = today
-        self._since = since
+        self.since = since
         self._came: Counter[Day] = Counter()
         self._left: Counter[Day] = Counter()
 
@@ -72,10 +72,10 @@ class ChurnCounts:
 
     def _add_presence(self, began: Day, last: Day) -> None:
         left = day_after(last, CHURNED_AFTER_DAYS)
-        if self._since is not None:
-            if left < self._since:
+        if self.since is not None:
+            if left < self.since:
                 return
-            began = max(began, day_after(self._since, -1))
+            began = max(began, day_after(self.since, -1))
         self._came[began] += 1
         self._left[left] += 1
 
@@ -89,8 +89,8 @@ class ChurnCounts:
         self._left.update(stored["left"])
 
     def by_day(self) -> dict[Day, Tally]:
-        """Return the counts of each day up to today. They are empty where nobody was present before."""
-        first = self._since
+        """Return the counts of each day up to today, from the first one or the one after anybody came."""
+        first = self.since
         if first is None:
             if not self._came:
                 return {}

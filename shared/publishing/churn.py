@@ -21,9 +21,11 @@ from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
 from shared.publishing.readiness import ViewReadiness
 from shared.settings import Settings
-from shared.units import Day, Millis
+from shared.units import Day, Millis, day_after
 
 WRITES_PER_TRANSACTION = 50
+
+FIRST_DAY, LAST_DAY = Day("0001-01-01"), Day("9999-12-31")
 
 
 class ChurnWriter:
@@ -38,7 +40,7 @@ class ChurnWriter:
         self._retention = retention
         self._shard = all_shards(shards=settings.shards, generation=settings.generation)[0]
 
-    async def write(self, counts: Mapping[Day, Tally], moment: Millis) -> int:
+    async def write(self, counts: Mapping[Day, Tally], moment: Millis, *, since_ever: bool = False) -> int:
         """Write the counts that differ from the stored ones; return how many.
 
         A stored count of a later moment stays. So does that of a day before which the generation does not
@@ -48,6 +50,8 @@ class ChurnWriter:
         ----------
         counts
             The counts of consecutive days.
+        since_ever
+            Whether nobody was present before these days: the stored counts of earlier days become empty.
         moment
             The moment as of which people were counted. It is the revision of what is written.
 
@@ -58,6 +62,8 @@ class ChurnWriter:
         CosmosHttpResponseError, ServiceRequestError, ServiceResponseError
             The service did not answer.
         """
+        if since_ever:
+            counts = {**await self._emptied(counts), **counts}
         known = {day: tally for day, tally in counts.items() if await self._is_known(day)}
         written = 0
         for days in batched(sorted(known), WRITES_PER_TRANSACTION):
@@ -66,6 +72,11 @@ class ChurnWriter:
             count: int = await attempt(self._write_days, chosen, moment)
             written += count
         return written
+
+    async def _emptied(self, counts: Mapping[Day, Tally]) -> dict[Day, Tally]:
+        """Return an empty count for each stored day before the first of some counts, or for all if none."""
+        last = day_after(min(counts), -1) if counts else LAST_DAY
+        return {Day(target.key): Tally() for target in await self._stored(FIRST_DAY, last)}
 
     async def _is_known(self, day: Day) -> bool:
         return await self._readiness.may_publish((USER_INTERACTIONS,), churn.first_day_needed(day))

@@ -276,7 +276,9 @@ class TierPublisher:
             await retrying(*WRITE_CONFLICTS)(self._publish_month, key, counts, stamp, report)
         if report.stale:
             raise stale_error(NAME, report.stale, now)
-        report.churn = await self._churn.write(counts.churn.by_day(), to_millis(now))
+        report.churn = await self._churn.write(
+            counts.churn.by_day(), to_millis(now), since_ever=counts.churn.since is None
+        )
         _log.info("tiers_published", people=report.people, published=report.published, churn=report.churn)
 
     async def _publish_month(

@@ -67,15 +67,19 @@ class RunningFleet:
         assert drained.drained, drained.as_json()
         return drained
 
+    async def publish_scheduled(self) -> None:
+        """Do what timers do: build contents, count people. The feed publishes the days that this changes."""
+        async with connected_fleet(Settings(**self.stack.settings)) as fleet:
+            await fleet.scheduled.publish_due(everything=True)
+        await self.drain()
+
     async def assert_views_are_right(self) -> list[Document]:
         """Compare the views with the documents as they stand; return the documents.
 
         A timer may have built the content of a day, or counted people, before the last corrections: both are
-        done again first. The feed publishes the days that a count of people changed.
+        done again first.
         """
-        async with connected_fleet(Settings(**self.stack.settings)) as fleet:
-            await fleet.scheduled.publish_due(everything=True)
-        await self.drain()
+        await self.publish_scheduled()
         documents = await self.all_of("user_interactions")
         daily, users = await self.all_of("daily_metrics"), await self.all_of("user_analytics")
         assert_views_equal(daily, users, documents)

@@ -116,6 +116,7 @@ async def test_nothing_of_an_erased_person_is_left_in_the_stack_and_its_files(tm
             await _write_person(fleet)
             await fleet.drain()
             set_clock(NOW + timedelta(days=2))
+            await fleet.publish_scheduled()  # what counts people counts this one too
             await _command(fleet, "archive", "run", "--older-than", "1")
             await _export(fleet, tmp_path)
             found = (await _command(fleet, *ERASE, "--dry-run"))["found"]

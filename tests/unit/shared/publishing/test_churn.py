@@ -95,6 +95,18 @@ async def test_a_person_who_returns_late_is_taken_back() -> None:
     assert rates(world)["2025-09-11"] == 0.0
 
 
+async def test_days_before_anybody_came_are_emptied_if_those_who_came_first_leave() -> None:
+    world = await counted()
+    await publish_everything(world)
+    assert rates(world)["2025-08-20"] == 0.0
+    await world.ingest(  # the interactions of the first day turn out to be of a later one
+        interaction(1, "2025-09-11T10:00:00Z", "ann"), interaction(4, "2025-09-11T11:00:00Z", "cid")
+    )
+    world.now += timedelta(hours=1)
+    await publish_everything(world)
+    assert rates(world) == {"2025-08-20": None, "2025-09-11": 0.0}
+
+
 async def test_a_count_that_time_alone_asks_for_is_followed_by_no_further_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
