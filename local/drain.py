@@ -30,8 +30,8 @@ from terminal.output import print_json, print_table, say
 from terminal.tables import Table, number, whole
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-"""Seconds between two measurements; the pause grows while nothing changes. It is at least as long as the last
-measurement took, which leaves the processors to the hosts."""
+"""Seconds between two measurements. The pause grows while nothing changes. It is at least as long as the last
+measurement took, up to the longest pause, which leaves the processors to the hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
             return DrainResult(False, measured or feeds, monotonic() - started, error)
         pause = SHORTEST_PAUSE if _progress(feeds, measured) else min(pause * 1.5, LONGEST_PAUSE)
         feeds = measured or feeds
-        await asyncio.sleep(max(pause, monotonic() - began))
+        await asyncio.sleep(max(pause, min(monotonic() - began, LONGEST_PAUSE)))
 
 
 def rounds_needed(feeds: tuple[FeedLag, ...]) -> int:
