@@ -6,7 +6,8 @@ into the container behind another one (sources → ``view_state`` → views). He
 the ends that the feeds have at its beginning:
 
 - If the ends are still the same after a round, nothing was written meanwhile. What the round waited for wrote
-  before the round ended, so that was processed too: nothing is left.
+  before the round ended, so that was processed too. Nothing is left, but for an invocation that goes on
+  although its lease expired, whose batch another host has processed.
 - Under traffic, one round for each monitored container: by the n-th round, what was written before the first
   one has been processed n steps downstream. What is written meanwhile is not waited for, so that it ends. A
   document that is written again meanwhile counts as written then: the feed has its latest version only.
@@ -95,6 +96,9 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
             ends = await meter.ends() if ends is None else ends
             measured = tuple(await meter.measure(ends))
             if measured and all(feed.drained for feed in measured):
+                rounds += 1
+                if rounds >= rounds_needed(measured):
+                    return DrainResult(True, measured, monotonic() - started)
                 later = await meter.ends()
         except AzureError as failure:  # the database may be back at the next measurement
             error = f"{type(failure).__name__}: {failure.message}"
@@ -102,8 +106,7 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
             # The next measurement sees the parts of a range, the next command the new container.
             error = f"{type(failure).__name__}: {failure}"
         if later is not None:
-            rounds += 1
-            if later == ends or rounds >= rounds_needed(measured):
+            if later == ends:
                 return DrainResult(True, measured, monotonic() - started)
             feeds, ends, pause = measured, later, SHORTEST_PAUSE
             continue

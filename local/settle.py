@@ -28,7 +28,7 @@ PAUSE = 1.0
 """Seconds until contents are built again that changed while they were."""
 
 SHORTEST_DRAIN = 1.0
-"""Seconds that the second wait has at least: it measures several times even if nothing waits."""
+"""Seconds that the second wait has at least, however little of the time is left."""
 
 
 async def settle(connection: Connection, *, timeout: float) -> DrainResult:

@@ -29,7 +29,7 @@ typer.testing._get_command = cache(typer.main.get_command)
 PROCESSES = [
     Path(__file__).parent / name for name in ("acceptance", "integration/host", "integration/cosmos")
 ]
-"""Folders of tests with processes of their own and limits in seconds. They run after the others."""
+"""Folders of tests with limits in seconds, most of which start processes. They run after the others."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -35,7 +35,7 @@ KEY = base64.b64encode(b"s" * 64).decode()
 DATABASE = "tests"
 
 _CREATED: dict[tuple[object, ...], bytes] = {}
-"""Empty databases by number of partitions and names of containers."""
+"""Empty databases by number of partitions and descriptions of containers."""
 
 
 class Answer:
@@ -135,7 +135,8 @@ class InProcessCosmos:
     async def create(self, database: DatabaseProxy, containers: Iterable[Described]) -> None:
         """Create containers in a new database. What was created before in this process is copied."""
         containers = tuple(containers)
-        known = (self._partitions, *(each.name for each in containers))
+        assert not self._storage.containers
+        known = (self._partitions, *map(repr, containers))
         if known in _CREATED:
             self._storage._db.deserialize(_CREATED[known])
             self._storage._load()

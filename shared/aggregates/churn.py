@@ -89,7 +89,7 @@ class ChurnCounts:
         self._left.update(stored["left"])
 
     def by_day(self) -> dict[Day, Tally]:
-        """Return the counts of each day up to today, from the first one or the one after anybody came."""
+        """Return the counts of days up to today, from ``since`` or the day after the first person came."""
         first = self.since
         if first is None:
             if not self._came:

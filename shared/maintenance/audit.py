@@ -231,8 +231,8 @@ class Auditor:
     async def _audit_range(self, run: _Run, cursor: Cursor) -> bool:
         """Audit one range beyond the horizon; return False if the time is over.
 
-        The cursor is committed after each page without a write younger than the horizon. Later pages are
-        looked through for older ones, and read again by the next run.
+        The cursor is committed after each page without a write younger than the horizon, but for the mark.
+        Later pages are looked through for older ones, and read again by the next run.
         """
         position, holds_younger = cursor.position, False
         beyond = cursor.seen_beyond(run.horizon)
@@ -254,7 +254,7 @@ class Auditor:
             for document in page.documents:
                 # A mark needs no repair. If its page waited for its age, each run would find the documents in
                 # it again, and write the mark anew: with audits in quick succession there would be no end.
-                if document["_ts"] > run.horizon and document.get("kind") != MARK:
+                if document["_ts"] > run.horizon and not _is_mark(run.feed, document):
                     holds_younger = True
                     due_at = document["_ts"] + run.delay
                     run.report.due_at = min(run.report.due_at or due_at, due_at)
@@ -277,7 +277,7 @@ class Auditor:
         restore the versions that were counted may be newer than those that exist.
         """
         report = run.report
-        documents = [document for document in documents if document.get("kind") != MARK]
+        documents = [document for document in documents if not _is_mark(run.feed, document)]
         if not documents:
             return
         if not report.documents:  # otherwise the mark of an idle fleet would grow because it has grown
@@ -355,6 +355,11 @@ class Auditor:
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
+
+
+def _is_mark(feed: str, document: Mapping[str, Any]) -> bool:
+    """Say whether a document is the mark of the state. In a source, ``kind`` is a field like any other."""
+    return feed == VIEW_STATE and document.get("kind") == MARK
 
 
 async def _rid_of(container: ContainerProxy) -> str:

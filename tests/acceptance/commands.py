@@ -50,7 +50,10 @@ def local(*arguments: str | Path | int, **settings: str) -> subprocess.Completed
 
 
 async def operated(settings: Mapping[str, str], *arguments: str) -> Result:
-    """Run a command of ``fleet`` in this process: a process of its own would import for two seconds first."""
+    """Run a command of ``fleet`` in this process: a process of its own would import for two seconds first.
+
+    One at a time: it changes the environment and standard output of the process.
+    """
     with patch.dict(os.environ, environment(**settings), clear=True):
         ended = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
     if ended.exception is not None and not isinstance(ended.exception, SystemExit):

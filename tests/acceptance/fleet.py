@@ -101,7 +101,7 @@ async def until(condition: Callable[[], bool]) -> None:
         return condition()
 
     patiently = AsyncRetrying(
-        retry=retry_if_result(lambda met: not met), wait=wait_fixed(0.05), stop=stop_after_delay(PATIENCE)
+        retry=retry_if_result(lambda met: not met), wait=wait_fixed(0.02), stop=stop_after_delay(PATIENCE)
     )
     await patiently(check)
 
@@ -121,7 +121,7 @@ class Victim:
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
-        self._log = log.open(encoding="utf-8")
+        self._log = log.open(encoding="utf-8", errors="replace")
         self._unfinished = ""
         self._under_way: dict[str, str] = {}
         """Functions by the ids of their invocations."""
@@ -133,7 +133,7 @@ class Victim:
             if not line.startswith("{"):  # not of the host
                 continue
             entry = json.loads(line)
-            match entry["event"]:
+            match entry.get("event"):
                 case "invocation_started":
                     self._under_way[entry["invocation_id"]] = entry["function"]
                 case "invocation_succeeded" | "invocation_failed":

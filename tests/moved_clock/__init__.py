@@ -37,7 +37,10 @@ def moved_clock(now: datetime = NOW) -> Iterator[None]:
 
 def set_clock(now: datetime) -> None:
     """Let it be yet another time, inside :func:`moved_clock`."""
-    Path(os.environ["MOVED_CLOCK"]).write_text(f"{now.timestamp() - time.time():+}")
+    file = Path(os.environ["MOVED_CLOCK"])
+    written = file.with_suffix(".new")
+    written.write_text(f"{now.timestamp() - time.time():+}")
+    written.replace(file)  # as a whole: others read it meanwhile
 
 
 def _read(file: Path) -> datetime:

@@ -27,7 +27,7 @@ from tests.integration.host.processes import HostProcess, host_process
 from tests.integration.host.recorder import Recorder
 
 PARTITIONS = 7
-"""More than the instances, and no multiple of any number of them."""
+"""More than the instances, and no multiple of two or more of them."""
 INSTANCES = 5
 IDS = [f"d{n}" for n in range(100)]
 PATIENT = 15.0

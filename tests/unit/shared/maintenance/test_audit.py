@@ -509,6 +509,12 @@ async def test_the_mark_grows_when_something_was_written_and_not_because_it_has_
     assert world.mark.advance.await_count == 2
 
 
+async def test_a_document_of_a_source_is_no_mark(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(1) | {"kind": MARK}]]
+    source, *_ = await world.auditor().audit_all()
+    assert source.documents == source.repaired == 1
+
+
 async def test_a_mark_that_is_too_young_for_the_audit_does_not_have_its_page_read_again(world: World) -> None:
     world.state.write_from(OLD)
     await world.count(2, 1)

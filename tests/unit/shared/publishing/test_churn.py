@@ -107,6 +107,21 @@ async def test_days_before_anybody_came_are_emptied_if_those_who_came_first_leav
     assert rates(world) == {"2025-08-20": None, "2025-09-11": 0.0}
 
 
+async def test_every_day_is_emptied_if_nobody_came_before_today() -> None:
+    world = await counted()
+    await publish_everything(world)
+    today = f"{world.now:%Y-%m-%d}T00:00:00Z"
+    await world.ingest(
+        *(
+            interaction(n, today, who)
+            for n, who in ((1, "ann"), (2, "bob"), (3, "bob"), (4, "cid"), (5, "cid"))
+        )
+    )
+    world.now += timedelta(hours=1)
+    await publish_everything(world)
+    assert set(rates(world).values()) == {None}
+
+
 async def test_a_count_that_time_alone_asks_for_is_followed_by_no_further_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
