@@ -30,8 +30,8 @@ def rehearse(as_json: AsJson = False) -> None:
     end, also if the command is interrupted. Exit code 1 if documents or figures differ.
     """
     if threading.current_thread() is threading.main_thread():
-        # The export holds personal data: SIGTERM has to delete it as Ctrl-C does. That is ignored, and would be
-        # here, in what a shell runs in the background.
+        # The export holds personal data: SIGTERM has to delete it as Ctrl-C does. A shell lets commands in
+        # its background ignore Ctrl-C, and with it what stands for it here.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
