@@ -96,8 +96,7 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
             ends = await meter.ends() if ends is None else ends
             measured = tuple(await meter.measure(ends))
             if measured and all(feed.drained for feed in measured):
-                rounds += 1
-                if rounds >= rounds_needed(measured):
+                if rounds + 1 >= rounds_needed(measured):
                     return DrainResult(True, measured, monotonic() - started)
                 later = await meter.ends()
         except AzureError as failure:  # the database may be back at the next measurement
@@ -108,6 +107,7 @@ async def drain_with(meter: LagMeter, *, timeout: float) -> DrainResult:
         if later is not None:
             if later == ends:
                 return DrainResult(True, measured, monotonic() - started)
+            rounds += 1
             feeds, ends, pause = measured, later, SHORTEST_PAUSE
             continue
         if monotonic() - started >= timeout:

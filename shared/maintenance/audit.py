@@ -253,7 +253,7 @@ class Auditor:
             await self._repair(run, due)
             for document in page.documents:
                 # A mark needs no repair. If its page waited for its age, each run would find the documents in
-                # it again, and write the mark anew: with audits in quick succession there would be no end.
+                # it again, and write the mark again: with audits in quick succession there would be no end.
                 if document["_ts"] > run.horizon and not _is_mark(run.feed, document):
                     holds_younger = True
                     due_at = document["_ts"] + run.delay

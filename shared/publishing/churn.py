@@ -43,8 +43,8 @@ class ChurnWriter:
     async def write(self, counts: Mapping[Day, Tally], moment: Millis, *, since_ever: bool = False) -> int:
         """Write the counts that differ from the stored ones; return how many.
 
-        A stored count of a later moment stays; a later count that had nothing to write leaves no trace. So
-        does that of a day before which the generation does not know everybody's activity, or not any more.
+        A stored count of a later moment stays. So does that of a day before which the generation does not
+        know everybody's activity, or not any more. A later count that had nothing to write leaves no trace.
 
         Parameters
         ----------

@@ -119,6 +119,22 @@ async def test_a_database_that_stays_away_is_named_with_the_last_known_lag(measu
     assert settled.feeds == both(4, 0)
 
 
+async def test_a_round_counts_once_although_the_next_ends_are_not_told_at_first(
+    measurements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = measurements(both(0, 0), both(0, 0), both(0, 7), both(0, 0))
+    tell, refused = meter.ends, [ServiceRequestError("connection refused")]
+
+    async def ends() -> FeedEnds:
+        if meter.measured == 1 and refused:
+            raise refused.pop()
+        return await tell()
+
+    monkeypatch.setattr(meter, "ends", ends)
+    assert (await drain_feeds(CONNECTION, timeout=60)).drained
+    assert meter.measured == 4
+
+
 async def test_a_split_while_it_measures_is_measured_again(measurements) -> None:
     measurements(RangeSplitError("the range lies on 2 partitions"), both(0, 0))
     assert (await drain_feeds(CONNECTION, timeout=60)).drained
