@@ -10,6 +10,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from bench.baseline import BaselineProcessor, CosmosStore, MemoryStore, store_all
 from bench.feed import FeedReader
+from functions.views import PUBLISH_PAGE
 from shared.containers import VIEW_STATE
 from shared.cosmos.charges import Cost, measured_cost
 from shared.cosmos.client import connect
@@ -18,9 +19,6 @@ from shared.facts import USER_INTERACTIONS
 from shared.fleet.wiring import Fleet, connected_fleet
 from shared.pricing.table import list_prices
 from shared.settings import Settings
-
-PUBLISH_PAGE = 1000
-"""``max_items_per_invocation`` of the publishing trigger."""
 
 HISTORY_BATCH = 1000
 

@@ -14,7 +14,13 @@ Handler = Callable[[func.DocumentList], Awaitable[None]]
 
 
 def change_feed_trigger(
-    blueprint: func.Blueprint, name: str, container: str, *, prefix: str, poll_delay_ms: int
+    blueprint: func.Blueprint,
+    name: str,
+    container: str,
+    *,
+    prefix: str,
+    poll_delay_ms: int,
+    max_items: int = 1000,
 ) -> Callable[[Handler], object]:
     """Return a decorator for a function that is called with every change of a container.
 
@@ -24,6 +30,8 @@ def change_feed_trigger(
         Distinguishes the leases of several triggers on one container.
     poll_delay_ms
         Pause between two reads of a feed without new changes, in milliseconds.
+    max_items
+        The most changes in one invocation. A page that ends inside a transaction has the rest of it as well.
     """
     trigger = blueprint.cosmos_db_trigger(
         arg_name="documents",
@@ -34,7 +42,7 @@ def change_feed_trigger(
         # Each generation reads the feeds from the beginning, with its own leases.
         lease_container_prefix=f"{prefix}-%FLEET_GENERATION%-",
         create_lease_container_if_not_exists=False,
-        max_items_per_invocation=1000,
+        max_items_per_invocation=max_items,
         feed_poll_delay=poll_delay_ms,
         start_from_beginning=True,  # type: ignore[arg-type]  # a flag; the package's annotation is wrong
     )

@@ -11,8 +11,15 @@ from shared.containers import VIEW_STATE
 blueprint = func.Blueprint()
 
 
+PUBLISH_PAGE = 400
+"""Changed states in one invocation. Each stands for several documents, so that 1,000 take minutes on a busy
+machine. More pages cost little: what they publish twice are the documents that people share."""
+
+
 # The feed has only the latest version of a partial, so a longer pause means fewer publications.
-@change_feed_trigger(blueprint, "publish_views", VIEW_STATE, prefix="publish", poll_delay_ms=2000)
+@change_feed_trigger(
+    blueprint, "publish_views", VIEW_STATE, prefix="publish", poll_delay_ms=2000, max_items=PUBLISH_PAGE
+)
 async def publish_views(documents: func.DocumentList) -> None:
     """Publish the documents of all changed views."""
     await (await fleet()).publisher.publish([dict(document) for document in documents])

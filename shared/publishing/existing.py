@@ -17,7 +17,7 @@ from shared.views import VIEWS
 from shared.views.base import DocumentSet
 
 REMEMBERED_DOCUMENTS = 20_000
-"""Published documents that an instance remembers, of about 100 bytes each. Each saves one read per write."""
+"""Published documents that an instance remembers, of about 800 bytes each. Each saves one read per write."""
 
 MAX_CONCURRENT_SETS = 16
 """Queries for sets of documents that one instance runs concurrently."""
