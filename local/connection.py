@@ -98,9 +98,9 @@ class Connection:
         """Open a client; ``purpose`` is what request charges are booked under."""
         # Imported here: the database server, which starts with each stack, opens no client.
         from azure.cosmos.aio import CosmosClient
-        from azure.identity.aio import DefaultAzureCredential
 
         from shared.cosmos.client import endpoint_of, transport
+        from shared.cosmos.identity import environment_identity
 
         async with AsyncExitStack() as stack:
             secret = self.settings.get("CosmosDb")
@@ -109,7 +109,7 @@ class Connection:
                 options["transport"] = transport(endpoint_of(secret))
                 opened = CosmosClient.from_connection_string(secret, **options)
             else:
-                credential = await stack.enter_async_context(DefaultAzureCredential())
+                credential = await stack.enter_async_context(environment_identity())
                 endpoint = self.settings["CosmosDb__accountEndpoint"]
                 opened = CosmosClient(endpoint, credential, transport=transport(endpoint), **options)
             yield await stack.enter_async_context(opened)

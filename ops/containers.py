@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from azure.identity.aio import DefaultAzureCredential
 
 from ops.console import USER_AGENT, report_json, reported
 from shared.cosmos.client import connect
 from shared.cosmos.container_plan import Drift, Plan
+from shared.cosmos.identity import environment_identity
 from shared.cosmos.provisioning import (
     ControlPlane,
     KeyPlane,
@@ -91,7 +91,7 @@ async def _plane(account: str | None) -> AsyncIterator[ControlPlane]:
     if account:
         name = load_settings(need_account=False).cosmos_database
         async with ResourceManagerPlane(
-            account, name, DefaultAzureCredential(), user_agent=USER_AGENT
+            account, name, environment_identity(), user_agent=USER_AGENT
         ) as plane:
             yield plane
         return

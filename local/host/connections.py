@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
-from azure.identity.aio import DefaultAzureCredential
 
 from local.host.errors import HostStartError
 from shared.cosmos.client import transport
+from shared.cosmos.identity import environment_identity
 
 CONNECT_SECONDS = 30
 """How long the first answer of an account may take. A database that still starts is not waited for longer."""
@@ -27,7 +28,7 @@ class Connections:
         self._settings = settings
         self._suffix = user_agent_suffix
         self._clients: dict[str, CosmosClient] = {}
-        self._credentials: list[DefaultAzureCredential] = []
+        self._credentials: list[AsyncTokenCredential] = []
         self._hosts: dict[str, str] = {}
 
     async def __aenter__(self) -> Connections:
@@ -82,9 +83,7 @@ class Connections:
                 "both are empty."
             )
         _check_endpoint(f"{name}__accountEndpoint", endpoint)
-        credential = DefaultAzureCredential(
-            managed_identity_client_id=self._settings.get(f"{name}__clientId")
-        )
+        credential = environment_identity(self._settings.get(f"{name}__clientId"))
         self._credentials.append(credential)
         return endpoint, credential, {}
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
-from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared.cosmos.retries import ATTEMPT_SECONDS, CREDENTIAL_SECONDS, UnavailableError
+from shared.cosmos.identity import TimedCredential, identity
+from shared.cosmos.retries import ATTEMPT_SECONDS
 from shared.cosmos.transport import PatientTransport
 from shared.errors import SettingsError
 from shared.settings import Settings
-
-MANAGED_IDENTITY = "managedidentity"
-"""The value of ``CosmosDb__credential`` that the platform documents."""
 
 
 def transport(endpoint: str) -> AioHttpTransport:
@@ -150,72 +145,5 @@ def connect(settings: Settings, *, user_agent: str) -> Connection:
     if not _is_address(endpoint):
         raise SettingsError("The setting CosmosDb__accountEndpoint is not an address such as https://….")
     options["transport"] = PatientTransport(transport(endpoint))
-    credential = TimedCredential(credential_of(settings))
+    credential = TimedCredential(identity("CosmosDb", settings.cosmos_credential, settings.cosmos_client_id))
     return Connection(CosmosClient(endpoint, credential, **options), credential)
-
-
-def credential_of(settings: Settings) -> AsyncTokenCredential:
-    """Return the identity for the database: see :func:`identity`."""
-    return identity("CosmosDb", settings.cosmos_credential, settings.cosmos_client_id)
-
-
-def identity(connection: str, kind: str | None, client_id: str | None) -> AsyncTokenCredential:
-    """Return the identity that the settings of a connection name, as the platform reads the same settings.
-
-    Parameters
-    ----------
-    connection
-        Name of the connection: ``CosmosDb`` of ``CosmosDb__credential``.
-    kind
-        The setting ``…__credential``.
-    client_id
-        The setting ``…__clientId``.
-
-    Raises
-    ------
-    SettingsError
-        The kind is something else than ``managedidentity``.
-    """
-    match kind:
-        case None | "":
-            return DefaultAzureCredential(managed_identity_client_id=client_id or None)
-        case _ if kind.lower() == MANAGED_IDENTITY:
-            return ManagedIdentityCredential(client_id=client_id or None)
-        case _:
-            raise SettingsError(
-                f"The setting {connection}__credential must be {MANAGED_IDENTITY} or not set; not set, it is "
-                "the identity of the environment."
-            )
-
-
-class TimedCredential:
-    """Another credential that has to answer in time. Implements ``AsyncTokenCredential``."""
-
-    def __init__(self, credential: AsyncTokenCredential) -> None:
-        self._credential = credential
-
-    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token.
-
-        Raises
-        ------
-        UnavailableError
-            There was none within :data:`CREDENTIAL_SECONDS`.
-        """
-        try:
-            async with asyncio.timeout(CREDENTIAL_SECONDS) as limit:
-                return await self._credential.get_token(*scopes, **options)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise UnavailableError(f"the identity gave no token within {CREDENTIAL_SECONDS:g} s") from error
-
-    async def close(self) -> None:
-        """Close the connections of the credential."""
-        await self._credential.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()

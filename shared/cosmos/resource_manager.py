@@ -21,8 +21,9 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, UserA
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport, HttpRequest
 
 from shared.containers import Container
-from shared.cosmos.client import TimedCredential, transport
+from shared.cosmos.client import transport
 from shared.cosmos.container_plan import Found
+from shared.cosmos.identity import TimedCredential
 from shared.cosmos.provisioning import NO_THROUGHPUT
 from shared.cosmos.retries import (
     MANAGEMENT_POLL,

@@ -9,7 +9,8 @@ from typing import Any
 
 from azure.storage.blob.aio import BlobServiceClient
 
-from shared.cosmos.client import TimedCredential, identity, transport
+from shared.cosmos.client import transport
+from shared.cosmos.identity import TimedCredential, identity
 from shared.cosmos.retries import ATTEMPT_SECONDS
 from shared.errors import SettingsError
 from shared.settings import Settings

@@ -35,7 +35,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> ResourceManager:
     run(connected())
     made.requests.clear()
     monkeypatch.setattr(resource_manager, "transport", lambda _: made)
-    monkeypatch.setattr(containers, "DefaultAzureCredential", Identity)
+    monkeypatch.setattr(containers, "environment_identity", Identity)
     for name in ("CosmosDb", "CosmosDb__accountEndpoint"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COSMOS_DATABASE", DATABASE)

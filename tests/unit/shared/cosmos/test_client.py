@@ -1,20 +1,16 @@
-"""A client's transport, which asks for a proxy only where there is one, and its identity."""
+"""A client's transport, which asks for a proxy only where there is one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from azure.cosmos.aio import CosmosClient
 
 from local.connection import Connection
-from shared.cosmos import client
-from shared.cosmos.client import TimedCredential, connect, credential_of, endpoint_of, transport
-from shared.cosmos.retries import CREDENTIAL_SECONDS, UnavailableError
+from shared.cosmos.client import connect, endpoint_of, transport
 from shared.errors import SettingsError
 from shared.settings import Settings
-from tests.virtual_time import run
 
 ENDPOINT = "https://account.documents.azure.com:443/"
 SECRET = f"AccountEndpoint={ENDPOINT};AccountKey=c2VjcmV0;"
@@ -117,72 +113,3 @@ async def test_a_client_uses_no_thread_and_closes_its_connections(
 
 async def _itself(opened: CosmosClient) -> CosmosClient:
     return opened
-
-
-IDENTITY = "00000000-0000-0000-0000-00000000000a"
-
-
-class Recorded:
-    """An identity that records how it was made, and that its connections were closed."""
-
-    def __init__(self, kind: str, **options: object) -> None:
-        self.kind, self.options, self.closed = kind, options, 0
-
-    async def get_token(self, *_: str, **__: object) -> None:
-        await asyncio.sleep(1_000)
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-@pytest.fixture
-def identities(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
-    made: list[Recorded] = []
-
-    def maker(kind: str) -> Callable[..., Recorded]:
-        def make(**options: object) -> Recorded:
-            made.append(Recorded(kind, **options))
-            return made[-1]
-
-        return make
-
-    monkeypatch.setattr(client, "DefaultAzureCredential", maker("environment"))
-    monkeypatch.setattr(client, "ManagedIdentityCredential", maker("managed"))
-    return made
-
-
-@pytest.mark.parametrize("client_id", [None, "", IDENTITY])
-@pytest.mark.parametrize("credential", [None, "", "managedidentity", "ManagedIdentity"])
-async def test_the_identity_is_the_one_that_the_trigger_s_settings_name_and_it_is_closed(
-    identities: list[Recorded], monkeypatch: pytest.MonkeyPatch, client_id: str | None, credential: str | None
-) -> None:
-    monkeypatch.setattr(CosmosClient, "__aenter__", _itself)
-    given = {"CosmosDb__accountEndpoint": ENDPOINT}
-    given |= {} if client_id is None else {"CosmosDb__clientId": client_id}
-    given |= {} if credential is None else {"CosmosDb__credential": credential}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    async with connect(Settings(), user_agent="tests"):
-        (made,) = identities
-        assert made.closed == 0
-    option = "client_id" if credential else "managed_identity_client_id"
-    assert made.kind == ("managed" if credential else "environment")
-    assert (made.options, made.closed) == ({option: client_id or None}, 1)
-
-
-async def test_another_kind_of_credential_is_refused() -> None:
-    given = Settings(CosmosDb__accountEndpoint=ENDPOINT, CosmosDb__credential="workloadidentity")
-    with pytest.raises(SettingsError, match="CosmosDb__credential must be managedidentity"):
-        connect(given, user_agent="tests")
-
-
-def test_an_identity_that_gives_no_token_is_not_waited_for(identities: list[Recorded]) -> None:
-    async def work() -> float:
-        credential = TimedCredential(credential_of(Settings(CosmosDb__accountEndpoint=ENDPOINT)))
-        with pytest.raises(UnavailableError, match="gave no token within 15 s"):
-            await credential.get_token("scope")
-        await credential.close()
-        return asyncio.get_running_loop().time()
-
-    assert run(work()) == CREDENTIAL_SECONDS
-    assert [identity.closed for identity in identities] == [1]
