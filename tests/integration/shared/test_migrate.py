@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared.containers import VIEW_CONTAINERS
@@ -71,8 +72,10 @@ async def views(fleet: Fleet) -> dict[str, Document]:
     }
 
 
-async def migrate(settings: Settings, *arguments: str, kill_after: float | None = None) -> tuple[int, str]:
-    """Run ``fleet schema migrate`` as a process of its own; kill it with -9 after some seconds."""
+async def migrate(
+    settings: Settings, *arguments: str, kill_when: Callable[[], Awaitable[bool]] | None = None
+) -> tuple[int, str]:
+    """Run ``fleet schema migrate`` as a process of its own; kill it with -9 as soon as something is true."""
     environment = os.environ | {
         "CosmosDb": settings.cosmos_connection_string or "",
         "COSMOS_DATABASE": settings.cosmos_database,
@@ -81,12 +84,13 @@ async def migrate(settings: Settings, *arguments: str, kill_after: float | None 
         sys.executable, "-m", "ops", "schema", "migrate", *arguments, "--json",
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    if kill_after is not None:
-        await asyncio.sleep(kill_after)
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
+    if kill_when is not None:
+        while not await kill_when():
+            assert process.returncode is None, "it ended first"
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
     output, errors = await process.communicate()
-    assert kill_after is not None or process.returncode in (0, 1), errors.decode()
+    assert process.returncode in ((0, 1) if kill_when is None else (-signal.SIGKILL,)), errors.decode()
     return process.returncode or 0, output.decode()
 
 
@@ -100,11 +104,13 @@ async def test_no_figure_changes_whatever_is_killed(fleet: Fleet, settings: Sett
     ends = {item["id"]: item["_ts"] + 365 * 86_400 for item in await everything(fleet, "user_interactions")}
 
     interactions = ("user_interactions", "--to", "1.1")
-    killed = 0
-    for _ in range(3):  # 120 documents of about 12 request units each last some 12 s at this rate
-        code, _ = await migrate(settings, *interactions, "--ru-per-second", "150", kill_after=5.0)
-        killed += code == -signal.SIGKILL
-    assert killed >= 1
+    for share in (20, 40, 60):  # 120 documents of about 12 request units each last some 12 s at this rate
+
+        async def rewritten(number: int = share) -> bool:
+            stored = await everything(fleet, "user_interactions")
+            return sum(item.get("schema_version") == "1.1" for item in stored) >= number
+
+        await migrate(settings, *interactions, "--ru-per-second", "150", kill_when=rewritten)
     code, output = await migrate(settings, *interactions, "--ru-per-second", "100000")
     assert code == 1  # one document cannot be read
     assert json.loads(output)["left"] == {"user_rating": 1}
