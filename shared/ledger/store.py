@@ -20,7 +20,7 @@ from shared.cosmos.items import find_item
 from shared.errors import TooLargeError
 from shared.ledger.reader import StateReader
 from shared.ledger.shards import ShardId
-from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, MEMORY_PER_JSON_BYTE
+from shared.ledger.sizes import MAX_BATCH_BYTES, MAX_OPERATIONS, memory_of
 from shared.ledger.state import Deletion, Loaded, StateDocument, Write, decode_state
 from shared.ledger.transactions import failed_guards_as_conflicts, guarded_operations
 
@@ -29,9 +29,6 @@ POINT_READS = 3
 3 RU."""
 
 IDS_PER_QUERY = 100
-
-SIZE_OF_NOTHING = 500
-"""Bytes in the cache for the information that a document does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +172,7 @@ class ShardStore:
         return found
 
 
-_ABSENT = _Cached(Loaded(None, None), SIZE_OF_NOTHING)
+_ABSENT = _Cached(Loaded(None, None), memory_of(0))
 
 
 def _operation(write: Write) -> tuple[Any, ...]:
@@ -192,4 +189,4 @@ def _decoded(stored: Mapping[str, Any] | None) -> _Cached:
 
 
 def _cached(document: StateDocument, etag: str) -> _Cached:
-    return _Cached(Loaded(document, etag), document.weight * MEMORY_PER_JSON_BYTE)
+    return _Cached(Loaded(document, etag), memory_of(document.weight))

@@ -16,7 +16,7 @@ from shared.publishing.plan import DocumentKey
 from shared.views import VIEWS
 from shared.views.base import DocumentSet
 
-REMEMBERED_DOCUMENTS = 20_000
+REMEMBERED_DOCUMENTS = 10_000
 """Published documents that an instance remembers, of about 800 bytes each. Each saves one read per write."""
 
 MAX_CONCURRENT_SETS = 16

@@ -13,7 +13,7 @@ from shared.aggregates.person_record import PersonRecord
 from shared.aggregates.tally import Tally, merged
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
-from shared.ledger.sizes import MEMORY_PER_JSON_BYTE
+from shared.ledger.sizes import memory_of
 
 
 def owner_of(target: PartialKey) -> str | None:
@@ -52,7 +52,7 @@ class MergedState:
     @property
     def weight(self) -> int:
         """Estimated memory, in bytes."""
-        return sum(stored.partial.weight for stored in self.partials.values()) * MEMORY_PER_JSON_BYTE
+        return sum(memory_of(stored.partial.weight) for stored in self.partials.values())
 
     @property
     def newest_at(self) -> datetime:

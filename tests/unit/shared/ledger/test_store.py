@@ -15,6 +15,7 @@ from shared.ledger.document_version import Version
 from shared.ledger.pages import Entry, Page
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
+from shared.ledger.sizes import memory_of
 from shared.ledger.state import Loaded, Write
 from shared.ledger.store import ShardStore
 from shared.units import EventHour
@@ -28,7 +29,7 @@ HOUR = EventHour("2025-08-05T10")
 PARTIAL_BYTES = 400 + 12 + 60
 """Weight of an empty partial of a day: its envelope, its key in quotes and an empty tally."""
 
-PARTIAL_IN_CACHE = 4 * PARTIAL_BYTES
+PARTIAL_IN_CACHE = memory_of(PARTIAL_BYTES)
 """Bytes that an empty partial of a day takes in the cache."""
 
 
