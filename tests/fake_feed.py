@@ -25,6 +25,8 @@ class FakeFeed(FakeContainer):
         self.rid = "rid-1"
         self.read_from: list[tuple[int, int]] = []
         """Range and offset of each page that had changes."""
+        self.limits: list[int] = []
+        """How many changes each request asked for."""
 
     async def read(self, **_: Any) -> Document:
         return {"_rid": self.rid}
@@ -49,6 +51,7 @@ class FakeFeed(FakeContainer):
         **_: Any,
     ) -> _Reading:
         assert max_item_count >= self.page_size
+        self.limits.append(max_item_count)
         if continuation is not None:
             state = json.loads(base64.b64decode(continuation))
             (part,) = state["continuation"]["continuation"]

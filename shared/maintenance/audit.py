@@ -41,12 +41,16 @@ from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
 
-PAGE_SIZE = 500
-"""Documents of one piece at most. The service returns fewer if they have more than 4 MB in all."""
+PAGE_SIZE, LATE_PAGE_SIZE = 500, 50
+"""Documents of one piece at most, and of one that begins after the time of its feed is over. The service
+returns fewer if they have more than 4 MB in all."""
 
 BUDGET_SECONDS = 45.0
 """Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads
-one page even so."""
+one page even so, so that none waits until the others have nothing left."""
+
+FEED_SECONDS = 5.0
+"""Time of a run that is kept for each feed whose turn is still to come."""
 
 _log = structlog.get_logger(__name__)
 
@@ -157,14 +161,16 @@ class Auditor:
         deadline = self._clock.monotonic() + BUDGET_SECONDS
         reports: list[AuditReport] = []
         failures: list[Exception] = []
-        for feed in (*SOURCES, VIEW_STATE):
+        feeds = (*SOURCES, VIEW_STATE)
+        for number, feed in enumerate(feeds, 1):
+            kept = FEED_SECONDS * (len(feeds) - number)
             try:
                 if feed == VIEW_STATE and not await self._may_publish(generation, began - delay, reports):
                     reports.append(_held_back(generation, delay, began, reports))
                     continue
                 reports.append(
                     await self.audit(
-                        feed, delay_seconds=delay, deadline=deadline, from_beginning=from_beginning
+                        feed, delay_seconds=delay, deadline=deadline - kept, from_beginning=from_beginning
                     )
                 )
             except Exception as error:  # noqa: BLE001 - one feed must not prevent the audit of the others
@@ -237,10 +243,9 @@ class Auditor:
         position, holds_younger = cursor.position, False
         beyond = cursor.seen_beyond(run.horizon)
         while True:
+            limit = PAGE_SIZE if self._has_time(run) else LATE_PAGE_SIZE
             try:
-                page = await read_page(
-                    run.container, run.cursors.rid, cursor.range, position, limit=PAGE_SIZE
-                )
+                page = await read_page(run.container, run.cursors.rid, cursor.range, position, limit=limit)
             except RangeSplitError:
                 run.go_on_with(await self._load(run.feed, run.container))
                 return self._has_time(run)

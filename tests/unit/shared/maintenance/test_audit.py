@@ -202,6 +202,21 @@ async def test_the_time_of_a_run_is_for_all_feeds_and_each_gets_on(world: World,
     assert (await world.repaired())[SESSIONS] == 4
 
 
+async def test_a_long_feed_leaves_time_to_those_after_it(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(number) for number in range(400)]]
+    world.containers[SESSIONS] = FakeFeed([change(number) for number in range(500, 506)])
+    first, second, _ = await world.auditor(timer=Timer(step=0.5)).audit_all()
+    assert (first.caught_up, second.caught_up, second.documents) == (False, True, 6)
+    assert first.documents > 60
+    assert set(feed.limits[:-1]) == {audit.PAGE_SIZE}
+
+
+async def test_a_feed_whose_time_is_over_reads_a_small_page(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(number) for number in range(6)]]
+    await world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1)).audit_all()
+    assert feed.limits == [audit.LATE_PAGE_SIZE]
+
+
 async def test_a_range_whose_repair_fails_keeps_its_cursor_and_other_feeds_are_audited(
     world: World,
 ) -> None:
