@@ -31,7 +31,7 @@ def change_feed_trigger(
     poll_delay_ms
         Pause between two reads of a feed without new changes, in milliseconds.
     max_items
-        The most changes in one invocation. A page that ends inside a transaction has the rest of it as well.
+        Changes that one read asks for. An invocation may get up to 99 more: the rest of a transaction.
     """
     trigger = blueprint.cosmos_db_trigger(
         arg_name="documents",

@@ -12,8 +12,8 @@ blueprint = func.Blueprint()
 
 
 PUBLISH_PAGE = 400
-"""Changed states in one invocation. Each stands for several documents, so that 1,000 take minutes on a busy
-machine. More pages cost little: what they publish twice are the documents that people share."""
+"""Changed states that one invocation asks for. Each stands for several documents: 1,000 of them took minutes
+on a busy machine. Smaller pages cost a little more: a document that two pages change is published twice."""
 
 
 # The feed has only the latest version of a partial, so a longer pause means fewer publications.

@@ -25,7 +25,8 @@ MAX_MOVED_INCIDENTS = 4
 """Incidents that follow an interaction to its text in one transaction."""
 
 MEMORY_PER_JSON_BYTE = 5
-"""Bytes of memory per byte of JSON of a decoded document. Those of sample traffic need 3.3 to 4.9."""
+"""Bytes of memory per byte of a decoded document's weight, besides :data:`MEMORY_PER_DOCUMENT`. The documents
+of a day of sample traffic need 3.3 to 4.9."""
 
 MEMORY_PER_DOCUMENT = 500
 """Bytes of memory that remembering a document takes, whatever it says; also of one that does not exist."""

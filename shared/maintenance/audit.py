@@ -14,7 +14,8 @@ the horizon have all keys. Partitions that are split or merged meanwhile do not 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,7 @@ from shared.cosmos.change_feed import (
 )
 from shared.cosmos.charges import Cost, measured_cost, record_charge
 from shared.cosmos.control import ControlDocument, Scope
+from shared.cosmos.retries import RUN_SECONDS
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
@@ -41,16 +43,12 @@ from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
 
-PAGE_SIZE, LATE_PAGE_SIZE = 500, 50
-"""Documents of one piece at most, and of one that begins after the time of its feed is over. The service
-returns fewer if they have more than 4 MB in all."""
-
-BUDGET_SECONDS = 45.0
-"""Longest duration of one run over all feeds, in seconds: no invocation is to take a minute. Each feed reads
-one page even so, so that none waits until the others have nothing left."""
+PAGE_SIZE, FIRST_PAGE_SIZE = 500, 50
+"""Documents that a piece asks for at most, and those of the first piece of a feed. The service returns fewer
+if they have more than 4 MB in all."""
 
 FEED_SECONDS = 5.0
-"""Time of a run that is kept for each feed whose turn is still to come."""
+"""Time of a run that each feed leaves to every feed after it. What those do not need is used at the end."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,9 +79,14 @@ class _Run:
     container: ContainerProxy
     horizon: int
     delay: int
-    deadline: float
     report: AuditReport
     cursors: Cursors
+    deadline: float = 0.0
+    """When to begin no further piece, on the monotonic clock in seconds."""
+    page_size: int = FIRST_PAGE_SIZE
+    """Documents that the next piece is to have."""
+    due_at: int | None = None
+    """When the oldest of the documents that were younger than the horizon is due."""
     seen: list[FeedRange] = field(default_factory=list)
     """Ranges that this run has read beyond the horizon."""
 
@@ -96,6 +99,26 @@ class _Run:
         if not cursors.is_same_reading(self.cursors):
             self.seen.clear()
         self.cursors = cursors
+
+    def plan_page(self, documents: int, began: float, now: float) -> None:
+        """Plan the next piece: as many documents as fit into the time left, if it goes on as the last one."""
+        if documents:
+            fitting = documents * (self.deadline - now) / max(now - began, 0.001)
+            self.page_size = min(PAGE_SIZE, max(FIRST_PAGE_SIZE, int(fitting)))
+
+    def log(self) -> None:
+        """Log what it did."""
+        report = self.report
+        log = _log.warning if report.repaired else _log.info
+        log(
+            "feed_audited",
+            feed=self.feed,
+            documents=report.documents,
+            repaired=report.repaired,
+            still_in_poison=report.still_in_poison,
+            caught_up=report.caught_up,
+            **report.cost.log_fields(),
+        )
 
 
 class Auditor:
@@ -158,24 +181,25 @@ class Auditor:
         await self._mark.check()
         delay = self._delay if delay_seconds is None else delay_seconds
         began = int(self._clock.timestamp())
-        deadline = self._clock.monotonic() + BUDGET_SECONDS
+        deadline = self._clock.monotonic() + RUN_SECONDS
         reports: list[AuditReport] = []
+        runs: list[_Run] = []
         failures: list[Exception] = []
         feeds = (*SOURCES, VIEW_STATE)
-        for number, feed in enumerate(feeds, 1):
-            kept = FEED_SECONDS * (len(feeds) - number)
-            try:
+        for later, feed in zip(reversed(range(len(feeds))), feeds, strict=True):
+            with _collecting(failures, feed):
                 if feed == VIEW_STATE and not await self._may_publish(generation, began - delay, reports):
                     reports.append(_held_back(generation, delay, began, reports))
                     continue
-                reports.append(
-                    await self.audit(
-                        feed, delay_seconds=delay, deadline=deadline - kept, from_beginning=from_beginning
-                    )
-                )
-            except Exception as error:  # noqa: BLE001 - one feed must not prevent the audit of the others
-                _log.exception("audit_failed", feed=feed, error_type=type(error).__name__)
-                failures.append(error)
+                run = await self._begin(feed, delay, from_beginning=from_beginning)
+                await self._go_on(run, deadline - later * FEED_SECONDS)
+                reports.append(run.report)
+                runs.append(run)
+        for run in runs:
+            if run.unseen() and self._clock.monotonic() <= deadline:
+                with _collecting(failures, run.feed):
+                    await self._go_on(run, deadline)
+            run.log()
         if failures:
             raise failures[0]
         return reports
@@ -209,30 +233,31 @@ class Auditor:
         from_beginning
             Ignore the cursors.
         """
+        run = await self._begin(feed, delay_seconds, from_beginning=from_beginning)
+        await self._go_on(run, deadline)
+        run.log()
+        return run.report
+
+    async def _begin(self, feed: str, delay: int, *, from_beginning: bool) -> _Run:
         report = AuditReport(feed)
         with measured_cost() as report.cost:
             container = self._reader.get_container_client(feed)
-            horizon = int(self._clock.timestamp()) - delay_seconds
+            horizon = int(self._clock.timestamp()) - delay
             cursors = await self._load(feed, container, from_beginning=from_beginning)
-            run = _Run(feed, container, horizon, delay_seconds, deadline, report, cursors)
+        return _Run(feed, container, horizon, delay, report, cursors)
+
+    async def _go_on(self, run: _Run, deadline: float) -> None:
+        """Audit what the run has not seen, until its time is over, but at least one page."""
+        run.deadline = deadline
+        with measured_cost() as cost:
             while unseen := run.unseen():
                 if not await self._audit_range(run, random.choice(unseen)):
                     break
-            is_still_there = run.cursors.rid == await _rid_of(container)
-            report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
-            if not report.caught_up:
-                report.due_at = None
-        log = _log.warning if report.repaired else _log.info
-        log(
-            "feed_audited",
-            feed=feed,
-            documents=report.documents,
-            repaired=report.repaired,
-            still_in_poison=report.still_in_poison,
-            caught_up=report.caught_up,
-            **report.cost.log_fields(),
-        )
-        return report
+            is_still_there = run.cursors.rid == await _rid_of(run.container)
+        report = run.report
+        report.cost.add(cost)
+        report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
+        report.due_at = run.due_at if report.caught_up else None
 
     async def _audit_range(self, run: _Run, cursor: Cursor) -> bool:
         """Audit one range beyond the horizon; return False if the time is over.
@@ -243,9 +268,11 @@ class Auditor:
         position, holds_younger = cursor.position, False
         beyond = cursor.seen_beyond(run.horizon)
         while True:
-            limit = PAGE_SIZE if self._has_time(run) else LATE_PAGE_SIZE
+            began = self._clock.monotonic()
             try:
-                page = await read_page(run.container, run.cursors.rid, cursor.range, position, limit=limit)
+                page = await read_page(
+                    run.container, run.cursors.rid, cursor.range, position, limit=run.page_size
+                )
             except RangeSplitError:
                 run.go_on_with(await self._load(run.feed, run.container))
                 return self._has_time(run)
@@ -256,13 +283,14 @@ class Auditor:
                 return self._has_time(run)
             due = [document for document in page.documents if document["_ts"] <= run.horizon]
             await self._repair(run, due)
+            run.plan_page(len(page.documents), began, self._clock.monotonic())
             for document in page.documents:
                 # A mark needs no repair. If its page waited for its age, each run would find the documents in
                 # it again, and write the mark again: with audits in quick succession there would be no end.
                 if document["_ts"] > run.horizon and not _is_mark(run.feed, document):
                     holds_younger = True
                     due_at = document["_ts"] + run.delay
-                    run.report.due_at = min(run.report.due_at or due_at, due_at)
+                    run.due_at = min(run.due_at or due_at, due_at)
             if not holds_younger and page.position != position:
                 await self._commit(run, cursor, page.position)
             if not page.documents or any(document["_ts"] > beyond for document in page.documents):
@@ -360,6 +388,16 @@ class Auditor:
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
+
+
+@contextmanager
+def _collecting(failures: list[Exception], feed: str) -> Iterator[None]:
+    """Collect an error of one feed, which must not prevent the audit of the others."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it is raised when all feeds are done
+        _log.exception("audit_failed", feed=feed, error_type=type(error).__name__)
+        failures.append(error)
 
 
 def _is_mark(feed: str, document: Mapping[str, Any]) -> bool:

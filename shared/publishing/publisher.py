@@ -37,7 +37,6 @@ from shared.publishing.decide import (
     stale_error,
 )
 from shared.publishing.existing import (
-    REMEMBERED_DOCUMENTS,
     Address,
     Existing,
     ExistingDocuments,
@@ -64,6 +63,10 @@ from shared.settings import Settings
 from shared.views import VIEWS, view_named
 from shared.views.base import Rendered, Schedule
 from shared.views.reference import NOTHING_KNOWN
+
+REMEMBERED_STATES = 20_000
+"""Document keys of which an instance remembers the state that it published last, of some 350 bytes each. One
+that is forgotten is read and rendered again."""
 
 MAX_CONCURRENT_DOCUMENTS = 16
 """Documents that one instance publishes concurrently."""
@@ -129,7 +132,7 @@ class Publisher:
         self._readiness = readiness
         self._generation = settings.generation
         self._clock = clock
-        self._last_published = LruCache[DocumentKey, tuple[str, str]](REMEMBERED_DOCUMENTS)
+        self._last_published = LruCache[DocumentKey, tuple[str, str]](REMEMBERED_STATES)
         """Digest and tick that a document key was published with last."""
         # A lock exists as long as a publication holds it or waits for it.
         self._locks: WeakValueDictionary[DocumentKey, asyncio.Lock] = WeakValueDictionary()

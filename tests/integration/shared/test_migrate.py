@@ -84,12 +84,14 @@ async def migrate(
         sys.executable, "-m", "ops", "schema", "migrate", *arguments, "--json",
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    if kill_when is not None:
-        while not await kill_when():
+    try:
+        while kill_when is not None and not await kill_when():
             assert process.returncode is None, "it ended first"
             await asyncio.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    output, errors = await process.communicate()
+    finally:
+        if kill_when is not None:
+            process.kill()
+        output, errors = await process.communicate()
     assert process.returncode in ((0, 1) if kill_when is None else (-signal.SIGKILL,)), errors.decode()
     return process.returncode or 0, output.decode()
 
@@ -104,13 +106,18 @@ async def test_no_figure_changes_whatever_is_killed(fleet: Fleet, settings: Sett
     ends = {item["id"]: item["_ts"] + 365 * 86_400 for item in await everything(fleet, "user_interactions")}
 
     interactions = ("user_interactions", "--to", "1.1")
-    for share in (20, 40, 60):  # 120 documents of about 12 request units each last some 12 s at this rate
 
-        async def rewritten(number: int = share) -> bool:
-            stored = await everything(fleet, "user_interactions")
-            return sum(item.get("schema_version") == "1.1" for item in stored) >= number
+    async def rewritten() -> int:
+        stored = await everything(fleet, "user_interactions")
+        return sum(item.get("schema_version") == "1.1" for item in stored)
 
-        await migrate(settings, *interactions, "--ru-per-second", "150", kill_when=rewritten)
+    for _ in range(3):  # documents of about 12 request units each: some 12 of them in a second
+        enough = await rewritten() + 20
+
+        async def is_enough(number: int = enough) -> bool:
+            return await rewritten() >= number
+
+        await migrate(settings, *interactions, "--ru-per-second", "150", kill_when=is_enough)
     code, output = await migrate(settings, *interactions, "--ru-per-second", "100000")
     assert code == 1  # one document cannot be read
     assert json.loads(output)["left"] == {"user_rating": 1}

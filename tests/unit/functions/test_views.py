@@ -14,11 +14,16 @@ from tests.unit.functions.registered import RecordedFleet, functions_of, invoke,
 def test_each_function_follows_its_container_with_leases_of_its_own() -> None:
     triggers = {name: trigger_of(function) for name, function in functions_of(views.blueprint).items()}
     assert {
-        name: (trigger["containerName"], trigger["leaseContainerPrefix"], trigger["feedPollDelay"])
+        name: (
+            trigger["containerName"],
+            trigger["leaseContainerPrefix"],
+            trigger["feedPollDelay"],
+            trigger["maxItemsPerInvocation"],
+        )
         for name, trigger in triggers.items()
     } == {
-        "publish_views": ("view_state", "publish-%FLEET_GENERATION%-", 2000),
-        "refresh_health_with_days": ("daily_metrics", "health-%FLEET_GENERATION%-", 2000),
+        "publish_views": ("view_state", "publish-%FLEET_GENERATION%-", 2000, views.PUBLISH_PAGE),
+        "refresh_health_with_days": ("daily_metrics", "health-%FLEET_GENERATION%-", 2000, 1000),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from shared.aggregates.base import PartialKey
 from shared.cosmos.change_feed import RangeSplitError
+from shared.cosmos.retries import RUN_SECONDS
 from shared.ledger.generations import Generations
 from shared.ledger.partials import Partial
 from shared.ledger.shards import ShardId
@@ -194,7 +196,7 @@ async def test_a_horizon_inside_a_page_keeps_the_cursor_before_it(world: World, 
 
 async def test_the_time_of_a_run_is_for_all_feeds_and_each_gets_on(world: World, feed: FakeFeed) -> None:
     world.containers[SESSIONS] = FakeFeed([change(number) for number in range(10, 16)])
-    slow = Timer(step=audit.BUDGET_SECONDS + 1)
+    slow = Timer(step=RUN_SECONDS + 1)
     first, second, state = await world.auditor(timer=slow).audit_all()
     assert [first.caught_up, second.caught_up, state.caught_up] == [False, False, True]
     assert (first.documents, second.documents) == (2, 2)
@@ -202,19 +204,46 @@ async def test_the_time_of_a_run_is_for_all_feeds_and_each_gets_on(world: World,
     assert (await world.repaired())[SESSIONS] == 4
 
 
-async def test_a_long_feed_leaves_time_to_those_after_it(world: World, feed: FakeFeed) -> None:
+async def test_a_long_feed_leaves_time_to_those_after_it_and_uses_what_they_leave(
+    world: World, feed: FakeFeed
+) -> None:
     feed.ranges = [[change(number) for number in range(400)]]
     world.containers[SESSIONS] = FakeFeed([change(number) for number in range(500, 506)])
-    first, second, _ = await world.auditor(timer=Timer(step=0.5)).audit_all()
+    timer = Timer(step=0.25)
+    order = list[str]()
+    ingest = world.ledger.ingest_batch
+
+    async def ordered(source: str, *arguments: Any, **options: Any) -> Any:
+        order.append(source)
+        return await ingest(source, *arguments, **options)
+
+    world.ledger.ingest_batch = ordered  # type: ignore[method-assign]
+    first, second, _ = await world.auditor(timer=timer).audit_all()
     assert (first.caught_up, second.caught_up, second.documents) == (False, True, 6)
-    assert first.documents > 60
-    assert set(feed.limits[:-1]) == {audit.PAGE_SIZE}
+    turns = [source for source, _ in groupby(order)]
+    assert turns == [INTERACTIONS, SESSIONS, INTERACTIONS]
+    assert RUN_SECONDS <= timer.now < RUN_SECONDS + 5
 
 
-async def test_a_feed_whose_time_is_over_reads_a_small_page(world: World, feed: FakeFeed) -> None:
-    feed.ranges = [[change(number) for number in range(6)]]
-    await world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1)).audit_all()
-    assert feed.limits == [audit.LATE_PAGE_SIZE]
+async def test_what_is_young_is_due_though_a_feed_was_audited_in_two_goes(
+    world: World, feed: FakeFeed
+) -> None:
+    feed.ranges = [[change(number) for number in range(80)], [change(90, YOUNG)]]
+    report = (await world.auditor(timer=Timer(step=0.3)).audit_all())[0]
+    assert (report.documents, report.caught_up, report.due_at) == (80, True, YOUNG + DELAY)
+
+
+@pytest.mark.parametrize(
+    ("seconds_of_a_page", "limits"),
+    [(0.0, {50, 500}), (0.1, {50, 500}), (10.0, {50}), (100.0, {50})],
+)
+async def test_a_page_is_as_large_as_the_time_left_allows(
+    world: World, feed: FakeFeed, seconds_of_a_page: float, limits: set[int]
+) -> None:
+    feed.ranges = [[change(number) for number in range(12)]]
+    await world.auditor(timer=Timer(step=seconds_of_a_page / 3)).audit_all()
+    assert feed.limits[0] == 50
+    assert set(feed.limits) == limits
 
 
 async def test_a_range_whose_repair_fails_keeps_its_cursor_and_other_feeds_are_audited(
@@ -257,12 +286,12 @@ async def test_after_its_time_a_feed_reads_one_page_however_many_ranges_it_has(
     world: World, feed: FakeFeed
 ) -> None:
     feed.ranges = [[change(10 * n), change(10 * n + 1)] for n in range(5)]
-    slow = Timer(step=audit.BUDGET_SECONDS + 1)
+    slow = Timer(step=RUN_SECONDS + 1)
     (report, *_) = await world.auditor(timer=slow).audit_all()
     assert (report.documents, report.caught_up, len(feed.read_from)) == (2, False, 1)
     runs = 1
     while not report.caught_up:
-        (report, *_) = await world.auditor(timer=Timer(step=audit.BUDGET_SECONDS / 3)).audit_all()
+        (report, *_) = await world.auditor(timer=Timer(step=RUN_SECONDS / 3)).audit_all()
         runs += 1
         assert runs < 50
     assert len(world.ledger.counted) == 10
@@ -281,7 +310,7 @@ async def test_an_audit_from_the_beginning_that_was_cut_short_is_continued(
     feed.ranges = [[change(10 * n + m) for m in range(4)] for n in range(3)]
     await world.repaired()
     world.ledger.counted.clear()
-    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    slow = world.auditor(timer=Timer(step=RUN_SECONDS + 1))
     (report, *_) = await slow.audit_all(from_beginning=True)
     assert (report.repaired, report.caught_up) == (2, False)
     assert (await world.repaired())[INTERACTIONS] == 10
@@ -327,7 +356,7 @@ async def test_a_new_generation_publishes_nothing_until_its_auditor_has_caught_u
     assert world.published() == (1, 7)
 
     partial = await world.count(3, 1, generation=2)
-    slow = world.auditor(2, Timer(step=audit.BUDGET_SECONDS))
+    slow = world.auditor(2, Timer(step=RUN_SECONDS))
     reports = await slow.audit_all()
     assert [report.caught_up for report in reports] == [False, True, False]
     publisher = world.publisher(2)
@@ -376,7 +405,7 @@ async def test_an_audit_says_until_when_there_is_nothing_to_do(world: World, fee
 
 async def test_a_run_without_enough_time_says_nothing_of_the_sort(world: World, feed: FakeFeed) -> None:
     feed.ranges = [[change(0, YOUNG), *(change(number) for number in range(1, 9))]]
-    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    slow = world.auditor(timer=Timer(step=RUN_SECONDS + 1))
     (source, *_) = await slow.audit_all()
     assert (source.caught_up, source.due_at) == (False, None)
 
@@ -486,7 +515,7 @@ async def test_an_audit_that_began_before_one_from_the_beginning_moves_no_cursor
     world.ledger.counted.clear()
     first = world.auditor()
     cursors = await first._load(INTERACTIONS, feed)  # type: ignore[arg-type]
-    slow = world.auditor(timer=Timer(step=audit.BUDGET_SECONDS + 1))
+    slow = world.auditor(timer=Timer(step=RUN_SECONDS + 1))
     (report, *_) = await slow.audit_all(from_beginning=True)
     assert not report.caught_up
     await first._commit(run_of(feed, cursors), cursors.cursors[0], '"8"')
@@ -504,7 +533,7 @@ async def test_a_slow_auditor_moves_no_cursor_back(world: World, feed: FakeFeed)
 
 
 def run_of(feed: FakeFeed, cursors: Cursors) -> Any:
-    return audit._Run(INTERACTIONS, feed, NOW, DELAY, 0.0, audit.AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]
+    return audit._Run(INTERACTIONS, feed, NOW, DELAY, audit.AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]
 
 
 async def test_the_mark_grows_when_something_was_written_and_not_because_it_has_grown(
