@@ -22,6 +22,12 @@ def test_each_source_is_followed_by_one_function_with_leases_apart_from_other_tr
     for trigger in triggers.values():
         assert trigger["leaseContainerPrefix"] == "fold-%FLEET_GENERATION%-"
         assert trigger["feedPollDelay"] == 1000
+    assert {name: trigger["maxItemsPerInvocation"] for name, trigger in triggers.items()} == {
+        "fold_user_interactions": 1000,
+        "fold_user_sessions": 1000,
+        "fold_abuse_incidents": 1000,
+        "fold_users": sources.ACCOUNTS_PAGE,
+    }
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
