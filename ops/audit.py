@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ops.console import run
-from shared.maintenance.audit import AuditReport
+from shared.maintenance.audit_run import AuditReport
 from shared.units import iso
 from terminal.output import AsJson, commands, print_json, print_table
 from terminal.tables import Table, number, whole

@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -27,98 +27,26 @@ from shared.clock import SYSTEM_CLOCK, Clock
 from shared.containers import VIEW_STATE
 from shared.cosmos.change_feed import (
     WHOLE_FEED,
-    FeedRange,
     RangeSplitError,
     physical_ranges,
     read_page,
 )
-from shared.cosmos.charges import Cost, measured_cost, record_charge
+from shared.cosmos.charges import measured_cost, record_charge
 from shared.cosmos.control import ControlDocument, Scope
 from shared.cosmos.retries import RUN_SECONDS
 from shared.ingest.batch import Ingest
 from shared.ingest.sources import SOURCES
 from shared.ledger.generations import Generation, Generations
 from shared.ledger.state_mark import MARK, StateMark
+from shared.maintenance.audit_run import AuditReport, AuditRun
 from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
-
-PAGE_SIZE, FIRST_PAGE_SIZE = 500, 50
-"""Documents that a piece asks for at most, and those of the first piece of a feed. The service returns fewer
-if they have more than 4 MB in all."""
 
 FEED_SECONDS = 5.0
 """Time of a run that each feed leaves to every feed after it. What those do not need is used at the end."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class AuditReport:
-    """The result of one run over one feed."""
-
-    feed: str
-    documents: int = 0
-    repaired: int = 0
-    """Source documents not counted before. Of ``view_state``: published documents that were out of date."""
-    still_in_poison: int = 0
-    """Documents that cannot be counted, in the version that is in poison already."""
-    caught_up: bool = True
-    """False if the run ended before the end of the feed, or if the feed must wait for other feeds."""
-    due_at: int | None = None
-    """When the next audit has something to do, in seconds since the epoch: until then everything that was not
-    read is younger than the delay. None if there is nothing, or if another run is to go on at once."""
-    cost: Cost = field(default_factory=Cost)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One run over one feed."""
-
-    feed: str
-    container: ContainerProxy
-    horizon: int
-    delay: int
-    report: AuditReport
-    cursors: Cursors
-    deadline: float = 0.0
-    """When to begin no further piece, on the monotonic clock in seconds."""
-    page_size: int = FIRST_PAGE_SIZE
-    """Documents that the next piece is to have."""
-    due_at: int | None = None
-    """When the oldest of the documents that were younger than the horizon is due."""
-    seen: list[FeedRange] = field(default_factory=list)
-    """Ranges that this run has read beyond the horizon."""
-
-    def unseen(self) -> list[Cursor]:
-        """Return the cursors of the ranges that this run has not read beyond the horizon."""
-        return [cursor for cursor in self.cursors.cursors if not cursor.range.is_covered_by(self.seen)]
-
-    def go_on_with(self, cursors: Cursors) -> None:
-        """Read on from other cursors. What was seen counts only in the same reading of the same container."""
-        if not cursors.is_same_reading(self.cursors):
-            self.seen.clear()
-        self.cursors = cursors
-
-    def plan_page(self, documents: int, began: float, now: float) -> None:
-        """Plan the next piece: as many documents as fit into the time left, if it goes on as the last one."""
-        if documents:
-            fitting = documents * (self.deadline - now) / max(now - began, 0.001)
-            self.page_size = min(PAGE_SIZE, max(FIRST_PAGE_SIZE, int(fitting)))
-
-    def log(self) -> None:
-        """Log what it did."""
-        report = self.report
-        log = _log.warning if report.repaired else _log.info
-        log(
-            "feed_audited",
-            feed=self.feed,
-            documents=report.documents,
-            repaired=report.repaired,
-            still_in_poison=report.still_in_poison,
-            caught_up=report.caught_up,
-            **report.cost.log_fields(),
-        )
 
 
 class Auditor:
@@ -183,7 +111,7 @@ class Auditor:
         began = int(self._clock.timestamp())
         deadline = self._clock.monotonic() + RUN_SECONDS
         reports: list[AuditReport] = []
-        runs: list[_Run] = []
+        runs: list[AuditRun] = []
         failures: list[Exception] = []
         feeds = (*SOURCES, VIEW_STATE)
         for later, feed in zip(reversed(range(len(feeds))), feeds, strict=True):
@@ -199,7 +127,7 @@ class Auditor:
             if run.unseen() and self._clock.monotonic() <= deadline:
                 with _collecting(failures, run.feed):
                     await self._go_on(run, deadline)
-            run.log()
+            _log_report(run.report)
         if failures:
             raise failures[0]
         return reports
@@ -235,18 +163,18 @@ class Auditor:
         """
         run = await self._begin(feed, delay_seconds, from_beginning=from_beginning)
         await self._go_on(run, deadline)
-        run.log()
+        _log_report(run.report)
         return run.report
 
-    async def _begin(self, feed: str, delay: int, *, from_beginning: bool) -> _Run:
+    async def _begin(self, feed: str, delay: int, *, from_beginning: bool) -> AuditRun:
         report = AuditReport(feed)
         with measured_cost() as report.cost:
             container = self._reader.get_container_client(feed)
             horizon = int(self._clock.timestamp()) - delay
             cursors = await self._load(feed, container, from_beginning=from_beginning)
-        return _Run(feed, container, horizon, delay, report, cursors)
+        return AuditRun(feed, container, horizon, delay, report, cursors)
 
-    async def _go_on(self, run: _Run, deadline: float) -> None:
+    async def _go_on(self, run: AuditRun, deadline: float) -> None:
         """Audit what the run has not seen, until its time is over, but at least one page."""
         run.deadline = deadline
         with measured_cost() as cost:
@@ -259,7 +187,7 @@ class Auditor:
         report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
         report.due_at = run.due_at if report.caught_up else None
 
-    async def _audit_range(self, run: _Run, cursor: Cursor) -> bool:
+    async def _audit_range(self, run: AuditRun, cursor: Cursor) -> bool:
         """Audit one range beyond the horizon; return False if the time is over.
 
         The cursor is committed after each page without a write younger than the horizon, but for the mark.
@@ -300,10 +228,10 @@ class Auditor:
             if not self._has_time(run):
                 return False
 
-    def _has_time(self, run: _Run) -> bool:
+    def _has_time(self, run: AuditRun) -> bool:
         return self._clock.monotonic() <= run.deadline
 
-    async def _repair(self, run: _Run, documents: Sequence[Mapping[str, Any]]) -> None:
+    async def _repair(self, run: AuditRun, documents: Sequence[Mapping[str, Any]]) -> None:
         """Count or publish what is missing of documents that were read just now.
 
         In a reading from the beginning, what was written before it counts as the live document: after a
@@ -355,7 +283,7 @@ class Auditor:
             _log.warning("audit_cursor_unreadable", feed=feed)
         return cursors
 
-    async def _commit(self, run: _Run, cursor: Cursor, position: str) -> None:
+    async def _commit(self, run: AuditRun, cursor: Cursor, position: str) -> None:
         """Store how far a range was seen. What other auditors stored of other ranges, or beyond, stays.
 
         After an audit from the beginning has begun meanwhile, nothing is stored: it is to see everything.
@@ -374,7 +302,7 @@ class Auditor:
         await self._cursor(run.feed).update(change)
         run.cursors = run.cursors.claiming(claim)
 
-    async def _forget(self, run: _Run, refused: Cursor) -> None:
+    async def _forget(self, run: AuditRun, refused: Cursor) -> None:
         """Read a range from its beginning, because the service refuses the position of its cursor."""
         _log.warning("audit_cursor_unreadable", feed=run.feed)
 
@@ -388,6 +316,19 @@ class Auditor:
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
+
+
+def _log_report(report: AuditReport) -> None:
+    log = _log.warning if report.repaired else _log.info
+    log(
+        "feed_audited",
+        feed=report.feed,
+        documents=report.documents,
+        repaired=report.repaired,
+        still_in_poison=report.still_in_poison,
+        caught_up=report.caught_up,
+        **report.cost.log_fields(),
+    )
 
 
 @contextmanager

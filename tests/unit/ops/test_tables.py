@@ -30,7 +30,7 @@ from shared.archive.verify import Kind, Problem, VerifyReport
 from shared.cosmos.container_plan import Drift, Plan
 from shared.cosmos.provisioning import ProvisioningReport
 from shared.ledger.generations import Generation
-from shared.maintenance.audit import AuditReport
+from shared.maintenance.audit_run import AuditReport
 from shared.maintenance.decide import Action, DecisionReport, Refusal
 from shared.maintenance.migrate import MigrationReport
 from shared.maintenance.migrate_walk import Tally

@@ -23,6 +23,7 @@ from shared.ledger.shards import ShardId
 from shared.ledger.state_mark import MARK
 from shared.maintenance import audit
 from shared.maintenance.audit import Auditor
+from shared.maintenance.audit_run import AuditReport, AuditRun
 from shared.maintenance.cursors import CLOCK_SKEW_SECONDS, Cursors
 from shared.poison.store import PoisonStore
 from shared.publishing.consent import ConsentKeeper
@@ -533,7 +534,7 @@ async def test_a_slow_auditor_moves_no_cursor_back(world: World, feed: FakeFeed)
 
 
 def run_of(feed: FakeFeed, cursors: Cursors) -> Any:
-    return audit._Run(INTERACTIONS, feed, NOW, DELAY, audit.AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]
+    return AuditRun(INTERACTIONS, feed, NOW, DELAY, AuditReport(INTERACTIONS), cursors)  # type: ignore[arg-type]
 
 
 async def test_the_mark_grows_when_something_was_written_and_not_because_it_has_grown(

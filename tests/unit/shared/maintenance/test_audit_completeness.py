@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from shared.maintenance import audit
+from shared.maintenance import audit_run
 from shared.maintenance.audit import Auditor, AuditReport
 from shared.settings import Settings
 from tests.cosmos_in_process import InProcessCosmos, key_of
@@ -77,7 +77,8 @@ class Completeness(RuleBasedStateMachine):
         self.cosmos = InProcessCosmos(lambda: self.now)
         self.exit = AsyncExitStack()
         self.exit.enter_context(self.cosmos.at_its_time())
-        self.exit.enter_context(patch.object(audit, "PAGE_SIZE", PAGE))
+        for name in ("PAGE_SIZE", "FIRST_PAGE_SIZE"):
+            self.exit.enter_context(patch.object(audit_run, name, PAGE))
         self.fold = Fold()
         self.cursors = FakeContainer("scope")
         self.databases: list[DatabaseProxy] = []
