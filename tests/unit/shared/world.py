@@ -52,7 +52,7 @@ class World:
     def __init__(self, now: datetime = datetime(2025, 9, 15, 14, 47, tzinfo=UTC)) -> None:
         self.now = now
         self.clock = FakeClock(lambda: self.now)
-        self.settings = Settings(FLEET_SHARDS=SHARDS)
+        self.settings = Settings(FLEET_SHARDS=SHARDS, document_backoff_seconds=0.0)
         began = int(now.timestamp())
         self.containers: dict[str, Any] = {
             container.name: FakeContainer(container.partition_key.removeprefix("/"), began=began)
