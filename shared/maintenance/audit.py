@@ -43,8 +43,8 @@ from shared.maintenance.cursors import Cursor, Cursors
 from shared.publishing.publisher import Publisher
 from shared.settings import Settings
 
-FEED_SECONDS = 5.0
-"""Time of a run that each feed leaves to every feed after it. What those do not need is used at the end."""
+STATE_SECONDS = 5.0
+"""Time of a run that the sources leave to ``view_state``, which is last."""
 
 _log = structlog.get_logger(__name__)
 
@@ -111,23 +111,25 @@ class Auditor:
         began = int(self._clock.timestamp())
         deadline = self._clock.monotonic() + RUN_SECONDS
         reports: list[AuditReport] = []
-        runs: list[AuditRun] = []
         failures: list[Exception] = []
-        feeds = (*SOURCES, VIEW_STATE)
-        for later, feed in zip(reversed(range(len(feeds))), feeds, strict=True):
-            with _collecting(failures, feed):
-                if feed == VIEW_STATE and not await self._may_publish(generation, began - delay, reports):
-                    reports.append(_held_back(generation, delay, began, reports))
-                    continue
-                run = await self._begin(feed, delay, from_beginning=from_beginning)
-                await self._go_on(run, deadline - later * FEED_SECONDS)
-                reports.append(run.report)
-                runs.append(run)
-        for run in runs:
-            if run.unseen() and self._clock.monotonic() <= deadline:
-                with _collecting(failures, run.feed):
-                    await self._go_on(run, deadline)
-            _log_report(run.report)
+        # In another order each time: a source with more to do than a run can keeps none of the others back.
+        for source in random.sample(list(SOURCES), len(SOURCES)):
+            with _collecting(failures, source):
+                until = deadline - STATE_SECONDS
+                reports.append(
+                    await self.audit(
+                        source, delay_seconds=delay, deadline=until, from_beginning=from_beginning
+                    )
+                )
+        reports.sort(key=lambda report: list(SOURCES).index(report.feed))
+        with _collecting(failures, VIEW_STATE):
+            if await self._may_publish(generation, began - delay, reports):
+                state = await self.audit(
+                    VIEW_STATE, delay_seconds=delay, deadline=deadline, from_beginning=from_beginning
+                )
+            else:
+                state = _held_back(generation, delay, began, reports)
+            reports.append(state)
         if failures:
             raise failures[0]
         return reports
@@ -161,31 +163,30 @@ class Auditor:
         from_beginning
             Ignore the cursors.
         """
-        run = await self._begin(feed, delay_seconds, from_beginning=from_beginning)
-        await self._go_on(run, deadline)
-        _log_report(run.report)
-        return run.report
-
-    async def _begin(self, feed: str, delay: int, *, from_beginning: bool) -> AuditRun:
         report = AuditReport(feed)
         with measured_cost() as report.cost:
             container = self._reader.get_container_client(feed)
-            horizon = int(self._clock.timestamp()) - delay
+            horizon = int(self._clock.timestamp()) - delay_seconds
             cursors = await self._load(feed, container, from_beginning=from_beginning)
-        return AuditRun(feed, container, horizon, delay, report, cursors)
-
-    async def _go_on(self, run: AuditRun, deadline: float) -> None:
-        """Audit what the run has not seen, until its time is over, but at least one page."""
-        run.deadline = deadline
-        with measured_cost() as cost:
+            run = AuditRun(feed, container, horizon, delay_seconds, deadline, report, cursors)
             while unseen := run.unseen():
                 if not await self._audit_range(run, random.choice(unseen)):
                     break
-            is_still_there = run.cursors.rid == await _rid_of(run.container)
-        report = run.report
-        report.cost.add(cost)
-        report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
-        report.due_at = run.due_at if report.caught_up else None
+            is_still_there = run.cursors.rid == await _rid_of(container)
+            report.caught_up = is_still_there and WHOLE_FEED.is_covered_by(run.seen)
+            if not report.caught_up:
+                report.due_at = None
+        log = _log.warning if report.repaired else _log.info
+        log(
+            "feed_audited",
+            feed=feed,
+            documents=report.documents,
+            repaired=report.repaired,
+            still_in_poison=report.still_in_poison,
+            caught_up=report.caught_up,
+            **report.cost.log_fields(),
+        )
+        return report
 
     async def _audit_range(self, run: AuditRun, cursor: Cursor) -> bool:
         """Audit one range beyond the horizon; return False if the time is over.
@@ -199,7 +200,7 @@ class Auditor:
             began = self._clock.monotonic()
             try:
                 page = await read_page(
-                    run.container, run.cursors.rid, cursor.range, position, limit=run.page_size
+                    run.container, run.cursors.rid, cursor.range, position, limit=run.page_size(began)
                 )
             except RangeSplitError:
                 run.go_on_with(await self._load(run.feed, run.container))
@@ -211,14 +212,14 @@ class Auditor:
                 return self._has_time(run)
             due = [document for document in page.documents if document["_ts"] <= run.horizon]
             await self._repair(run, due)
-            run.plan_page(len(page.documents), began, self._clock.monotonic())
+            run.note_pace(len(due), self._clock.monotonic() - began)
             for document in page.documents:
                 # A mark needs no repair. If its page waited for its age, each run would find the documents in
                 # it again, and write the mark again: with audits in quick succession there would be no end.
                 if document["_ts"] > run.horizon and not _is_mark(run.feed, document):
                     holds_younger = True
                     due_at = document["_ts"] + run.delay
-                    run.due_at = min(run.due_at or due_at, due_at)
+                    run.report.due_at = min(run.report.due_at or due_at, due_at)
             if not holds_younger and page.position != position:
                 await self._commit(run, cursor, page.position)
             if not page.documents or any(document["_ts"] > beyond for document in page.documents):
@@ -316,19 +317,6 @@ class Auditor:
     def _cursor(self, feed: str) -> ControlDocument:
         """Return the document with a feed's cursors. Each generation has its own, and so reads all feeds."""
         return ControlDocument(self._cursors, Scope.AUDIT, f"{self._generation}|{feed}")
-
-
-def _log_report(report: AuditReport) -> None:
-    log = _log.warning if report.repaired else _log.info
-    log(
-        "feed_audited",
-        feed=report.feed,
-        documents=report.documents,
-        repaired=report.repaired,
-        still_in_poison=report.still_in_poison,
-        caught_up=report.caught_up,
-        **report.cost.log_fields(),
-    )
 
 
 @contextmanager

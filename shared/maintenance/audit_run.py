@@ -11,8 +11,8 @@ from shared.cosmos.charges import Cost
 from shared.maintenance.cursors import Cursor, Cursors
 
 PAGE_SIZE, FIRST_PAGE_SIZE = 500, 50
-"""Documents that a piece asks for at most, and those of the first piece of a feed. The service returns fewer
-if they have more than 4 MB in all."""
+"""Documents that a piece asks for at most, and those of the first piece of a feed and of one that is late.
+The service returns fewer if they have more than 4 MB in all."""
 
 
 @dataclass(slots=True)
@@ -41,14 +41,12 @@ class AuditRun:
     container: ContainerProxy
     horizon: int
     delay: int
+    deadline: float
+    """When to begin no further piece, on the monotonic clock in seconds."""
     report: AuditReport
     cursors: Cursors
-    deadline: float = 0.0
-    """When to begin no further piece, on the monotonic clock in seconds."""
-    page_size: int = field(default_factory=lambda: FIRST_PAGE_SIZE)
-    """Documents that the next piece is to have."""
-    due_at: int | None = None
-    """When the oldest of the documents that were younger than the horizon is due."""
+    pace: float = 0.0
+    """Seconds that a document took on the slowest page; 0 before the first one."""
     seen: list[FeedRange] = field(default_factory=list)
     """Ranges that this run has read beyond the horizon."""
 
@@ -62,8 +60,14 @@ class AuditRun:
             self.seen.clear()
         self.cursors = cursors
 
-    def plan_page(self, documents: int, began: float, now: float) -> None:
-        """Plan the next piece: as many documents as fit into the time left, if it goes on as the last one."""
+    def note_pace(self, documents: int, seconds: float) -> None:
+        """Note how long the documents of a page took. A page without any says nothing."""
         if documents:
-            fitting = documents * (self.deadline - now) / max(now - began, 0.001)
-            self.page_size = min(PAGE_SIZE, max(FIRST_PAGE_SIZE, int(fitting)))
+            self.pace = max(self.pace, seconds / documents)
+
+    def page_size(self, now: float) -> int:
+        """Return how many documents the next piece is to have: as many as fit into half of the time left."""
+        if not self.pace:
+            return FIRST_PAGE_SIZE
+        fitting = (self.deadline - now) / 2 / self.pace
+        return int(min(PAGE_SIZE, max(FIRST_PAGE_SIZE, fitting)))
