@@ -239,7 +239,13 @@ async def test_a_page_is_as_large_as_the_time_left_allows(
     await world.auditor(timer=Timer(step=seconds)).audit_all()
     assert feed.limits[0] == 50
     assert feed.limits[1] in second
-    assert feed.limits == sorted(feed.limits[:1]) + sorted(feed.limits[1:], reverse=True)
+    assert feed.limits[1:] == sorted(feed.limits[1:], reverse=True)
+
+
+async def test_documents_that_are_too_young_are_read_in_large_pages(world: World, feed: FakeFeed) -> None:
+    feed.ranges = [[change(number, YOUNG) for number in range(6)]]
+    await world.auditor(timer=Timer(step=0.01)).audit_all()
+    assert feed.limits == [50, 500, 500, 500]
 
 
 async def test_a_feed_that_is_late_reads_a_small_page(world: World, feed: FakeFeed) -> None:
