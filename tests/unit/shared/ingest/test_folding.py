@@ -58,9 +58,7 @@ class Story:
     def __init__(self) -> None:
         self.world = World()
         began = int(self.world.now.timestamp())
-        self.world.settings = self.world.settings.model_copy(
-            update={"document_backoff_seconds": 0.0, "document_attempts": 2}
-        )
+        self.world.settings = self.world.settings.model_copy(update={"document_attempts": 2})
         self.sources = {name: Lagging("user_id", began) for name in (USERS, USER_INTERACTIONS)}
         self.world.containers |= self.sources
         self.fleet: Fleet | None = None

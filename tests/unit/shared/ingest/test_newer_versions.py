@@ -51,7 +51,6 @@ class Feeds:
 @pytest.fixture
 async def feeds() -> Feeds:
     world = World()
-    world.settings = world.settings.model_copy(update={"document_backoff_seconds": 0.0})
     return Feeds(await world.fleet(), world)
 
 

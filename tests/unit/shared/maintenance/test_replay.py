@@ -52,7 +52,6 @@ class Source:
 @pytest.fixture
 async def source() -> Source:
     world = World()
-    world.settings = world.settings.model_copy(update={"document_backoff_seconds": 0.0})
     return Source(await world.fleet(), world)
 
 
